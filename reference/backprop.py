@@ -1,0 +1,79 @@
+"""Backpropagation: walk the program forward, then back. The mathematics is in the op table's rows."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from reference.ops import OPS
+from reference.program import Node, Program
+from reference.rounding import EXACT, Exact
+
+Array = Any
+
+
+def forward(program: Program, inputs: Mapping[str, Array], c: Exact = EXACT) -> dict[str, Array]:
+    """The value of every name: float64 arrays, or int64 and bool where an input is."""
+    env = dict(inputs)
+    for i, node in enumerate(program.nodes):
+        c.at(i)
+        out = OPS[node.op].forward(c, *_arguments(node, env), **node.kw)
+        env.update(zip(node.outs, out if isinstance(out, tuple) else (out,), strict=True))
+    return env
+
+
+def backward(
+    program: Program,
+    env: Mapping[str, Array],
+    cotangents: Mapping[str, Array],
+    wanted: Iterable[str],
+    c: Exact = EXACT,
+) -> dict[str, Array]:
+    """The cotangent of every wanted name, given those of the outputs; zero where no path leads to an output."""
+    needed = program.descendants(wanted)
+    grads = dict(cotangents)
+    for i, node in reversed(list(enumerate(program.nodes))):
+        if not grads.keys() & set(node.outs):
+            continue
+        g = tuple(grads.get(name, np.zeros(np.shape(env[name]))) for name in node.outs)
+        out = tuple(env[name] for name in node.outs)
+        args = _arguments(node, env)
+        for k, name in enumerate(node.args):
+            if name in needed:
+                c.at((i, k))
+                single = len(node.outs) == 1
+                dx = OPS[node.op].vjp(c, k, *(out if single else (out,)), args, *(g if single else (g,)), node.kw)
+                grads[name] = c.r(grads[name] + dx) if name in grads else dx
+    return {name: grads.get(name, np.zeros(np.shape(env[name]))) for name in wanted}
+
+
+def backprop(
+    program: Program,
+    inputs: Mapping[str, Array],
+    wanted: Iterable[str] | None = None,
+    cotangents: Mapping[str, Array] | None = None,
+    c: Exact = EXACT,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Values of every name and gradients of the wanted ones (default: the float inputs).
+
+    Without `cotangents` the last assignment must be a scalar; it is differentiated.
+    """
+    arrays = {name: _as_array(a) for name, a in inputs.items()}
+    env = forward(program, arrays, c)
+    if cotangents is None:
+        last = program.nodes[-1].outs[-1]
+        if np.shape(env[last]) != ():
+            raise ValueError(f"{last} has shape {np.shape(env[last])}: give its cotangent, as in {{{last!r}: array}}")
+        cotangents = {last: np.ones(())}
+    names = [n for n, a in arrays.items() if a.dtype.kind == "f"] if wanted is None else list(wanted)
+    return env, backward(program, env, cotangents, names, c)
+
+
+def _as_array(a: Array) -> Array:
+    """Floats become float64; integers and booleans that stand for labels and masks stay what they are."""
+    array = np.asarray(a)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _arguments(node: Node, env: Mapping[str, Array]) -> tuple[Array, ...]:
+    return tuple(env[arg] if isinstance(arg, str) else arg for arg in node.args)

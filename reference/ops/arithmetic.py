@@ -1,0 +1,123 @@
+"""Rows for arithmetic and products: elementwise operators, powers, roots, exponentials, angles, matrix products."""
+
+import numpy as np
+
+from reference.ops import shapes
+from reference.ops.row import row
+
+
+def unbroadcast(c, g, x):
+    """The cotangent of `x` from that of its broadcast: a sum over the axes along which `x` was repeated."""
+    shape = np.shape(x)
+    lead = g.ndim - len(shape)
+    axes = (*range(lead), *(lead + i for i, size in enumerate(shape) if size == 1 and g.shape[lead + i] != 1))
+    return c.sum(g, axes).reshape(shape) if axes else g
+
+
+row(
+    "add",
+    shapes.broadcast,
+    lambda c, x, y: c.r(x + y),
+    lambda c, out, x, y, g: unbroadcast(c, g, x),
+    lambda c, out, x, y, g: unbroadcast(c, g, y),
+)
+row(
+    "sub",
+    shapes.broadcast,
+    lambda c, x, y: c.r(x - y),
+    lambda c, out, x, y, g: unbroadcast(c, g, x),
+    lambda c, out, x, y, g: unbroadcast(c, -g, y),
+)
+row(
+    "mul",
+    shapes.broadcast,
+    lambda c, x, y: c.r(x * y),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(g * y), x),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(g * x), y),
+)
+row(
+    "div",
+    shapes.broadcast,
+    lambda c, x, y: c.r(x / y),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(g / y), x),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(-g * c.r(out / y)), y),
+)
+row(
+    "pow",
+    shapes.broadcast,
+    lambda c, x, y: c.fn("pow", x, y),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(g * c.r(y * c.fn("pow", x, y - 1))), x),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(g * c.r(out * c.fn("log", x))), y),
+)
+row("neg", shapes.same, lambda c, x: -x, lambda c, out, x, g: -g)
+row("exp", shapes.same, lambda c, x: c.fn("exp", x), lambda c, out, x, g: c.r(g * out))
+row("log", shapes.same, lambda c, x: c.fn("log", x), lambda c, out, x, g: c.r(g / x))
+row("sqrt", shapes.same, lambda c, x: c.fn("sqrt", x), lambda c, out, x, g: c.r(g / (2 * out)))
+row("square", shapes.same, lambda c, x: c.r(x * x), lambda c, out, x, g: c.r(g * (2 * x)))
+row("sin", shapes.same, lambda c, x: c.fn("sin", x), lambda c, out, x, g: c.r(g * c.fn("cos", x)))
+row("cos", shapes.same, lambda c, x: c.fn("cos", x), lambda c, out, x, g: c.r(-g * c.fn("sin", x)))
+row("abs", shapes.same, lambda c, x: np.abs(x), lambda c, out, x, g: g * np.sign(c.kink(x)))
+row(
+    "maximum",
+    shapes.broadcast,
+    lambda c, x, y: np.where(c.kink(x - y) > 0, x, y),
+    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(c.kink(x - y), 0.5), x),
+    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(c.kink(y - x), 0.5), y),
+)
+row(
+    "where",
+    shapes.where,
+    lambda c, condition, x, y: np.where(condition, x, y),
+    lambda c, out, condition, x, y, g: np.zeros(np.shape(condition)),
+    lambda c, out, condition, x, y, g: unbroadcast(c, np.where(condition, g, 0.0), x),
+    lambda c, out, condition, x, y, g: unbroadcast(c, np.where(condition, 0.0, g), y),
+    dtypes={0: ("bool",)},
+)
+
+
+def _matrices(x, y, g):
+    """Operands and cotangent of a product as matrices: a vector is a row on the left, a column on the right."""
+    if x.ndim == 1:
+        x, g = x[None, :], np.expand_dims(g, -1 if y.ndim == 1 else -2)
+    if y.ndim == 1:
+        y, g = y[:, None], np.expand_dims(g, -1)
+    return x, y, g
+
+
+def _matmul_left(c, out, x, y, g):
+    _, y2, g2 = _matrices(x, y, g)
+    dx = c.matmul(g2, y2.swapaxes(-1, -2))
+    return unbroadcast(c, dx.squeeze(-2) if x.ndim == 1 else dx, x)
+
+
+def _matmul_right(c, out, x, y, g):
+    x2, _, g2 = _matrices(x, y, g)
+    dy = c.matmul(x2.swapaxes(-1, -2), g2)
+    return unbroadcast(c, dy.squeeze(-1) if y.ndim == 1 else dy, y)
+
+
+row("matmul", shapes.matmul, lambda c, x, y: c.matmul(x, y), _matmul_left, _matmul_right)
+
+
+def _linear(c, x, W, b=None, *, weights="out_in"):
+    return c.matmul(x, W.T if weights == "out_in" else W, b)
+
+
+def _linear_x(c, out, x, W, b, g, *, weights):
+    g = g.reshape(*x.shape[:-1], g.shape[-1])
+    return c.matmul(g, W if weights == "out_in" else W.T)
+
+
+def _linear_W(c, out, x, W, b, g, *, weights):
+    x, g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
+    return c.matmul(g.T, x) if weights == "out_in" else c.matmul(x.T, g)
+
+
+row(
+    "linear",
+    shapes.linear,
+    _linear,
+    _linear_x,
+    _linear_W,
+    lambda c, out, x, W, b, g, *, weights: unbroadcast(c, g, b),
+)

@@ -1,0 +1,110 @@
+"""Rows for reductions: sums, means, maxima, norms, and the softmax family."""
+
+import math
+
+import numpy as np
+
+from reference.ops import shapes
+from reference.ops.row import row
+
+
+def spread(g, x, axis, keepdims):
+    """The cotangent of a reduction, repeated over the axes that were reduced."""
+    if not keepdims:
+        g = np.expand_dims(g, shapes.axes_of(axis, x.shape))
+    return np.broadcast_to(g, x.shape)
+
+
+def count(x, axis):
+    return math.prod(x.shape[a] for a in shapes.axes_of(axis, x.shape))
+
+
+def _max(c, x, *, axis=None, keepdims=False):
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+def _max_vjp(c, out, x, g, *, axis, keepdims):
+    """Ties share the cotangent equally."""
+    x = c.kink(x)
+    hit = x == np.max(x, axis=axis, keepdims=True)
+    return spread(g, x, axis, keepdims) * hit / np.sum(hit, axis=axis, keepdims=True)
+
+
+row(
+    "sum",
+    shapes.reduce,
+    lambda c, x, *, axis=None, keepdims=False: c.sum(x, axis, keepdims),
+    lambda c, out, x, g, *, axis, keepdims: spread(g, x, axis, keepdims),
+)
+row(
+    "mean",
+    shapes.nonempty_reduce,
+    lambda c, x, *, axis=None, keepdims=False: c.r(c.sum(x, axis, keepdims) / count(x, axis)),
+    lambda c, out, x, g, *, axis, keepdims: spread(c.r(g / count(x, axis)), x, axis, keepdims),
+)
+row("max", shapes.nonempty_reduce, _max, _max_vjp)
+
+
+def _norm_vjp(c, out, x, g, *, axis, keepdims):
+    """The gradient of the norm at 0 is taken as 0, the smallest of its subgradients."""
+    out = spread(out, x, axis, keepdims)
+    return c.r(spread(g, x, axis, keepdims) * c.r(np.divide(x, out, out=np.zeros(x.shape), where=out != 0)))
+
+
+row(
+    "norm",
+    shapes.reduce,
+    lambda c, x, *, axis=None, keepdims=False: c.fn("sqrt", c.sum(c.r(x * x), axis, keepdims)),
+    _norm_vjp,
+)
+row(
+    "sum_squares",
+    shapes.scalar(shapes.same),
+    lambda c, x: c.sum(c.r(x * x), None),
+    lambda c, out, x, g: c.r(g * (2 * x)),
+)
+
+
+def logsumexp(c, x, axis, keepdims=True):
+    """max + log(sum(exp(x - max))): Blanchard, Higham and Higham, IMA J. Numer. Anal. 41 (2021), algorithm 3.2.
+
+    With m the maximum, a framework may round a sum of the size of |m| on the way.
+    """
+    m = np.max(x, axis=axis, keepdims=True)
+    s = m + c.fn("log", c.sum(c.fn("exp", c.r(x - m)), axis, keepdims=True))
+    s = c.absolute(s, 1 + np.abs(m))
+    return s if keepdims else np.squeeze(s, shapes.axes_of(axis, x.shape))
+
+
+def softmax(c, x, axis):
+    """exp(x - max) / sum(exp(x - max))."""
+    e = np.exp(c.r(x - np.max(x, axis=axis, keepdims=True)))
+    return c.fn("softmax", e / np.sum(e, axis=axis, keepdims=True))
+
+
+def log_softmax(c, x, axis):
+    """x - max - log(sum(exp(x - max))); a framework may as well subtract a rounded logsumexp."""
+    m = np.max(x, axis=axis, keepdims=True)
+    shifted = c.r(x - m)
+    out = shifted - c.fn("log", c.sum(c.fn("exp", shifted), axis, keepdims=True))
+    return c.absolute(c.r(out), 1 + np.abs(m) + np.abs(x))
+
+
+row(
+    "logsumexp",
+    shapes.nonempty_reduce,
+    lambda c, x, *, axis=-1, keepdims=False: logsumexp(c, x, axis, keepdims),
+    lambda c, out, x, g, *, axis, keepdims: c.r(spread(g, x, axis, keepdims) * softmax(c, x, axis)),
+)
+row(
+    "softmax",
+    shapes.along,
+    lambda c, x, *, axis=-1: softmax(c, x, axis),
+    lambda c, y, x, g, *, axis: c.r(y * c.r(g - c.sum(c.r(g * y), axis, keepdims=True))),
+)
+row(
+    "log_softmax",
+    shapes.along,
+    lambda c, x, *, axis=-1: log_softmax(c, x, axis),
+    lambda c, y, x, g, *, axis: c.r(g - c.r(softmax(c, x, axis) * c.sum(g, axis, keepdims=True))),
+)

@@ -1,0 +1,42 @@
+"""Rows for activation functions.
+
+Where two formulas stand, the exact context takes the one that is accurate in its tails; a perturbed run takes the
+one that frameworks use, from the rounded output.
+"""
+
+import numpy as np
+
+from reference.ops import shapes
+from reference.ops.elementary import sigmoid
+from reference.ops.row import row
+
+row(
+    "sigmoid",
+    shapes.same,
+    lambda c, x: c.fn("sigmoid", x),
+    lambda c, y, x, g: c.r(g * (sigmoid(x) * sigmoid(-x) if c.exact else c.r(y * c.r(1 - y)))),
+)
+row(
+    "tanh",
+    shapes.same,
+    lambda c, x: c.fn("tanh", x),
+    lambda c, y, x, g: c.r(g * (4 * sigmoid(2 * x) * sigmoid(-2 * x) if c.exact else c.r(1 - c.r(y * y)))),
+)
+row(
+    "softplus",
+    shapes.same,
+    lambda c, x: c.fn("softplus", x),
+    lambda c, y, x, g: c.r(g * c.fn("sigmoid", x)),
+)
+row(
+    "relu",
+    shapes.same,
+    lambda c, x: np.where(c.kink(x) > 0, x, 0.0),
+    lambda c, y, x, g: np.where(c.kink(x) > 0, g, 0.0),
+)
+row(
+    "leaky_relu",
+    shapes.sloped,
+    lambda c, x, *, slope=0.01: np.where(c.kink(x) > 0, x, c.r(slope * x)),
+    lambda c, y, x, g, *, slope: np.where(c.kink(x) > 0, g, c.r(slope * g)),
+)

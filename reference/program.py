@@ -1,0 +1,409 @@
+"""The language of case files: straight-line programs that read like the mathematics on paper.
+
+A program comes from a stranger's file, so Python's own parser reads it and nothing ever executes it: every syntax
+node that is not listed here is an error with its line and column. Nested expressions are flattened to static single
+assignment: `w = C @ (u + v)` becomes the nodes `w.1 = add(u, v)` and `w = matmul(C, w.1)`.
+"""
+
+import ast
+import difflib
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from reference.ops import OPS, OpError, Spec
+
+CONSTANTS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}
+BINARY = {
+    ast.Add: ("add", "+"),
+    ast.Sub: ("sub", "-"),
+    ast.Mult: ("mul", "*"),
+    ast.Div: ("div", "/"),
+    ast.MatMult: ("matmul", "@"),
+    ast.Pow: ("pow", "**"),
+}
+FOLD: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: lambda x, y: x + y,
+    ast.Sub: lambda x, y: x - y,
+    ast.Mult: lambda x, y: x * y,
+    ast.Div: lambda x, y: x / y,
+    ast.FloorDiv: lambda x, y: x // y,
+    ast.Pow: lambda x, y: float(x) ** float(y),
+}
+MAX_TEXT = 100_000
+MAX_NODES = 10_000
+MAX_INTEGER = 2**53
+
+Number = int | float
+
+
+class ProgramError(ValueError):
+    """A mistake in a program; `line` and `column` count from 1 within the program's text."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(f"line {line}, column {column}: {message}")
+        self.message, self.line, self.column = message, line, column
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One op call: `outs = op(*args, **kw)`; an argument is a name or a number."""
+
+    outs: tuple[str, ...]
+    op: str
+    args: tuple[str | Number, ...]
+    kw: Mapping[str, Any]
+    line: int
+    column: int
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names among the arguments."""
+        return tuple(arg for arg in self.args if isinstance(arg, str))
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program in single-assignment form: a DAG of op calls in an order in which they can be evaluated."""
+
+    nodes: tuple[Node, ...]
+    text: str
+
+    @classmethod
+    def parse(
+        cls,
+        text: str,
+        bindings: Mapping[str, Any] | None = None,
+        tensors: Collection[str] | None = None,
+    ) -> "Program":
+        """Read a program.
+
+        `bindings` gives sizes their integers and placeholders their values. `tensors` are the names that may be
+        read without being assigned; None lets every unassigned name be an input.
+        Raises ProgramError with the place, what was found, what is allowed and the nearest name.
+        """
+        return cls(tuple(_Reader(text, bindings or {}, tensors).nodes()), text)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names that are read but not assigned, in the order of their first use."""
+        assigned = {name for node in self.nodes for name in node.outs}
+        return tuple(dict.fromkeys(n for node in self.nodes for n in node.inputs if n not in assigned))
+
+    def source(self, node: Node) -> str:
+        """The line of the text on which the node's statement begins."""
+        return self.text.splitlines()[node.line - 1].strip()
+
+    def specs(self, inputs: Mapping[str, Spec]) -> dict[str, Spec]:
+        """Shape and dtype of every name. Raises ProgramError where a shape, dtype or attribute does not fit."""
+        env = dict(inputs)
+        for node in self.nodes:
+            row = OPS[node.op]
+            args = [env[arg] if isinstance(arg, str) else Spec(()) for arg in node.args]
+            try:
+                shapes = row.infer(*args, **node.kw)
+            except OpError as error:
+                raise ProgramError(f"{node.op}: {error}", node.line, node.column) from None
+            if len(shapes) != len(node.outs):
+                message = f"{node.op} gives {len(shapes)} values, but {len(node.outs)} names are assigned"
+                raise ProgramError(message, node.line, node.column)
+            env.update((name, Spec(shape)) for name, shape in zip(node.outs, shapes, strict=True))
+        return env
+
+    def rounded(self, dtype: str) -> "Program":
+        """The same program with every float literal rounded to `dtype`, so that it is exact in wider ones too."""
+
+        def narrow(value: Any) -> Any:
+            return float(np.dtype(dtype).type(value)) if isinstance(value, float) else value
+
+        return replace(
+            self,
+            nodes=tuple(
+                replace(
+                    node,
+                    args=tuple(narrow(arg) for arg in node.args),
+                    kw={key: narrow(value) for key, value in node.kw.items()},
+                )
+                for node in self.nodes
+            ),
+        )
+
+    def ancestors(self, names: Iterable[str]) -> set[str]:
+        """Every name that `names` are computed from, and `names` themselves."""
+        found = set(names)
+        for node in reversed(self.nodes):
+            if found.intersection(node.outs):
+                found.update(node.inputs)
+        return found
+
+    def descendants(self, names: Iterable[str]) -> set[str]:
+        """Every name that is computed from `names`, and `names` themselves."""
+        found = set(names)
+        for node in self.nodes:
+            if found.intersection(node.inputs):
+                found.update(node.outs)
+        return found
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """`; did you mean "sigmoid"?`, or nothing where no allowed name is near."""
+    close = difflib.get_close_matches(name, [str(a) for a in allowed], n=1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+class _Reader:
+    """Turns a syntax tree into nodes; one instance reads one text."""
+
+    def __init__(self, text: str, bindings: Mapping[str, Any], tensors: Collection[str] | None) -> None:
+        self.text, self.bindings, self.tensors = text, bindings, tensors
+        self.assigned: dict[str, int] = {}
+        self.pending: list[Node] = []
+        self.names: Iterator[str] = iter(())
+
+    def nodes(self) -> list[Node]:
+        result: list[Node] = []
+        tree = self.tree()
+        self.later = _assigned_names(tree)
+        for statement in tree.body:
+            if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+                raise self.error(statement, "only assignments such as `y = A @ x` are allowed here")
+            result += self.statement(statement, statement.targets[0])
+            if len(result) > MAX_NODES:
+                raise self.error(statement, f"a program may have at most {MAX_NODES} op calls")
+        if not result:
+            raise ProgramError("the program is empty; it needs at least one assignment, such as `y = A @ x`")
+        return result
+
+    def tree(self) -> ast.Module:
+        if len(self.text) > MAX_TEXT:
+            raise ProgramError(f"the program has {len(self.text)} characters; at most {MAX_TEXT} are allowed")
+        try:
+            return ast.parse(self.text)
+        except SyntaxError as error:
+            raise ProgramError(f"cannot be read: {error.msg}", error.lineno or 1, error.offset or 1) from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise ProgramError(f"cannot be read: {error or 'nested too deeply'}") from None
+
+    def error(self, node: ast.AST, message: str) -> ProgramError:
+        line = getattr(node, "lineno", 1)
+        prefix = self.text.splitlines()[line - 1].encode()[: getattr(node, "col_offset", 0)]
+        return ProgramError(message, line, len(prefix.decode(errors="replace")) + 1)
+
+    def statement(self, statement: ast.Assign, target: ast.expr) -> list[Node]:
+        try:
+            if not isinstance(target, ast.Tuple):
+                return self.assign(statement, [target], statement.value)
+            if not isinstance(statement.value, ast.Tuple):
+                return self.assign(statement, target.elts, statement.value)
+            if len(target.elts) != len(statement.value.elts):
+                found = f"{len(target.elts)} names on the left, {len(statement.value.elts)} values on the right"
+                raise self.error(statement, found)
+            return self.parallel(statement, target.elts, statement.value.elts)
+        except RecursionError:
+            raise self.error(statement, "nested too deeply") from None
+
+    def parallel(self, statement: ast.Assign, targets: list[ast.expr], values: list[ast.expr]) -> list[Node]:
+        """`a, b = x, y`: as in Python, the right side does not see the names on the left."""
+        before = dict(self.assigned)
+        result, after = [], {}
+        for target, value in zip(targets, values, strict=True):
+            self.assigned = {**before}
+            result += self.assign(statement, [target], value)
+            name = result[-1].outs[0]
+            if name in after:
+                raise self.error(target, f'"{name}" is assigned twice in one statement')
+            after[name] = self.assigned[name]
+        self.assigned = {**before, **after}
+        return result
+
+    def assign(self, statement: ast.Assign, targets: list[ast.expr], value: ast.expr) -> list[Node]:
+        outs = [self.target(target) for target in targets]
+        if len(set(outs)) != len(outs):
+            raise self.error(statement, "a name is assigned twice in one statement")
+        self.pending = []
+        self.names = (f"{outs[0]}.{k}" for k in range(1, MAX_NODES))
+        op, args, kw = self.call(value)
+        line, column = statement.lineno, value.col_offset + 1
+        self.assigned.update(dict.fromkeys(outs, line))
+        return [*self.pending, Node(tuple(outs), op, args, kw, line, column)]
+
+    def target(self, target: ast.expr) -> str:
+        if not isinstance(target, ast.Name):
+            raise self.error(target, "only names can be assigned")
+        name = target.id
+        kinds = ((self.bindings, "a size or placeholder"), (OPS, "an op"), (CONSTANTS, "a constant"))
+        for names, what in ((self.tensors or (), "a tensor"), *kinds):
+            if name in names:
+                raise self.error(target, f'"{name}" cannot be assigned: it is the name of {what}')
+        if name in self.assigned:
+            message = f'"{name}" is assigned twice; it was assigned on line {self.assigned[name]}'
+            raise self.error(target, f"{message}. A name is assigned once")
+        return name
+
+    def call(self, value: ast.expr) -> tuple[str, tuple[str | Number, ...], dict[str, Any]]:
+        """The op, arguments and attributes of an expression; calls nested inside it become pending nodes."""
+        if (number := self.number(value)) is not None:
+            raise self.error(value, f"{number!r} alone is no op call; write the number where it is used")
+        match value:
+            case ast.BinOp(left, op, right) if type(op) in BINARY:
+                return BINARY[type(op)][0], self.arguments([left, right]), {}
+            case ast.BinOp():
+                raise self.error(value, f"operator not allowed; allowed are {' '.join(s for _, s in BINARY.values())}")
+            case ast.UnaryOp(ast.USub(), operand):
+                return "neg", self.arguments([operand]), {}
+            case ast.Attribute(operand, "T"):
+                return "transpose", self.arguments([operand]), {"axes": (1, 0)}
+            case ast.Attribute():
+                raise self.error(value, f'".{value.attr}" is not allowed; the only attribute is ".T"')
+            case ast.Subscript(operand, index):
+                return "index", self.arguments([operand]), {"index": self.index(index)}
+            case ast.Call():
+                return self.op_call(value)
+            case ast.Name():
+                raise self.error(value, f'"{value.id}" alone is no op call; use the name itself where it is needed')
+        raise self.error(value, f"{type(value).__name__.lower()} is not allowed; a program has assignments, op calls, operators + - * / @ **, .T and indexing")
+
+    def op_call(self, call: ast.Call) -> tuple[str, tuple[str | Number, ...], dict[str, Any]]:
+        op = self.op_name(call.func)
+        row = OPS[op]
+        kw = {**row.defaults}
+        for keyword in call.keywords:
+            if keyword.arg not in row.attributes:
+                allowed = ", ".join(row.attributes) or "none"
+                hint = nearest(str(keyword.arg), row.attributes)
+                raise self.error(keyword, f'{op} has no attribute "{keyword.arg}"; it has: {allowed}{hint}')
+            kw[keyword.arg] = self.literal(keyword.value)
+        for name in row.attributes:
+            if name not in kw:
+                raise self.error(call, f'{op} needs the attribute "{name}"')
+        if not row.accepts(len(call.args)):
+            raise self.error(call, f"{op} takes {row.takes} by position, not {len(call.args)}; attributes are given by name")
+        return op, self.arguments(call.args), kw
+
+    def op_name(self, func: ast.expr) -> str:
+        placeholder = self.placeholder(func)
+        if placeholder is None and not isinstance(func, ast.Name):
+            raise self.error(func, "only ops can be called, by their name")
+        name = str(placeholder) if placeholder is not None else func.id  # type: ignore[attr-defined]
+        if name not in OPS:
+            raise self.error(func, f'unknown op "{name}"{nearest(name, OPS) or "; the ops are: " + " ".join(OPS)}')
+        return name
+
+    def placeholder(self, node: ast.expr) -> Any:
+        """What `{name}` stands for, or None where the expression is no placeholder."""
+        if not isinstance(node, ast.Set):
+            return None
+        if len(node.elts) != 1 or not isinstance(node.elts[0], ast.Name):
+            raise self.error(node, "a placeholder is one name in braces, such as {activation}")
+        name = node.elts[0].id
+        if name not in self.bindings:
+            hint = nearest(name, self.bindings)
+            raise self.error(node, f'the placeholder "{name}" is bound neither in [sweep] nor in [sizes]{hint}')
+        return self.bindings[name]
+
+    def arguments(self, values: list[ast.expr]) -> tuple[str | Number, ...]:
+        return tuple(self.argument(value) for value in values)
+
+    def argument(self, value: ast.expr) -> str | Number:
+        if (number := self.number(value)) is not None:
+            return number
+        if isinstance(value, ast.Name):
+            return self.read(value)
+        op, args, kw = self.call(value)
+        name = next(self.names)
+        self.pending.append(Node((name,), op, args, kw, value.lineno, value.col_offset + 1))
+        return name
+
+    def read(self, node: ast.Name) -> str:
+        name = node.id
+        if name in self.assigned or (self.tensors is not None and name in self.tensors):
+            return name
+        if name in self.later:
+            raise self.error(node, f'"{name}" is used before it is assigned on line {self.later[name]}')
+        if name in OPS:
+            raise self.error(node, f'"{name}" is an op; call it, as in {name}(x)')
+        if self.tensors is not None:
+            known = [*self.tensors, *self.assigned]
+            hint = nearest(name, known) or f"; known here: {' '.join(known)}"
+            raise self.error(node, f'unknown name "{name}"{hint}')
+        return name
+
+    def number(self, node: ast.expr) -> Number | None:
+        """The value of an expression made of numbers, constants and sizes alone; None for any other."""
+        match node:
+            case ast.Constant(bool() | str() | None):
+                return None
+            case ast.Constant(int() | float() as value):
+                return self.bounded(node, value)
+            case ast.Name(name) if isinstance(self.bindings.get(name), int | float):
+                return self.bounded(node, self.bindings[name])
+            case ast.Name(name) if name in CONSTANTS:
+                return CONSTANTS[name]
+            case ast.Set():
+                value = self.placeholder(node)
+                return value if isinstance(value, int | float) else None
+            case ast.UnaryOp(ast.USub(), operand):
+                inner = self.number(operand)
+                return None if inner is None else -inner
+            case ast.BinOp(left, op, right) if type(op) in FOLD:
+                x, y = self.number(left), self.number(right)
+                return None if x is None or y is None else self.fold(node, type(op), x, y)
+        return None
+
+    def fold(self, node: ast.expr, op: type, x: Number, y: Number) -> Number:
+        try:
+            value = FOLD[op](x, y)
+        except (ZeroDivisionError, OverflowError) as error:
+            raise self.error(node, f"this number cannot be worked out: {error}") from None
+        if isinstance(value, complex):
+            raise self.error(node, "this number is not real")
+        return self.bounded(node, value)
+
+    def bounded(self, node: ast.expr, value: Number) -> Number:
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:
+            raise self.error(node, "this integer is beyond 2**53")
+        return value
+
+    def literal(self, node: ast.expr) -> Any:
+        """An attribute's value: a number, string, True, False, None, or a tuple of such."""
+        if (number := self.number(node)) is not None:
+            return number
+        match node:
+            case ast.Constant(bool() | str() | None):
+                return node.value
+            case ast.Tuple(elements) | ast.List(elements):
+                return tuple(self.literal(element) for element in elements)
+            case ast.Set():
+                return self.placeholder(node)
+            case ast.Name(name) if name in self.bindings:
+                return self.bindings[name]
+        raise self.error(node, "an attribute's value is a number, string, True, False, None or a tuple of such")
+
+    def index(self, node: ast.expr) -> tuple[Any, ...]:
+        elements = node.elts if isinstance(node, ast.Tuple) else [node]
+        return tuple(self.index_element(element) for element in elements)
+
+    def index_element(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Slice(lower, upper, step):
+                return tuple(None if part is None else self.integer(part) for part in (lower, upper, step))
+            case ast.Constant(value) if value is Ellipsis:
+                return "..."
+            case ast.Constant(None):
+                return None
+        return self.integer(node)
+
+    def integer(self, node: ast.expr) -> int:
+        value = self.number(node)
+        if not isinstance(value, int):
+            raise self.error(node, "an index is an integer, a slice, ... or None")
+        return value
+
+
+def _assigned_names(tree: ast.Module) -> dict[str, int]:
+    targets = (t for s in tree.body if isinstance(s, ast.Assign) for t in s.targets)
+    names = (n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
+    return {name.id: name.lineno for name in names}

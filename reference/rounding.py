@@ -1,0 +1,278 @@
+"""How far correct arithmetic may be from the exact value: perturbed runs of the op table.
+
+The rows are written once, through an arithmetic context. `EXACT` makes them the float64 reference. A `Rounding`
+context makes the same rows one run in which every rounding error that a correct implementation may commit is drawn
+at random. The spread of N such runs about the reference is, for every element of every output, sigma; the tolerance
+is K sigma with one K for everything, so there is no tolerance rule for any op and none is chosen by hand.
+
+A row calls five primitives: `r` after an elementwise operation, `fn` for an elementary function, `matmul` and `sum`
+for contractions, `absolute` where a framework may use a formula with larger intermediate terms, and `kink` where a
+branch is taken.
+
+Contractions: with n products p, their sum s, bias b and output o, the error's amplitude is
+u sqrt((n/6 + 2) q + (n/3 + 1) s^2 + n (b^2 + |b s|) + o^2), where q = sum p^2; the first two terms are the variance
+of recursive summation in random order with roundings of variance u^2/3 (Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd ed., section 4.2), the next those of a bias added first.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reference.ops.elementary import FUNCTIONS
+
+RULES_VERSION = "1"
+K = 8.0
+U = 2.0**-24
+SMALLEST_NORMAL = 2.0**-126
+DTYPE_SCALE = {"float32": 1.0, "float64": 2.0**-29 * math.sqrt(2)}
+"""sigma of each dtype in units of float32's; in float64 the reference's own rounding adds the root of 2."""
+
+KINK_MAGNIFICATION = 4.0
+LARGEST_MAGNIFIED = 1_000_000
+"""Beyond so many input elements kinks are not magnified: on very wide nets that loosens whole columns."""
+
+Array = Any
+
+
+class Exact:
+    """Plain float64 arithmetic."""
+
+    exact = True
+
+    def at(self, place: Hashable) -> None:
+        """The walk tells where it is: a node, or a node and the input whose cotangent is computed."""
+
+    def r(self, a: Array, c: float = 1.0) -> Array:
+        """An elementwise result, rounded once (error at most c u |a|)."""
+        return a
+
+    def fn(self, name: str, *args: Array) -> Array:
+        """An elementary function of the table in `reference.ops.elementary`."""
+        return FUNCTIONS[name].exact(*args)
+
+    def absolute(self, a: Array, m: Array) -> Array:
+        """A result whose intermediate terms may be as large as `m` (error at most m u)."""
+        return a
+
+    def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
+        """x @ w, and a bias that a framework may add first or last."""
+        return x @ w if bias is None else x @ w + bias
+
+    def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
+        """The sum over an axis, several, or all (None)."""
+        return np.sum(a, axis=axis, keepdims=keepdims)
+
+    def kink(self, z: Array) -> Array:
+        """The argument of a branch."""
+        return z
+
+
+EXACT = Exact()
+
+
+@dataclass
+class _Tape:
+    """What the exact run leaves for the perturbed ones, by place and by order within the place."""
+
+    kinks: dict[Hashable, Array] = field(default_factory=dict)
+    terms: dict[Hashable, Array] = field(default_factory=dict)
+
+
+class _Places:
+    """Counts the calls made at a place, so that the same call of another run has the same key."""
+
+    def __init__(self) -> None:
+        self.place: Hashable = None
+        self.calls = 0
+
+    def at(self, place: Hashable) -> None:
+        self.place, self.calls = place, 0
+
+    def key(self, what: str) -> Hashable:
+        self.calls += 1
+        return self.place, what, self.calls
+
+
+class Recording(Exact):
+    """The exact context, keeping branch arguments and counts of repeated terms."""
+
+    def __init__(self, tape: _Tape) -> None:
+        self.tape = tape
+        self.kink_calls, self.sum_calls = _Places(), _Places()
+
+    def at(self, place: Hashable) -> None:
+        self.kink_calls.at(place)
+        self.sum_calls.at(place)
+
+    def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
+        self.tape.terms[self.sum_calls.key("sum")] = effective_terms(a, axis)
+        return super().sum(a, axis, keepdims)
+
+    def kink(self, z: Array) -> Array:
+        self.tape.kinks[self.kink_calls.key("kink")] = z
+        return z
+
+
+def effective_terms(a: Array, axis: Any) -> Array:
+    """For each sum over `axis`: its nonzero terms, times how often a term repeats on average.
+
+    A sum of equal terms drifts one way, so its error grows with n and not with the root of n.
+    """
+    a = np.asarray(a)
+    axes = tuple(range(a.ndim)) if axis is None else tuple(np.atleast_1d(axis) % a.ndim)
+    kept = tuple(i for i in range(a.ndim) if i not in axes)
+    rows = a.transpose(kept + axes).reshape(*(a.shape[i] for i in kept), -1)
+    if rows.shape[-1] == 0:
+        return np.zeros(rows.shape[:-1])
+    ordered = np.sort(rows, axis=-1)
+    distinct = 1 + np.count_nonzero(np.diff(ordered, axis=-1), axis=-1)
+    nonzero = np.count_nonzero(rows, axis=-1)
+    distinct = np.maximum(1, distinct - (nonzero < rows.shape[-1]))
+    return nonzero * (nonzero / distinct)
+
+
+class Rounding(Exact):
+    """One perturbed run: every operation of the rows errs as a correct float32 implementation may."""
+
+    exact = False
+
+    def __init__(self, seed: int, tape: _Tape, magnification: float = KINK_MAGNIFICATION) -> None:
+        self.random = np.random.Generator(np.random.SFC64(seed))
+        self.tape, self.magnification = tape, magnification
+        self.kink_calls, self.sum_calls = _Places(), _Places()
+        self.bias = dict(zip(FUNCTIONS, self.random.uniform(-1, 1, len(FUNCTIONS)), strict=True))
+
+    def at(self, place: Hashable) -> None:
+        self.kink_calls.at(place)
+        self.sum_calls.at(place)
+
+    def noise(self, shape: tuple[int, ...]) -> Array:
+        """Independent numbers, uniform on (-1, 1)."""
+        return 2 * self.random.random(shape, dtype=np.float32).astype(np.float64) - 1
+
+    def r(self, a: Array, c: float = 1.0) -> Array:
+        # Several frameworks flush subnormals to zero: hence the floor.
+        return a + (c * U * np.abs(a) + SMALLEST_NORMAL) * self.noise(np.shape(a))
+
+    def fn(self, name: str, *args: Array) -> Array:
+        function = FUNCTIONS[name]
+        exact = function.exact(*args)
+        return self.r(exact, function.spread) + (function.bias * U * self.bias[name]) * exact
+
+    def absolute(self, a: Array, m: Array) -> Array:
+        return a + U * m * self.noise(np.shape(a))
+
+    def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
+        n = x.shape[-1]
+        s = x @ w
+        left = np.sum(x * x, axis=-1)
+        right = np.sum(w * w, axis=-2) if w.ndim > 1 else np.sum(w * w)
+        q = left[..., :, None] * right[..., None, :] if x.ndim > 1 and w.ndim > 1 else left * right
+        variance = (n / 6 + 2) / max(n, 1) * q + (n / 3 + 1) * s * s
+        out = s
+        if bias is not None:
+            out = s + bias
+            variance = variance + n * (bias * bias + np.abs(bias * s)) + out * out
+        return out + U * np.sqrt(variance) * self.coherent(out)
+
+    def coherent(self, out: Array) -> Array:
+        """Noise in (-1, 1) that is the same for nearly equal outputs of one column, or of one row.
+
+        A product rounds equal rows of x alike, and equal columns of w, so that the outputs of saturated units err
+        together. Which of the two is drawn for each product and run: both layouts of a layer, examples in rows and
+        in columns, are then seen.
+        """
+        if out.ndim == 0:
+            return self.random.uniform(-1, 1)
+        matrix = out if out.ndim > 1 else out[:, None]
+        axis = -1 if self.random.random() < 0.5 else -2
+        phase_shape = [1] * matrix.ndim
+        phase_shape[axis] = matrix.shape[axis]
+        other = -3 - axis
+        largest = np.max(np.abs(matrix), axis=other, keepdims=True, initial=SMALLEST_NORMAL)
+        frequency = self.random.uniform(math.pi, 2 * math.pi) / (64 * U)
+        phases = self.random.uniform(0, 2 * math.pi, phase_shape)
+        return np.cos(frequency * (matrix / largest) + phases).reshape(out.shape)
+
+    def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
+        s = np.sum(a, axis=axis, keepdims=keepdims)
+        terms = self.tape.terms[self.sum_calls.key("sum")]
+        n = np.reshape(terms, np.shape(s))
+        q = np.sum(a * a, axis=axis, keepdims=keepdims)
+        variance = np.where(n > 1, (n / 6 + 2) * q + (n / 3 + 1) * s * s, 0)
+        return s + U * np.sqrt(variance) * self.noise(np.shape(s))
+
+    def kink(self, z: Array) -> Array:
+        """The argument, moved further from the reference's: a unit that rounding might flip is seen to flip."""
+        reference = self.tape.kinks[self.kink_calls.key("kink")]
+        return reference + self.magnification * (z - reference)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What one tensor must be: the float64 reference and, for each element, sigma in float32's terms."""
+
+    value: Array
+    sigma: Array
+
+    def tolerance(self, dtype: str) -> Array:
+        """K sigma in `dtype`. Raises FloatingPointError where it is not finite: that would let everything pass."""
+        tolerance = K * DTYPE_SCALE[dtype] * self.sigma
+        if not np.all(np.isfinite(tolerance)):
+            raise FloatingPointError("a tolerance is not finite: the case overflows in the reference")
+        return tolerance
+
+
+def runs_for(size: int) -> int:
+    """How many perturbed runs a case with `size` input elements needs; below 8 cry wolf, beyond 64 gain nothing."""
+    if size < 20_000:
+        return 64
+    return 32 if size <= 1_000_000 else 16
+
+
+def seed_of(*parts: bytes) -> int:
+    """A seed from content: the same case has the same tolerances everywhere."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return int.from_bytes(digest.digest()[:8], "little")
+
+
+def expected(
+    compute: Callable[[Exact], Mapping[Any, Array]], size: int, seed: int, runs: int | None = None
+) -> dict[Any, Expected]:
+    """Reference and sigma of every tensor that `compute` returns.
+
+    `compute` evaluates rows through the context it is given; `size` is the number of input elements.
+    """
+    tape = _Tape()
+    exact = {key: np.asarray(a, dtype=np.float64) for key, a in compute(Recording(tape)).items()}
+    squares = {key: np.zeros(a.shape) for key, a in exact.items()}
+    count = runs or runs_for(size)
+    magnification = KINK_MAGNIFICATION if size <= LARGEST_MAGNIFIED else 1.0
+    for run in range(count):
+        with np.errstate(all="ignore"):  # a perturbed run may leave the domain; the tolerance is then not finite
+            perturbed = compute(Rounding(seed + run, tape, magnification))
+            for key, a in perturbed.items():
+                squares[key] += np.square(a - exact[key])
+    return {key: Expected(a, _sigma(a, squares[key] / count, count)) for key, a in exact.items()}
+
+
+def _sigma(reference: Array, mean_square: Array, runs: int) -> Array:
+    """The root of the mean square deviation, shrunk towards its rows and columns, and the final rounding."""
+    shrunk = (runs * mean_square + 8 * _pool(mean_square)) / (runs + 8)
+    return np.sqrt(shrunk + np.square(0.58 * U * reference))
+
+
+def _pool(mean_square: Array) -> Array:
+    """Row mean times column mean over the mean: what an element's deviation would be if the tensor had rank one."""
+    if mean_square.ndim < 2 or not np.any(mean_square):
+        return mean_square
+    matrix = mean_square.reshape(mean_square.shape[0], -1)
+    pool = matrix.mean(axis=1, keepdims=True) * (matrix.mean(axis=0, keepdims=True) / matrix.mean())
+    return pool.reshape(mean_square.shape)
