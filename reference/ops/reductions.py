@@ -45,6 +45,15 @@ row(
 row("max", shapes.nonempty_reduce, _max, _max_vjp)
 
 
+def _norm(c, x, *, axis=None, keepdims=False):
+    """scale * norm(x / scale), with a power of two near the largest element: no square over- or underflows."""
+    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    scale = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+    squares = c.sum(c.r(np.square(x / scale)), axis, keepdims=True)
+    out = scale * c.fn("sqrt", squares)
+    return out if keepdims else np.squeeze(out, shapes.axes_of(axis, x.shape))
+
+
 def _norm_vjp(c, out, x, g, *, axis, keepdims):
     """The gradient of the norm at 0 is taken as 0, the smallest of its subgradients."""
     out = spread(out, x, axis, keepdims)
@@ -54,7 +63,7 @@ def _norm_vjp(c, out, x, g, *, axis, keepdims):
 row(
     "norm",
     shapes.reduce,
-    lambda c, x, *, axis=None, keepdims=False: c.fn("sqrt", c.sum(c.r(x * x), axis, keepdims)),
+    _norm,
     _norm_vjp,
 )
 row(

@@ -5,8 +5,9 @@ the output's cotangent `g`, and then the attributes by name.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 Shape = tuple[int, ...]
@@ -33,31 +34,45 @@ class Row:
     shape: Callable[..., Any]
     forward: Callable[..., Any]
     vjps: Sequence[Callable[..., Any]]
-    dtypes: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    dtypes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def parameters(self) -> tuple[inspect.Parameter, ...]:
+        """Inputs and attributes, without the context."""
+        return tuple(inspect.signature(self.forward).parameters.values())[1:]
+
+    @cached_property
     def variadic(self) -> bool:
-        return any(p.kind is p.VAR_POSITIONAL for p in self._parameters())
+        """Whether the op takes any number of tensors; it then has one vjp, which is told the input's number."""
+        return any(p.kind is p.VAR_POSITIONAL for p in self.parameters)
 
-    @property
-    def attributes(self) -> dict[str, inspect.Parameter]:
-        return {p.name: p for p in self._parameters() if p.kind is p.KEYWORD_ONLY}
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        return tuple(p.name for p in self.parameters if p.kind is p.KEYWORD_ONLY)
 
-    @property
-    def defaults(self) -> dict[str, Any]:
-        return {name: p.default for name, p in self.attributes.items() if p.default is not p.empty}
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """The attributes that may be left out."""
+        return {p.name: p.default for p in self.parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+
+    @cached_property
+    def arity(self) -> tuple[int, int | None]:
+        """The least and the largest number of tensors by position; None: any."""
+        positional = [p for p in self.parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        least = sum(p.default is p.empty for p in positional)
+        return (1, None) if self.variadic else (least, len(positional))
 
     @property
     def takes(self) -> str:
         """How many tensors the op takes, in words."""
-        least, most = self._arity()
+        least, most = self.arity
         if most is None:
             return f"{least} or more tensors"
         return f"{least} tensor{'s' * (least != 1)}" if least == most else f"{least} to {most} tensors"
 
     def accepts(self, count: int) -> bool:
         """Whether the op takes `count` tensors by position."""
-        least, most = self._arity()
+        least, most = self.arity
         return least <= count and (most is None or count <= most)
 
     def infer(self, *inputs: Spec, **kw: Any) -> tuple[Shape, ...]:
@@ -76,14 +91,6 @@ class Row:
         absent = (None,) * (len(self.vjps) - len(inputs))
         return self.vjps[i](c, out, *inputs, *absent, g, **kw)
 
-    def _parameters(self) -> list[inspect.Parameter]:
-        return list(inspect.signature(self.forward).parameters.values())[1:]
-
-    def _arity(self) -> tuple[int, int | None]:
-        positional = [p for p in self._parameters() if p.kind is p.POSITIONAL_OR_KEYWORD]
-        least = sum(p.default is p.empty for p in positional)
-        return (1, None) if self.variadic else (least, len(positional))
-
 
 OPS: dict[str, Row] = {}
 
@@ -93,13 +100,13 @@ def row(
     shape: Callable[..., Any],
     forward: Callable[..., Any],
     *vjps: Callable[..., Any],
-    dtypes: dict[int, tuple[str, ...]] | None = None,
+    dtypes: Mapping[int, tuple[str, ...]] | None = None,
 ) -> None:
     """Add a row to the op table; a name twice, or an input without its vjp, is refused."""
     if name in OPS:
         raise ValueError(f"op {name} is in the table twice")
     made = Row(name, shape, forward, vjps, dtypes or {})
-    most = made._arity()[1]
+    most = made.arity[1]
     if len(vjps) != (most or 1):
         raise ValueError(f"op {name} has {len(vjps)} vjps, but takes {made.takes}")
     OPS[name] = made

@@ -26,7 +26,7 @@ row(
     "transpose",
     shapes.transpose,
     lambda c, x, *, axes=None: np.transpose(x, axes),
-    lambda c, out, x, g, *, axes: np.transpose(g, None if axes is None else np.argsort(axes)),
+    lambda c, out, x, g, *, axes: np.transpose(g, None if axes is None else np.argsort(np.mod(axes, g.ndim))),
 )
 row(
     "reshape",

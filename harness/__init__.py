@@ -1,0 +1,8 @@
+"""The harness: plans cells from case files, runs them in frameworks of their own interpreters, judges the answers."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("gradient-conformance-harness")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0+unknown"

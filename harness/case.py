@@ -1,0 +1,493 @@
+"""From a case file to its variants: what is computed, from which arrays, and what of it is compared.
+
+The file is data from a stranger: it cannot run code, read outside its root, or ask for more memory or time than the
+limits below. Every mistake is one CaseError with file, line and column. Loading draws no array.
+"""
+
+import ast
+import itertools
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from msgspec import UNSET, structs
+
+from harness import tensors
+from harness.document import PLACEHOLDER, Document, Generated, Mistake, structure
+from harness.errors import CaseError, allowed_names
+from harness.expect import Expectation, expectations
+from harness.locate import Locator
+from harness.tensors import Array, Source
+from reference.ops import OPS, Spec
+from reference.program import CONSTANTS, Program, ProgramError
+from reference.rounding import DTYPE_SCALE
+
+MAX_BYTES = 1_000_000
+MAX_VARIANTS = 10_000
+MAX_EXPANDED = 10_000_000
+"""Characters of program times variants: bounds the time that loading takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Steps of one optimizer on some of the tensors."""
+
+    optimizer: str
+    options: dict[str, float]
+    parameters: tuple[str, ...]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A case with every size and placeholder bound: one program with its arrays.
+
+    `specs` has shape and dtype of every name; of one that is drawn anew each step, those of a single step.
+    """
+
+    case_name: str
+    id: str
+    bindings: dict[str, Any]
+    program: Program
+    output: str
+    values: tuple[str, ...]
+    gradients: tuple[str, ...]
+    specs: dict[str, Spec]
+    training: Training | None
+    dtypes: tuple[str, ...]
+    file: str
+    sources: dict[str, Source] = field(repr=False)
+    upstream: Source | None = field(repr=False)
+
+    @property
+    def narrowest(self) -> str:
+        """The least precise of the case's dtypes: inputs rounded to it are exact in all of them."""
+        return max(self.dtypes, key=lambda dtype: DTYPE_SCALE[dtype])
+
+    def draw(self, dtype: str | None = None) -> dict[str, Array]:
+        """The inputs by name: float64 arrays (int64, bool), floats rounded to `dtype`, or as written (None).
+
+        A tensor with each = "step" has a leading axis of length steps. Raises CaseError where a file was changed.
+        """
+        return {name: self._drawn(source, dtype) for name, source in self.sources.items()}
+
+    def cotangent(self, dtype: str | None = None) -> Array | None:
+        """The output's cotangent in its shape, rounded as `draw` does; None where the output is a scalar."""
+        return None if self.upstream is None else self._drawn(self.upstream, dtype)
+
+    def _drawn(self, source: Source, dtype: str | None) -> Array:
+        try:
+            return source.draw(dtype)
+        except Mistake as mistake:
+            raise CaseError(self.file, f"tensor {source.name}: {mistake.message}") from None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case file. `name` is its path below the case root, without .toml."""
+
+    name: str
+    path: Path
+    title: str
+    source: str
+    dtypes: tuple[str, ...]
+    seed: int
+    variants: tuple[Variant, ...]
+    expects: tuple[Expectation, ...]
+
+
+def load(path: Path, root: Path) -> Case:
+    """The case in the file `path` below the case root `root`. Raises CaseError."""
+    path, root = Path(path), Path(root)
+    file = display(path)
+    text = _read(path, file)
+    try:
+        return _Loader(path, root, file, text).case()
+    except Mistake as mistake:
+        raise _placed(mistake, file, text) from None
+    except ProgramError as error:
+        within = (error.line, error.column)
+        raise _placed(Mistake(error.message, ("program",), within=within), file, text) from None
+
+
+def display(path: Path) -> str:
+    """The path as messages show it: relative to the working directory where it lies below."""
+    absolute, here = os.path.abspath(path), os.getcwd()
+    return os.path.relpath(absolute, here) if absolute.startswith(here + os.sep) else str(path)
+
+
+def _read(path: Path, file: str) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise CaseError(file, f"cannot be read: {error}") from None
+    if len(data) > MAX_BYTES:
+        raise CaseError(file, f"the file is larger than {MAX_BYTES} bytes; keep large tensors in .npy files")
+    try:
+        return data.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CaseError(file, f"the file is not UTF-8: {error.reason}", line) from None
+
+
+def _placed(mistake: Mistake, file: str, text: str) -> CaseError:
+    """The message with line and column: the file is scanned for positions only now."""
+    found = Locator(text)
+    if mistake.path == ():
+        return CaseError(file, mistake.message, *(mistake.within or ()))
+    if mistake.within is not None:
+        place = found.in_string(mistake.path, *mistake.within)
+    else:
+        place = found.key(mistake.path) if mistake.on_key else found.value(mistake.path)
+    return CaseError(file, mistake.message, *(place or ()))
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The text as TOML. Raises Mistake."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise Mistake("the file is nested too deeply", ()) from None
+    except ValueError as error:
+        raise _toml_mistake(text, str(error)) from None
+
+
+def _toml_mistake(text: str, message: str) -> Mistake:
+    """A duplicate key is named with both of its places; every other mistake as tomllib says it."""
+    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
+    if found is None:
+        return Mistake(f"cannot be read: {message}", ())
+    locator = Locator(text)
+    line, column = (int(found[2]), int(found[3])) if found[2] else locator.place(len(text))
+    for duplicate in locator.duplicates:
+        second = locator.place(duplicate.second)
+        if second <= (line, column):
+            first = locator.place(duplicate.first)[0]
+            return Mistake(f'duplicate key "{duplicate.path[-1]}"; it stands on line {first} already', (), within=second)
+    return Mistake(f"this is no TOML: {found[1][:1].lower()}{found[1][1:]}", (), within=(line, column))
+
+
+class _Loader:
+    """Builds one case; every method raises Mistake or ProgramError."""
+
+    def __init__(self, path: Path, root: Path, file: str, text: str) -> None:
+        self.path, self.root, self.file, self.text = path, root, file, text
+        self.programs: dict[tuple[Any, ...], Program] = {}
+
+    def case(self) -> Case:
+        self.document = structure(parse(self.text))
+        self.name = self.case_name()
+        self.check_namespace()
+        self.check_limits()
+        self.read = self.names_in_program()
+        self.check_used()
+        variants = tuple(self.variants())
+        self.check_cotangents(variants)
+        document = self.document
+        return Case(
+            self.name,
+            self.path,
+            document.title,
+            document.source,
+            self.dtypes,
+            document.seed,
+            variants,
+            expectations(document, variants, self.locator if document.expect else None, self.file),
+        )
+
+    @cached_property
+    def locator(self) -> Locator:
+        return Locator(self.text)
+
+    @cached_property
+    def dtypes(self) -> tuple[str, ...]:
+        return tuple(_once(self.document.dtypes, "dtypes"))
+
+    def case_name(self) -> str:
+        try:
+            below = Path(os.path.abspath(self.path)).relative_to(os.path.abspath(self.root))
+        except ValueError:
+            raise Mistake(f"the file does not lie below the case root {self.root}", ()) from None
+        return below.with_suffix("").as_posix()
+
+    def check_namespace(self) -> None:
+        """Sizes, placeholders, tensors, ops and constants share one namespace."""
+        tables = {"tensors": "a tensor", "sizes": "a size", "sweep": "swept"}
+        taken = {**dict.fromkeys(OPS, "an op"), **dict.fromkeys(CONSTANTS, "a constant")}
+        for table, what in tables.items():
+            for name in getattr(self.document, table):
+                if name in taken:
+                    message = f'"{name}" cannot be {what}: it is {taken[name]} already; a name means one thing'
+                    raise Mistake(message, (table, name), on_key=True)
+                taken[name] = what
+
+    def check_limits(self) -> None:
+        count = math.prod(len(values) for values in self.document.sweep.values())
+        if count > MAX_VARIANTS:
+            raise Mistake(f"{count} variants, but at most {MAX_VARIANTS} are allowed", ("sweep",), on_key=True)
+        if count * len(self.document.program) > MAX_EXPANDED:
+            message = f"{count} variants of a program of {len(self.document.program)} characters are too many"
+            raise Mistake(f"{message}; their product may be at most {MAX_EXPANDED}", ("sweep",), on_key=True)
+
+    def names_in_program(self) -> set[str]:
+        """Every name in the program's text. A program that cannot be parsed is told by Program.parse."""
+        try:
+            tree = ast.parse(self.document.program)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            Program.parse(self.document.program)
+            raise
+        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+    def check_used(self) -> None:
+        """A size or swept name that nothing uses is a mistake."""
+        used = self.read | {name for text in self.references() for name in _placeholders(text)}
+        for name, tensor in self.document.tensors.items():
+            used |= self.names_in_shape(name, tensor)
+        for table in ("sizes", "sweep"):
+            for name in getattr(self.document, table):
+                if name not in used:
+                    raise Mistake(f'"{name}" is used nowhere', (table, name), on_key=True)
+
+    def references(self) -> Iterator[str]:
+        document = self.document
+        yield from () if document.output is UNSET else (document.output,)
+        yield from () if document.values is UNSET else document.values
+        yield from () if document.gradients is UNSET else document.gradients
+
+    def names_in_shape(self, name: str, tensor: Any) -> set[str]:
+        shape = () if tensor.shape is UNSET else tensor.shape
+        if isinstance(shape, str):
+            return _placeholders(shape)
+        used: set[str] = set()
+        for i, size in enumerate(shape):
+            used |= _at(("tensors", name, "shape", i), tensors.sizes_in, size)
+        if tensor.labels is not UNSET:
+            used |= _at(("tensors", name, "labels"), tensors.sizes_in, tensor.labels)
+        return used
+
+    def check_cotangents(self, variants: Iterable[Variant]) -> None:
+        outputs = {variant.output for variant in variants}
+        for name in self.document.cotangents:
+            if name not in outputs:
+                message = f'"{name}" is not the output; {allowed_names(name, sorted(outputs))}'
+                raise Mistake(message, ("cotangents", name), on_key=True)
+
+    # Variants
+
+    def bindings(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every combination of the swept values in the file's order, with its id."""
+        swept = [[(name, *pair) for pair in _texts(name, values)] for name, values in self.document.sweep.items()]
+        for choice in itertools.product(*swept):
+            bound = {name: value for name, _, value in choice}
+            yield "-".join(f"{name}:{text}" for name, text, _ in choice), {**self.document.sizes, **bound}
+
+    def variants(self) -> Iterator[Variant]:
+        for id, bindings in self.bindings():
+            try:
+                yield self.variant(id, bindings)
+            except (Mistake, ProgramError) as error:
+                raise _of_variant(error, id) from None
+
+    def variant(self, id: str, bindings: dict[str, Any]) -> Variant:
+        document = self.document
+        program = self.program(bindings)
+        sources = {name: self.source(name, bindings) for name in document.tensors}
+        tensors.total(source.size for source in sources.values())
+        specs = program.specs({name: Spec(s.shape, s.dtype) for name, s in sources.items()})
+        tensors.total([*(math.prod(spec.shape) for spec in specs.values()), *(s.size for s in sources.values())])
+        output = self.output(bindings)
+        training = self.training(specs)
+        checked = _Names(document, bindings, program, specs)
+        values, gradients = checked.values(output), checked.gradients(training)
+        checked.check_feeds(output, values, gradients)
+        return Variant(
+            self.name, id, bindings, program, output, values, gradients, specs, training,
+            self.dtypes, self.file, sources, self.upstream(output, specs),
+        )  # fmt: skip
+
+    def program(self, bindings: Mapping[str, Any]) -> Program:
+        """The program; parsed once for all variants that differ only outside of it."""
+        used = {name: value for name, value in bindings.items() if name in self.read}
+        key = tuple((name, type(value), value) for name, value in used.items())
+        if key not in self.programs:
+            program = Program.parse(self.document.program, bindings, self.document.tensors)
+            for node in program.nodes:
+                if any(isinstance(arg, bool) for arg in node.args):
+                    raise ProgramError(f"{node.op}: True and False are no numbers", node.line, node.column)
+            self.check_inputs(program)
+            self.programs[key] = program
+        return self.programs[key]
+
+    def check_inputs(self, program: Program) -> None:
+        for name in self.document.tensors:
+            if name not in program.inputs:
+                raise Mistake(f'the program does not use the tensor "{name}"', ("tensors", name), on_key=True)
+
+    def source(self, name: str, bindings: Mapping[str, Any]) -> Source:
+        tensor, training = self.document.tensors[name], self.document.training
+        if tensor.each is not UNSET and training is UNSET:
+            raise Mistake('each = "step" needs a [training] with steps', ("tensors", name, "each"))
+        path = ("tensors", name)
+        labels = tensor.labels is not UNSET
+        classes = _at((*path, "labels"), tensors.dimension, tensor.labels, bindings) if labels else 0
+        source = Source(
+            name=name,
+            spec=tensor,
+            shape=_at(path, tensors.shape_of, tensor, bindings),
+            dtype="int64" if labels and tensor.dtype is UNSET else "float" if tensor.dtype is UNSET else tensor.dtype,
+            seed=self.document.seed,
+            steps=None if tensor.each is UNSET or training is UNSET else training.steps,
+            classes=classes,
+            folder=self.path.parent,
+            root=self.root,
+        )
+        _at(path, tensors.check, source)
+        return source
+
+    def output(self, bindings: Mapping[str, Any]) -> str:
+        if self.document.output is UNSET:
+            return self.program(bindings).nodes[-1].outs[-1]
+        name = _bound(self.document.output, bindings, ("output",))
+        assigned = _assigned(self.program(bindings))
+        if name not in assigned:
+            message = f'the output "{name}" is not assigned in the program; {allowed_names(name, assigned)}'
+            raise Mistake(message, ("output",))
+        return name
+
+    def upstream(self, output: str, specs: Mapping[str, Spec]) -> Source | None:
+        """The output's cotangent: given, or random, since ones would hide transpositions."""
+        given = self.document.cotangents.get(output)
+        path = ("cotangents", output)
+        if specs[output].shape == ():
+            if given is not None:
+                raise Mistake(f'"{output}" is a scalar: its cotangent is 1 and cannot be given', path, on_key=True)
+            return None
+        spec = given or Generated(uniform=(-1.0, 1.0))
+        source = Source(
+            output, spec, specs[output].shape, "float", self.document.seed, "cotangent",
+            folder=self.path.parent, root=self.root,
+        )  # fmt: skip
+        _at(path, tensors.check, source)
+        return source
+
+    def training(self, specs: Mapping[str, Spec]) -> Training | None:
+        training = self.document.training
+        if training is UNSET:
+            return None
+        inputs = self.document.tensors
+        allowed = [name for name, t in inputs.items() if specs[name].dtype == "float" and t.each is UNSET]
+        for i, name in enumerate(_once(training.parameters, "training", "parameters")):
+            if name not in allowed:
+                message = f'"{name}" cannot be trained; {allowed_names(name, allowed)}'
+                raise Mistake(message, ("training", "parameters", i))
+        optimizer = training.optimizer.given(tuple(training.optimizer.__struct_fields__))[0]
+        options = structs.asdict(getattr(training.optimizer, optimizer))
+        return Training(optimizer, options, tuple(training.parameters), training.steps)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Which names of one variant are compared."""
+
+    document: Document
+    bindings: Mapping[str, Any]
+    program: Program
+    specs: Mapping[str, Spec]
+
+    def values(self, output: str) -> tuple[str, ...]:
+        """The output, and what else the case lists."""
+        listed = () if self.document.values is UNSET else self.document.values
+        names = self.bound(listed, "values", _assigned(self.program), "is not assigned in the program")
+        return names if output in names else (output, *names)
+
+    def gradients(self, training: Training | None) -> tuple[str, ...]:
+        floats = [name for name, spec in self.specs.items() if spec.dtype == "float"]
+        if self.document.gradients is UNSET:
+            return tuple(name for name in floats if name in self.document.tensors)
+        for i, name in enumerate(self.document.gradients):
+            if name in self.specs and name not in floats:
+                message = f'"{name}" is {self.specs[name].dtype} and has no gradient; {allowed_names(name, floats)}'
+                raise Mistake(message, ("gradients", i))
+        names = self.bound(self.document.gradients, "gradients", floats, "is no tensor and not assigned")
+        return tuple(dict.fromkeys((*names, *(training.parameters if training else ()))))
+
+    def bound(self, listed: Iterable[str], key: str, allowed: list[str], wrong: str) -> tuple[str, ...]:
+        names = [_bound(name, self.bindings, (key, i)) for i, name in enumerate(listed)]
+        for i, name in enumerate(_once(names, key)):
+            if name not in allowed:
+                raise Mistake(f'"{name}" {wrong}; {allowed_names(name, allowed)}', (key, i))
+        return tuple(names)
+
+    def check_feeds(self, output: str, values: tuple[str, ...], gradients: tuple[str, ...]) -> None:
+        """An assignment that feeds nothing is a mistake."""
+        wanted = {output, *values, *gradients, *(name for node in self.program.nodes for name in node.inputs)}
+        for node in self.program.nodes:
+            if not wanted.intersection(node.outs):
+                names = ", ".join(node.outs)
+                message = f'"{names}" feeds nothing: neither another assignment nor output, values or gradients'
+                raise ProgramError(message, node.line, 1)
+
+
+def _assigned(program: Program) -> list[str]:
+    return [name for node in program.nodes for name in node.outs]
+
+
+def _once(names: list[str], *path: str) -> list[str]:
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise Mistake(f'"{name}" stands here twice', (*path, i))
+    return names
+
+
+def _at(path: tuple[str | int, ...], function: Any, *args: Any) -> Any:
+    """Calls a function whose mistakes have paths below `path`."""
+    try:
+        return function(*args)
+    except Mistake as mistake:
+        raise Mistake(mistake.message, (*path, *mistake.path), mistake.on_key, mistake.within) from None
+
+
+def _placeholders(text: str) -> set[str]:
+    return {text[1:-1]} if re.search(PLACEHOLDER, text) else set()
+
+
+def _bound(text: str, bindings: Mapping[str, Any], path: tuple[str | int, ...]) -> str:
+    """A name, or what its placeholder stands for."""
+    for name in _placeholders(text):
+        words = [known for known, value in bindings.items() if isinstance(value, str)]
+        if name not in words:
+            raise Mistake(f'the placeholder "{name}" has no words in [sweep]; {allowed_names(name, words)}', path)
+        return str(bindings[name])
+    return text
+
+
+def _texts(name: str, values: list[Any]) -> list[tuple[str, Any]]:
+    """Each swept value with the text that stands for it in ids."""
+    pairs: dict[str, Any] = {}
+    for i, value in enumerate(values):
+        text = _text(value)
+        if text in pairs:
+            raise Mistake(f"{text} is swept twice", ("sweep", name, i))
+        pairs[text] = tuple(value) if isinstance(value, list) else value
+    return list(pairs.items())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "x".join(map(str, value)) or "scalar"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _of_variant(error: Mistake | ProgramError, id: str) -> Mistake | ProgramError:
+    """The same error, saying in which variant, where there are several."""
+    suffix = f" (variant {id})" if id else ""
+    if isinstance(error, ProgramError):
+        return ProgramError(error.message + suffix, error.line, error.column)
+    return Mistake(error.message + suffix, error.path, error.on_key, error.within)

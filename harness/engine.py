@@ -1,0 +1,398 @@
+"""Runs cells: each framework in a lane of its own, side by side, while the host computes what they must be.
+
+A lane is a thread that keeps a window of cells in flight to its worker and never runs far ahead of what has been
+judged. A dead worker costs the cell it was at: the cells behind it go to its successor.
+"""
+
+import functools
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import record
+from harness.deviations import Ledger
+from harness.wanted import Wanted, each_step
+from harness.interpreters import Absent, Interpreter
+from harness.judge import Judgement, judge, within
+from harness.plan import Cell, Framework
+from harness.trace import describe_place, first_difference, traced_names
+from harness.verdict import Verdict
+from harness.wire import Array, Frame, Nonsense, Sent
+from harness.worker import CELL_TIMEOUT, Worker, WorkerDied
+from reference.program import Program
+
+WINDOW = 4
+AHEAD = 32
+START_ATTEMPTS = 2
+KEPT_REFERENCES = 64
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a lane got for a request: a verdict where there is nothing to judge, or arrays."""
+
+    verdict: Verdict | None
+    message: str = ""
+    arrays: Mapping[tuple[str, str, int | None], Array] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One message to a worker, built when its turn comes."""
+
+    build: Callable[[], tuple[dict[str, Any], list[Sent]]]
+    future: "Future[Answer]" = field(default_factory=Future)
+    urgent: bool = False
+
+
+class Lane:
+    """One framework's worker and the requests on their way to it."""
+
+    def __init__(
+        self, framework: Framework, interpreter: Interpreter | Absent, cell_timeout: float = CELL_TIMEOUT
+    ) -> None:
+        self.framework, self.interpreter, self.cell_timeout = framework, interpreter, cell_timeout
+        self.about: Mapping[str, Any] | None = None
+        self._pending: deque[Request] = deque()
+        self._flying: deque[Request] = deque()
+        self._unjudged = 0
+        self._failed_starts = 0
+        self._start_failure = ""
+        self._closing = False
+        self._worker: Worker | None = None
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=f"lane {framework.name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, requests: Iterable[Request]) -> None:
+        """Queue requests behind those that wait; an urgent one goes first."""
+        with self._changed:
+            for request in requests:
+                self._pending.appendleft(request) if request.urgent else self._pending.append(request)
+            self._changed.notify()
+
+    def judged(self) -> None:
+        """One answer has been used: the lane may go on by one."""
+        with self._changed:
+            self._unjudged -= 1
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Kill the worker; answers that are still awaited never come."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+            worker = self._worker
+        if worker is not None:
+            worker.kill("stopped")
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._closing:
+            request = self._next()
+            if request is not None:
+                self._begin(request)
+            elif self._flying and not self._closing:
+                self._receive()
+        if self._worker is not None:
+            self._worker.stop()
+
+    def _next(self) -> Request | None:
+        """A request to send now, or None when it is time to receive, or to end."""
+        with self._changed:
+            while not self._closing:
+                if self._pending and len(self._flying) < WINDOW and self._may_go_on():
+                    request = self._pending.popleft()
+                    self._unjudged += not request.urgent
+                    return request
+                if self._flying:
+                    return None
+                self._changed.wait()
+            return None
+
+    def _may_go_on(self) -> bool:
+        return self._pending[0].urgent or self._unjudged < AHEAD
+
+    def _begin(self, request: Request) -> None:
+        worker = self._started()
+        if worker is None:
+            request.future.set_result(self._unavailable())
+            return
+        try:
+            header, arrays = request.build()
+        except Exception as error:  # whatever it is belongs to this cell, and must not end the lane
+            request.future.set_exception(error)
+            return
+        self._flying.append(request)
+        worker.send({**header, "id": id(request)}, arrays)
+
+    def _started(self) -> Worker | None:
+        if self._worker is None and isinstance(self.interpreter, Interpreter) and self._failed_starts < START_ATTEMPTS:
+            try:
+                self._worker = worker = Worker(
+                    self.interpreter.argv, self.framework.adapter.parent.parent, self.cell_timeout
+                )
+                self.about = worker.hello(self.framework.adapter, self.framework.subject)
+                self._failed_starts = 0
+            except (WorkerDied, OSError) as error:
+                self._bury()
+                self._failed_starts += 1
+                self._start_failure = f"the worker did not start ({' '.join(self.interpreter.argv)}): {error}"
+        return self._worker
+
+    def _unavailable(self) -> Answer:
+        if isinstance(self.interpreter, Absent):
+            return Answer(Verdict.ABSENT, str(self.interpreter))
+        return Answer(Verdict.CRASHED, self._start_failure)
+
+    def _receive(self) -> None:
+        assert self._worker is not None
+        request = self._flying[0]
+        try:
+            answer = read_answer(self._worker.receive(), id(request))
+            self._flying.popleft()
+        except (WorkerDied, Nonsense) as error:
+            reason = str(error) if isinstance(error, WorkerDied) else f"spoke nonsense: {error}"
+            answer = Answer(Verdict.CRASHED, f"the worker {reason}")
+            self._flying.popleft()
+            self._send_again()
+        request.future.set_result(answer)
+
+    def _send_again(self) -> None:
+        """The worker is lost: requests behind the one that killed it wait for its successor."""
+        self._bury()
+        with self._changed:
+            for request in reversed(self._flying):
+                self._unjudged -= not request.urgent
+                self._pending.appendleft(request)
+            self._flying.clear()
+
+    def _bury(self) -> None:
+        if self._worker is not None:
+            self._worker.kill("was killed")
+            self._worker = None
+
+
+def read_answer(frame: Frame, identity: int) -> Answer:
+    """An Answer from a worker's message. Raises Nonsense where it is none, or of another request."""
+    header = frame.header
+    if header.get("id") != identity:
+        raise Nonsense("it answered another request")
+    match header.get("type"):
+        case "done":
+            return Answer(None, "", frame.arrays(), float(header.get("seconds", 0.0)))
+        case "unsupported":
+            return Answer(Verdict.UNSUPPORTED, f"{header.get('op')}: {header.get('reason')}")
+        case "raised":
+            return Answer(Verdict.ERRORED, str(header.get("error")))
+        case "changed":
+            return Answer(Verdict.DISAGREE, f"changed its inputs in place: {', '.join(map(str, header['names']))}")
+    raise Nonsense(f"a message of type {header.get('type')!r}")
+
+
+class Engine:
+    """Runs and judges cells. `submit` some, then `result` waits for each; `close` leaves no process behind."""
+
+    def __init__(
+        self,
+        interpreter: Callable[[Framework], Interpreter | Absent],
+        ledgers: Mapping[str, Ledger],
+        cell_timeout: float = CELL_TIMEOUT,
+    ) -> None:
+        self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
+        self._lock = threading.Lock()
+        self._wanted_by_variant: OrderedDict[tuple[str, str], Wanted] = OrderedDict()
+        self._lanes: dict[str, Lane] = {}
+        self._requests: dict[str, Request] = {}
+
+    def submit(self, cells: Iterable[Cell]) -> None:
+        """Set cells on their way, in order, each framework in its lane."""
+        queues: dict[str, list[Request]] = {}
+        for cell in cells:
+            self._requests[cell.id] = request = Request(functools.partial(self._message, cell))
+            queues.setdefault(self._lane(cell.framework).framework.name, []).append(request)
+        for name, requests in queues.items():
+            self._lanes[name].submit(requests)
+
+    def _lane(self, framework: Framework) -> Lane:
+        if framework.name not in self._lanes:
+            interpreter = self._interpreter(framework)
+            self._lanes[framework.name] = Lane(framework, interpreter, self._cell_timeout)
+        return self._lanes[framework.name]
+
+    def about(self, framework: str) -> Mapping[str, Any] | None:
+        """What the framework's worker told of itself; None while it has not started."""
+        return self._lanes[framework].about
+
+    def result(self, cell: Cell) -> record.Cell:
+        """Wait for a cell's answer and judge it. Raises FloatingPointError where its tolerances are not finite."""
+        lane = self._lanes[cell.framework.name]
+        answer = self._requests.pop(cell.id).future.result()
+        lane.judged()
+        if answer.verdict is not None:
+            return _unjudged(cell, answer)
+        wanted = self._wanted(cell)
+        judgement = judge(wanted, cell.dtype, answer.arrays)
+        verdict, message = self._look_up(cell, judgement, lane)
+        place = self._place(cell, wanted, answer, judgement) if judgement.verdict is Verdict.DISAGREE else None
+        return _judged(cell, answer, judgement, verdict, message, place)
+
+    def close(self) -> None:
+        """End every lane and its worker."""
+        for lane in self._lanes.values():
+            lane.close()
+
+    def _look_up(self, cell: Cell, judgement: Judgement, lane: Lane) -> tuple[Verdict, str]:
+        ledger = self._ledgers.get(cell.framework.name)
+        if ledger is None:
+            return judgement.verdict, judgement.message
+        version = str((lane.about or {}).get("version", ""))
+        verdict, note, _ = ledger.judge(cell.id, cell.dtype, version, judgement.verdict, judgement.used)
+        return verdict, "\n".join(text for text in (judgement.message, note) if text)
+
+    def _wanted(self, cell: Cell) -> Wanted:
+        key = (cell.case, cell.variant.id)
+        with self._lock:
+            if key not in self._wanted_by_variant:
+                self._wanted_by_variant[key] = Wanted(cell.variant)
+                if len(self._wanted_by_variant) > KEPT_REFERENCES:
+                    self._wanted_by_variant.popitem(last=False)
+            return self._wanted_by_variant[key]
+
+    def _message(self, cell: Cell) -> tuple[dict[str, Any], list[Sent]]:
+        variant, wanted = cell.variant, self._wanted(cell)
+        header = message_header(cell, wanted.program, variant.values, variant.gradients)
+        if variant.training is not None:
+            training = variant.training
+            header["training"] = {
+                "optimizer": {training.optimizer: wanted.optimizer_options},
+                "parameters": list(training.parameters),
+                "steps": training.steps,
+            }
+        return header, self._arrays(cell, wanted, wanted.inputs, each_step(variant))
+
+    def _arrays(
+        self, cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], each: Iterable[str] = ()
+    ) -> list[Sent]:
+        sent = [Sent("input", n, _cast(a, cell.dtype), n in each) for n, a in inputs.items()]
+        if wanted.cotangent is not None:
+            sent.append(Sent("cotangent", cell.variant.output, _cast(wanted.cotangent, cell.dtype)))
+        return sent
+
+    def _place(self, cell: Cell, wanted: Wanted, answer: Answer, judgement: Judgement) -> str:
+        """Run the cell again as a trace, at the step that disagrees, and say where the difference begins."""
+        worst = max((t for t in judgement.tensors if t.verdict is Verdict.DISAGREE), key=lambda t: t.used)
+        if worst.role == "parameter":
+            return f"the optimizer's update of {worst.name} in step {worst.step} (its gradients are judged apart)"
+        inputs = wanted.inputs
+        if worst.step is not None:
+            inputs = wanted.inputs_at(worst.step, self._parameters(wanted, answer, worst.step))
+        names = traced_names(wanted.program, self._floats(cell), cell.variant.output)
+        traced = self._trace(cell, wanted, inputs, names)
+        if traced.verdict is not None:
+            return f"not found: the trace gave {traced.verdict} ({traced.message.splitlines()[-1]})"
+        due = wanted.at(inputs, [n for n in names if n not in inputs], names)
+        right = within(due, cell.dtype, traced.arrays)
+        place = first_difference(wanted.program, cell.variant.output, right)
+        if place is None:
+            return "not found: the trace, with a probe at every value, agrees"
+        return describe_place(place, wanted.program, getattr(cell.variant, "program_line", 1))
+
+    def _floats(self, cell: Cell) -> list[str]:
+        return [name for name, spec in cell.variant.specs.items() if spec.dtype == "float"]
+
+    def _parameters(self, wanted: Wanted, answer: Answer, step: int) -> dict[str, Array]:
+        """The subject's own parameters before a step."""
+        training = wanted.variant.training
+        assert training is not None
+        if step == 0:
+            return {n: wanted.inputs[n] for n in training.parameters}
+        return {n: answer.arrays["parameter", n, step - 1].astype(np.float64) for n in training.parameters}
+
+    def _trace(
+        self, cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], names: Iterable[str]
+    ) -> Answer:
+        names = tuple(names)
+        values = [n for n in names if n not in inputs]
+
+        def build() -> tuple[dict[str, Any], list[Sent]]:
+            header = message_header(cell, wanted.program, values, names)
+            return header, self._arrays(cell, wanted, inputs)
+
+        request = Request(build, urgent=True)
+        self._lanes[cell.framework.name].submit([request])
+        return request.future.result()
+
+
+def message_header(
+    cell: Cell, program: Program, values: Iterable[str], gradients: Iterable[str]
+) -> dict[str, Any]:
+    """A run request without its arrays. Gradients of assigned names are asked for through probes."""
+    gradients = list(gradients)
+    assigned = {name for node in program.nodes for name in node.outs}
+    specs = cell.variant.specs
+    return {
+        "type": "run",
+        "case": cell.case,
+        "bindings": dict(cell.variant.bindings),
+        "dtype": cell.dtype,
+        "mode": cell.mode,
+        "program": [
+            {"out": node.outs, "op": node.op, "args": node.args, "kw": dict(node.kw)} for node in program.nodes
+        ],
+        "output": cell.variant.output,
+        "values": list(values),
+        "gradients": gradients,
+        "probes": {n: specs[n].shape for n in gradients if n in assigned},
+        "training": None,
+    }
+
+
+def _cast(array: Array, dtype: str) -> Array:
+    return array.astype(dtype) if array.dtype.kind == "f" else array
+
+
+def _identity(cell: Cell) -> dict[str, str]:
+    return {
+        "cell": cell.id,
+        "case": cell.case,
+        "variant": cell.variant.id,
+        "dtype": cell.dtype,
+        "framework": cell.framework.name,
+        "mode": cell.mode,
+    }
+
+
+def _unjudged(cell: Cell, answer: Answer) -> record.Cell:
+    assert answer.verdict is not None
+    return record.Cell(
+        **_identity(cell),
+        verdict=answer.verdict,
+        used=None,
+        relative=None,
+        tensors=[],
+        seconds=answer.seconds,
+        message=answer.message,
+    )
+
+
+def _judged(
+    cell: Cell, answer: Answer, judgement: Judgement, verdict: Verdict, message: str, place: str | None
+) -> record.Cell:
+    return record.Cell(
+        **_identity(cell),
+        verdict=verdict,
+        used=judgement.used,
+        relative=judgement.relative,
+        tensors=list(judgement.tensors),
+        seconds=answer.seconds,
+        message=message,
+        first_difference=place,
+    )

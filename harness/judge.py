@@ -1,0 +1,231 @@
+"""Judging: an array from a subject against the reference, element by element.
+
+There is one comparison, `compare`, and one number, used = error / tolerance. Nothing is masked before it, nothing is
+broadcast by it, and every tensor that was asked for is judged whether or not it came back.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.wanted import Array, Key, Wanted
+from harness.record import LARGEST, Tensor
+from harness.verdict import Verdict, worst
+from reference.rounding import K, Expected
+
+ROLE_SCALE = 1e-3
+"""A tensor's scale is at least this share of the largest of its role, so that a zero by cancellation is judged."""
+
+INCONCLUSIVE = 1e-2
+"""A case says nothing about a tensor whose median tolerance is a larger share of its scale."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A cell's verdict, its tensors (the worst step of each), and what to say of it."""
+
+    verdict: Verdict
+    tensors: tuple[Tensor, ...]
+    message: str
+
+    @property
+    def used(self) -> float:
+        """The largest error / tolerance of the cell."""
+        return max(t.used for t in self.tensors)
+
+    @property
+    def relative(self) -> float:
+        """The largest |error| / scale of the cell."""
+        return max(t.relative for t in self.tensors)
+
+
+def judge(wanted: Wanted, dtype: str, arrays: Mapping[tuple[str, str, int | None], Array]) -> Judgement:
+    """Judge all that a subject answered for one cell: arrays by role, name and training step (None without)."""
+    if wanted.variant.training is None:
+        tensors = _judge_together(wanted.single(), dtype, {(r, n): a for (r, n, _), a in arrays.items()}, None)
+    else:
+        tensors = _judge_steps(wanted, dtype, arrays)
+    verdict = worst(t.verdict for t in tensors)
+    return Judgement(verdict, tuple(tensors), describe(tensors, verdict))
+
+
+def _judge_steps(
+    wanted: Wanted, dtype: str, arrays: Mapping[tuple[str, str, int | None], Array]
+) -> list[Tensor]:
+    """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
+
+    A subject that loses a parameter cannot be followed further; its remaining steps are not judged in its favour:
+    the missing parameter is a disagreement.
+    """
+    variant = wanted.variant
+    assert variant.training is not None
+    parameters = {n: wanted.inputs[n] for n in variant.training.parameters}
+    found: dict[Key, Tensor] = {}
+    for step in range(variant.training.steps):
+        answer = {(r, n): a for (r, n, s), a in arrays.items() if s == step}
+        inputs = wanted.inputs_at(step, parameters)
+        due = wanted.at(inputs, variant.values, variant.gradients)
+        own = {n: answer.get(("gradient", n)) for n in parameters}
+        gradients = {n: _usable(g, parameters[n]) for n, g in own.items()}
+        due |= wanted.update(parameters, gradients)
+        for tensor in _judge_together(due, dtype, answer, step):
+            key = (tensor.role, tensor.name)
+            found[key] = max(found.get(key, tensor), tensor, key=_badness)
+        following = {n: answer.get(("parameter", n)) for n in parameters}
+        if any(not _same_shape(p, parameters[n]) for n, p in following.items()):
+            break
+        parameters = {n: _usable(p, parameters[n]) for n, p in following.items()}
+    return list(found.values())
+
+
+def _badness(tensor: Tensor) -> tuple[int, float]:
+    return tensor.verdict.severity, tensor.used
+
+
+def _same_shape(array: Array | None, like: Array) -> bool:
+    return array is not None and array.shape == like.shape
+
+
+def _usable(array: Array | None, like: Array) -> Array:
+    """A subject's own array where it can be computed with; a broken one has been judged already."""
+    if array is None or array.shape != like.shape:
+        return np.zeros(like.shape)
+    return np.nan_to_num(array.astype(np.float64))
+
+
+def _judge_together(
+    due: Mapping[Key, Expected], dtype: str, answer: Mapping[Key, Array], step: int | None
+) -> list[Tensor]:
+    largest: dict[str, float] = {}
+    for (role, _), e in due.items():
+        largest[role] = max(largest.get(role, 0.0), _magnitude(e.value))
+    judged = [
+        compare(key, answer.get(key), e, dtype, scale=max(_magnitude(e.value), ROLE_SCALE * largest[key[0]]), step=step)
+        for key, e in due.items()
+    ]
+    return judged + [_unasked(key, step) for key in answer if key not in due]
+
+
+def within(
+    due: Mapping[Key, Expected], dtype: str, arrays: Mapping[tuple[str, str, int | None], Array]
+) -> dict[Key, bool]:
+    """For each tensor of `due` that was answered, whether every element is within its tolerance."""
+    answer = {(role, name): a for (role, name, _), a in arrays.items()}
+    return {k: compare(k, answer[k], e, dtype, scale=1.0).used <= 1 for k, e in due.items() if k in answer}
+
+
+def _magnitude(a: Array) -> float:
+    return float(np.max(np.abs(a), initial=0.0))
+
+
+def compare(
+    key: Key, got: Array | None, want: Expected, dtype: str, *, scale: float, step: int | None = None
+) -> Tensor:
+    """One tensor: structure first, then every element against its own tolerance.
+
+    The numbers of the result are those of the element with the largest used = error / tolerance.
+    Raises FloatingPointError where a tolerance is not finite.
+    """
+    tolerance = want.tolerance(dtype)
+    if problem := _structure(got, want.value, dtype):
+        return _broken(key, step, problem)
+    assert got is not None
+    if got.size == 0:
+        return _tensor(key, step, Verdict.AGREE)
+    error = _error(got, want.value, dtype)
+    used = _ratio(error, tolerance)
+    at = int(np.argmax(used))
+    where = tuple(int(i) for i in np.unravel_index(at, used.shape))
+    spacing = float(np.spacing(np.abs(np.asarray(want.value, dtype=dtype)))[where])
+    return _tensor(
+        key,
+        step,
+        _verdict(used, tolerance, scale),
+        error=float(error[where]),
+        tolerance=float(tolerance[where]),
+        used=float(used[where]),
+        ratio=float(used[where]) * K,
+        ulp=float(error[where]) / spacing,
+        where=list(where),
+        got=repr(got[where].item()),
+        want=repr(float(want.value[where])),
+        relative=float(np.max(error)) / scale if scale else float(np.max(error) > 0) * LARGEST,
+    )
+
+
+def _verdict(used: Array, tolerance: Array, scale: float) -> Verdict:
+    if np.max(used) > 1:
+        return Verdict.DISAGREE
+    return Verdict.INCONCLUSIVE if float(np.median(tolerance)) > INCONCLUSIVE * scale else Verdict.AGREE
+
+
+def _structure(got: Array | None, want: Array, dtype: str) -> str:
+    """What is wrong before any element is looked at, or an empty text."""
+    if got is None:
+        return "did not come back"
+    if got.shape != want.shape:
+        return f"has shape {got.shape}, should be {want.shape}"
+    return "" if got.dtype == dtype else f"has dtype {got.dtype}, should be {dtype}"
+
+
+def _error(got: Array, want: Array, dtype: str) -> Array:
+    """|got - want|; NaN counts as infinitely wrong, and an overflow as the largest number of the dtype."""
+    largest = float(np.finfo(dtype).max)
+    wide = np.asarray(got, dtype=np.float64)
+    finite = np.clip(wide, -largest, largest)
+    overflowed = np.isinf(wide) & (np.sign(wide) == np.sign(want)) & (np.abs(want) > largest)
+    error = np.where(overflowed, 0.0, np.abs(finite - want))
+    return np.where(np.isnan(wide), np.inf, error)
+
+
+def _ratio(error: Array, tolerance: Array) -> Array:
+    """error / tolerance, with 0 / 0 = 0: an exact tensor is either hit or missed."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(error == 0, 0.0, error / tolerance)
+
+
+def _tensor(key: Key, step: int | None, verdict: Verdict, **numbers: object) -> Tensor:
+    fields: dict[str, object] = {
+        **{"error": 0.0, "tolerance": 0.0, "used": 0.0, "ratio": 0.0, "ulp": 0.0, "relative": 0.0},
+        **{"where": None, "got": "", "want": "", "problem": ""},
+        **{k: min(v, LARGEST) if isinstance(v, float) else v for k, v in numbers.items()},
+    }
+    return Tensor(role=key[0], name=key[1], step=step, verdict=verdict, **fields)  # type: ignore[arg-type]
+
+
+def _broken(key: Key, step: int | None, problem: str) -> Tensor:
+    beyond = dict.fromkeys(("error", "used", "ratio", "ulp", "relative"), math.inf)
+    return _tensor(key, step, Verdict.DISAGREE, problem=problem, **beyond)
+
+
+def _unasked(key: Key, step: int | None) -> Tensor:
+    return _broken(key, step, "was not asked for")
+
+
+def describe(tensors: Iterable[Tensor], verdict: Verdict) -> str:
+    """One line for each tensor that has the cell's verdict; empty where all agree."""
+    if verdict is Verdict.AGREE:
+        return ""
+    return "\n".join(_line(t) for t in tensors if t.verdict is verdict)
+
+
+def _line(t: Tensor) -> str:
+    place = f"[{', '.join(map(str, t.where))}]" if t.where else ""
+    step = "" if t.step is None else f" in step {t.step}"
+    name = f"{t.role} of {t.name}{place}{step}" if t.role == "gradient" else f"{t.role} {t.name}{place}{step}"
+    if t.problem:
+        return f"{name} {t.problem}"
+    if t.verdict is Verdict.INCONCLUSIVE:
+        return f"{name}: the tolerance, {t.tolerance:.2g} at {t.want}, is too wide to say anything"
+    return f"{name} = {t.got}, should be {_short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({t.used:.3g} × tolerance)"
+
+
+def _short(want: str, tolerance: float) -> str:
+    """The reference with two digits more than the tolerance leaves certain."""
+    value = float(want)
+    if not value or not tolerance or not math.isfinite(value):
+        return want
+    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(tolerance)) + 2
+    return f"{value:.{min(max(digits, 1), 17)}g}"

@@ -1,0 +1,362 @@
+"""The matrix as pytest items: ids, -k, --lf, -x, -n and --junitxml work as people know them.
+
+Case files below a case root are collected; no other TOML file is touched. Each item is one cell; it waits for its
+own result, while the engine runs the selected cells of all frameworks side by side.
+"""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness import __version__, interpreters, record
+from harness.case import Case, load
+from harness.deviations import Ledger
+from harness.deviations import load as load_ledger
+from harness.engine import Engine
+from harness.errors import HarnessError
+from harness.expect import check_variant
+from harness.plan import (
+    DEVIATIONS,
+    DTYPES,
+    REQUIREMENTS,
+    Cell,
+    Framework,
+    Selection,
+    cells,
+    frameworks,
+    shipped_adapters,
+    subject,
+)
+from harness.summary import table
+from harness.verdict import Verdict
+
+MATRIX = pytest.StashKey["Matrix"]()
+RECORDER = "gradient_conformance_recorder"
+DEFAULT_RECORD = "reports/run.jsonl"
+CELL, ABOUT = "gradient_conformance_cell", "gradient_conformance_about"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("gradient conformance")
+    lists: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME"}
+    group.addoption("--framework", help="only these frameworks (repeat, or separate by commas)", **lists)
+    group.addoption("--dtype", help="only these dtypes", **lists)
+    group.addoption("--mode", help="these modes instead of each framework's default; all: every mode", **lists)
+    group.addoption("--require", help="frameworks that must not be absent; all: every one", **lists)
+    group.addoption("--subject", action="append", default=[], metavar="FILE.py", help="your own code as a column")
+    group.addoption("--record", metavar="FILE", help=f"where the run file goes (default: {DEFAULT_RECORD})")
+    group.addoption("--cases", action="append", default=[], metavar="DIR", help="one more case root")
+    group.addoption("--adapters", action="append", default=[], metavar="DIR", help="one more folder of adapters")
+    group.addoption(
+        "--interpreter", action="append", default=[], metavar="NAME=COMMAND", help="a framework's interpreter"
+    )
+    group.addoption("--cell-timeout", type=float, default=120.0, metavar="SECONDS", help="most a cell may take")
+    parser.addini("harness_cases", "case roots, relative to this file", type="paths", default=[])
+    parser.addini("harness_adapters", "further folders of adapters", type="paths", default=[])
+    parser.addini("harness_interpreters", "lines NAME = COMMAND: a framework's interpreter", type="linelist")
+
+
+def split(values: Sequence[str]) -> tuple[str, ...]:
+    """`--framework torch,jax --framework mxnet`: both ways to give several."""
+    return tuple(word for value in values for word in value.split(",") if word)
+
+
+class Matrix:
+    """What one pytest session runs: frameworks, interpreters, ledgers, the engine and the run file."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        option = config.option
+        self.roots = case_roots(config)
+        folders = [shipped_adapters(), *config.getini("harness_adapters"), *map(Path, option.adapters)]
+        self.frameworks = frameworks(folders)
+        for path in option.subject:
+            self.frameworks.append(subject(config.invocation_params.dir / path, self.frameworks))
+        self.selection = Selection(split(option.framework), split(option.dtype), split(option.mode))
+        self.selection.check(self.frameworks)
+        self.required = split([*option.require, os.environ.get("HARNESS_REQUIRE", "")])
+        self.ledgers = {f.name: self._ledger(f) for f in self.frameworks}
+        self.named_interpreters = dict(_assignment(line) for line in config.getini("harness_interpreters"))
+        self.given_interpreters = dict(_assignment(text) for text in option.interpreter)
+        self.engine: Engine | None = None
+        self.sent: set[str] = set()
+
+    def cells(self, case: Case) -> Iterator[Cell]:
+        return cells(case.variants, self.frameworks, self.selection)
+
+    def engine_for(self, item: "CellItem") -> Engine:
+        """The engine, with the item's cell on its way.
+
+        The first item sends every selected cell. Under xdist the selection is spread over processes by framework,
+        so the first item of a framework sends that framework's cells.
+        """
+        if self.engine is None:
+            self.engine = Engine(self._interpreter, self.ledgers, self.config.option.cell_timeout)
+        name = item.cell.framework.name
+        if name not in self.sent:
+            selected = [i.cell for i in item.session.items if isinstance(i, CellItem)]
+            if is_xdist_worker(self.config):
+                selected = [cell for cell in selected if cell.framework.name == name]
+            self.sent.update(cell.framework.name for cell in selected)
+            self.engine.submit(selected)
+        return self.engine
+
+    def requires(self, framework: str) -> bool:
+        return "all" in self.required or framework in self.required
+
+    def _ledger(self, framework: Framework) -> Ledger:
+        return load_ledger(framework.folder / DEVIATIONS, framework.name)
+
+    def _interpreter(self, framework: Framework) -> interpreters.Interpreter | interpreters.Absent:
+        if framework.subject is not None and framework.name not in self.given_interpreters:
+            return interpreters.Interpreter((sys.executable,), "the running interpreter")
+        return interpreters.find(
+            framework.name,
+            option=self.given_interpreters.get(framework.name),
+            ini=self.named_interpreters,
+            requirements=framework.folder / REQUIREMENTS,
+            environ=os.environ,
+            toxworkdir=Path(os.environ.get("TOX_WORK_DIR", self.config.rootpath / ".tox")),
+        )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, command = text.partition("=")
+    if not equals or not name.strip() or not command.strip():
+        raise HarnessError(f'"{text}": an interpreter is given as NAME=COMMAND, such as torch=/opt/torch/bin/python')
+    return name.strip(), command.strip()
+
+
+def matrix_of(config: pytest.Config) -> Matrix:
+    """The session's matrix, made when the first case file is met. Raises UsageError for wrong options."""
+    if MATRIX not in config.stash:
+        try:
+            config.stash[MATRIX] = Matrix(config)
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[MATRIX]
+
+
+def case_roots(config: pytest.Config) -> list[Path]:
+    """Where case files are looked for: the ini file's folders and those given by `--cases`."""
+    given = [config.invocation_params.dir / path for path in config.option.cases]
+    return [Path(path).resolve() for path in (*config.getini("harness_cases"), *given)]
+
+
+def root_of(path: Path, roots: Sequence[Path]) -> Path | None:
+    """The case root that a file lies in; the innermost where roots are nested."""
+    inside = [root for root in roots if path.is_relative_to(root)]
+    return max(inside, key=lambda root: len(root.parts), default=None)
+
+
+def is_xdist_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.cases and config.args_source is not config.ArgsSource.ARGS:
+        config.args[:] = [str(config.invocation_params.dir / path) for path in config.option.cases]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile | None":
+    if file_path.suffix != ".toml":
+        return None
+    root = root_of(file_path, case_roots(parent.config))
+    return None if root is None else CaseFile.from_parent(parent, path=file_path, root=root)
+
+
+class CaseFile(pytest.File):
+    """A case file; a mistake in it is one message."""
+
+    def __init__(self, *, root: Path, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.root = root
+
+    def collect(self) -> Iterator[pytest.Item]:
+        matrix = matrix_of(self.config)
+        case = load(self.path, self.root)
+        for variant in case.variants:
+            if any(expect.applies(variant) for expect in case.expects):
+                name = f"{variant.id}-reference" if variant.id else "reference"
+                yield ExpectItem.from_parent(self, name=name, case=case, variant=variant)
+        for cell in matrix.cells(case):
+            yield CellItem.from_parent(self, name=cell.name, cell=cell)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+        if isinstance(excinfo.value, HarnessError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+
+class Failed(Exception):
+    """A cell that failed; its text is all there is to say."""
+
+
+class _Item(pytest.Item):
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        if isinstance(excinfo.value, Failed | HarnessError | FloatingPointError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+
+class ExpectItem(_Item):
+    """The reference against numbers that are printed elsewhere."""
+
+    def __init__(self, *, case: Case, variant: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.case, self.variant = case, variant
+        self.extra_keyword_matches.add(f"{case.name}::{self.name}")
+
+    def runtest(self) -> None:
+        if failures := check_variant(self.variant, self.case.expects):
+            raise Failed("\n".join(failure.message for failure in failures))
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, f"{self.case.name}::{self.name}"
+
+
+class CellItem(_Item):
+    """One cell of the matrix."""
+
+    def __init__(self, *, cell: Cell, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cell = cell
+        self.extra_keyword_matches.add(cell.id)
+
+    def runtest(self) -> None:
+        matrix = matrix_of(self.config)
+        engine = matrix.engine_for(self)
+        line = engine.result(self.cell)
+        self.user_properties.append((CELL, msgspec.json.encode(line).decode()))
+        if about := engine.about(self.cell.framework.name):
+            self.user_properties.append((ABOUT, json.dumps([self.cell.framework.name, about])))
+        self.conclude(line, required=matrix.requires(self.cell.framework.name))
+
+    def conclude(self, line: record.Cell, *, required: bool) -> None:
+        match line.verdict.outcome(required=required):
+            case "skipped":
+                pytest.skip(f"{line.verdict}: {line.message}")
+            case "xfailed":
+                pytest.xfail(line.message)
+            case "failed":
+                raise Failed(self.describe(line))
+
+    def describe(self, line: record.Cell) -> str:
+        """The verdict, what was found and allowed, where it begins, and the line that repeats it."""
+        lines = [f"{line.verdict}  {line.cell}", *(f"  {text}" for text in line.message.splitlines())]
+        if line.first_difference:
+            lines.append(f"  first difference: {line.first_difference}")
+        extra = "".join(f" --subject {path}" for path in self.config.option.subject)
+        return "\n".join([*lines, f"  repeat: pytest '{self.nodeid}'{extra}"])
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, self.cell.id
+
+
+class Recorder:
+    """Writes the run file from test reports, so that it is written in one place with or without xdist."""
+
+    def __init__(self, config: pytest.Config, planned: int) -> None:
+        matrix = matrix_of(config)
+        given = config.option.record
+        self.path = config.invocation_params.dir / given if given else config.rootpath / DEFAULT_RECORD
+        self.planned = planned
+        self.lines: list[record.Cell] = []
+        self.footer: record.Footer | None = None
+        self.writer = record.RunWriter(
+            self.path,
+            record.header(
+                harness=__version__,
+                roots=[str(root) for root in matrix.roots],
+                command=["pytest", *config.invocation_params.args],
+                frameworks=[f.name for f in matrix.selection.of(matrix.frameworks)],
+            ),
+        )
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            for name, value in report.user_properties:
+                self.take(name, str(value))
+
+    def take(self, name: str, value: str) -> None:
+        """A property of a report: a cell's line, or what its framework tells of itself."""
+        if name == ABOUT:
+            self.writer.about(*json.loads(value))
+        elif name == CELL:
+            line = msgspec.json.decode(value, type=record.Cell)
+            self.writer.cell(line)
+            self.lines.append(line)
+
+    def pytest_sessionfinish(self) -> None:
+        if len(self.lines) == self.planned:
+            self.footer = self.writer.footer(self.planned)
+        self.writer.close()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("framework agreement")
+        width = terminalreporter._tw.fullwidth  # noqa: SLF001  (pytest tells it nowhere else)
+        terminalreporter.write(table(self.lines, width=width, colour=terminalreporter.hasmarkup))
+        if self.footer is None:
+            missing = f"{self.planned - len(self.lines)} of {self.planned} cells have no result"
+            terminalreporter.write_line(f"{self.path}: the run is incomplete and has no footer: {missing}")
+        else:
+            terminalreporter.write_line(f"run file: {self.path}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    names = Counter(item.cell.id for item in items if isinstance(item, CellItem))
+    for name, count in names.items():
+        if count > 1:
+            raise pytest.UsageError(f"{name}: two case roots have a case of this name; rename one")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    cells_selected = sum(isinstance(item, CellItem) for item in session.items)
+    if cells_selected and not session.config.option.collectonly and not is_xdist_worker(session.config):
+        _record(session.config, cells_selected)
+
+
+def _record(config: pytest.Config, planned: int) -> None:
+    try:
+        config.pluginmanager.register(Recorder(config, planned), RECORDER)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    matrix = session.config.stash.get(MATRIX, None)
+    if matrix is not None and matrix.engine is not None:
+        matrix.engine.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """The controller collects nothing itself: it plans from what the first worker found."""
+    planned = sum(framework_in(nodeid) is not None for nodeid in ids)
+    if planned and not node.config.pluginmanager.has_plugin(RECORDER):
+        _record(node.config, planned)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Cells of one framework go to one xdist worker, so that each framework is loaded once."""
+    if config.option.dist != "load":
+        return None
+    from harness.scheduling import FrameworkScheduling  # xdist may not be installed
+
+    return FrameworkScheduling(config, log)
+
+
+def framework_in(nodeid: str) -> str | None:
+    """The framework of a cell's node id; None for any other test."""
+    file, _, name = nodeid.partition("::")
+    parts = name.rsplit("-", 3)
+    is_cell = file.endswith(".toml") and len(parts) >= 3 and parts[-3] in DTYPES
+    return parts[-2] if is_cell else None

@@ -1,0 +1,64 @@
+"""The table at the end of a run: a row a case, a column a framework."""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from harness.record import LARGEST, Cell
+from harness.verdict import Verdict
+
+STYLES = {Verdict.AGREE: "green", Verdict.KNOWN_DEVIATION: "yellow", Verdict.UNSUPPORTED: "dim", Verdict.ABSENT: "dim"}
+
+
+def table(cells: Sequence[Cell], *, width: int, colour: bool) -> str:
+    """The largest `used` of each case and framework, and down to what relative difference the frameworks agree."""
+    columns = list(dict.fromkeys(cell.framework for cell in cells))
+    dtypes = list(dict.fromkeys(cell.dtype for cell in cells))
+    made = Table(box=box.SIMPLE_HEAD, title="largest error / tolerance; a cell's verdict where it does not agree")
+    made.add_column("case")
+    for name in columns:
+        made.add_column(name, justify="right")
+    for dtype in dtypes:
+        made.add_column(f"all agree to\n({dtype})", justify="right")
+    for case in dict.fromkeys(cell.case for cell in cells):
+        own = [cell for cell in cells if cell.case == case]
+        boxes = [_box([cell for cell in own if cell.framework == name]) for name in columns]
+        digits = [_agreement([cell for cell in own if cell.dtype == dtype]) for dtype in dtypes]
+        made.add_row(case, *boxes, *digits)
+    text = io.StringIO()
+    console = Console(file=text, width=max(width, 80), force_terminal=colour, color_system="standard" if colour else None)
+    console.print(made)
+    console.print(_totals(cells), highlight=False)
+    return text.getvalue()
+
+
+def _box(cells: Sequence[Cell]) -> str:
+    """A framework's cells of one case: the largest `used`, and every verdict that is not agreement, counted."""
+    if not cells:
+        return ""
+    counts = Counter(cell.verdict for cell in cells)
+    used = [cell.used for cell in cells if cell.used is not None and cell.verdict is Verdict.AGREE]
+    parts = [f"[green]{max(used):.2f}[/]"] if used else []
+    others = (v for v in Verdict if counts[v] and v is not Verdict.AGREE)
+    parts += [f"[{STYLES.get(v, 'bold red')}]{counts[v]} {v}[/]" for v in others]
+    return "\n".join(parts)
+
+
+def _agreement(cells: Sequence[Cell]) -> str:
+    """The largest |difference from the reference| / scale over all frameworks; only where every one was judged."""
+    relative = [cell.relative for cell in cells]
+    if not relative or any(r is None for r in relative):
+        return "-"
+    largest = max(r for r in relative if r is not None)
+    return "-" if largest >= LARGEST else f"{largest:.1e}"
+
+
+def _totals(cells: Sequence[Cell]) -> str:
+    """How many cells, and what became of them: the numbers add up."""
+    counts = Counter(cell.verdict for cell in cells)
+    parts = [f"{counts[v]} {v}" for v in Verdict if counts[v]]
+    return f"{len(cells)} cells: {', '.join(parts)}"

@@ -1,0 +1,86 @@
+"""What every compared tensor of a case variant must be, and how far rounding may move it.
+
+One evaluation serves every dtype: the inputs are rounded to the narrowest one, so they are exact in all.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.case import Variant
+from reference.backprop import backprop
+from reference.optimizers import OPTIMIZERS
+from reference.program import Program
+from reference.rounding import Exact, Expected, expected, seed_of
+
+Array = np.ndarray[Any, Any]
+Key = tuple[str, str]
+"""Role ("value", "gradient" or "parameter") and name."""
+
+
+class Wanted:
+    """The reference of one variant, evaluated when first asked for."""
+
+    def __init__(self, variant: Variant) -> None:
+        self.variant = variant
+        self.program: Program = variant.program.rounded(variant.narrowest)
+        self.inputs: dict[str, Array] = variant.draw(variant.narrowest)
+        self.cotangent = variant.cotangent(variant.narrowest)
+        self._single: dict[Key, Expected] | None = None
+
+    def single(self) -> dict[Key, Expected]:
+        """What a variant without training must give."""
+        if self._single is None:
+            self._single = self.at(self.inputs, self.variant.values, self.variant.gradients)
+        return self._single
+
+    def at(
+        self, inputs: Mapping[str, Array], values: Iterable[str], gradients: Iterable[str]
+    ) -> dict[Key, Expected]:
+        """Values and gradients by name at these inputs."""
+        values, gradients = tuple(values), tuple(gradients)
+        cotangent = np.ones(()) if self.cotangent is None else self.cotangent
+
+        def compute(c: Exact) -> dict[Key, Array]:
+            env, grads = backprop(self.program, inputs, gradients, {self.variant.output: cotangent}, c)
+            wanted = {("value", name): env[name] for name in values}
+            return wanted | {("gradient", name): grads[name] for name in gradients}
+
+        size = sum(a.size for a in inputs.values())
+        content = (repr(self.program.nodes).encode(), *(inputs[n].tobytes() for n in sorted(inputs)))
+        return expected(compute, size, seed_of(*content))
+
+    def inputs_at(self, step: int, parameters: Mapping[str, Array]) -> dict[str, Array]:
+        """The inputs of one training step: the given parameters, and the slices drawn anew for this step."""
+        drawn = {n: a[step] if n in each_step(self.variant) else a for n, a in self.inputs.items()}
+        return {**drawn, **parameters}
+
+    @property
+    def optimizer_options(self) -> dict[str, Any]:
+        """Literals of the optimizer, rounded like those of the program."""
+        assert self.variant.training is not None
+        return {k: _narrow(v, self.variant.narrowest) for k, v in self.variant.training.options.items()}
+
+    def update(
+        self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]
+    ) -> dict[Key, Expected]:
+        """The parameters after one step of the optimizer, from the parameters and gradients before it."""
+        training = self.variant.training
+        assert training is not None
+        options, rule = self.optimizer_options, OPTIMIZERS[training.optimizer]
+
+        def compute(c: Exact) -> dict[Key, Array]:
+            return {("parameter", n): rule(c, p, gradients[n], **options) for n, p in parameters.items()}
+
+        content = (repr(training).encode(), *(a.tobytes() for a in (*parameters.values(), *gradients.values())))
+        return expected(compute, sum(p.size for p in parameters.values()), seed_of(*content))
+
+
+def each_step(variant: Variant) -> frozenset[str]:
+    """The tensors that are drawn anew each training step: they have a leading axis of steps."""
+    return frozenset(name for name, source in variant.sources.items() if source.steps is not None)
+
+
+def _narrow(value: Any, dtype: str) -> Any:
+    return float(np.dtype(dtype).type(value)) if isinstance(value, float) else value

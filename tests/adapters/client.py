@@ -1,0 +1,137 @@
+"""A small blocking host for tests: it starts one worker and speaks the frames.
+
+The protocol is written a second time on purpose, from its description: a mistake in the worker's framing is
+not repeated here.
+"""
+
+import json
+import os
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ADAPTERS = Path(__file__).resolve().parents[2] / "adapters"
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+BOOTSTRAP = (
+    "import sys, types\n"
+    "source = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))\n"
+    "worker = sys.modules['worker'] = types.ModuleType('worker')\n"
+    "exec(compile(source, 'worker.py', 'exec'), worker.__dict__)\n"
+    "worker.main()\n"
+)
+
+
+class Client:
+    """One worker. `ready` is its answer to hello."""
+
+    def __init__(
+        self, argv: list[str], adapter: Path, *, subject: Path | None = None, protocol: int = 1, **popen: Any
+    ) -> None:
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
+        self.process = subprocess.Popen(
+            [*argv, "-c", BOOTSTRAP],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env={**os.environ, **THREADS},
+            **popen,
+        )
+        source = (ADAPTERS / "worker.py").read_bytes()
+        self.stdin.write(b"%d\n" % len(source) + source)
+        hello = {"type": "hello", "protocol": protocol, "threads": 1, "seed": 0}
+        paths = {"path": str(adapter), "subject": subject and str(subject)}
+        self.send({**hello, **paths, "adapter": adapter.read_text()})
+        self.ready, _ = self.receive()
+
+    @property
+    def stdin(self) -> Any:
+        return self.process.stdin
+
+    def send(self, header: dict[str, Any], payload: bytes = b"") -> None:
+        text = json.dumps(header).encode()
+        self.stdin.write(struct.pack("<4sIQ", b"GCH1", len(text), len(payload)) + text + payload)
+        self.stdin.flush()
+
+    def receive(self) -> tuple[dict[str, Any], bytes]:
+        prefix = self.process.stdout.read(16)  # type: ignore[union-attr]
+        assert len(prefix) == 16, f"the worker is gone; its log:\n{self.logged()}"
+        magic, header, payload = struct.unpack("<4sIQ", prefix)
+        assert magic == b"GCH1", magic
+        read = self.process.stdout.read  # type: ignore[union-attr]
+        return json.loads(read(header)), read(payload)
+
+    def run(self, program: list[dict[str, Any]], inputs: dict[str, Any], **request: Any) -> dict[str, Any]:
+        """The reply's header, with `arrays` by (role, name), or by (role, name, step) with training."""
+        header, payload = pack_request(program, inputs, request)
+        self.send(header, payload)
+        reply, blob = self.receive()
+        assert reply.get("id") == header["id"]
+        if reply["type"] == "done":
+            reply["arrays"] = unpack(reply["arrays"], blob)
+        return reply
+
+    def logged(self) -> str:
+        self.log.seek(0)
+        return self.log.read().decode()
+
+    def close(self) -> int:
+        """The exit code after the end of the pipe."""
+        self.stdin.close()
+        code = self.process.wait(timeout=60)
+        self.process.stdout.close()  # type: ignore[union-attr]
+        return code
+
+
+def node(out: str, op: str, *args: Any, **kw: Any) -> dict[str, Any]:
+    """A program's node: `node("y", "matmul", "A", "x")`; several outs are separated by spaces."""
+    return {"out": out.split(), "op": op, "args": list(args), "kw": kw}
+
+
+def pack_request(
+    program: list[dict[str, Any]], inputs: dict[str, Any], request: dict[str, Any]
+) -> tuple[dict[str, Any], bytes]:
+    output = request.get("output", program[-1]["out"][-1])
+    each = request.pop("each", ())
+    given = [("input", name, np.asarray(a)) for name, a in inputs.items()]
+    given += [("cotangent", output, np.asarray(a)) for a in [request.pop("cotangent", None)] if a is not None]
+    header = {
+        "type": "run",
+        "id": 7,
+        "case": "toys/case",
+        "bindings": {},
+        "dtype": next((a.dtype.name for _, _, a in given if a.dtype.kind == "f"), "float64"),
+        "mode": "eager",
+        "program": program,
+        "output": output,
+        "values": [output],
+        "gradients": [],
+        "probes": {},
+        "training": None,
+        **request,
+        "arrays": [
+            {"role": role, "name": name, "step": None, "each": name in each, **described(a)}
+            for role, name, a in given
+        ],
+    }
+    return header, b"".join(a.tobytes() for _, _, a in given)
+
+
+def described(array: np.ndarray) -> dict[str, Any]:
+    return {"dtype": array.dtype.name, "shape": list(array.shape)}
+
+
+def unpack(specs: list[dict[str, Any]], blob: bytes) -> dict[tuple[Any, ...], np.ndarray]:
+    found, offset = {}, 0
+    for spec in specs:
+        dtype = np.dtype(spec["dtype"])
+        size = int(np.prod(spec["shape"], dtype=int)) * dtype.itemsize
+        array = np.frombuffer(blob[offset : offset + size], dtype).reshape(spec["shape"])
+        step = () if spec["step"] is None else (spec["step"],)
+        found[spec["role"], spec["name"], *step] = array
+        offset += size
+    assert offset == len(blob), "the reply's payload is longer than its arrays"
+    return found

@@ -1,0 +1,218 @@
+"""The loop that all adapters share, driven through its pipe with a toy adapter."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from client import ADAPTERS, BOOTSTRAP, Client, node
+
+TOY = Path(__file__).with_name("toy.py")
+SUM = {"axis": None, "keepdims": False}
+X = np.array([1.0, 2.0, 3.0])
+
+
+@pytest.fixture
+def toy() -> Iterator[Client]:
+    client = Client([sys.executable], TOY)
+    assert client.ready["type"] == "ready", client.ready
+    yield client
+    client.close()
+
+
+def squares(name: str = "x") -> list[dict]:
+    return [node("y", "mul", name, name), node("loss", "sum", "y", **SUM)]
+
+
+def assert_lives(toy: Client) -> None:
+    assert toy.run(squares(), {"x": X})["arrays"]["value", "loss"] == 14
+
+
+def test_ready_tells_the_framework_and_the_interpreter(toy: Client) -> None:
+    about = toy.ready["about"]
+    assert toy.ready["protocol"] == 1
+    assert about["framework"] == "toy"
+    assert about["python"].startswith("3.")
+    assert about["numpy"] == np.__version__
+
+
+def test_values_and_gradients_keep_name_dtype_and_shape(toy: Client) -> None:
+    arrays = toy.run(squares(), {"x": X}, values=["y", "loss"], gradients=["x"])["arrays"]
+    assert list(arrays) == [("value", "y"), ("value", "loss"), ("gradient", "x")]
+    assert arrays["value", "loss"].shape == ()
+    np.testing.assert_array_equal(arrays["gradient", "x"], 2 * X)
+
+
+def test_a_probe_has_the_cotangent_of_its_node(toy: Client) -> None:
+    program = [node("y", "mul", "x", "x"), node("z", "mul", "y", 3), node("loss", "sum", "z", **SUM)]
+    arrays = toy.run(program, {"x": X}, gradients=["y", "loss"], probes={"y": [3], "loss": []})["arrays"]
+    np.testing.assert_array_equal(arrays["gradient", "y"], [3, 3, 3])
+    assert arrays["gradient", "loss"] == 1
+
+
+def test_the_cotangent_of_an_output_that_is_no_scalar_is_used(toy: Client) -> None:
+    reply = toy.run([node("y", "mul", "x", 2)], {"x": X}, gradients=["x"], cotangent=np.array([1.0, 0, 5]))
+    np.testing.assert_array_equal(reply["arrays"]["gradient", "x"], [2, 0, 10])
+
+
+def test_a_node_may_have_several_outs(toy: Client) -> None:
+    program = [node("a b c", "split", "x", parts=3, axis=0), node("y", "add", "a", "c")]
+    assert toy.run(program, {"x": X})["arrays"]["value", "y"] == [4]
+
+
+def test_an_index_arrives_as_a_real_index(toy: Client) -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    program = [node("y", "index", "x", index=["...", None, [None, None, -2], 1])]
+    np.testing.assert_array_equal(toy.run(program, {"x": x})["arrays"]["value", "y"], x[..., None, ::-2, 1])
+
+
+def test_what_an_adapter_prints_goes_to_the_log(toy: Client) -> None:
+    assert toy.run([node("y", "shout", "x")], {"x": X})["type"] == "done"
+    toy.close()
+    assert {"setting up", "from print", "from fd 1"} <= set(toy.logged().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("op", "kw", "reason"),
+    [("missing", {}, "the adapter has no such op"), ("refuse", {"slope": 2}, "no slope of 2")],
+)
+def test_what_an_adapter_cannot_say_is_unsupported(toy: Client, op: str, kw: dict, reason: str) -> None:
+    reply = toy.run([node("y", op, "x", **kw)], {"x": X})
+    assert (reply["type"], reply["op"], reply["reason"]) == ("unsupported", op, reason)
+    assert_lives(toy)
+
+
+def test_an_exception_is_an_answer_with_the_adapters_own_lines(toy: Client) -> None:
+    reply = toy.run([node("y", "boom", "x")], {"x": X})
+    assert reply["type"] == "raised"
+    assert '"boom": lambda x: x @ np.zeros(99)' in reply["error"]
+    assert "ValueError: matmul" in reply["error"]
+    assert_lives(toy)
+
+
+def test_exit_called_by_an_op_is_an_answer_too(toy: Client) -> None:
+    reply = toy.run([node("y", "leave", "x")], {"x": X})
+    assert reply["type"] == "raised"
+    assert "SystemExit: 3" in reply["error"]
+    assert_lives(toy)
+
+
+def test_a_mode_that_the_adapter_lacks_is_named(toy: Client) -> None:
+    reply = toy.run(squares(), {"x": X}, mode="turbo")
+    assert "mode 'turbo': the adapter has eager" in reply["error"]
+
+
+def test_an_input_changed_in_place_is_named(toy: Client) -> None:
+    reply = toy.run([node("y", "grow", "x"), node("z", "mul", "y", "w")], {"x": X, "w": X})
+    assert (reply["type"], reply["names"]) == ("changed", ["x"])
+    assert_lives(toy)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3)])
+def test_arrays_without_axes_or_elements_survive_the_wire(toy: Client, shape: tuple[int, ...]) -> None:
+    y = toy.run([node("y", "mul", "x", 2)], {"x": np.ones(shape)})["arrays"]["value", "y"]
+    np.testing.assert_array_equal(y, np.full(shape, 2.0), strict=True)
+
+
+def test_arrays_of_mixed_dtypes_lie_unaligned_in_the_payload(toy: Client) -> None:
+    inputs = {
+        "c": np.array([True]),
+        "i": np.array([5]),
+        "f": np.array([0.5], "float32"),
+        "x": np.array([2.0]),
+    }
+    program = [node("a", "mul", "c", "i"), node("b", "mul", "f", "x"), node("y", "mul", "a", "b")]
+    arrays = toy.run(program, inputs, values=["a", "y"])["arrays"]
+    assert arrays["value", "a"] == [5]
+    assert arrays["value", "y"] == [5]
+
+
+def test_training_answers_each_step_at_its_own_parameters(toy: Client) -> None:
+    program = [node("d", "mul", "w", "x"), *squares("d")]
+    training = {"optimizer": {"sgd": {"lr": 0.25}}, "parameters": ["w"], "steps": 3}
+    x = np.array([[1.0], [2.0], [0.5]])
+    request = {"gradients": ["w"], "training": training, "each": ["x"]}
+    arrays = toy.run(program, {"w": np.array([1.0]), "x": x}, **request)["arrays"]
+    w = 1.0
+    for step, at in enumerate(x[:, 0]):
+        gradient = 2 * w * at**2
+        assert arrays["value", "loss", step] == (w * at) ** 2
+        assert arrays["gradient", "w", step] == gradient
+        w -= 0.25 * gradient
+        assert arrays["parameter", "w", step] == w
+    assert len(arrays) == 9
+
+
+def test_a_parameter_may_be_trained_without_its_gradient_being_asked(toy: Client) -> None:
+    training = {"optimizer": {"sgd": {"lr": 0.5}}, "parameters": ["w"], "steps": 1}
+    arrays = toy.run(squares("w"), {"w": X}, training=training)["arrays"]
+    assert set(arrays) == {("value", "loss", 0), ("parameter", "w", 0)}
+
+
+def test_an_optimizer_that_the_adapter_lacks_is_unsupported(toy: Client) -> None:
+    training = {"optimizer": {"adam": {}}, "parameters": ["w"], "steps": 1}
+    reply = toy.run(squares("w"), {"w": X}, training=training)
+    assert (reply["type"], reply["op"]) == ("unsupported", "adam")
+
+
+def test_another_protocol_version_is_refused_with_both_numbers() -> None:
+    client = Client([sys.executable], TOY, protocol=2)
+    assert client.ready["type"] == "failed"
+    assert "speaks protocol 1" in client.ready["error"]
+    assert "protocol 2" in client.ready["error"]
+    assert client.close() == 1
+
+
+def test_an_adapter_that_does_not_load_fails_with_its_traceback(tmp_path: Path) -> None:
+    broken = tmp_path / "adapter.py"
+    broken.write_text("import numpy\nimport no_such_framework\n")
+    client = Client([sys.executable], broken)
+    assert client.ready["type"] == "failed"
+    assert "line 2" in client.ready["error"]
+    assert "import no_such_framework" in client.ready["error"]
+    client.close()
+
+
+def test_stop_and_the_end_of_the_pipe_both_exit_with_0(toy: Client) -> None:
+    assert toy.close() == 0
+    other = Client([sys.executable], TOY)
+    other.send({"type": "stop"})
+    assert other.process.wait(timeout=60) == 0
+    other.close()
+
+
+def test_nonsense_on_the_pipe_ends_the_worker_with_an_error(toy: Client) -> None:
+    toy.stdin.write(b"GET / HTTP/1.1\r\n\r\n")
+    toy.stdin.flush()
+    assert toy.process.wait(timeout=60) == 1
+    assert "should be b'GCH1'" in toy.logged()
+
+
+def test_folders_beside_the_worker_shadow_no_module(tmp_path: Path) -> None:
+    """Not in the working directory, and not where the adapters lie, even if PYTHONPATH says so."""
+    for name in ("numpy", "json"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('shadowed')")
+    folder = tmp_path / "adapters" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "adapter.py").write_text(TOY.read_text())
+    path = os.pathsep.join([str(folder.parent), str(folder)])
+    env = {**os.environ, "PYTHONPATH": path}
+    argv = ["env", f"PYTHONPATH={path}", sys.executable]
+    client = Client(argv, folder / "adapter.py", cwd=tmp_path)
+    assert client.ready["type"] == "ready", (client.ready, env["PYTHONPATH"])
+    for entry in ("", str(folder), str(folder.parent)):
+        assert (
+            client.run([node("y", "path_has", "x", entry=entry)], {"x": X})["arrays"]["value", "y"].sum() == 0
+        )
+    client.close()
+
+
+def test_the_bootstrap_needs_nothing_but_python() -> None:
+    assert "import" not in BOOTSTRAP.replace("import sys, types", "")
+
+
+def test_no_adapter_folder_is_a_package() -> None:
+    assert not list(ADAPTERS.rglob("__init__.py"))

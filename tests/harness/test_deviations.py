@@ -1,0 +1,309 @@
+"""The ledger excuses what is written down, exactly, and fails where the world has moved on."""
+
+import math
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from harness.deviations import AmbiguousLedger, Ledger, LedgerError, load
+from harness.errors import HarnessError
+from harness.record import LARGEST
+from harness.verdict import Verdict
+
+CELL = "notebooks/two_branches::k:3-float32-mxnet-eager"
+ENTRY = """\
+[[deviation]]
+cell = "notebooks/two_branches::k:*-mxnet-eager"
+dtype = "float32"
+version = ">=1.9,<2"
+used = [1.5, 3.0]
+reason = "sigmoid's gradient is taken from a rounded output"
+evidence = "https://example.org/issue/1"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A ledger's place."""
+    return tmp_path / "deviations.toml"
+
+
+def ledger(path: Path, text: str = ENTRY) -> Ledger:
+    """The ledger of mxnet with this text."""
+    path.write_text(text)
+    return load(path, "mxnet")
+
+
+def judged(ledger: Ledger, verdict: Verdict, used: float | None, **changes: Any) -> tuple[Verdict, str]:
+    """What the ledger makes of a cell that the entry speaks of, but for the changes."""
+    cell = {"cell_id": CELL, "dtype": "float32", "version": "1.9.1", **changes}
+    verdict, message, _ = ledger.judge(**cell, verdict=verdict, used=used)
+    return verdict, message
+
+
+def test_an_entry_is_read_whole(path: Path) -> None:
+    """With the line where it begins."""
+    (entry,) = ledger(path, "# a comment\n\n" + ENTRY).entries
+    assert (entry.cell, entry.dtype) == ("notebooks/two_branches::k:*-mxnet-eager", "float32")
+    assert entry.used == (1.5, 3.0)
+    assert entry.evidence == "https://example.org/issue/1"
+    assert entry.place == f"{path}:3"
+
+
+@pytest.mark.parametrize("text", ["", "# Known disagreements of mxnet.\n"])
+def test_a_ledger_may_hold_nothing(path: Path, text: str) -> None:
+    """The usual case."""
+    assert ledger(path, text).entries == ()
+
+
+def test_an_adapter_without_a_ledger_has_no_known_deviations(tmp_path: Path) -> None:
+    """A foreign adapter needs no empty file."""
+    assert load(tmp_path / "none.toml", "mxnet") == Ledger("mxnet")
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow", "jax", "mxnet"])
+def test_the_shipped_ledgers_are_well_formed(framework: str) -> None:
+    """Every one of them."""
+    shipped = Path(__file__).parents[2] / "adapters" / framework / "deviations.toml"
+    assert shipped.is_file()
+    load(shipped, framework)
+
+
+@pytest.mark.parametrize("used", [1.5, 2.0, 3.0])
+def test_a_disagreement_within_the_range_is_a_known_deviation(path: Path, used: float) -> None:
+    """Both ends of the range are in it; reason and place are told."""
+    verdict, message = judged(ledger(path), Verdict.DISAGREE, used)
+    assert verdict is Verdict.KNOWN_DEVIATION
+    assert message == f"{path}:1: sigmoid's gradient is taken from a rounded output"
+
+
+@pytest.mark.parametrize(
+    ("used", "told"),
+    [
+        (math.nextafter(1.5, 0), "1.5"),
+        (1.25, "1.25"),
+        (math.nextafter(3.0, 4), "3"),
+        (3000.0, "3000"),
+        (math.inf, "1.798e+308"),
+        (None, "no number"),
+    ],
+)
+def test_a_disagreement_outside_the_range_makes_the_entry_stale(
+    path: Path, used: float | None, told: str
+) -> None:
+    """Below as well as above: whatever it is, it isn't what was written down."""
+    verdict, message = judged(ledger(path), Verdict.DISAGREE, used)
+    assert verdict is Verdict.STALE
+    assert message == (
+        f"{path}:1: this deviation left its range: used is {told}, was 1.5 to 3; "
+        "find out what changed, then correct the entry"
+    )
+
+
+def test_agreement_makes_an_entry_stale(path: Path) -> None:
+    """A ledger doesn't outlive its reason."""
+    verdict, message = judged(ledger(path), Verdict.AGREE, 0.2)
+    assert verdict is Verdict.STALE
+    assert message == f"{path}:1: this deviation no longer occurs; delete it"
+
+
+@pytest.mark.parametrize("verdict", sorted(set(Verdict) - {Verdict.AGREE, Verdict.DISAGREE}))
+def test_an_entry_changes_no_other_verdict(path: Path, verdict: Verdict) -> None:
+    """A crash is a crash, whatever disagreement was known."""
+    assert ledger(path).judge(CELL, "float32", "1.9.1", verdict, 2.0) == (verdict, "", None)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.AGREE, Verdict.DISAGREE])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cell_id": "notebooks/other::k:3-float32-mxnet-eager"},
+        {"cell_id": CELL.upper()},
+        {"cell_id": CELL.replace("32", "64"), "dtype": "float64"},
+    ],
+)
+def test_other_cells_are_left_alone(path: Path, verdict: Verdict, changes: dict[str, str]) -> None:
+    """By pattern, case and all, and by dtype."""
+    assert judged(ledger(path), verdict, 2.0, **changes) == (verdict, "")
+
+
+def test_an_entry_without_a_dtype_speaks_of_both(path: Path) -> None:
+    """As long as its pattern does."""
+    both = ledger(path, ENTRY.replace('dtype = "float32"\n', ""))
+    for dtype in ("float32", "float64"):
+        cell = CELL.replace("float32", dtype)
+        assert judged(both, Verdict.DISAGREE, 2.0, cell_id=cell, dtype=dtype)[0] is Verdict.KNOWN_DEVIATION
+
+
+@pytest.mark.parametrize("version", ["1.9", "1.9.1", "1.9.1+cpu", "1.10rc1"])
+def test_a_version_in_the_range_is_excused(path: Path, version: str) -> None:
+    """Builds and release candidates are versions too."""
+    assert judged(ledger(path), Verdict.DISAGREE, 2.0, version=version)[0] is Verdict.KNOWN_DEVIATION
+
+
+@pytest.mark.parametrize("version", ["1.8.9", "2.0", "nightly", ""])
+def test_a_disagreement_of_another_version_stays_one_and_names_the_entry(path: Path, version: str) -> None:
+    """An entry excuses nothing that nobody looked at."""
+    verdict, message = judged(ledger(path), Verdict.DISAGREE, 2.0, version=version)
+    assert verdict is Verdict.DISAGREE
+    assert message == f"{path}:1: known for mxnet <2,>=1.9, this is {version}"
+
+
+def test_agreement_of_another_version_is_no_news(path: Path) -> None:
+    """The entry is kept for those that it speaks of."""
+    assert judged(ledger(path), Verdict.AGREE, 0.5, version="2.0") == (Verdict.AGREE, "")
+
+
+def test_the_entry_comes_along(path: Path) -> None:
+    """For whoever wants its evidence."""
+    known = ledger(path)
+    assert known.judge(CELL, "float32", "1.9.1", Verdict.DISAGREE, 2.0)[2] is known.entries[0]
+
+
+@pytest.mark.parametrize("high", ["inf", repr(LARGEST)])
+@pytest.mark.parametrize("used", [math.inf, LARGEST])
+def test_an_infinite_error_can_be_written_down(path: Path, high: str, used: float) -> None:
+    """As infinity, or as the run file has it."""
+    infinite = ledger(path, ENTRY.replace("[1.5, 3.0]", f"[{high}, {high}]"))
+    assert judged(infinite, Verdict.DISAGREE, used)[0] is Verdict.KNOWN_DEVIATION
+    assert judged(infinite, Verdict.DISAGREE, 2.0)[0] is Verdict.STALE
+
+
+@pytest.mark.parametrize("verdict", [Verdict.AGREE, Verdict.DISAGREE])
+def test_two_entries_for_one_cell_are_an_error(path: Path, verdict: Verdict) -> None:
+    """Which of the two is right, nobody can tell."""
+    twice = ledger(path, ENTRY + ENTRY.replace("k:*", "*"))
+    with pytest.raises(
+        AmbiguousLedger, match=rf"{path}:8: {CELL} is spoken of by {path}:1 too; let one entry"
+    ):
+        judged(twice, verdict, 2.0)
+
+
+def test_two_entries_may_divide_versions_among_them(path: Path) -> None:
+    """The same cell, before and after."""
+    divided = ledger(path, ENTRY + ENTRY.replace(">=1.9,<2", ">=2").replace("[1.5, 3.0]", "[5, 6]"))
+    assert judged(divided, Verdict.DISAGREE, 2.0)[0] is Verdict.KNOWN_DEVIATION
+    assert judged(divided, Verdict.DISAGREE, 5.5, version="2.1")[1].startswith(f"{path}:8: ")
+
+
+def test_an_entry_that_speaks_of_no_judged_cell_is_told(path: Path) -> None:
+    """Its case was renamed, or never existed."""
+    renamed = ledger(path, ENTRY + ENTRY.replace("two_branches", "gone"))
+    assert renamed.unmatched([CELL, "published/mazur::float32-mxnet-eager"]) == [
+        f"{path}:8: 'notebooks/gone::k:*-mxnet-eager' matches no cell of mxnet; correct it or delete it"
+    ]
+
+
+def test_only_cells_of_the_ledgers_own_framework_and_dtype_count(path: Path) -> None:
+    """A wide pattern isn't kept alive by the cells of another framework."""
+    wide = ledger(path, ENTRY.replace("notebooks/two_branches::k:*-mxnet-eager", "*-eager"))
+    assert wide.unmatched([CELL]) == []
+    for other in (CELL.replace("mxnet", "torch"), CELL.replace("float32", "float64")):
+        assert len(wide.unmatched([other])) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("reason =", "reasons =", "13: deviation 2: unknown key 'reasons'; .*did you mean \"reason\"\\?"),
+        ("reason =", "because =", "unknown key 'because'; allowed are cell, version, used, reason, evidence"),
+        (
+            'version = ">=1.9,<2"\nused = [1.5, 3.0]\n',
+            "",
+            r"8: deviation 2: version, used missing; an entry needs cell, version, used, reason, evidence",
+        ),
+        ('"notebooks/two_branches::k:*-mxnet-eager"', '"  "', "9: deviation 2: cell = '  ': must be a text"),
+        (
+            "two_branches",
+            "two[_branches",
+            r"9: deviation 2: cell = .*: '\[' opens a set of characters, and no '\]'",
+        ),
+        (
+            '"float32"',
+            '"float16"',
+            "10: deviation 2: dtype = 'float16': must be float32 or float64, or left out",
+        ),
+        ('"float32"', '["float32"]', r"dtype = \['float32'\]: must be float32 or float64"),
+        (
+            ">=1.9,<2",
+            "1.9",
+            "11: deviation 2: version = '1.9': must be a PEP 440 specifier such as '>=1.9,<2'",
+        ),
+        (">=1.9,<2", "", "version = '': must be a text that isn't empty"),
+        ("[1.5, 3.0]", "2", r"12: deviation 2: used = 2: must be two numbers, \[lowest, highest\]"),
+        ("[1.5, 3.0]", "[1.5]", r"used = \[1.5\]: must be two numbers"),
+        ("[1.5, 3.0]", "[1, 2, 3]", r"used = \[1, 2, 3\]: must be two numbers"),
+        ("[1.5, 3.0]", '["1", "2"]', r"used = \['1', '2'\]: must be two numbers"),
+        ("[1.5, 3.0]", "[true, 3]", r"used = \[True, 3\]: must be two numbers"),
+        (
+            "[1.5, 3.0]",
+            "[3, 1.5]",
+            r"used = \[3, 1.5\]: must be 1 <= lowest <= highest: up to 1 a cell agrees",
+        ),
+        ("[1.5, 3.0]", "[0.5, 3]", r"used = \[0.5, 3\]: must be 1 <= lowest"),
+        ("[1.5, 3.0]", "[1, nan]", r"used = \[1, nan\]: must be 1 <= lowest"),
+        (
+            '"https://example.org/issue/1"',
+            '""',
+            "14: deviation 2: evidence = '': must be a text that isn't empty",
+        ),
+        ('"sigmoid', "'' # \"", "13: deviation 2: reason = '': must be a text that isn't empty"),
+    ],
+)
+def test_a_mistake_is_named_with_file_line_and_entry(path: Path, old: str, new: str, message: str) -> None:
+    """Nothing of a ledger is silently ignored."""
+    assert old in ENTRY
+    with pytest.raises(LedgerError, match=message) as caught:
+        ledger(path, ENTRY + ENTRY.replace(old, new))
+    assert str(caught.value).startswith(f"{path}:")
+    assert isinstance(caught.value, HarnessError)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[[deviations]]\n",
+            r'toml:1: unknown key \'deviations\'; allowed are deviation; did you mean "deviation"\?',
+        ),
+        ("\n[deviation]\n", r"toml:2: begin each entry with a line \[\[deviation\]\]"),
+        ("deviation = [1]\n", r"toml:1: begin each entry with a line \[\[deviation\]\]"),
+        ("[[deviation]\n", r"toml: not TOML: .*line 1"),
+        (ENTRY + 'reason = "again"\n', r"toml: not TOML: Cannot overwrite a value \(at line 8"),
+    ],
+)
+def test_what_is_no_ledger_is_refused(path: Path, text: str, message: str) -> None:
+    """Duplicate keys and misspelt tables too."""
+    with pytest.raises(LedgerError, match=message):
+        ledger(path, text)
+
+
+def test_a_ledger_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    """A folder, a missing permission, a broken encoding."""
+    with pytest.raises(LedgerError, match="can't read it: Is a directory"):
+        load(tmp_path, "mxnet")
+    (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
+    with pytest.raises(LedgerError, match=r"latin\.toml: not TOML: 'utf-8' codec"):
+        load(tmp_path / "latin.toml", "mxnet")
+
+
+def test_a_set_of_characters_in_a_pattern_is_allowed(path: Path) -> None:
+    """As fnmatch has it."""
+    some = ledger(path, ENTRY.replace("k:*", "k:[!0-2]-*"))
+    assert judged(some, Verdict.DISAGREE, 2.0)[0] is Verdict.KNOWN_DEVIATION
+    assert judged(some, Verdict.DISAGREE, 2.0, cell_id=CELL.replace("k:3", "k:1"))[0] is Verdict.DISAGREE
+
+
+def test_a_header_inside_a_text_moves_no_line(path: Path) -> None:
+    """Evidence may quote a ledger."""
+    quoting = dedent(
+        '''\
+        evidence = """
+        [[deviation]]
+        """
+        '''
+    )
+    text = ENTRY.replace('evidence = "https://example.org/issue/1"\n', quoting) + ENTRY.replace("k:*", "gone")
+    assert [entry.place for entry in ledger(path, text).entries] == [f"{path}:1", f"{path}:10"]

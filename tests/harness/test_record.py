@@ -1,0 +1,452 @@
+"""A run file tells a whole run, or is refused by name."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness import record
+from harness.record import (
+    LARGEST,
+    AboutChanged,
+    Cell,
+    DuplicateCell,
+    EmptyRun,
+    Header,
+    NotARun,
+    NotFinite,
+    RunWriter,
+    Tensor,
+    TotalsDoNotAddUp,
+    TruncatedRun,
+    UnwritableRun,
+    commit,
+    header,
+    read_run,
+)
+from harness.verdict import Verdict
+from reference.rounding import RULES_VERSION, K
+
+
+def a_tensor(**changes: Any) -> Tensor:
+    """A tensor that agrees, but for the changes."""
+    fields: dict[str, Any] = {
+        "role": "gradient",
+        "name": "A",
+        "error": 1e-8,
+        "tolerance": 1e-7,
+        "used": 0.1,
+        "ratio": 0.8,
+        "ulp": 2.0,
+        "relative": 1e-8,
+        "where": [2, 1],
+        "got": "0.14811",
+        "want": "0.14814264",
+        "verdict": Verdict.AGREE,
+    }
+    return Tensor(**{**fields, **changes})
+
+
+def a_cell(number: int = 0, **changes: Any) -> Cell:
+    """One of many cells, which agrees, but for the changes."""
+    fields: dict[str, Any] = {
+        "cell": f"notebooks/two_branches::k:{number}-float32-torch-eager",
+        "case": "notebooks/two_branches",
+        "variant": f"k:{number}",
+        "dtype": "float32",
+        "framework": "torch",
+        "mode": "eager",
+        "verdict": Verdict.AGREE,
+        "used": 0.1,
+        "relative": 1e-8,
+        "tensors": [a_tensor()],
+        "seconds": 0.25,
+    }
+    return Cell(**{**fields, **changes})
+
+
+def a_header() -> Header:
+    """A header of this machine."""
+    return header(harness="0.1", roots=["cases"], command=["pytest", "cases"], frameworks=["torch", "jax"])
+
+
+def a_run(path: Path, cells: int = 2) -> Path:
+    """A complete run of so many cells."""
+    with RunWriter(path, a_header()) as run:
+        run.about("torch", {"version": "2.13.0"})
+        for number in range(cells):
+            run.cell(a_cell(number))
+        run.footer(expected=cells)
+    return path
+
+
+def edited(path: Path, edit: Callable[[list[str]], list[str]]) -> Path:
+    """The file with its lines changed."""
+    path.write_text("".join(edit(path.read_text().splitlines(keepends=True))))
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where runs go, in a folder that isn't there yet."""
+    return tmp_path / "reports" / "run.jsonl"
+
+
+def test_a_run_reads_back_as_it_was_written(path: Path) -> None:
+    """Header, abouts, cells in order, footer."""
+    cells = [
+        a_cell(0),
+        a_cell(1, verdict=Verdict.ERRORED, used=None, relative=None, tensors=[], message="Traceback ..."),
+        a_cell(2, verdict=Verdict.DISAGREE, first_difference="backward of w = C @ (u + v), line 12"),
+    ]
+    opening = a_header()
+    with RunWriter(path, opening) as writer:
+        writer.about("torch", {"version": "2.13.0", "threads": 1})
+        for cell in cells:
+            writer.cell(cell)
+        footer = writer.footer(expected=3)
+    run = read_run(path)
+    assert run.header == opening
+    assert run.abouts == {"torch": {"version": "2.13.0", "threads": 1}}
+    assert list(run.cells) == cells
+    assert run.footer == footer
+
+
+def test_the_header_tells_what_the_numbers_depend_on() -> None:
+    """Rules, K, machine, Python, commit, command."""
+    opening = a_header()
+    assert (opening.format, opening.rules, opening.K) == (1, RULES_VERSION, K)
+    assert opening.started.endswith("+00:00")
+    assert opening.machine.cpu
+    assert opening.machine.cores == os.cpu_count()
+    assert opening.python == ".".join(map(str, sys.version_info[:3]))
+    assert (opening.roots, opening.command) == (["cases"], ["pytest", "cases"])
+
+
+def test_lines_are_json_with_a_kind_and_the_promised_keys(path: Path) -> None:
+    """Other tools read the file without us."""
+    lines = [json.loads(line) for line in a_run(path, cells=1).read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["header", "about", "cell", "footer"]
+    promised = "cell case variant dtype framework mode verdict used tensors seconds message first_difference"
+    assert set(promised.split()) <= set(lines[2])
+    assert {"error", "tolerance", "used", "ulp", "where"} <= set(lines[2]["tensors"][0])
+    assert lines[3]["totals"] == {str(verdict): int(verdict is Verdict.AGREE) for verdict in Verdict}
+
+
+def test_a_cell_is_in_the_file_at_once(path: Path) -> None:
+    """Not when the file is closed."""
+    with RunWriter(path, a_header()) as run:
+        run.cell(a_cell())
+        assert json.loads(path.read_text().splitlines()[-1])["cell"] == a_cell().cell
+
+
+def test_a_new_run_replaces_the_old_one(path: Path) -> None:
+    """No stale result stays beside fresh ones."""
+    a_run(path, cells=5)
+    assert len(read_run(a_run(path, cells=1)).cells) == 1
+
+
+def test_a_restarted_worker_adds_no_second_about(path: Path) -> None:
+    """The same versions told again are no news."""
+    with RunWriter(path, a_header()) as run:
+        run.about("torch", {"version": "2.13.0"})
+        run.about("torch", {"version": "2.13.0"})
+        run.about("jax", {"version": "0.10.2"})
+        run.cell(a_cell())
+        run.footer(expected=1)
+    assert list(read_run(path).abouts) == ["torch", "jax"]
+
+
+def test_a_framework_that_changes_under_way_is_refused(path: Path) -> None:
+    """One run is of one version."""
+    with RunWriter(path, a_header()) as run:
+        run.about("torch", {"version": "2.13.0"})
+        with pytest.raises(AboutChanged, match=r"torch told two different things .*'2\.13\.0'.*'2\.14\.0'"):
+            run.about("torch", {"version": "2.14.0"})
+
+
+def test_an_infinite_distance_is_the_largest_double(path: Path) -> None:
+    """A NaN gradient is infinitely far off, and JSON has no infinity."""
+    far = dict.fromkeys(("error", "used", "ratio", "ulp", "relative"), math.inf)
+    cell = a_cell(used=math.inf, relative=math.inf, tensors=[a_tensor(**far, got="nan")])
+    with RunWriter(path, a_header()) as run:
+        run.cell(cell)
+        run.footer(expected=1)
+    assert '"used":1.7976931348623157e308' in path.read_text()
+    (read,) = read_run(path).cells
+    assert read.used == read.relative == LARGEST
+    assert {getattr(read.tensors[0], name) for name in far} == {LARGEST}
+    assert read.tensors[0].got == "nan"
+
+
+@pytest.mark.parametrize(
+    ("cell", "place"),
+    [
+        (a_cell(used=math.nan), "used is nan"),
+        (a_cell(used=-math.inf), "used is -inf"),
+        (a_cell(seconds=math.inf), "seconds is inf"),
+        (a_cell(tensors=[a_tensor(), a_tensor(tolerance=math.inf)]), r"tensors\[1\]\.tolerance is inf"),
+        (a_cell(tensors=[a_tensor(error=math.nan)]), r"tensors\[0\]\.error is nan"),
+    ],
+)
+def test_any_other_number_that_is_not_finite_is_refused(path: Path, cell: Cell, place: str) -> None:
+    """No number becomes null without a word, and nothing of such a line is written."""
+    with RunWriter(path, a_header()) as run:
+        with pytest.raises(NotFinite, match=rf"k:0-float32-torch-eager: {place}, which JSON can't hold"):
+            run.cell(cell)
+        assert len(path.read_text().splitlines()) == 1
+        run.cell(a_cell())
+
+
+def test_what_a_worker_tells_of_itself_is_finite_too(path: Path) -> None:
+    """The place is named within the nested data."""
+    with (
+        RunWriter(path, a_header()) as run,
+        pytest.raises(NotFinite, match=r"about: about\.eps\[0\] is nan"),
+    ):
+        run.about("torch", {"eps": [math.nan]})
+
+
+@pytest.mark.parametrize("wrong", [{"verdict": "fine"}, {"used": "much"}, {"mode": None}])
+def test_what_could_not_be_read_back_is_not_written(wrong: dict[str, Any]) -> None:
+    """A wrong type is found where it arises."""
+    with pytest.raises(msgspec.ValidationError):
+        record.encode(a_cell(**wrong))
+
+
+def test_numpy_numbers_are_no_numbers_of_the_run_file() -> None:
+    """They are refused, not rounded."""
+    with pytest.raises(TypeError, match=r"numpy\.float64"):
+        record.encode(a_cell(used=np.float64(0.5)))
+
+
+def test_writing_a_cell_twice_is_refused(path: Path) -> None:
+    """By its id, whatever its result."""
+    with RunWriter(path, a_header()) as run:
+        run.cell(a_cell())
+        with pytest.raises(DuplicateCell, match=r"two_branches::k:0-float32-torch-eager was given twice"):
+            run.cell(a_cell(verdict=Verdict.DISAGREE))
+
+
+@pytest.mark.parametrize("expected", [1, 3])
+def test_a_footer_needs_the_planned_number_of_cells(path: Path, expected: int) -> None:
+    """Neither fewer nor more; and what is left is an interrupted run."""
+    with RunWriter(path, a_header()) as run:
+        run.cell(a_cell(0))
+        run.cell(a_cell(1))
+        with pytest.raises(TotalsDoNotAddUp, match=f"{expected} cells were planned and 2 written"):
+            run.footer(expected=expected)
+    with pytest.raises(TruncatedRun):
+        read_run(path)
+
+
+def test_a_run_of_nothing_gets_no_footer(path: Path) -> None:
+    """An empty run is an error, never a result."""
+    with (
+        RunWriter(path, a_header()) as run,
+        pytest.raises(EmptyRun, match="no cell was planned: an empty run is no result; select at least one"),
+    ):
+        run.footer(expected=0)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """With the option that gives another."""
+    with pytest.raises(UnwritableRun, match="Is a directory; name another with --record FILE"):
+        RunWriter(tmp_path, a_header())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGKILL")
+def test_a_killed_run_keeps_its_cells_and_is_called_truncated(path: Path) -> None:
+    """With a real process, killed by itself in mid-run."""
+    program = (
+        "import os, sys, pathlib, msgspec\n"
+        "from harness.record import Cell, Header, RunWriter\n"
+        "header, cell = (msgspec.json.decode(a, type=t) for a, t in zip(sys.argv[2:], (Header, Cell)))\n"
+        "RunWriter(run := pathlib.Path(sys.argv[1]), header).cell(cell)\n"
+        f"os.kill(os.getpid(), {signal.SIGKILL:d})\n"
+    )
+    lines = [record.encode(line).decode() for line in (a_header(), a_cell())]
+    root = str(Path(record.__file__).parents[1])
+    command = [sys.executable, "-c", program, str(path), *lines]
+    killed = subprocess.run(command, env={**os.environ, "PYTHONPATH": root}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    message = r"run\.jsonl: no footer after 1 cell: the run was interrupted and is no result; `pytest cases --record "
+    with pytest.raises(TruncatedRun, match=message):
+        read_run(path)
+
+
+def test_half_a_line_is_a_truncated_run(path: Path) -> None:
+    """And the message counts the whole cells before it."""
+    content = a_run(path).read_bytes()
+    path.write_bytes(content[: content.index(b'"totals"')])
+    with pytest.raises(TruncatedRun, match="line 5 breaks off after 2 cells: the run was interrupted"):
+        read_run(path)
+
+
+def test_every_proper_beginning_of_a_run_is_refused(path: Path) -> None:
+    """Wherever a file breaks off, it is never read as complete."""
+    content = a_run(path, cells=1).read_bytes()
+    for length in range(len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises((TruncatedRun, EmptyRun, NotARun)):
+            read_run(path)
+
+
+def test_a_lost_line_end_loses_nothing(path: Path) -> None:
+    """A footer that is whole ends a whole run."""
+    content = a_run(path).read_bytes()
+    path.write_bytes(content.rstrip(b"\n"))
+    assert len(read_run(path).cells) == 2
+
+
+def test_a_header_that_breaks_off_is_a_truncated_run(path: Path) -> None:
+    """Of no cells."""
+    path.write_bytes(a_run(path).read_bytes()[:60])
+    with pytest.raises(TruncatedRun, match="its header breaks off after 0 cells"):
+        read_run(path)
+
+
+def test_a_cell_twice_is_refused_with_both_lines(path: Path) -> None:
+    """At most one of the two is of this run."""
+    edited(a_run(path), lambda lines: [*lines[:4], lines[2], lines[4]])
+    message = r"run\.jsonl:5: notebooks/two_branches::k:0-float32-torch-eager is here a second time, first in line 3; "
+    with pytest.raises(DuplicateCell, match=message):
+        read_run(path)
+
+
+def test_an_empty_file_is_an_empty_run(path: Path) -> None:
+    """Not a truncated one: nothing ever was in it."""
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(
+        EmptyRun, match=r"run\.jsonl: the file is empty; `pytest cases --record .*` writes it anew"
+    ):
+        read_run(path)
+
+
+def test_a_run_of_no_cells_is_an_empty_run(path: Path) -> None:
+    """Even with a footer that adds up."""
+    footer = '{"kind": "footer", "totals": {}, "cells": 0, "seconds": 0.1}\n'
+    edited(a_run(path), lambda lines: [lines[0], footer])
+    with pytest.raises(EmptyRun, match="a run of no cells is no result"):
+        read_run(path)
+
+
+def test_totals_are_counted_again(path: Path) -> None:
+    """A cell that was taken out is missed."""
+    edited(a_run(path), lambda lines: [*lines[:3], lines[4]])
+    message = "the footer tells of 2 cells, counted 1; 2 agree, counted 1. `pytest cases"
+    with pytest.raises(TotalsDoNotAddUp, match=message):
+        read_run(path)
+
+
+def test_totals_are_held_to_each_verdict(path: Path) -> None:
+    """A disagreement turned into agreement behind the footer's back is found."""
+    edited(
+        a_run(path),
+        lambda lines: [
+            line.replace('"verdict":"agree","used"', '"verdict":"crashed","used"') for line in lines
+        ],
+    )
+    with pytest.raises(TotalsDoNotAddUp, match="tells of 2 agree, counted 0; 0 crashed, counted 2"):
+        read_run(path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda lines: ["a diary\n", *lines], r":1: not the header of a run: JSON is malformed"),
+        (lambda lines: ["[1, 2]\n"], r":1: not the header of a run: Expected `object`"),
+        (lambda lines: lines[1:], r":1: not the header of a run: Object missing required field `format`"),
+        (
+            lambda lines: [lines[0].replace('"format":1', '"format":7'), *lines[1:]],
+            r":1: format 7, and this harness reads 1; `pytest cases --record .*` writes it anew",
+        ),
+        (
+            lambda lines: [lines[0].replace('"K":8.0', '"K":"8"'), *lines[1:]],
+            r":1: Expected `float`, got `str`",
+        ),
+        (
+            lambda lines: [lines[0].replace("header", "diary")],
+            r":1: a run begins with its header, this with 'diary'",
+        ),
+        (lambda lines: [*lines[:2], "oops\n", *lines[2:]], r":3: not JSON: JSON is malformed"),
+        (lambda lines: [*lines[:2], '{"kind": "note"}\n', *lines[2:]], r":3: Invalid value 'note'"),
+        (
+            lambda lines: [line.replace('"seconds":0.25', '"seconds":null') for line in lines],
+            r":3: Expected `float`, got `null` - at `\$\.seconds`",
+        ),
+        (
+            lambda lines: [line.replace('"mode"', '"made"') for line in lines],
+            r":3: Object contains unknown field `made`",
+        ),
+        (
+            lambda lines: [line.replace('"agree","used"', '"fine","used"') for line in lines],
+            r":3: Invalid enum value 'fine'",
+        ),
+        (lambda lines: [lines[0], *lines], r":2: a second header; a file holds one run"),
+        (lambda lines: [*lines[:2], *lines[1:]], r":3: torch tells of itself a second time"),
+        (lambda lines: [*lines, lines[2]], r":6: a line after the footer; a file holds one run"),
+    ],
+)
+def test_what_is_not_a_run_is_refused_with_its_line(
+    path: Path, edit: Callable[[list[str]], list[str]], message: str
+) -> None:
+    """Each kind of damage is told apart."""
+    edited(a_run(path), edit)
+    with pytest.raises(NotARun, match=rf"run\.jsonl{message}"):
+        read_run(path)
+
+
+def test_bytes_that_are_no_text_are_not_a_run(path: Path) -> None:
+    """An error of ours, not of a codec."""
+    content = a_run(path).read_bytes()
+    path.write_bytes(content.replace(b"two_branches", b"two\xff_branches"))
+    with pytest.raises(NotARun, match=r"run\.jsonl:3: not JSON: .*utf-8"):
+        read_run(path)
+
+
+def test_a_file_that_is_not_there_is_named_with_the_command_that_writes_it(path: Path) -> None:
+    """An error of ours, with its remedy."""
+    message = r"run\.jsonl: can't read it: No such file or directory; `pytest cases --record .*run\.jsonl` writes it"
+    with pytest.raises(NotARun, match=message):
+        read_run(path)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one committed file."""
+    git = shutil.which("git")
+    if git is None:
+        pytest.skip("no git here")
+    (tmp_path / "known.py").touch()
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], ["add", "known.py"], [*who, "commit", "-q", "-m", "first"]):
+        subprocess.run([git, "-C", str(tmp_path), *words], check=True)
+    return tmp_path
+
+
+def test_the_commit_is_marked_where_files_differ_from_it(repository: Path) -> None:
+    """Numbers from changed code aren't numbers of the commit."""
+    clean = commit(repository / "known.py")
+    assert clean is not None
+    assert len(clean) == 40
+    (repository / "known.py").write_text("changed = True\n")
+    assert commit(repository / "known.py") == f"{clean}+dirty"
+
+
+def test_a_file_outside_a_commit_has_none(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A package installed below somebody else's repository isn't part of theirs."""
+    (repository / "installed.py").touch()
+    assert commit(repository / "installed.py") is None
+    assert commit(tmp_path_factory.mktemp("nowhere") / "x.py") is None
