@@ -7,7 +7,6 @@ limits below. Every mistake is one CaseError with file, line and column. Loading
 import ast
 import itertools
 import math
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -64,6 +63,13 @@ class Variant:
     file: str
     sources: dict[str, Source] = field(repr=False)
     upstream: Source | None = field(repr=False)
+    text: str = field(repr=False)
+
+    @cached_property
+    def program_line(self) -> int:
+        """The file's line on which line 1 of the program stands: nodes count from the program's own first line."""
+        place = Locator(self.text).in_string(("program",), 1, 1)
+        return place[0] if place else 1
 
     @property
     def narrowest(self) -> str:
@@ -112,14 +118,13 @@ def load(path: Path, root: Path) -> Case:
     except Mistake as mistake:
         raise _placed(mistake, file, text) from None
     except ProgramError as error:
-        within = (error.line, error.column)
-        raise _placed(Mistake(error.message, ("program",), within=within), file, text) from None
+        raise _placed(_of_program(error, text), file, text) from None
 
 
 def display(path: Path) -> str:
     """The path as messages show it: relative to the working directory where it lies below."""
-    absolute, here = os.path.abspath(path), os.getcwd()
-    return os.path.relpath(absolute, here) if absolute.startswith(here + os.sep) else str(path)
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
 
 
 def _read(path: Path, file: str) -> str:
@@ -149,6 +154,17 @@ def _placed(mistake: Mistake, file: str, text: str) -> CaseError:
     return CaseError(file, mistake.message, *(place or ()))
 
 
+def _of_program(error: ProgramError, text: str) -> Mistake:
+    """A program counts lines from its own first; a message that quotes one must quote the file's."""
+
+    def in_file(match: re.Match[str]) -> str:
+        place = Locator(text).in_string(("program",), int(match[1]), 1)
+        return f"on line {place[0]}" if place else match[0]
+
+    message = re.sub(r"\bon line (\d+)", in_file, error.message)
+    return Mistake(message, ("program",), within=(error.line, error.column))
+
+
 def parse(text: str) -> dict[str, Any]:
     """The text as TOML. Raises Mistake."""
     try:
@@ -170,7 +186,9 @@ def _toml_mistake(text: str, message: str) -> Mistake:
         second = locator.place(duplicate.second)
         if second <= (line, column):
             first = locator.place(duplicate.first)[0]
-            return Mistake(f'duplicate key "{duplicate.path[-1]}"; it stands on line {first} already', (), within=second)
+            return Mistake(
+                f'duplicate key "{duplicate.path[-1]}"; it stands on line {first} already', (), within=second
+            )
     return Mistake(f"this is no TOML: {found[1][:1].lower()}{found[1][1:]}", (), within=(line, column))
 
 
@@ -182,13 +200,13 @@ class _Loader:
         self.programs: dict[tuple[Any, ...], Program] = {}
 
     def case(self) -> Case:
-        self.document = structure(parse(self.text))
         self.name = self.case_name()
+        self.document = structure(parse(self.text))
         self.check_namespace()
         self.check_limits()
         self.read = self.names_in_program()
-        self.check_used()
         variants = tuple(self.variants())
+        self.check_used()
         self.check_cotangents(variants)
         document = self.document
         return Case(
@@ -212,7 +230,7 @@ class _Loader:
 
     def case_name(self) -> str:
         try:
-            below = Path(os.path.abspath(self.path)).relative_to(os.path.abspath(self.root))
+            below = self.path.resolve().relative_to(self.root.resolve())
         except ValueError:
             raise Mistake(f"the file does not lie below the case root {self.root}", ()) from None
         return below.with_suffix("").as_posix()
@@ -224,14 +242,18 @@ class _Loader:
         for table, what in tables.items():
             for name in getattr(self.document, table):
                 if name in taken:
-                    message = f'"{name}" cannot be {what}: it is {taken[name]} already; a name means one thing'
+                    message = (
+                        f'"{name}" cannot be {what}: it is {taken[name]} already; a name means one thing'
+                    )
                     raise Mistake(message, (table, name), on_key=True)
                 taken[name] = what
 
     def check_limits(self) -> None:
         count = math.prod(len(values) for values in self.document.sweep.values())
         if count > MAX_VARIANTS:
-            raise Mistake(f"{count} variants, but at most {MAX_VARIANTS} are allowed", ("sweep",), on_key=True)
+            raise Mistake(
+                f"{count} variants, but at most {MAX_VARIANTS} are allowed", ("sweep",), on_key=True
+            )
         if count * len(self.document.program) > MAX_EXPANDED:
             message = f"{count} variants of a program of {len(self.document.program)} characters are too many"
             raise Mistake(f"{message}; their product may be at most {MAX_EXPANDED}", ("sweep",), on_key=True)
@@ -283,7 +305,9 @@ class _Loader:
 
     def bindings(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every combination of the swept values in the file's order, with its id."""
-        swept = [[(name, *pair) for pair in _texts(name, values)] for name, values in self.document.sweep.items()]
+        swept = [
+            [(name, *pair) for pair in _texts(name, values)] for name, values in self.document.sweep.items()
+        ]
         for choice in itertools.product(*swept):
             bound = {name: value for name, _, value in choice}
             yield "-".join(f"{name}:{text}" for name, text, _ in choice), {**self.document.sizes, **bound}
@@ -301,7 +325,9 @@ class _Loader:
         sources = {name: self.source(name, bindings) for name in document.tensors}
         tensors.total(source.size for source in sources.values())
         specs = program.specs({name: Spec(s.shape, s.dtype) for name, s in sources.items()})
-        tensors.total([*(math.prod(spec.shape) for spec in specs.values()), *(s.size for s in sources.values())])
+        tensors.total(
+            [*(math.prod(spec.shape) for spec in specs.values()), *(s.size for s in sources.values())]
+        )
         output = self.output(bindings)
         training = self.training(specs)
         checked = _Names(document, bindings, program, specs)
@@ -309,7 +335,7 @@ class _Loader:
         checked.check_feeds(output, values, gradients)
         return Variant(
             self.name, id, bindings, program, output, values, gradients, specs, training,
-            self.dtypes, self.file, sources, self.upstream(output, specs),
+            self.dtypes, self.file, sources, self.upstream(output, specs), self.text,
         )  # fmt: skip
 
     def program(self, bindings: Mapping[str, Any]) -> Program:
@@ -318,14 +344,16 @@ class _Loader:
         key = tuple((name, type(value), value) for name, value in used.items())
         if key not in self.programs:
             program = Program.parse(self.document.program, bindings, self.document.tensors)
-            for node in program.nodes:
-                if any(isinstance(arg, bool) for arg in node.args):
-                    raise ProgramError(f"{node.op}: True and False are no numbers", node.line, node.column)
             self.check_inputs(program)
             self.programs[key] = program
         return self.programs[key]
 
     def check_inputs(self, program: Program) -> None:
+        for node in program.nodes:
+            if any(isinstance(arg, bool) for arg in node.args):
+                raise ProgramError(f"{node.op}: True and False are no numbers", node.line, node.column)
+            if not node.inputs:
+                raise ProgramError(f"{node.op} of numbers alone; it needs a tensor", node.line, node.column)
         for name in self.document.tensors:
             if name not in program.inputs:
                 raise Mistake(f'the program does not use the tensor "{name}"', ("tensors", name), on_key=True)
@@ -341,7 +369,11 @@ class _Loader:
             name=name,
             spec=tensor,
             shape=_at(path, tensors.shape_of, tensor, bindings),
-            dtype="int64" if labels and tensor.dtype is UNSET else "float" if tensor.dtype is UNSET else tensor.dtype,
+            dtype="int64"
+            if labels and tensor.dtype is UNSET
+            else "float"
+            if tensor.dtype is UNSET
+            else tensor.dtype,
             seed=self.document.seed,
             steps=None if tensor.each is UNSET or training is UNSET else training.steps,
             classes=classes,
@@ -367,7 +399,9 @@ class _Loader:
         path = ("cotangents", output)
         if specs[output].shape == ():
             if given is not None:
-                raise Mistake(f'"{output}" is a scalar: its cotangent is 1 and cannot be given', path, on_key=True)
+                raise Mistake(
+                    f'"{output}" is a scalar: its cotangent is 1 and cannot be given', path, on_key=True
+                )
             return None
         spec = given or Generated(uniform=(-1.0, 1.0))
         source = Source(
@@ -413,7 +447,9 @@ class _Names:
             return tuple(name for name in floats if name in self.document.tensors)
         for i, name in enumerate(self.document.gradients):
             if name in self.specs and name not in floats:
-                message = f'"{name}" is {self.specs[name].dtype} and has no gradient; {allowed_names(name, floats)}'
+                message = (
+                    f'"{name}" is {self.specs[name].dtype} and has no gradient; {allowed_names(name, floats)}'
+                )
                 raise Mistake(message, ("gradients", i))
         names = self.bound(self.document.gradients, "gradients", floats, "is no tensor and not assigned")
         return tuple(dict.fromkeys((*names, *(training.parameters if training else ()))))
@@ -431,7 +467,9 @@ class _Names:
         for node in self.program.nodes:
             if not wanted.intersection(node.outs):
                 names = ", ".join(node.outs)
-                message = f'"{names}" feeds nothing: neither another assignment nor output, values or gradients'
+                message = (
+                    f'"{names}" feeds nothing: neither another assignment nor output, values or gradients'
+                )
                 raise ProgramError(message, node.line, 1)
 
 
@@ -463,7 +501,9 @@ def _bound(text: str, bindings: Mapping[str, Any], path: tuple[str | int, ...]) 
     for name in _placeholders(text):
         words = [known for known, value in bindings.items() if isinstance(value, str)]
         if name not in words:
-            raise Mistake(f'the placeholder "{name}" has no words in [sweep]; {allowed_names(name, words)}', path)
+            raise Mistake(
+                f'the placeholder "{name}" has no words in [sweep]; {allowed_names(name, words)}', path
+            )
         return str(bindings[name])
     return text
 

@@ -99,8 +99,8 @@ class Ledger:
         Cells of other frameworks among them don't count. Only a complete selection shows that an entry is
         stale: whether this one is complete, the caller knows.
         """
-        judged = [(cell, *cell.rsplit("-", 3)[1:]) for cell in cells_judged]
-        own = [(cell, dtype) for cell, dtype, framework, _ in judged if framework == self.framework]
+        judged = [(cell, _fields(cell)) for cell in cells_judged]
+        own = [(cell, dtype) for cell, (dtype, framework, _) in judged if framework == self.framework]
         return [
             f"{entry.place}: {entry.cell!r} matches no cell of {self.framework}; correct it or delete it"
             for entry in self.entries
@@ -122,6 +122,11 @@ class Ledger:
             f"{entry.place}: known for {self.framework} {entry.version}, this is {version}"
             for entry in entries
         )
+
+
+def _fields(cell_id: str) -> list[str]:
+    """Dtype, framework and mode: the last three fields of an id, whether or not its case has variants."""
+    return cell_id.rpartition("::")[2].rsplit("-", 3)[-3:]
 
 
 def _judge_used(entry: Deviation, used: float | None) -> tuple[Verdict, str]:

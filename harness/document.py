@@ -39,12 +39,16 @@ Name = Annotated[str, Meta(pattern=NAME)]
 Number = bool | int | float
 Dimension = Annotated[int, Meta(ge=0, le=MAX_SIZE)] | Annotated[str, Meta(pattern=SIZE)]
 Shape = list[Dimension] | Annotated[str, Meta(pattern=PLACEHOLDER)]
-SweepValue = bool | int | float | Annotated[str, Meta(pattern=WORD)] | list[Annotated[int, Meta(ge=0, le=MAX_SIZE)]]
+SweepValue = (
+    bool | int | float | Annotated[str, Meta(pattern=WORD)] | list[Annotated[int, Meta(ge=0, le=MAX_SIZE)]]
+)
 Nested = Annotated[Any, Meta(extra_json_schema={"$ref": "#/$defs/Numbers"})]
 Printed = Annotated[Any, Meta(extra_json_schema={"$ref": "#/$defs/Printed"})]
 
 NESTED: dict[str, dict[str, Any]] = {
-    "Numbers": {"anyOf": [{"type": ["number", "boolean"]}, {"type": "array", "items": {"$ref": "#/$defs/Numbers"}}]},
+    "Numbers": {
+        "anyOf": [{"type": ["number", "boolean"]}, {"type": "array", "items": {"$ref": "#/$defs/Numbers"}}]
+    },
     "Printed": {
         "anyOf": [
             {"type": "string", "pattern": DIGITS},
@@ -173,7 +177,7 @@ class Expect(Table, frozen=True, kw_only=True):
 
     @property
     def what(self) -> str:
-        """ "value", "gradient" or "parameter"."""
+        """Its subject's kind: value, gradient or parameter."""
         return self.given(SUBJECTS)[0]
 
 
@@ -212,7 +216,7 @@ class Document(Table, frozen=True, kw_only=True):
     expect: list[Annotated[Expect, Meta(extra_json_schema=_one_of(SUBJECTS))]] = []
 
 
-class Mistake(ValueError):
+class Mistake(ValueError):  # noqa: N818  (the file's, not ours: CaseError is the error)
     """A mistake in a case file; `path` leads to it.
 
     `on_key` if it is the key itself and not its value; `within` is line and column inside of a string value.
@@ -231,10 +235,7 @@ def structure(document: Mapping[str, Any]) -> Document:
         return msgspec.convert(document, Document)
     except msgspec.ValidationError as error:
         message, path = _split(str(error))
-        if path is None:
-            raise Mistake(_worded(message, ()), ()) from None
-        found = _resolve(document, path)
-        raise _error(message, found) from None
+        raise _error(message, *_resolve(document, path)) from None
 
 
 def _check_nested(value: Any, kinds: tuple[type, ...], allowed: str) -> None:
@@ -257,9 +258,9 @@ def _check_nested(value: Any, kinds: tuple[type, ...], allowed: str) -> None:
 STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
 
 
-def _split(text: str) -> tuple[str, str | None]:
+def _split(text: str) -> tuple[str, str]:
     message, separator, path = text.rpartition(" - at ")
-    return (message, path) if separator else (text, None)
+    return (message, path) if separator else (text, "")
 
 
 def _resolve(document: Mapping[str, Any], path: str) -> tuple[Path, bool]:
@@ -288,15 +289,14 @@ def _culprit(document: Mapping[str, Any], found: list[str | int], path: str) -> 
     return next(iter(table))
 
 
-def _error(message: str, found: tuple[Path, bool]) -> Mistake:
-    path, on_key = found
+def _error(message: str, path: Path, on_key: bool) -> Mistake:
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
         path, on_key = (*path, unknown[1]), True
     return Mistake(_worded(message, path), path, on_key)
 
 
 def _worded(message: str, path: Path) -> str:
-    """msgspec's message in the file's own words."""
+    """The message of msgspec in the file's own words."""
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
         return f'unknown key "{unknown[1]}"; {allowed_names(unknown[1], keys_of(path[:-1]))}'
     if missing := re.fullmatch(r"Object missing required field `(.*)`", message):
@@ -307,7 +307,7 @@ def _worded(message: str, path: Path) -> str:
     if wrong := re.fullmatch(r"Expected `(.*?)`, got `(.*)`", message):
         return f"{subject} is {_kind(wrong[2])}, but must be {_kinds(wrong[1])}"
     if enum := re.fullmatch(r"Invalid enum value (.*)", message, re.DOTALL):
-        return f"{subject} is {enum[1]}, which is not allowed; {allowed_names(enum[1].strip(chr(39)), _choices(path))}"
+        return f'{subject} is "{enum[1][1:-1]}"; {allowed_names(enum[1][1:-1], _choices(path))}'
     if bound := re.fullmatch(r"Expected `(.*?)` (?:of length )?(.*)", message):
         return f"{subject} must be {_kinds(bound[1])} {'of length ' * ('length' in message)}{bound[2]}"
     return f"{subject} {message}"

@@ -25,7 +25,6 @@ from harness.trace import describe_place, first_difference, traced_names
 from harness.verdict import Verdict
 from harness.wire import Array, Frame, Nonsense, Sent
 from harness.worker import CELL_TIMEOUT, Worker, WorkerDied
-from reference.program import Program
 
 WINDOW = 4
 AHEAD = 32
@@ -136,9 +135,7 @@ class Lane:
     def _started(self) -> Worker | None:
         if self._worker is None and isinstance(self.interpreter, Interpreter) and self._failed_starts < START_ATTEMPTS:
             try:
-                self._worker = worker = Worker(
-                    self.interpreter.argv, self.framework.adapter.parent.parent, self.cell_timeout
-                )
+                self._worker = worker = Worker(self.interpreter.argv, self.cell_timeout)
                 self.about = worker.hello(self.framework.adapter, self.framework.subject)
                 self._failed_starts = 0
             except (WorkerDied, OSError) as error:
@@ -241,7 +238,7 @@ class Engine:
         wanted = self._wanted(cell)
         judgement = judge(wanted, cell.dtype, answer.arrays)
         verdict, message = self._look_up(cell, judgement, lane)
-        place = self._place(cell, wanted, answer, judgement) if judgement.verdict is Verdict.DISAGREE else None
+        place = self._place(cell, wanted, answer, judgement) if judgement.wrong_numbers else None
         return _judged(cell, answer, judgement, verdict, message, place)
 
     def close(self) -> None:
@@ -268,14 +265,7 @@ class Engine:
 
     def _message(self, cell: Cell) -> tuple[dict[str, Any], list[Sent]]:
         variant, wanted = cell.variant, self._wanted(cell)
-        header = message_header(cell, wanted.program, variant.values, variant.gradients)
-        if variant.training is not None:
-            training = variant.training
-            header["training"] = {
-                "optimizer": {training.optimizer: wanted.optimizer_options},
-                "parameters": list(training.parameters),
-                "steps": training.steps,
-            }
+        header = message_header(cell, wanted, variant.values, variant.gradients, variant.training and variant.training.steps)
         return header, self._arrays(cell, wanted, wanted.inputs, each_step(variant))
 
     def _arrays(
@@ -288,7 +278,7 @@ class Engine:
 
     def _place(self, cell: Cell, wanted: Wanted, answer: Answer, judgement: Judgement) -> str:
         """Run the cell again as a trace, at the step that disagrees, and say where the difference begins."""
-        worst = max((t for t in judgement.tensors if t.verdict is Verdict.DISAGREE), key=lambda t: t.used)
+        worst = max(judgement.wrong_numbers, key=lambda t: t.used)
         if worst.role == "parameter":
             return f"the optimizer's update of {worst.name} in step {worst.step} (its gradients are judged apart)"
         inputs = wanted.inputs
@@ -303,7 +293,7 @@ class Engine:
         place = first_difference(wanted.program, cell.variant.output, right)
         if place is None:
             return "not found: the trace, with a probe at every value, agrees"
-        return describe_place(place, wanted.program, getattr(cell.variant, "program_line", 1))
+        return describe_place(place, wanted.program, cell.variant.program_line)
 
     def _floats(self, cell: Cell) -> list[str]:
         return [name for name, spec in cell.variant.specs.items() if spec.dtype == "float"]
@@ -320,10 +310,10 @@ class Engine:
         self, cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], names: Iterable[str]
     ) -> Answer:
         names = tuple(names)
-        values = [n for n in names if n not in inputs]
+        values, variant = [n for n in names if n not in inputs], cell.variant
 
         def build() -> tuple[dict[str, Any], list[Sent]]:
-            header = message_header(cell, wanted.program, values, names)
+            header = message_header(cell, wanted, values, names, variant.training and 1)
             return header, self._arrays(cell, wanted, inputs)
 
         request = Request(build, urgent=True)
@@ -332,26 +322,29 @@ class Engine:
 
 
 def message_header(
-    cell: Cell, program: Program, values: Iterable[str], gradients: Iterable[str]
+    cell: Cell, wanted: Wanted, values: Iterable[str], gradients: Iterable[str], steps: int | None
 ) -> dict[str, Any]:
     """A run request without its arrays. Gradients of assigned names are asked for through probes."""
-    gradients = list(gradients)
+    gradients, program, variant = list(gradients), wanted.program, cell.variant
     assigned = {name for node in program.nodes for name in node.outs}
-    specs = cell.variant.specs
     return {
         "type": "run",
         "case": cell.case,
-        "bindings": dict(cell.variant.bindings),
+        "bindings": dict(variant.bindings),
         "dtype": cell.dtype,
         "mode": cell.mode,
         "program": [
             {"out": node.outs, "op": node.op, "args": node.args, "kw": dict(node.kw)} for node in program.nodes
         ],
-        "output": cell.variant.output,
+        "output": variant.output,
         "values": list(values),
         "gradients": gradients,
-        "probes": {n: specs[n].shape for n in gradients if n in assigned},
-        "training": None,
+        "probes": {n: variant.specs[n].shape for n in gradients if n in assigned},
+        "training": variant.training and {
+            "optimizer": {variant.training.optimizer: wanted.optimizer_options},
+            "parameters": list(variant.training.parameters),
+            "steps": steps,
+        },
     }
 
 

@@ -11,7 +11,9 @@ class HarnessError(Exception):
 class CaseError(HarnessError):
     """A mistake in a case file: `cases/x.toml:5:9: message`; line and column count from 1."""
 
-    def __init__(self, file: object, message: str, line: int | None = None, column: int | None = None) -> None:
+    def __init__(
+        self, file: object, message: str, line: int | None = None, column: int | None = None
+    ) -> None:
         self.file, self.message, self.line, self.column = str(file), message, line, column
         place = ":".join(str(part) for part in (file, line, column) if part is not None)
         super().__init__(f"{place}: {message}")
@@ -26,4 +28,4 @@ def allowed_names(name: str, allowed: Iterable[str]) -> str:
     names = list(allowed)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f'; did you mean "{close[0]}"?' if close else ""
-    return (f"allowed are {', '.join(names)}" if names else "none is allowed here") + hint
+    return (f"allowed are {', '.join(names)}" if names else "there is none") + hint

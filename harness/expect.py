@@ -78,34 +78,40 @@ class ExpectFailure:
     expectation: Expectation
 
 
-class NothingExpected(HarnessError):
+class NothingExpectedError(HarnessError):
     """Nothing was compared, which must never look like agreement."""
 
 
 def check(case: "Case") -> list[ExpectFailure]:
-    """Every printed number of the case that the reference misses. Raises NothingExpected if it prints none."""
+    """Every printed number of the case that the reference misses. Raises NothingExpectedError if it prints none."""
     if not case.expects:
-        raise NothingExpected(f"{case.name} has no [[expect]]: there is nothing to hold the reference to")
+        raise NothingExpectedError(
+            f"{case.name} has no [[expect]]: there is nothing to hold the reference to"
+        )
     checked = [variant for variant in case.variants if any(e.applies(variant) for e in case.expects)]
     return [failure for variant in checked for failure in check_variant(variant, case.expects)]
 
 
 def check_variant(variant: "Variant", expects: Sequence[Expectation]) -> list[ExpectFailure]:
-    """The same for one variant. Raises NothingExpected if no expectation speaks of it."""
+    """The same for one variant. Raises NothingExpectedError if no expectation speaks of it."""
     mine = [expectation for expectation in expects if expectation.applies(variant)]
+    if not mine:
+        raise NothingExpectedError(f"{variant.case_name} expects nothing of variant {variant.id!r}")
     failures, compared = [], 0
     with np.errstate(all="ignore"):  # a number that is not finite is a failure with a message of its own
         found, own_error = compute(variant, mine, EXACT), own_errors(variant, mine)
     for expectation in mine:
         for place, text in expectation.elements():
             compared += 1
-            allowed = half_unit(text) if "/" not in text else Fraction(float(own_error[expectation.key][place]))
+            allowed = (
+                half_unit(text) if "/" not in text else Fraction(float(own_error[expectation.key][place]))
+            )
             value = float(found[expectation.key][place])
             if not _within(value, text, allowed):
                 message = _message(expectation, place, value, text, allowed, variant)
                 failures.append(ExpectFailure(message, variant.id, expectation))
     if not compared:
-        raise NothingExpected(f"{variant.case_name} expects nothing of variant {variant.id!r}")
+        raise NothingExpectedError(f"{variant.case_name}: no number of variant {variant.id!r} was compared")
     return failures
 
 
@@ -177,7 +183,12 @@ def _within(value: float, text: str, allowed: Fraction) -> bool:
 
 
 def _message(
-    expectation: Expectation, place: tuple[int, ...], value: float, text: str, allowed: Fraction, variant: "Variant"
+    expectation: Expectation,
+    place: tuple[int, ...],
+    value: float,
+    text: str,
+    allowed: Fraction,
+    variant: "Variant",
 ) -> str:
     where = f"[{', '.join(map(str, place))}]" if place else ""
     step = f" after step {expectation.after_step}" if expectation.after_step else ""
@@ -186,7 +197,9 @@ def _message(
         shown = repr(value)
     of = f" in variant {variant.id}" if variant.id else ""
     subject = f"{expectation.what} of {expectation.name}{where}{step}"
-    return f"{subject} is {shown}, but the case expects {text} ± {float(allowed):.0e}{of} ({expectation.place})"
+    return (
+        f"{subject} is {shown}, but the case expects {text} ± {float(allowed):.0e}{of} ({expectation.place})"
+    )
 
 
 def _digits(text: str) -> int:
@@ -222,7 +235,9 @@ def _expectation(
     spoken_of = [variant for variant in variants if made.applies(variant)]
     if not spoken_of:
         ids = [variant.id for variant in variants if variant.id]
-        raise Mistake(f'no variant "{made.variant}"; {allowed_names(str(made.variant), ids)}', (*path, "variant"))
+        raise Mistake(
+            f'no variant "{made.variant}"; {allowed_names(str(made.variant), ids)}', (*path, "variant")
+        )
     _check_numbers(made, path)
     for variant in spoken_of:
         _check_subject(made, variant, path)
@@ -236,7 +251,9 @@ def _check_numbers(made: Expectation, path: tuple[str | int, ...]) -> None:
         if len(text) > MAX_DIGITS or ("/" not in text and abs(Decimal(text).adjusted()) > MAX_EXPONENT):
             raise Mistake(f'"{text[:MAX_DIGITS]}" is beyond what a float64 holds', (*path, "is"))
     if made.has_fractions and made.after_step:
-        message = "a fraction is held to the reference's own error, which is not known after a step; print digits"
+        message = (
+            "a fraction is held to the reference's own error, which is not known after a step; print digits"
+        )
         raise Mistake(message, (*path, "is"))
 
 
@@ -255,7 +272,9 @@ def _check_shape(made: Expectation, entry: Expect, variant: "Variant", path: tup
     if made.at is None:
         if found != shape:
             hint = "; at = [...] names one element" if found == () else ""
-            raise Mistake(f"{made.name} has shape {shape}, but what it is has shape {found}{hint}", (*path, "is"))
+            raise Mistake(
+                f"{made.name} has shape {shape}, but what it is has shape {found}{hint}", (*path, "is")
+            )
     elif len(made.at) != len(shape) or any(i >= size for i, size in zip(made.at, shape, strict=True)):
         raise Mistake(f"{list(made.at)} is no element of {made.name}, which has shape {shape}", (*path, "at"))
     elif found != ():
@@ -269,6 +288,10 @@ def _check_step(made: Expectation, variant: "Variant", path: tuple[str | int, ..
     drawn_anew = any(source.steps is not None for source in variant.sources.values())
     most = steps - 1 if drawn_anew and made.what != "parameter" else steps
     if made.after_step > most:
-        raise Mistake(f"after_step is {made.after_step}, but may be at most {most} here", (*path, "after_step"))
+        raise Mistake(
+            f"after_step is {made.after_step}, but may be at most {most} here", (*path, "after_step")
+        )
     if made.what == "parameter" and made.after_step == 0:
-        raise Mistake("a parameter needs after_step = 1 or more: before it is what the case says", path, on_key=True)
+        raise Mistake(
+            "a parameter needs after_step = 1 or more: before it is what the case says", path, on_key=True
+        )

@@ -31,11 +31,15 @@ class Absent:
 
     framework: str
     looked: tuple[str, ...]
-    remedy: str
+
+    @property
+    def command(self) -> str:
+        """What gets it."""
+        return f"tox -e {self.framework}"
 
     def __str__(self) -> str:
         places = "".join(f"  {line}\n" for line in self.looked)
-        return f"no interpreter for {self.framework}; looked at\n{places}{self.remedy}"
+        return f"no interpreter for {self.framework}; looked at\n{places}get it with: {self.command}"
 
 
 def find(
@@ -67,18 +71,7 @@ def _found(framework: str, looked: Sequence[Interpreter | str]) -> Interpreter |
     for found in looked:
         if isinstance(found, Interpreter):
             return found
-    said = tuple(line for line in looked if isinstance(line, str))
-    return Absent(framework, said, f"get it with: tox -e {framework}")
-
-
-def running(option: str | None) -> Interpreter | Absent:
-    """The interpreter of somebody's own subject: what `--interpreter` gave for it, else the running one."""
-    if option is None:
-        return Interpreter((sys.executable,), "this interpreter")
-    found = _resolve("--interpreter", option, os.environ)
-    if isinstance(found, Interpreter):
-        return found
-    return Absent("the subject", (found,), "leave --interpreter out: this interpreter runs it")
+    return Absent(framework, tuple(line for line in looked if isinstance(line, str)))
 
 
 def variable(framework: str) -> str:

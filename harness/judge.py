@@ -31,6 +31,11 @@ class Judgement:
     message: str
 
     @property
+    def wrong_numbers(self) -> list[Tensor]:
+        """The tensors that came back as they should, but with elements outside their tolerances."""
+        return [t for t in self.tensors if t.verdict is Verdict.DISAGREE and not t.problem]
+
+    @property
     def used(self) -> float:
         """The largest error / tolerance of the cell."""
         return max(t.used for t in self.tensors)
@@ -138,7 +143,6 @@ def compare(
     used = _ratio(error, tolerance)
     at = int(np.argmax(used))
     where = tuple(int(i) for i in np.unravel_index(at, used.shape))
-    spacing = float(np.spacing(np.abs(np.asarray(want.value, dtype=dtype)))[where])
     return _tensor(
         key,
         step,
@@ -147,12 +151,19 @@ def compare(
         tolerance=float(tolerance[where]),
         used=float(used[where]),
         ratio=float(used[where]) * K,
-        ulp=float(error[where]) / spacing,
+        ulp=float(error[where]) / _spacing(float(want.value[where]), dtype),
         where=list(where),
         got=repr(got[where].item()),
         want=repr(float(want.value[where])),
         relative=float(np.max(error)) / scale if scale else float(np.max(error) > 0) * LARGEST,
     )
+
+
+def _spacing(want: float, dtype: str) -> float:
+    """The distance from `want` to the next number of the dtype."""
+    info = np.finfo(dtype)
+    exponent = min(math.frexp(want)[1], int(info.maxexp)) - 1
+    return max(math.ldexp(float(info.eps), exponent), float(info.smallest_subnormal))
 
 
 def _verdict(used: Array, tolerance: Array, scale: float) -> Verdict:

@@ -7,6 +7,7 @@ cannot go on; what it has seen until then is enough to name a duplicate key.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 Path = tuple[str | int, ...]
@@ -41,10 +42,8 @@ class Locator:
     duplicates: list[Duplicate] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        try:
+        with suppress(_UnreadableError, RecursionError):  # what was found so far stands
             _Scanner(self).document()
-        except (_Stop, RecursionError):
-            pass  # what was found so far stands
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column, from 1."""
@@ -109,7 +108,7 @@ def _escaped(escape: str) -> str:
     return SIMPLE_ESCAPES.get(escape[1], "?")  # which letter \u stands for does not matter here
 
 
-class _Stop(Exception):
+class _UnreadableError(Exception):
     """The text cannot be read further."""
 
 
@@ -139,7 +138,7 @@ class _Scanner:
         else:
             self.mark(path, offset)
         if not (self.take("]]") if array else self.take("]")):
-            raise _Stop
+            raise _UnreadableError
         return path
 
     def dotted(self, table: Path) -> tuple[Path, int]:
@@ -162,7 +161,7 @@ class _Scanner:
             return start, match.group()
         match = STRING.match(self.text, start)
         if match is None:
-            raise _Stop
+            raise _UnreadableError
         self.at = match.end()
         return start, "".join(character for character, _ in _content(match.group()))
 
@@ -178,7 +177,7 @@ class _Scanner:
         seen = path in self.found.values
         self.mark(path, offset)
         if not self.take("="):
-            raise _Stop
+            raise _UnreadableError
         self.value(path, seen)
 
     def value(self, path: Path, seen: bool = False) -> None:
@@ -192,7 +191,7 @@ class _Scanner:
         elif match := STRING.match(self.text, start) or SCALAR.match(self.text, start):
             self.at = match.end()
         else:
-            raise _Stop
+            raise _UnreadableError
 
     def array(self, path: Path) -> None:
         index = 0
@@ -200,13 +199,13 @@ class _Scanner:
             self.value((*path, index))
             index += 1
             if not self.take(",") and not self.peek("]"):
-                raise _Stop
+                raise _UnreadableError
 
     def table(self, path: Path) -> None:
         while not self.take("}"):
             self.pair(path)
             if not self.take(",") and not self.peek("}"):
-                raise _Stop
+                raise _UnreadableError
 
     def skip(self) -> int:
         match = SPACE.match(self.text, self.at)

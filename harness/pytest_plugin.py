@@ -111,6 +111,15 @@ class Matrix:
     def requires(self, framework: str) -> bool:
         return "all" in self.required or framework in self.required
 
+    def unmatched(self, framework: Framework) -> list[str]:
+        """Messages of ledger entries that match no cell of any case, selected or not."""
+        ledger = self.ledgers[framework.name]
+        if not ledger.entries:
+            return []
+        every = Selection(modes=("all",))
+        found = (load(path, root) for root in self.roots for path in sorted(root.rglob("*.toml")))
+        return ledger.unmatched(c.id for case in found for c in cells(case.variants, [framework], every))
+
     def _ledger(self, framework: Framework) -> Ledger:
         return load_ledger(framework.folder / DEVIATIONS, framework.name)
 
@@ -163,6 +172,21 @@ def is_xdist_worker(config: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.cases and config.args_source is not config.ArgsSource.ARGS:
         config.args[:] = [str(config.invocation_params.dir / path) for path in config.option.cases]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Wrong options are found before anything is collected."""
+    if case_roots(session.config):
+        matrix_of(session.config)
+    elif session.config.inipath is None and (option := _separate_path(session.config.invocation_params.args)):
+        message = f"no ini file with harness_cases was found; write {option}=PATH with an equals sign"
+        raise pytest.UsageError(f"{message}: pytest looks for its ini file near paths that stand alone")
+
+
+def _separate_path(args: Sequence[str]) -> str | None:
+    """An option of ours whose path is an argument of its own."""
+    return next((arg for arg in args if arg in ("--subject", "--cases", "--adapters", "--record")), None)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile | None":
@@ -234,7 +258,7 @@ class CellItem(_Item):
         matrix = matrix_of(self.config)
         engine = matrix.engine_for(self)
         line = engine.result(self.cell)
-        self.user_properties.append((CELL, msgspec.json.encode(line).decode()))
+        self.user_properties.append((CELL, record.encode(line).decode()))
         if about := engine.about(self.cell.framework.name):
             self.user_properties.append((ABOUT, json.dumps([self.cell.framework.name, about])))
         self.conclude(line, required=matrix.requires(self.cell.framework.name))
@@ -253,11 +277,26 @@ class CellItem(_Item):
         lines = [f"{line.verdict}  {line.cell}", *(f"  {text}" for text in line.message.splitlines())]
         if line.first_difference:
             lines.append(f"  first difference: {line.first_difference}")
-        extra = "".join(f" --subject {path}" for path in self.config.option.subject)
-        return "\n".join([*lines, f"  repeat: pytest '{self.nodeid}'{extra}"])
+        file = os.path.relpath(self.path, self.config.invocation_params.dir)
+        extra = "".join(f" --subject={path}" for path in self.config.option.subject)
+        return "\n".join([*lines, f"  repeat: pytest '{file}::{self.name}'{extra}"])
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.path, None, self.cell.id
+
+
+class LedgerItem(_Item):
+    """Ledger entries that match nothing: they outlived their reason, or never had one."""
+
+    def __init__(self, *, messages: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.messages = messages
+
+    def runtest(self) -> None:
+        raise Failed("\n".join((f"{Verdict.STALE}  {message}" for message in self.messages)))
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.config.rootpath, None, self.name
 
 
 class Recorder:
@@ -310,11 +349,17 @@ class Recorder:
             terminalreporter.write_line(f"run file: {self.path}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    names = Counter(item.cell.id for item in items if isinstance(item, CellItem))
-    for name, count in names.items():
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    cells_found = [item.cell for item in items if isinstance(item, CellItem)]
+    for name, count in Counter(cell.id for cell in cells_found).items():
         if count > 1:
             raise pytest.UsageError(f"{name}: two case roots have a case of this name; rename one")
+    if cells_found:
+        matrix = matrix_of(session.config)
+        for framework in matrix.selection.of(matrix.frameworks):
+            if messages := matrix.unmatched(framework):
+                items.append(LedgerItem.from_parent(session, name=f"ledger-{framework.name}", messages=messages))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,8 +33,6 @@ FORMAT = 1
 
 LARGEST = 1.7976931348623157e308
 """The largest double: how an infinite distance is written."""
-
-DISTRIBUTION = "gradient-conformance-harness"
 
 DISTANCES = frozenset({"error", "used", "relative", "ratio", "ulp"})
 """Fields that are never negative and may be infinite."""
@@ -214,14 +211,6 @@ def header(
     )
 
 
-def version() -> str:
-    """The harness's version; "not installed" where it runs from its source without being installed."""
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return "not installed"
-
-
 def _cpu() -> str:
     """The processor's name; `platform` doesn't know it on Linux, so the kernel is asked first."""
     try:
@@ -246,7 +235,7 @@ def commit(file: Path) -> str | None:
 def _git(folder: Path, *arguments: str) -> str | None:
     command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  (git, with words of our own)
     except OSError:
         return None
     return done.stdout if done.returncode == 0 else None

@@ -18,12 +18,12 @@ def table(cells: Sequence[Cell], *, width: int, colour: bool) -> str:
     """The largest `used` of each case and framework, and down to what relative difference the frameworks agree."""
     columns = list(dict.fromkeys(cell.framework for cell in cells))
     dtypes = list(dict.fromkeys(cell.dtype for cell in cells))
-    made = Table(box=box.SIMPLE_HEAD, title="largest error / tolerance; a cell's verdict where it does not agree")
-    made.add_column("case")
+    made = Table(box=box.SIMPLE_HEAD, expand=False)
+    made.add_column("case", overflow="fold", ratio=1)
     for name in columns:
-        made.add_column(name, justify="right")
+        made.add_column(name, justify="right", no_wrap=False)
     for dtype in dtypes:
-        made.add_column(f"all agree to\n({dtype})", justify="right")
+        made.add_column(f"agree to\n{dtype}", justify="right")
     for case in dict.fromkeys(cell.case for cell in cells):
         own = [cell for cell in cells if cell.case == case]
         boxes = [_box([cell for cell in own if cell.framework == name]) for name in columns]

@@ -28,8 +28,6 @@ Bindings = Mapping[str, Any]
 MAX_ELEMENTS = 50_000_000
 MAX_DIMENSIONS = 16
 MAX_EXPRESSION = 200
-RANDOM = ("uniform", "normal", "choice", "one_hot", "labels")
-FLOATS_ONLY = ("uniform", "normal", "linspace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,11 @@ class Source:
     root: Path = Path()
 
     @property
+    def drawn_shape(self) -> tuple[int, ...]:
+        """The shape in memory: with a leading axis of steps where it is drawn anew each step."""
+        return self.shape if self.steps is None else (self.steps, *self.shape)
+
+    @property
     def size(self) -> int:
         """Elements in memory, those of all steps."""
         return math.prod(self.shape) * (self.steps or 1)
@@ -57,44 +60,39 @@ class Source:
 
         One drawn anew each step has a leading axis of steps. Raises Mistake where a file is not what it should be.
         """
-        shape = self.shape if self.steps is None else (self.steps, *self.shape)
-        array = DRAW[self.spec.generator](self, shape, self.random())
+        generator = self.spec.generator
+        array = RANDOM[generator](self, self.random()) if generator in RANDOM else FIXED[generator](self)
         if self.dtype != "float":
             return array.astype(self.dtype)
-        narrow = array.astype(dtype) if dtype is not None else array
+        with np.errstate(
+            over="ignore"
+        ):  # beyond the dtype's range is infinite there, as it would be in a framework
+            narrow = array.astype(dtype) if dtype is not None else array
         return narrow.astype(np.float64)
 
     def random(self) -> np.random.Generator:
-        """This tensor's own stream."""
+        """The tensor's own stream."""
         key = f"{self.seed}/{self.role}/{self.name}".encode()
         return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(key).digest(), "little")))
 
 
-def _uniform(source: Source, shape: tuple[int, ...], random: np.random.Generator) -> Array:
+def _uniform(source: Source, random: np.random.Generator) -> Array:
     low, high = _pair(source.spec.uniform)
-    return low + (high - low) * random.random(shape)
+    return low + (high - low) * random.random(source.drawn_shape)
 
 
-def _normal(source: Source, shape: tuple[int, ...], random: np.random.Generator) -> Array:
+def _normal(source: Source, random: np.random.Generator) -> Array:
     mean, deviation = _pair(source.spec.normal)
-    return mean + deviation * random.standard_normal(shape)
+    return mean + deviation * random.standard_normal(source.drawn_shape)
 
 
-def _linspace(source: Source, shape: tuple[int, ...], random: np.random.Generator) -> Array:
-    return np.linspace(*_pair(source.spec.linspace), math.prod(shape)).reshape(shape)
-
-
-def _arange(source: Source, shape: tuple[int, ...], random: np.random.Generator) -> Array:
-    start, step = _pair(source.spec.arange)
-    return (start + step * np.arange(math.prod(shape))).reshape(shape)
-
-
-def _choice(source: Source, shape: tuple[int, ...], random: np.random.Generator) -> Array:
+def _choice(source: Source, random: np.random.Generator) -> Array:
     allowed = np.array(source.spec.choice)
-    return allowed[random.integers(0, len(allowed), shape)]
+    return allowed[random.integers(0, len(allowed), source.drawn_shape)]
 
 
-def _one_hot(source: Source, shape: tuple[int, ...], random: np.random.Generator) -> Array:
+def _one_hot(source: Source, random: np.random.Generator) -> Array:
+    shape = source.drawn_shape
     axis = int(source.spec.one_hot) % len(source.shape) + len(shape) - len(source.shape)  # type: ignore[arg-type]
     places = random.integers(0, shape[axis], (*shape[:axis], 1, *shape[axis + 1 :]))
     array = np.zeros(shape)
@@ -102,18 +100,29 @@ def _one_hot(source: Source, shape: tuple[int, ...], random: np.random.Generator
     return array
 
 
-DRAW: dict[str, Callable[[Source, tuple[int, ...], np.random.Generator], Array]] = {
-    "values": lambda source, shape, random: np.array(source.spec.values, dtype=np.float64).reshape(shape),
+def _linspace(source: Source) -> Array:
+    return np.linspace(*_pair(source.spec.linspace), math.prod(source.shape)).reshape(source.shape)
+
+
+def _arange(source: Source) -> Array:
+    start, step = _pair(source.spec.arange)
+    return (start + step * np.arange(math.prod(source.shape))).reshape(source.shape)
+
+
+RANDOM: dict[str, Callable[[Source, np.random.Generator], Array]] = {
     "uniform": _uniform,
     "normal": _normal,
-    "linspace": _linspace,
-    "arange": _arange,
-    "full": lambda source, shape, random: np.full(shape, source.spec.full),
     "choice": _choice,
     "one_hot": _one_hot,
-    "labels": lambda source, shape, random: random.integers(0, source.classes, shape),
-    "tril": lambda source, shape, random: np.tril(np.full(shape, source.spec.tril)),
-    "file": lambda source, shape, random: read_npy(source),
+    "labels": lambda source, random: random.integers(0, source.classes, source.drawn_shape),
+}
+FIXED: dict[str, Callable[[Source], Array]] = {
+    "values": lambda source: np.array(source.spec.values, dtype=np.float64).reshape(source.shape),
+    "linspace": _linspace,
+    "arange": _arange,
+    "full": lambda source: np.full(source.shape, source.spec.full),
+    "tril": lambda source: np.tril(np.full(source.shape, source.spec.tril)),
+    "file": lambda source: read_npy(source),  # noqa: PLW0108  (it stands below)
 }
 
 
@@ -240,7 +249,9 @@ def check(source: Source) -> None:
         raise Mistake(f"{source.size} elements, but at most {MAX_ELEMENTS} are allowed", ("shape",))
     generator = source.spec.generator
     if source.steps is not None and generator not in RANDOM:
-        raise Mistake(f'each = "step" needs a random generator ({", ".join(RANDOM)}), not {generator}', ("each",))
+        raise Mistake(
+            f'each = "step" needs a random generator ({", ".join(RANDOM)}), not {generator}', ("each",)
+        )
     CHECKS.get(generator, _check_elements)(source)
 
 
@@ -252,7 +263,9 @@ def _check_random(source: Source) -> None:
     if not (math.isfinite(low) and math.isfinite(high) and math.isfinite(high - low)):
         raise Mistake(f"{generator} needs two finite numbers, not {low} and {high}", (generator,))
     if (generator == "uniform" and low > high) or (generator == "normal" and high < 0):
-        wanted = "low and high, in this order" if generator == "uniform" else "mean and a deviation of 0 or more"
+        wanted = (
+            "low and high, in this order" if generator == "uniform" else "mean and a deviation of 0 or more"
+        )
         raise Mistake(f"{generator} needs {wanted}, not {low} and {high}", (generator,))
 
 
@@ -324,7 +337,11 @@ CHECKS: dict[str, Callable[[Source], None]] = {
 
 # Files
 
-FILE_DTYPES = {"float": ("f2", "f4", "f8"), "int64": ("i1", "i2", "i4", "i8", "u1", "u2", "u4"), "bool": ("b1",)}
+FILE_DTYPES = {
+    "float": ("f2", "f4", "f8"),
+    "int64": ("i1", "i2", "i4", "i8", "u1", "u2", "u4"),
+    "bool": ("b1",),
+}
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -361,7 +378,7 @@ def _inside(source: Source) -> Path:
     except (OSError, ValueError, RuntimeError):
         raise Mistake(f'there is no file "{name}" beside the case', ("file",)) from None
     if not path.is_relative_to(source.root.resolve()):
-        raise Mistake(f'"{name}" lies outside the case root {source.root}', ("file",))
+        raise Mistake(f'"{name}" lies outside the case root', ("file",))
     if path.suffix != ".npy" or not path.is_file():
         raise Mistake(f'"{name}" is no .npy file', ("file",))
     return path
@@ -376,7 +393,9 @@ def _check_header(source: Source, stream: IO[bytes], length: int) -> None:
         raise Mistake(f'"{name}" has no readable .npy header', ("file",)) from None
     if dtype.str[1:] not in FILE_DTYPES[source.dtype]:
         allowed = ", ".join(np.dtype(kind).name for kind in FILE_DTYPES[source.dtype])
-        raise Mistake(f'"{name}" holds {dtype}, but the tensor is {source.dtype}: allowed are {allowed}', ("file",))
+        raise Mistake(
+            f'"{name}" holds {dtype}, but the tensor is {source.dtype}: allowed are {allowed}', ("file",)
+        )
     if shape != source.shape:
         raise Mistake(f'"{name}" has shape {shape}, but the tensor has shape {source.shape}', ("file",))
     found, needed = length - stream.tell(), math.prod(shape) * dtype.itemsize
@@ -388,5 +407,7 @@ def total(sizes: Iterable[int]) -> None:
     """Holds all tensors of a variant together to the limit. Raises Mistake."""
     elements = sum(sizes)
     if elements > MAX_ELEMENTS:
-        message = f"all tensors of a variant have {elements} elements together; at most {MAX_ELEMENTS} are allowed"
+        message = (
+            f"all tensors of a variant have {elements} elements together; at most {MAX_ELEMENTS} are allowed"
+        )
         raise Mistake(message, ("tensors",), on_key=True)

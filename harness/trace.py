@@ -12,13 +12,18 @@ from harness.wanted import Key
 from reference.program import Node, Program
 
 
+NAMED = 3
+"""So many op calls are named where several explain a difference."""
+
+
 @dataclass(frozen=True)
 class Place:
-    """An op call and the direction in which it was taken."""
+    """Where a difference begins: an op call, or several that explain what is known equally well."""
 
-    node: Node
+    nodes: tuple[Node, ...]
     backward: bool
-    note: str = ""
+    unknown: tuple[str, ...] = ()
+    """Values that the call reads and that nobody knows."""
 
 
 def traced_names(program: Program, floats: Iterable[str], output: str) -> tuple[str, ...]:
@@ -33,27 +38,19 @@ def first_difference(program: Program, output: str, right: Mapping[Key, bool]) -
 
 
 def _forward_place(program: Program, right: Mapping[Key, bool]) -> Place | None:
+    assigned = {name for node in program.nodes for name in node.outs}
     for node in program.nodes:
         if any(right.get(("value", name)) is False for name in node.outs):
-            unknown = [n for n in node.inputs if n in _assigned(program) and ("value", n) not in right]
-            return Place(node, backward=False, note=_unknown_note("value", unknown))
+            unknown = (n for n in node.inputs if n in assigned and ("value", n) not in right)
+            return Place((node,), backward=False, unknown=tuple(unknown))
     return None
-
-
-def _assigned(program: Program) -> set[str]:
-    return {name for node in program.nodes for name in node.outs}
-
-
-def _unknown_note(role: str, names: list[str]) -> str:
-    return f"the {role} of {', '.join(names)} is not known: it may begin before" if names else ""
 
 
 def _backward_place(program: Program, output: str, right: Mapping[Key, bool]) -> Place | None:
     """The op call whose vjp, if it alone were wrong, would make wrong what is wrong and leave right what is right.
 
     A wrong cotangent of a call's input makes wrong all that the input is computed from. Among the calls that explain
-    every wrong tensor, the one that leaves fewest right tensors unexplained is taken; of equals, the one nearest to
-    the output, and the others are named.
+    every wrong tensor, those that leave fewest right tensors unexplained are taken, the nearest to the output first.
     """
     known = {name: ok for (role, name), ok in right.items() if role == "gradient"}
     wrong = {name for name, ok in known.items() if not ok}
@@ -64,7 +61,7 @@ def _backward_place(program: Program, output: str, right: Mapping[Key, bool]) ->
     for node in reversed(program.nodes):
         if useful.intersection(node.outs):
             ranked += [(_unexplained(program, name, wrong, known), node) for name in dict.fromkeys(node.inputs)]
-    return _best(program, ranked, known)
+    return _best(ranked)
 
 
 def _unexplained(program: Program, name: str, wrong: set[str], known: Mapping[str, bool]) -> int:
@@ -74,20 +71,17 @@ def _unexplained(program: Program, name: str, wrong: set[str], known: Mapping[st
     return len(known) * missed + sum(ok for n, ok in known.items() if n in reached)
 
 
-def _best(program: Program, ranked: list[tuple[int, Node]], known: Mapping[str, bool]) -> Place:
+def _best(ranked: list[tuple[int, Node]]) -> Place:
     least = min(score for score, _ in ranked)
-    nodes = list(dict.fromkeys(id(node) for score, node in ranked if score == least))
-    by_id = {id(node): node for _, node in ranked}
-    first, last = by_id[nodes[0]], by_id[nodes[-1]]
-    if first is last:
-        return Place(first, backward=True)
-    return Place(first, backward=True, note=f"or of a later step back, up to line {last.line}: nothing between is known")
+    return Place(tuple(node for score, node in ranked if score == least), backward=True)
 
 
 def describe_place(place: Place, program: Program, first_line: int) -> str:
-    """The place in words, with the line in the case file whose program begins on `first_line`."""
-    direction = "backward of " if place.backward else ""
-    agree = " (all values agree)" if place.backward else ""
-    note = f"; {place.note}" if place.note else ""
-    line = first_line + place.node.line - 1
-    return f"{direction}{program.source(place.node)}, line {line}{agree}{note}"
+    """The place in words; the program begins on line `first_line` of the case file."""
+    lines = dict.fromkeys((program.source(node), first_line + node.line - 1) for node in place.nodes)
+    text = ", or of ".join(f"{source}, line {line}" for source, line in list(lines)[:NAMED])
+    if len(lines) > NAMED:
+        text += f", or further back, up to line {min(line for _, line in lines)}"
+    if place.unknown:
+        text += f"; or before: nobody knows the value of {', '.join(place.unknown)}"
+    return f"backward of {text} (all values agree)" if place.backward else text

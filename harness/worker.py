@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from harness.plan import shipped_adapters
 from harness.wire import BOOTSTRAP, PROTOCOL, Frame, Nonsense, Sent, frame, read_frame
 
 START_TIMEOUT = 300.0
@@ -38,8 +39,8 @@ class WorkerDied(Exception):
 class Worker:
     """A started worker. `send` requests, `receive` one frame for each, then `stop`."""
 
-    def __init__(self, argv: Iterable[str], adapters: Path, cell_timeout: float = CELL_TIMEOUT) -> None:
-        self._worker_source = (adapters / WORKER_SOURCE).read_bytes()
+    def __init__(self, argv: Iterable[str], cell_timeout: float = CELL_TIMEOUT) -> None:
+        self._worker_source = (shipped_adapters() / WORKER_SOURCE).read_bytes()
         self._cell_timeout = cell_timeout
         self._frames: queue.Queue[Frame | WorkerDied] = queue.Queue()
         self._log: deque[bytes] = deque(maxlen=64)

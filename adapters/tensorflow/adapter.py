@@ -47,8 +47,8 @@ def mse(prediction: tf.Tensor, target: tf.Tensor, *, reduction: str) -> tf.Tenso
 
 
 def cross_entropy(z: tf.Tensor, target: tf.Tensor, *, axis: int, reduction: str) -> tf.Tensor:
-    if target.dtype.is_floating:
-        return REDUCE[reduction](tf.nn.softmax_cross_entropy_with_logits(target, z, axis=axis))
+    if target.dtype.is_floating:  # a negative axis other than -1 raises InvalidArgumentError in tf.range
+        return REDUCE[reduction](tf.nn.softmax_cross_entropy_with_logits(target, z, axis=axis % z.ndim))
     order = [a for a in range(z.ndim) if a != axis % z.ndim] + [axis % z.ndim]  # labels: the last axis only
     return REDUCE[reduction](tf.nn.sparse_softmax_cross_entropy_with_logits(target, tf.transpose(z, order)))
 

@@ -119,7 +119,7 @@ def linear(x: Shape, W: Shape, b: Shape | None = None, *, weights: Any) -> Shape
 
 def transpose(x: Shape, *, axes: Any) -> Shape:
     order = tuple(range(len(x)))[::-1] if axes is None else axes
-    if not isinstance(order, tuple) or sorted(map(str, order)) != sorted(map(str, range(len(x)))):
+    if not isinstance(order, tuple) or not all(map(_is_integer, order)) or sorted(order) != [*range(len(x))]:
         raise OpError(f"axes {axes!r} do not order the {len(x)} dimensions of shape {text(x)}")
     return tuple(x[a] for a in order)
 
@@ -134,6 +134,8 @@ def reshape(x: Shape, *, shape: Any) -> Shape:
 
 
 def index(x: Shape, *, index: Any) -> Shape:
+    if not isinstance(index, tuple) or not all(map(_is_index, index)):
+        raise OpError(f"index is {index!r}, but must be written in brackets, as in x[0, 1:, ..., None]")
     if sum(item == "..." for item in index) > 1:
         raise OpError("an index may have ... once")
     taken = sum(item is not None and item != "..." for item in index)
@@ -149,6 +151,12 @@ def index(x: Shape, *, index: Any) -> Shape:
         else:
             result += _indexed(item, next(rest), x)
     return tuple(result)
+
+
+def _is_index(item: Any) -> bool:
+    if isinstance(item, tuple):
+        return len(item) == 3 and all(part is None or _is_integer(part) for part in item)
+    return item is None or item == "..." or _is_integer(item)
 
 
 def _indexed(item: Any, size: int, x: Shape) -> list[int]:

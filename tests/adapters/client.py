@@ -75,14 +75,18 @@ class Client:
         return reply
 
     def logged(self) -> str:
-        self.log.seek(0)
-        return self.log.read().decode()
+        if not self.log.closed:
+            self.log.seek(0)
+            self.text = self.log.read().decode()
+        return self.text
 
     def close(self) -> int:
         """The exit code after the end of the pipe."""
         self.stdin.close()
         code = self.process.wait(timeout=60)
         self.process.stdout.close()  # type: ignore[union-attr]
+        self.logged()
+        self.log.close()
         return code
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.interpreters import Absent, Interpreter, find, running, variable
+from harness.interpreters import Absent, Interpreter, find, variable
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="makes executable files as POSIX has them")
 
@@ -194,15 +194,3 @@ def test_without_a_requirement_this_interpreter_is_not_asked(place: dict[str, An
     assert isinstance(absent, Absent)
     told = f"(this interpreter): not asked, since {place['requirements']} names no distribution"
     assert absent.looked[-1].endswith(told)
-
-
-def test_a_subject_runs_in_this_interpreter_unless_another_is_named(tmp_path: Path) -> None:
-    """And a named one that isn't there is absent, with what to do."""
-    python = executable(tmp_path / "python")
-    assert running(None) == Interpreter((sys.executable,), "this interpreter")
-    assert running(f"{python} -X dev") == Interpreter((str(python), "-X", "dev"), "--interpreter")
-    assert str(running("/nowhere/python")).splitlines() == [
-        "no interpreter for the subject; looked at",
-        "  --interpreter: /nowhere/python isn't an executable file",
-        "leave --interpreter out: this interpreter runs it",
-    ]

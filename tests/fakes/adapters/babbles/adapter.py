@@ -1,0 +1,23 @@
+"""Writes to the protocol's own pipe."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from numpy_adapter import *  # noqa: F403
+from numpy_adapter import differentiate as correct
+from numpy_adapter import strikes
+
+MODES = ("eager",)
+
+def differentiate(task, inputs):
+    if strikes(inputs):
+        import os
+
+        for fd in range(3, 20):
+            try:
+                os.write(fd, b"this is no frame of any protocol")
+            except OSError:
+                continue
+    return correct(task, inputs)

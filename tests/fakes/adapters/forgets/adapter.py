@@ -1,0 +1,18 @@
+"""Answers with too few tensors."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from numpy_adapter import *  # noqa: F403
+from numpy_adapter import differentiate as correct
+from numpy_adapter import strikes
+
+MODES = ("eager",)
+
+def differentiate(task, inputs):
+    values, gradients = correct(task, inputs)
+    if strikes(inputs):
+        gradients.popitem()
+    return values, gradients

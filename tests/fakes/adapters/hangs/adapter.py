@@ -1,0 +1,19 @@
+"""Sleeps for ever."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from numpy_adapter import *  # noqa: F403
+from numpy_adapter import differentiate as correct
+from numpy_adapter import strikes
+
+MODES = ("eager",)
+
+def differentiate(task, inputs):
+    if strikes(inputs):
+        import time
+
+        time.sleep(10_000)
+    return correct(task, inputs)

@@ -1,0 +1,19 @@
+"""Changes its inputs in place."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from numpy_adapter import *  # noqa: F403
+from numpy_adapter import differentiate as correct
+from numpy_adapter import strikes
+
+MODES = ("eager",)
+
+def differentiate(task, inputs):
+    answer = correct(task, inputs)
+    if strikes(inputs):
+        for array in inputs.values():
+            array += 1
+    return answer

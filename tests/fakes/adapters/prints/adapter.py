@@ -1,0 +1,19 @@
+"""Prints to stdout, and to file descriptor 1, before and during every cell."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from numpy_adapter import *  # noqa: F403
+from numpy_adapter import differentiate as correct
+from numpy_adapter import strikes
+
+MODES = ("eager",)
+
+def differentiate(task, inputs):
+    import os
+
+    print("hello from print" * 1000)
+    os.write(1, b"hello from fd 1\n" * 1000)
+    return correct(task, inputs)

@@ -1,0 +1,14 @@
+"""Cannot be started."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from numpy_adapter import *  # noqa: F403
+from numpy_adapter import differentiate as correct
+from numpy_adapter import strikes
+
+MODES = ("eager",)
+
+import a_module_that_nobody_has  # noqa: F401
