@@ -153,7 +153,7 @@ def compare(
         ratio=float(used[where]) * K,
         ulp=float(error[where]) / _spacing(float(want.value[where]), dtype),
         where=list(where),
-        got=repr(got[where].item()),
+        got=str(got[where]),
         want=repr(float(want.value[where])),
         relative=float(np.max(error)) / scale if scale else float(np.max(error) > 0) * LARGEST,
     )
