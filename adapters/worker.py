@@ -43,7 +43,7 @@ Replied = tuple[dict[str, Any], tuple[bytes, ...]]
 Frame = tuple[dict[str, Any], bytearray]
 
 
-class Unsupported(Exception):  # noqa: N818 - a verdict, not an error
+class Unsupported(Exception):
     """The framework cannot say this: raised by an adapter with the reason; the worker adds the op."""
 
     op: str | None = None

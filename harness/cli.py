@@ -48,8 +48,12 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         command.set_defaults(run=run)
         if name == "check":
-            command.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: cases)")
-            command.add_argument("--root", type=Path, help="the case root (default: each PATH that is a folder)")
+            command.add_argument(
+                "paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: cases)"
+            )
+            command.add_argument(
+                "--root", type=Path, help="the case root (default: each PATH that is a folder)"
+            )
         if name in ("ops", "frameworks"):
             command.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
     return parser
@@ -94,7 +98,10 @@ def ops(arguments: argparse.Namespace) -> int:
     for name in named:
         table.add_column(name)
     for op in OPS:
-        boxes = ("formula" if op in formulas else "native" if op in native else "-" for native, formulas in named.values())
+        boxes = (
+            "formula" if op in formulas else "native" if op in native else "-"
+            for native, formulas in named.values()
+        )
         table.add_row(op, *boxes)
     Console().print(table)
     return 0
@@ -103,10 +110,22 @@ def ops(arguments: argparse.Namespace) -> int:
 def _keys(framework: Framework, name: str) -> set[str]:
     """The strings of a dict's keys, or of a set, that stands at the top of an adapter under `name`."""
     for node in ast.parse((framework.folder / ADAPTER).read_text(encoding="utf-8")).body:
-        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
+        target = (
+            node.target
+            if isinstance(node, ast.AnnAssign)
+            else node.targets[0]
+            if isinstance(node, ast.Assign)
+            else None
+        )
         if isinstance(target, ast.Name) and target.id == name:
             value = getattr(node, "value", None)
-            elements = value.keys if isinstance(value, ast.Dict) else value.elts if isinstance(value, ast.Set) else []
+            elements = (
+                value.keys
+                if isinstance(value, ast.Dict)
+                else value.elts
+                if isinstance(value, ast.Set)
+                else []
+            )
             return {e.value for e in elements if isinstance(e, ast.Constant) and isinstance(e.value, str)}
     return set()
 

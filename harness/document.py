@@ -216,7 +216,7 @@ class Document(Table, frozen=True, kw_only=True):
     expect: list[Annotated[Expect, Meta(extra_json_schema=_one_of(SUBJECTS))]] = []
 
 
-class Mistake(ValueError):  # noqa: N818  (the file's, not ours: CaseError is the error)
+class Mistake(ValueError):
     """A mistake in a case file; `path` leads to it.
 
     `on_key` if it is the key itself and not its value; `within` is line and column inside of a string value.

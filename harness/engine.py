@@ -10,19 +10,18 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness import record
 from harness.deviations import Ledger
-from harness.wanted import Wanted, each_step
 from harness.interpreters import Absent, Interpreter
 from harness.judge import Judgement, judge, within
 from harness.plan import Cell, Framework
 from harness.trace import describe_place, first_difference, traced_names
 from harness.verdict import Verdict
+from harness.wanted import Wanted, each_step
 from harness.wire import Array, Frame, Nonsense, Sent
 from harness.worker import CELL_TIMEOUT, Worker, WorkerDied
 
@@ -126,14 +125,18 @@ class Lane:
             return
         try:
             header, arrays = request.build()
-        except Exception as error:  # whatever it is belongs to this cell, and must not end the lane
+        except Exception as error:  # noqa: BLE001 (whatever it is belongs to this cell, and must not end the lane)
             request.future.set_exception(error)
             return
         self._flying.append(request)
         worker.send({**header, "id": id(request)}, arrays)
 
     def _started(self) -> Worker | None:
-        if self._worker is None and isinstance(self.interpreter, Interpreter) and self._failed_starts < START_ATTEMPTS:
+        if (
+            self._worker is None
+            and isinstance(self.interpreter, Interpreter)
+            and self._failed_starts < START_ATTEMPTS
+        ):
             try:
                 self._worker = worker = Worker(self.interpreter.argv, self.cell_timeout)
                 self.about = worker.hello(self.framework.adapter, self.framework.subject)
@@ -190,7 +193,9 @@ def read_answer(frame: Frame, identity: int) -> Answer:
         case "raised":
             return Answer(Verdict.ERRORED, str(header.get("error")))
         case "changed":
-            return Answer(Verdict.DISAGREE, f"changed its inputs in place: {', '.join(map(str, header['names']))}")
+            return Answer(
+                Verdict.DISAGREE, f"changed its inputs in place: {', '.join(map(str, header['names']))}"
+            )
     raise Nonsense(f"a message of type {header.get('type')!r}")
 
 
@@ -265,7 +270,7 @@ class Engine:
 
     def _message(self, cell: Cell) -> tuple[dict[str, Any], list[Sent]]:
         variant, wanted = cell.variant, self._wanted(cell)
-        header = message_header(cell, wanted, variant.values, variant.gradients, variant.training and variant.training.steps)
+        header = message_header(cell, wanted, variant.values, variant.gradients)
         return header, self._arrays(cell, wanted, wanted.inputs, each_step(variant))
 
     def _arrays(
@@ -306,14 +311,12 @@ class Engine:
             return {n: wanted.inputs[n] for n in training.parameters}
         return {n: answer.arrays["parameter", n, step - 1].astype(np.float64) for n in training.parameters}
 
-    def _trace(
-        self, cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], names: Iterable[str]
-    ) -> Answer:
+    def _trace(self, cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], names: Iterable[str]) -> Answer:
         names = tuple(names)
-        values, variant = [n for n in names if n not in inputs], cell.variant
+        values = [n for n in names if n not in inputs]
 
         def build() -> tuple[dict[str, Any], list[Sent]]:
-            header = message_header(cell, wanted, values, names, variant.training and 1)
+            header = message_header(cell, wanted, values, names, steps=1)
             return header, self._arrays(cell, wanted, inputs)
 
         request = Request(build, urgent=True)
@@ -322,9 +325,12 @@ class Engine:
 
 
 def message_header(
-    cell: Cell, wanted: Wanted, values: Iterable[str], gradients: Iterable[str], steps: int | None
+    cell: Cell, wanted: Wanted, values: Iterable[str], gradients: Iterable[str], steps: int | None = None
 ) -> dict[str, Any]:
-    """A run request without its arrays. Gradients of assigned names are asked for through probes."""
+    """A run request without its arrays. Gradients of assigned names are asked for through probes.
+
+    `steps` is how many steps a case with training takes, by default its own number.
+    """
     gradients, program, variant = list(gradients), wanted.program, cell.variant
     assigned = {name for node in program.nodes for name in node.outs}
     return {
@@ -334,16 +340,18 @@ def message_header(
         "dtype": cell.dtype,
         "mode": cell.mode,
         "program": [
-            {"out": node.outs, "op": node.op, "args": node.args, "kw": dict(node.kw)} for node in program.nodes
+            {"out": node.outs, "op": node.op, "args": node.args, "kw": dict(node.kw)}
+            for node in program.nodes
         ],
         "output": variant.output,
         "values": list(values),
         "gradients": gradients,
         "probes": {n: variant.specs[n].shape for n in gradients if n in assigned},
-        "training": variant.training and {
+        "training": variant.training
+        and {
             "optimizer": {variant.training.optimizer: wanted.optimizer_options},
             "parameters": list(variant.training.parameters),
-            "steps": steps,
+            "steps": steps or variant.training.steps,
         },
     }
 

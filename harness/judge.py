@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.wanted import Array, Key, Wanted
 from harness.record import LARGEST, Tensor
 from harness.verdict import Verdict, worst
-from reference.rounding import K, Expected
+from harness.wanted import Array, Key, Wanted
+from reference.rounding import Expected, K
 
 ROLE_SCALE = 1e-3
 """A tensor's scale is at least this share of the largest of its role, so that a zero by cancellation is judged."""
@@ -49,7 +49,9 @@ class Judgement:
 def judge(wanted: Wanted, dtype: str, arrays: Mapping[tuple[str, str, int | None], Array]) -> Judgement:
     """Judge all that a subject answered for one cell: arrays by role, name and training step (None without)."""
     if wanted.variant.training is None:
-        tensors = _judge_together(wanted.single(), dtype, {(r, n): a for (r, n, _), a in arrays.items()}, None)
+        tensors = _judge_together(
+            wanted.single(), dtype, {(r, n): a for (r, n, _), a in arrays.items()}, None
+        )
     else:
         tensors = _judge_steps(wanted, dtype, arrays)
     verdict = worst(t.verdict for t in tensors)
@@ -107,7 +109,14 @@ def _judge_together(
     for (role, _), e in due.items():
         largest[role] = max(largest.get(role, 0.0), _magnitude(e.value))
     judged = [
-        compare(key, answer.get(key), e, dtype, scale=max(_magnitude(e.value), ROLE_SCALE * largest[key[0]]), step=step)
+        compare(
+            key,
+            answer.get(key),
+            e,
+            dtype,
+            scale=max(_magnitude(e.value), ROLE_SCALE * largest[key[0]]),
+            step=step,
+        )
         for key, e in due.items()
     ]
     return judged + [_unasked(key, step) for key in answer if key not in due]
@@ -192,15 +201,23 @@ def _error(got: Array, want: Array, dtype: str) -> Array:
 
 
 def _ratio(error: Array, tolerance: Array) -> Array:
-    """error / tolerance, with 0 / 0 = 0: an exact tensor is either hit or missed."""
+    """Error / tolerance, with 0 / 0 = 0: an exact tensor is either hit or missed."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(error == 0, 0.0, error / tolerance)
 
 
 def _tensor(key: Key, step: int | None, verdict: Verdict, **numbers: object) -> Tensor:
     fields: dict[str, object] = {
-        **{"error": 0.0, "tolerance": 0.0, "used": 0.0, "ratio": 0.0, "ulp": 0.0, "relative": 0.0},
-        **{"where": None, "got": "", "want": "", "problem": ""},
+        "error": 0.0,
+        "tolerance": 0.0,
+        "used": 0.0,
+        "ratio": 0.0,
+        "ulp": 0.0,
+        "relative": 0.0,
+        "where": None,
+        "got": "",
+        "want": "",
+        "problem": "",
         **{k: min(v, LARGEST) if isinstance(v, float) else v for k, v in numbers.items()},
     }
     return Tensor(role=key[0], name=key[1], step=step, verdict=verdict, **fields)  # type: ignore[arg-type]

@@ -71,7 +71,9 @@ def frameworks(folders: Iterable[Path]) -> list[Framework]:
         for adapter in sorted(folder.glob(f"*/{ADAPTER}")):
             name = adapter.parent.name
             if name in found:
-                raise HarnessError(f'framework "{name}" stands in {found[name].folder} and in {adapter.parent}')
+                raise HarnessError(
+                    f'framework "{name}" stands in {found[name].folder} and in {adapter.parent}'
+                )
             found[name] = Framework(_checked_name(name, adapter), adapter, modes_of(adapter))
     return [found[name] for name in sorted(found)]
 
@@ -107,7 +109,9 @@ def modes_of(adapter: Path) -> tuple[str, ...]:
             return modes
     except (StopIteration, ValueError, SyntaxError, TypeError):
         pass
-    raise HarnessError(f'{adapter}: needs a line such as MODES = ("eager",), a tuple of words, the default first')
+    raise HarnessError(
+        f'{adapter}: needs a line such as MODES = ("eager",), a tuple of words, the default first'
+    )
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,9 @@ class Selection:
         for given, allowed in ((self.frameworks, names), (self.dtypes, DTYPES), (self.modes, modes)):
             for name in given:
                 if name not in allowed:
-                    raise HarnessError(f'"{name}" is none of {", ".join(sorted(allowed))}{nearest(name, allowed)}')
+                    raise HarnessError(
+                        f'"{name}" is none of {", ".join(sorted(allowed))}{nearest(name, allowed)}'
+                    )
 
     def of(self, known: Sequence[Framework]) -> list[Framework]:
         """The wanted frameworks."""

@@ -48,16 +48,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     lists: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME"}
     group.addoption("--framework", help="only these frameworks (repeat, or separate by commas)", **lists)
     group.addoption("--dtype", help="only these dtypes", **lists)
-    group.addoption("--mode", help="these modes instead of each framework's default; all: every mode", **lists)
+    group.addoption(
+        "--mode", help="these modes instead of each framework's default; all: every mode", **lists
+    )
     group.addoption("--require", help="frameworks that must not be absent; all: every one", **lists)
-    group.addoption("--subject", action="append", default=[], metavar="FILE.py", help="your own code as a column")
+    group.addoption(
+        "--subject", action="append", default=[], metavar="FILE.py", help="your own code as a column"
+    )
     group.addoption("--record", metavar="FILE", help=f"where the run file goes (default: {DEFAULT_RECORD})")
     group.addoption("--cases", action="append", default=[], metavar="DIR", help="one more case root")
-    group.addoption("--adapters", action="append", default=[], metavar="DIR", help="one more folder of adapters")
+    group.addoption(
+        "--adapters", action="append", default=[], metavar="DIR", help="one more folder of adapters"
+    )
     group.addoption(
         "--interpreter", action="append", default=[], metavar="NAME=COMMAND", help="a framework's interpreter"
     )
-    group.addoption("--cell-timeout", type=float, default=120.0, metavar="SECONDS", help="most a cell may take")
+    group.addoption(
+        "--cell-timeout", type=float, default=120.0, metavar="SECONDS", help="most a cell may take"
+    )
     parser.addini("harness_cases", "case roots, relative to this file", type="paths", default=[])
     parser.addini("harness_adapters", "further folders of adapters", type="paths", default=[])
     parser.addini("harness_interpreters", "lines NAME = COMMAND: a framework's interpreter", type="linelist")
@@ -139,7 +147,9 @@ class Matrix:
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, command = text.partition("=")
     if not equals or not name.strip() or not command.strip():
-        raise HarnessError(f'"{text}": an interpreter is given as NAME=COMMAND, such as torch=/opt/torch/bin/python')
+        raise HarnessError(
+            f'"{text}": an interpreter is given as NAME=COMMAND, such as torch=/opt/torch/bin/python'
+        )
     return name.strip(), command.strip()
 
 
@@ -213,7 +223,7 @@ class CaseFile(pytest.File):
         for cell in matrix.cells(case):
             yield CellItem.from_parent(self, name=cell.name, cell=cell)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002
         if isinstance(excinfo.value, HarnessError):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
@@ -224,10 +234,10 @@ class Failed(Exception):
 
 
 class _Item(pytest.Item):
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, Failed | HarnessError | FloatingPointError):
             return str(excinfo.value)
-        return super().repr_failure(excinfo)
+        return super().repr_failure(excinfo, style)
 
 
 class ExpectItem(_Item):
@@ -293,7 +303,7 @@ class LedgerItem(_Item):
         self.messages = messages
 
     def runtest(self) -> None:
-        raise Failed("\n".join((f"{Verdict.STALE}  {message}" for message in self.messages)))
+        raise Failed("\n".join(f"{Verdict.STALE}  {message}" for message in self.messages))
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.config.rootpath, None, self.name
@@ -359,7 +369,8 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
         matrix = matrix_of(session.config)
         for framework in matrix.selection.of(matrix.frameworks):
             if messages := matrix.unmatched(framework):
-                items.append(LedgerItem.from_parent(session, name=f"ledger-{framework.name}", messages=messages))
+                item = LedgerItem.from_parent(session, name=f"ledger-{framework.name}", messages=messages)
+                items.append(item)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -394,7 +405,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Cells of one framework go to one xdist worker, so that each framework is loaded once."""
     if config.option.dist != "load":
         return None
-    from harness.scheduling import FrameworkScheduling  # xdist may not be installed
+    from harness.scheduling import FrameworkScheduling  # noqa: PLC0415 (xdist may not be installed)
 
     return FrameworkScheduling(config, log)
 

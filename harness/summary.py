@@ -11,7 +11,12 @@ from rich.table import Table
 from harness.record import LARGEST, Cell
 from harness.verdict import Verdict
 
-STYLES = {Verdict.AGREE: "green", Verdict.KNOWN_DEVIATION: "yellow", Verdict.UNSUPPORTED: "dim", Verdict.ABSENT: "dim"}
+STYLES = {
+    Verdict.AGREE: "green",
+    Verdict.KNOWN_DEVIATION: "yellow",
+    Verdict.UNSUPPORTED: "dim",
+    Verdict.ABSENT: "dim",
+}
 
 
 def table(cells: Sequence[Cell], *, width: int, colour: bool) -> str:
@@ -30,7 +35,9 @@ def table(cells: Sequence[Cell], *, width: int, colour: bool) -> str:
         digits = [_agreement([cell for cell in own if cell.dtype == dtype]) for dtype in dtypes]
         made.add_row(case, *boxes, *digits)
     text = io.StringIO()
-    console = Console(file=text, width=max(width, 80), force_terminal=colour, color_system="standard" if colour else None)
+    console = Console(
+        file=text, width=max(width, 80), force_terminal=colour, color_system="standard" if colour else None
+    )
     console.print(made)
     console.print(_totals(cells), highlight=False)
     return text.getvalue()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from harness.wanted import Key
 from reference.program import Node, Program
 
-
 NAMED = 3
 """So many op calls are named where several explain a difference."""
 
@@ -60,7 +59,9 @@ def _backward_place(program: Program, output: str, right: Mapping[Key, bool]) ->
     ranked: list[tuple[int, Node]] = []
     for node in reversed(program.nodes):
         if useful.intersection(node.outs):
-            ranked += [(_unexplained(program, name, wrong, known), node) for name in dict.fromkeys(node.inputs)]
+            ranked += [
+                (_unexplained(program, name, wrong, known), node) for name in dict.fromkeys(node.inputs)
+            ]
     return _best(ranked)
 
 

@@ -62,9 +62,7 @@ class Wanted:
         assert self.variant.training is not None
         return {k: _narrow(v, self.variant.narrowest) for k, v in self.variant.training.options.items()}
 
-    def update(
-        self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]
-    ) -> dict[Key, Expected]:
+    def update(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> dict[Key, Expected]:
         """The parameters after one step of the optimizer, from the parameters and gradients before it."""
         training = self.variant.training
         assert training is not None
@@ -73,7 +71,10 @@ class Wanted:
         def compute(c: Exact) -> dict[Key, Array]:
             return {("parameter", n): rule(c, p, gradients[n], **options) for n, p in parameters.items()}
 
-        content = (repr(training).encode(), *(a.tobytes() for a in (*parameters.values(), *gradients.values())))
+        content = (
+            repr(training).encode(),
+            *(a.tobytes() for a in (*parameters.values(), *gradients.values())),
+        )
         return expected(compute, sum(p.size for p in parameters.values()), seed_of(*content))
 
 

@@ -82,7 +82,7 @@ def frame(header: Mapping[str, Any], arrays: Iterable[Sent] = ()) -> list[bytes 
     """The pieces of one message, ready to be written one after the other without another copy."""
     pieces, specs = [], []
     for sent in arrays:
-        array = np.asarray(sent.array, dtype=sent.array.dtype.newbyteorder("<"), order="C")
+        array: Any = np.asarray(sent.array, dtype=sent.array.dtype.newbyteorder("<"), order="C")
         specs.append(
             {"role": sent.role, "name": sent.name, "step": None, "each": sent.each}
             | {"dtype": sent.array.dtype.name, "shape": list(array.shape)}

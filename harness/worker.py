@@ -28,7 +28,12 @@ LOG_TAIL = 8192
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
-ENVIRONMENT = {**ONE_THREAD, "TF_CPP_MIN_LOG_LEVEL": "3", "MXNET_SUBGRAPH_VERBOSE": "0", "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {
+    **ONE_THREAD,
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "MXNET_SUBGRAPH_VERBOSE": "0",
+    "PYTHONUNBUFFERED": "1",
+}
 WORKER_SOURCE = "worker.py"
 
 
@@ -48,7 +53,7 @@ class Worker:
         self._deadline = time.monotonic() + START_TIMEOUT
         self._lock = threading.Lock()
         self._killed_for = ""
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 (the user names the interpreter)
             [*argv, "-c", BOOTSTRAP],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -78,7 +83,11 @@ class Worker:
         ready = self.receive().header
         if ready.get("type") == "failed":
             raise WorkerDied(f"did not start:\n{ready.get('error', '')}")
-        if ready.get("type") != "ready" or ready.get("protocol") != PROTOCOL or not isinstance(ready.get("about"), dict):
+        if (
+            ready.get("type") != "ready"
+            or ready.get("protocol") != PROTOCOL
+            or not isinstance(ready.get("about"), dict)
+        ):
             raise WorkerDied(f"spoke nonsense at the start: {str(ready)[:200]}")
         return dict(ready["about"])
 
@@ -133,7 +142,8 @@ class Worker:
                     self._deadline = time.monotonic() + self._cell_timeout
                     uninvited = self._waiting < 0
                 if uninvited:
-                    raise Nonsense("it answered what nobody asked")
+                    self.kill("spoke nonsense: it answered what nobody asked")
+                    break
                 self._frames.put(message)
         except Nonsense as error:
             self.kill(f"spoke nonsense: {error}")

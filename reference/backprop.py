@@ -35,14 +35,14 @@ def backward(
     for i, node in reversed(list(enumerate(program.nodes))):
         if not grads.keys() & set(node.outs):
             continue
-        g = tuple(grads.get(name, np.zeros(np.shape(env[name]))) for name in node.outs)
-        out = tuple(env[name] for name in node.outs)
+        outs = tuple(env[name] for name in node.outs)
+        gs = tuple(grads.get(name, np.zeros(np.shape(env[name]))) for name in node.outs)
+        out, g = (outs[0], gs[0]) if len(outs) == 1 else (outs, gs)
         args = _arguments(node, env)
         for k, name in enumerate(node.args):
-            if name in needed:
+            if isinstance(name, str) and name in needed:
                 c.at((i, k))
-                single = len(node.outs) == 1
-                dx = OPS[node.op].vjp(c, k, *(out if single else (out,)), args, *(g if single else (g,)), node.kw)
+                dx = OPS[node.op].vjp(c, k, out, args, g, dict(node.kw))
                 grads[name] = c.r(grads[name] + dx) if name in grads else dx
     return {name: grads.get(name, np.zeros(np.shape(env[name]))) for name in wanted}
 
@@ -63,7 +63,9 @@ def backprop(
     if cotangents is None:
         last = program.nodes[-1].outs[-1]
         if np.shape(env[last]) != ():
-            raise ValueError(f"{last} has shape {np.shape(env[last])}: give its cotangent, as in {{{last!r}: array}}")
+            raise ValueError(
+                f"{last} has shape {np.shape(env[last])}: give its cotangent, as in {{{last!r}: array}}"
+            )
         cotangents = {last: np.ones(())}
     names = [n for n, a in arrays.items() if a.dtype.kind == "f"] if wanted is None else list(wanted)
     return env, backward(program, env, cotangents, names, c)

@@ -7,7 +7,7 @@ Array = Any
 
 
 def sgd(c: Any, parameter: Array, gradient: Array, *, lr: float) -> Array:
-    """parameter - lr * gradient."""
+    """Parameter - lr * gradient."""
     return c.r(parameter - c.r(lr * gradient))
 
 

@@ -199,7 +199,9 @@ class _Reader:
             if not isinstance(statement.value, ast.Tuple):
                 return self.assign(statement, target.elts, statement.value)
             if len(target.elts) != len(statement.value.elts):
-                found = f"{len(target.elts)} names on the left, {len(statement.value.elts)} values on the right"
+                found = (
+                    f"{len(target.elts)} names on the left, {len(statement.value.elts)} values on the right"
+                )
                 raise self.error(statement, found)
             return self.parallel(statement, target.elts, statement.value.elts)
         except RecursionError:
@@ -251,7 +253,9 @@ class _Reader:
             case ast.BinOp(left, op, right) if type(op) in BINARY:
                 return BINARY[type(op)][0], self.arguments([left, right]), {}
             case ast.BinOp():
-                raise self.error(value, f"operator not allowed; allowed are {' '.join(s for _, s in BINARY.values())}")
+                raise self.error(
+                    value, f"operator not allowed; allowed are {' '.join(s for _, s in BINARY.values())}"
+                )
             case ast.UnaryOp(ast.USub(), operand):
                 return "neg", self.arguments([operand]), {}
             case ast.Attribute(operand, "T"):
@@ -263,8 +267,13 @@ class _Reader:
             case ast.Call():
                 return self.op_call(value)
             case ast.Name():
-                raise self.error(value, f'"{value.id}" alone is no op call; use the name itself where it is needed')
-        raise self.error(value, f"{type(value).__name__.lower()} is not allowed; a program has assignments, op calls, operators + - * / @ **, .T and indexing")
+                raise self.error(
+                    value, f'"{value.id}" alone is no op call; use the name itself where it is needed'
+                )
+        raise self.error(
+            value,
+            f"{type(value).__name__.lower()} is not allowed; a program has assignments, op calls, operators + - * / @ **, .T and indexing",
+        )
 
     def op_call(self, call: ast.Call) -> tuple[str, tuple[str | Number, ...], dict[str, Any]]:
         op = self.op_name(call.func)
@@ -280,7 +289,10 @@ class _Reader:
             if name not in kw:
                 raise self.error(call, f'{op} needs the attribute "{name}"')
         if not row.accepts(len(call.args)):
-            raise self.error(call, f"{op} takes {row.takes} by position, not {len(call.args)}; attributes are given by name")
+            raise self.error(
+                call,
+                f"{op} takes {row.takes} by position, not {len(call.args)}; attributes are given by name",
+            )
         return op, self.arguments(call.args), kw
 
     def op_name(self, func: ast.expr) -> str:
@@ -289,7 +301,9 @@ class _Reader:
             raise self.error(func, "only ops can be called, by their name")
         name = str(placeholder) if placeholder is not None else func.id  # type: ignore[attr-defined]
         if name not in OPS:
-            raise self.error(func, f'unknown op "{name}"{nearest(name, OPS) or "; the ops are: " + " ".join(OPS)}')
+            raise self.error(
+                func, f'unknown op "{name}"{nearest(name, OPS) or "; the ops are: " + " ".join(OPS)}'
+            )
         return name
 
     def placeholder(self, node: ast.expr) -> Any:
@@ -301,7 +315,9 @@ class _Reader:
         name = node.elts[0].id
         if name not in self.bindings:
             hint = nearest(name, self.bindings)
-            raise self.error(node, f'the placeholder "{name}" is bound neither in [sweep] nor in [sizes]{hint}')
+            raise self.error(
+                node, f'the placeholder "{name}" is bound neither in [sweep] nor in [sizes]{hint}'
+            )
         return self.bindings[name]
 
     def arguments(self, values: list[ast.expr]) -> tuple[str | Number, ...]:
@@ -380,7 +396,9 @@ class _Reader:
                 return self.placeholder(node)
             case ast.Name(name) if name in self.bindings:
                 return self.bindings[name]
-        raise self.error(node, "an attribute's value is a number, string, True, False, None or a tuple of such")
+        raise self.error(
+            node, "an attribute's value is a number, string, True, False, None or a tuple of such"
+        )
 
     def index(self, node: ast.expr) -> tuple[Any, ...]:
         elements = node.elts if isinstance(node, ast.Tuple) else [node]

@@ -60,7 +60,7 @@ class Exact:
         return a
 
     def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
-        """x @ w, and a bias that a framework may add first or last."""
+        """X @ w, and a bias that a framework may add first or last."""
         return x @ w if bias is None else x @ w + bias
 
     def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
@@ -256,7 +256,9 @@ def expected(
     count = runs or runs_for(size)
     magnification = KINK_MAGNIFICATION if size <= LARGEST_MAGNIFIED else 1.0
     for run in range(count):
-        with np.errstate(all="ignore"):  # a perturbed run may leave the domain; the tolerance is then not finite
+        with np.errstate(
+            all="ignore"
+        ):  # a perturbed run may leave the domain; the tolerance is then not finite
             perturbed = compute(Rounding(seed + run, tape, magnification))
             for key, a in perturbed.items():
                 squares[key] += np.square(a - exact[key])

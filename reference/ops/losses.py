@@ -4,7 +4,7 @@ import numpy as np
 
 from reference.ops import shapes
 from reference.ops.elementary import sigmoid
-from reference.ops.reductions import logsumexp, softmax, log_softmax
+from reference.ops.reductions import log_softmax, logsumexp, softmax
 from reference.ops.row import row
 
 

@@ -46,7 +46,7 @@ row("max", shapes.nonempty_reduce, _max, _max_vjp)
 
 
 def _norm(c, x, *, axis=None, keepdims=False):
-    """scale * norm(x / scale), with a power of two near the largest element: no square over- or underflows."""
+    """Scale * norm(x / scale), with a power of two near the largest element: no square over- or underflows."""
     largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
     scale = np.ldexp(1.0, np.frexp(largest)[1] - 1)
     squares = c.sum(c.r(np.square(x / scale)), axis, keepdims=True)
@@ -75,7 +75,7 @@ row(
 
 
 def logsumexp(c, x, axis, keepdims=True):
-    """max + log(sum(exp(x - max))): Blanchard, Higham and Higham, IMA J. Numer. Anal. 41 (2021), algorithm 3.2.
+    """Max + log(sum(exp(x - max))): Blanchard, Higham and Higham, IMA J. Numer. Anal. 41 (2021), algorithm 3.2.
 
     With m the maximum, a framework may round a sum of the size of |m| on the way.
     """
@@ -92,7 +92,7 @@ def softmax(c, x, axis):
 
 
 def log_softmax(c, x, axis):
-    """x - max - log(sum(exp(x - max))); a framework may as well subtract a rounded logsumexp."""
+    """X - max - log(sum(exp(x - max))); a framework may as well subtract a rounded logsumexp."""
     m = np.max(x, axis=axis, keepdims=True)
     shifted = c.r(x - m)
     out = shifted - c.fn("log", c.sum(c.fn("exp", shifted), axis, keepdims=True))

@@ -53,7 +53,11 @@ class Row:
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
         """The attributes that may be left out."""
-        return {p.name: p.default for p in self.parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+        return {
+            p.name: p.default
+            for p in self.parameters
+            if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
+        }
 
     @cached_property
     def arity(self) -> tuple[int, int | None]:

@@ -24,7 +24,9 @@ def broadcast(*shapes: Shape) -> Shape:
     for sizes in zip(*(((1,) * (max(map(len, shapes)) - len(s)) + s) for s in shapes), strict=True):
         wide = {size for size in sizes if size != 1}
         if len(wide) > 1:
-            raise OpError(f"shapes {' and '.join(map(text, shapes))} do not broadcast: sizes {_and(sizes)} differ")
+            raise OpError(
+                f"shapes {' and '.join(map(text, shapes))} do not broadcast: sizes {_and(sizes)} differ"
+            )
         result.append(wide.pop() if wide else 1)
     return tuple(result)
 
@@ -113,7 +115,9 @@ def linear(x: Shape, W: Shape, b: Shape | None = None, *, weights: Any) -> Shape
         raise OpError(f"{found} do not fit: {x[-1]} features, but weights for {into}")
     result = (*x[:-1], out)
     if b is not None and b not in ((out,), (1, out)):
-        raise OpError(f"bias {text(b)} does not fit {out} outputs; allowed are {text((out,))} and {text((1, out))}")
+        raise OpError(
+            f"bias {text(b)} does not fit {out} outputs; allowed are {text((out,))} and {text((1, out))}"
+        )
     return broadcast(result, b) if b is not None else result
 
 
@@ -127,7 +131,9 @@ def transpose(x: Shape, *, axes: Any) -> Shape:
 def reshape(x: Shape, *, shape: Any) -> Shape:
     new = shape if isinstance(shape, tuple) else (shape,)
     if not all(_is_integer(size) and size >= 0 for size in new) or len(new) > MAX_DIMENSIONS:
-        raise OpError(f"shape is {shape!r}, but must be a tuple of at most {MAX_DIMENSIONS} integers of at least 0")
+        raise OpError(
+            f"shape is {shape!r}, but must be a tuple of at most {MAX_DIMENSIONS} integers of at least 0"
+        )
     if math.prod(new) != math.prod(x):
         raise OpError(f"shape {text(x)} has {math.prod(x)} elements, shape {text(new)} has {math.prod(new)}")
     return tuple(new)
@@ -182,7 +188,9 @@ def concat(*inputs: Shape, axis: Any) -> Shape:
 def split(x: Shape, *, parts: Any, axis: Any) -> list[Shape]:
     at = one_axis(axis, x)
     if not _is_integer(parts) or not 1 <= parts <= 1000 or x[at] % parts:
-        raise OpError(f"parts is {parts!r}, but must be an integer that divides size {x[at]} of shape {text(x)}")
+        raise OpError(
+            f"parts is {parts!r}, but must be an integer that divides size {x[at]} of shape {text(x)}"
+        )
     return [(*x[:at], x[at] // parts, *x[at + 1 :])] * parts
 
 
@@ -202,7 +210,9 @@ def cross_entropy(z: Spec, target: Spec, *, axis: Any, reduction: Any) -> Shape:
     expected = positions if target.dtype == "int64" else z.shape
     if target.shape != expected:
         kind = "labels" if target.dtype == "int64" else "a distribution"
-        raise OpError(f"logits {text(z.shape)} need {kind} of shape {text(expected)}, not {text(target.shape)}")
+        raise OpError(
+            f"logits {text(z.shape)} need {kind} of shape {text(expected)}, not {text(target.shape)}"
+        )
     return () if choice("reduction", reduction, REDUCTIONS) != "none" else positions
 
 

@@ -36,7 +36,9 @@ def call(client, op, args, inputs, cotangent=None, **kw):
 
 def worst(found, exact, x, scale=abs):
     """The largest |error| / scale(exact), each element against mpmath."""
-    pairs = [(MP.mpf(float(f)), exact(MP.mpf(float(v)))) for f, v in zip(found.ravel(), x.ravel(), strict=True)]
+    pairs = [
+        (MP.mpf(float(f)), exact(MP.mpf(float(v)))) for f, v in zip(found.ravel(), x.ravel(), strict=True)
+    ]
     return float(max(abs(f - e) / scale(e) for f, e in pairs))
 
 
@@ -63,7 +65,9 @@ def test_mxnet_leaky_relu_multiplies_in_float32(mxnet):
 
 def test_mxnet_bce_adds_1e_12_to_probabilities(mxnet):
     p, t = np.array([0.5, 0.25, 0.125]), np.ones(3)
-    found, gradients = call(mxnet, "bce", ["p", "t"], {"p": p, "t": t}, cotangent=np.ones(3), reduction="none")
+    found, gradients = call(
+        mxnet, "bce", ["p", "t"], {"p": p, "t": t}, cotangent=np.ones(3), reduction="none"
+    )
     assert worst(found, lambda v: -MP.log(v), p) > 1000 * U64
     assert worst(gradients["p"], lambda v: -1 / v, p) > 1000 * U64
     assert worst(found, lambda v: -MP.log(v + MP.mpf("1e-12")), p) < 4 * U64
@@ -81,7 +85,11 @@ def test_mxnet_log_softmax_is_off_by_tens_of_units_in_float32(mxnet):
     found, _ = call(mxnet, "log_softmax", ["x"], {"x": x}, cotangent=np.ones_like(x), axis=-1)
     rows = [[MP.mpf(float(v)) for v in row] for row in x]
     exact = [[v - MP.log(sum(map(MP.exp, row))) for v in row] for row in rows]
-    error = max(abs(MP.mpf(float(f)) - e) for fs, es in zip(found, exact, strict=True) for f, e in zip(fs, es, strict=True))
+    error = max(
+        abs(MP.mpf(float(f)) - e)
+        for fs, es in zip(found, exact, strict=True)
+        for f, e in zip(fs, es, strict=True)
+    )
     assert 40 * U32 < error < 100 * U32  # a correctly rounded log and subtraction: below 5 u
 
 

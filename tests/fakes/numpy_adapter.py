@@ -26,7 +26,9 @@ def sgd(params, *, lr):
     weights = dict(params)
 
     def step(grads):
-        weights.update((n, (w - lr * np.asarray(grads[n], np.float64)).astype(w.dtype)) for n, w in weights.items())
+        weights.update(
+            (n, (w - lr * np.asarray(grads[n], np.float64)).astype(w.dtype)) for n, w in weights.items()
+        )
         return dict(weights)
 
     return step
@@ -57,7 +59,10 @@ def strikes(inputs):
 
 
 def plain(kw):
-    return {k: tuple(tuple(i) if isinstance(i, list) else i for i in v) if isinstance(v, list) else v for k, v in kw.items()}
+    return {
+        k: tuple(tuple(i) if isinstance(i, list) else i for i in v) if isinstance(v, list) else v
+        for k, v in kw.items()
+    }
 
 
 def differentiate(task, inputs):
@@ -67,4 +72,6 @@ def differentiate(task, inputs):
     env = task.walk(wide)
     cotangent = np.ones(()) if task.cotangent is None else task.cotangent.astype(np.float64)
     grads = backward(Program(nodes, ""), env, {task.output: cotangent}, task.wrt)
-    return {n: env[n].astype(dtype) for n in task.wanted_values}, {n: g.astype(dtype) for n, g in grads.items()}
+    return {n: env[n].astype(dtype) for n in task.wanted_values}, {
+        n: g.astype(dtype) for n, g in grads.items()
+    }

@@ -58,7 +58,12 @@ def two_branches(A, B, C, x):
     dw = 2 * w
     ds = C.T @ dw
     dy = ds * u * (1 - u)
-    gradients = {"A": np.outer(dy, x), "B": np.outer(ds, x), "C": np.outer(dw, u + v), "x": A.T @ dy + B.T @ ds}
+    gradients = {
+        "A": np.outer(dy, x),
+        "B": np.outer(ds, x),
+        "C": np.outer(dw, u + v),
+        "x": A.T @ dy + B.T @ ds,
+    }
     return {"sum_of_squares": np.sum(w * w), "squared_norm": np.linalg.norm(w) ** 2}, gradients
 
 

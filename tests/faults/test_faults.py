@@ -14,7 +14,10 @@ FAULTS = {
     "sigmoid_derivative_at_z": ("notebooks/dense_features_first", "backward of A = {activation}(Z), line 6"),
     "mse_gradient_without_2_over_n": ("notebooks/dense_batch_first", "backward of loss = mse(A, Y), line 7"),
     "upstream_rounded_to_4_decimals": ("notebooks/two_branches", "backward of w = C @ (u + v), line 8"),
-    "function_for_derivative": ("notebooks/deep_leaky_mse", "backward of a3 = leaky_relu(W3 @ a2 + b3, slope=0.1), line 7"),
+    "function_for_derivative": (
+        "notebooks/deep_leaky_mse",
+        "backward of a3 = leaky_relu(W3 @ a2 + b3, slope=0.1), line 7",
+    ),
     "weight_gradient_divided_by_batch": ("published/cs231n_two_layer", "or of scores = h @ W2 + b2, line 13"),
     "hidden_deltas_after_update": ("published/mazur_2_2_2", "backward of o = sigmoid(W2 @ h + b2), line 10"),
 }

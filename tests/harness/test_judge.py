@@ -42,9 +42,9 @@ def test_one_wrong_element_is_named_with_its_numbers():
     assert (tensor.where, tensor.got, tensor.want) == ([2, 1], "1.5", "1.0")
     assert tensor.error == 0.5
     assert tensor.ulp == 0.5 / np.spacing(np.float32(1))
-    assert "gradient of W[2, 1] = 1.5, should be 1.00000000 ± 8e-07" in describe([tensor], Verdict.DISAGREE).replace(
-        "should be 1 ±", "should be 1.00000000 ±"
-    )
+    assert "gradient of W[2, 1] = 1.5, should be 1.00000000 ± 8e-07" in describe(
+        [tensor], Verdict.DISAGREE
+    ).replace("should be 1 ±", "should be 1.00000000 ±")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -124,4 +124,6 @@ def test_a_tolerance_wider_than_a_hundredth_of_the_scale_is_inconclusive_but_nev
 
 def test_within_tells_only_of_tensors_that_were_answered():
     wanted = {("value", "y"): expected([1.0]), ("value", "z"): expected([1.0])}
-    assert within(wanted, "float32", {("value", "y", None): np.array([1.5], np.float32)}) == {("value", "y"): False}
+    assert within(wanted, "float32", {("value", "y", None): np.array([1.5], np.float32)}) == {
+        ("value", "y"): False
+    }

@@ -102,7 +102,9 @@ def test_a_framework_that_cannot_start_is_crashed_with_the_reason_and_not_a_disa
     outcome, cells = matrix("unimportable", "faultless")
     assert {c["verdict"] for c in cells.values() if c["framework"] == "unimportable"} == {"crashed"}
     assert {c["verdict"] for c in cells.values() if c["framework"] == "faultless"} == {"agree"}
-    assert all("a_module_that_nobody_has" in c["message"] for c in cells.values() if c["verdict"] == "crashed")
+    assert all(
+        "a_module_that_nobody_has" in c["message"] for c in cells.values() if c["verdict"] == "crashed"
+    )
 
 
 def test_a_wrong_sign_disagrees_with_value_allowance_place_and_repeat_line(matrix):
@@ -123,7 +125,11 @@ def test_a_float64_answer_to_a_float32_cell_disagrees(matrix):
     assert {name: c["verdict"] for name, c in cells.items() if c["dtype"] == "float32"} == dict.fromkeys(
         (n for n in cells if "float32" in n), "disagree"
     )
-    assert all("has dtype float64, should be float32" in c["message"] for c in cells.values() if c["dtype"] == "float32")
+    assert all(
+        "has dtype float64, should be float32" in c["message"]
+        for c in cells.values()
+        if c["dtype"] == "float32"
+    )
 
 
 def test_an_absent_framework_is_skipped_with_the_places_looked_at_and_fails_where_required(matrix):
@@ -172,7 +178,9 @@ def test_a_wrong_option_is_one_message(matrix, options, words):
 def test_a_mistake_in_a_case_file_is_one_message_at_its_place(matrix):
     matrix.case.write_text(CASE.replace("sigmoid", "sigmiod"))
     outcome, _ = matrix("faultless")
-    outcome.stdout.fnmatch_lines(['*layer.toml:6:5: unknown op "sigmiod"; did you mean "sigmoid"? (variant k:1)'])
+    outcome.stdout.fnmatch_lines(
+        ['*layer.toml:6:5: unknown op "sigmiod"; did you mean "sigmoid"? (variant k:1)']
+    )
     assert "Traceback" not in outcome.stdout.str()
 
 

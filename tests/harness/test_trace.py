@@ -31,7 +31,10 @@ def test_the_first_wrong_value_comes_before_any_gradient():
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (["y", "V", "a", "z", "z.1", "W", "X", "b"], "backward of loss = mse(y, t), line 8 (all values agree)"),
+        (
+            ["y", "V", "a", "z", "z.1", "W", "X", "b"],
+            "backward of loss = mse(y, t), line 8 (all values agree)",
+        ),
         (["z", "z.1", "W", "X", "b"], "backward of a = sigmoid(z), line 6 (all values agree)"),
         (["V"], "backward of y = V @ a, line 7 (all values agree)"),
         (["a", "z", "z.1", "W", "X", "b"], "backward of y = V @ a, line 7 (all values agree)"),

@@ -8,7 +8,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from numpy_adapter import *  # noqa: F403
 from numpy_adapter import differentiate as correct
 
-
 MODES = ("eager",)
 
 differentiate = correct

@@ -7,9 +7,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from numpy_adapter import *  # noqa: F403
 from numpy_adapter import differentiate as correct
-from numpy_adapter import strikes
 
 MODES = ("eager",)
+
 
 def differentiate(task, inputs):
     values, gradients = correct(task, inputs)

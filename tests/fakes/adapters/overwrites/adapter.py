@@ -11,6 +11,7 @@ from numpy_adapter import strikes
 
 MODES = ("eager",)
 
+
 def differentiate(task, inputs):
     answer = correct(task, inputs)
     if strikes(inputs):

@@ -11,6 +11,7 @@ from numpy_adapter import strikes
 
 MODES = ("eager",)
 
+
 def differentiate(task, inputs):
     if strikes(inputs):
         import os

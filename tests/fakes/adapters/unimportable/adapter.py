@@ -6,8 +6,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from numpy_adapter import *  # noqa: F403
-from numpy_adapter import differentiate as correct
-from numpy_adapter import strikes
 
 MODES = ("eager",)
 

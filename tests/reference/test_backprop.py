@@ -1,0 +1,109 @@
+"""Backpropagation through whole programs, against numerical derivatives with 50 digits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.case import load
+from harness.definitions import evaluate_program, program_gradients
+from reference import Program, backprop
+
+CASES = Path(__file__).parents[2] / "cases"
+SMALL = 400
+"""So many input elements: their derivatives take a second."""
+
+
+def as_floats(a):
+    return np.asarray(a, dtype=object).astype(np.float64)
+
+
+def check(program, inputs, output, cotangent, wanted):
+    """Values and gradients within a few units of float64's roundoff of the tensor's scale."""
+    given = {output: np.ones(()) if cotangent is None else cotangent}
+    env, grads = backprop(program, inputs, wanted, given)
+    exact = evaluate_program(program, inputs)
+    for node in program.nodes:
+        for name in node.outs:
+            close(env[name], as_floats(exact[name]), name, 0)
+    found = program_gradients(program, inputs, output, given[output], wanted)
+    truth = {name: as_floats(a) for name, a in found.items()}
+    largest = max(np.max(np.abs(a), initial=0) for a in truth.values())
+    for name in wanted:
+        close(grads[name], truth[name], f"gradient of {name}", largest)
+
+
+def close(found, exact, name, largest):
+    """`largest` is the largest gradient: one that is zero by cancellation has no scale of its own."""
+    assert np.shape(found) == np.shape(exact), name
+    scale = max(np.max(np.abs(exact), initial=0), largest / 1000)
+    assert np.max(np.abs(found - exact), initial=0) <= 1e-12 * scale, name
+
+
+def small_variants():
+    for path in sorted(CASES.rglob("*.toml")):
+        for variant in load(path, CASES).variants:
+            if sum(source.size for source in variant.sources.values()) <= SMALL and variant.training is None:
+                yield pytest.param(variant, id=f"{variant.case_name}-{variant.id}")
+
+
+@pytest.mark.parametrize("variant", list(small_variants()))
+def test_a_shipped_program_has_the_values_and_gradients_of_its_definition(variant):
+    floats = [name for name in variant.gradients if name in variant.sources]
+    check(variant.program, variant.draw("float32"), variant.output, variant.cotangent("float32"), floats)
+
+
+def test_fan_out_accumulates():
+    program = Program.parse("a = x * x\nb = a * x\nc = sum(a + b + a)")
+    x = np.array([0.5, -2.0])
+    _, grads = backprop(program, {"x": x})
+    np.testing.assert_array_equal(grads["x"], 4 * x + 3 * x**2)
+    check(program, {"x": x}, "c", None, ["x"])
+
+
+def test_broadcasting_is_undone_by_sums():
+    program = Program.parse("y = W * r + b - c\nloss = sum(y * y)")
+    rng = np.random.default_rng(0)
+    inputs = {n: rng.uniform(-1, 1, s) for n, s in {"W": (2, 3), "r": (3,), "b": (2, 1), "c": ()}.items()}
+    _, grads = backprop(program, inputs)
+    assert {name: g.shape for name, g in grads.items()} == {"W": (2, 3), "r": (3,), "b": (2, 1), "c": ()}
+    check(program, inputs, "loss", None, list(inputs))
+
+
+def test_a_tensor_used_twice_in_one_call_gets_both_cotangents():
+    program = Program.parse("y = x @ x")
+    x = np.array([1.0, 2.0])
+    np.testing.assert_array_equal(backprop(program, {"x": x})[1]["x"], 2 * x)
+
+
+def test_several_outputs_of_one_call():
+    program = Program.parse("a, b = split(x, parts=2)\ny = sum(a * a) + sum(b)")
+    _, grads = backprop(program, {"x": np.array([1.0, 2.0, 3.0, 4.0])})
+    np.testing.assert_array_equal(grads["x"], [2, 4, 1, 1])
+
+
+def test_a_name_without_a_way_to_the_output_has_a_zero_gradient():
+    program = Program.parse("y = sum(x)\nz = sum(w)")
+    _, grads = backprop(program, {"x": np.ones(2), "w": np.ones(3)}, cotangents={"y": np.ones(())})
+    np.testing.assert_array_equal(grads["w"], np.zeros(3))
+
+
+def test_an_output_that_is_no_scalar_needs_its_cotangent():
+    with pytest.raises(ValueError, match=r"y has shape \(2,\): give its cotangent"):
+        backprop(Program.parse("y = x * x"), {"x": np.ones(2)})
+
+
+@pytest.mark.parametrize("output", ["f1", "f2"])
+def test_the_scalar_functions_agree_with_two_sided_differences(output):
+    """The differences that the notebook prints beside its gradients; h = 1e-6 leaves ten digits."""
+    variant = next(
+        v for v in load(CASES / "notebooks" / "scalar_functions.toml", CASES).variants if v.output == output
+    )
+    inputs, h = variant.draw(), 1e-6
+    assert {name: float(a) for name, a in inputs.items()} == {"w1": 1.0, "w2": 2.0}
+    _, grads = backprop(variant.program, inputs, cotangents={output: np.ones(())})
+    for name, gradient in grads.items():
+        ends = [
+            backprop(variant.program, {**inputs, name: inputs[name] + d}, [], {})[0][output] for d in (h, -h)
+        ]
+        assert (ends[0] - ends[1]) / (2 * h) == pytest.approx(float(gradient), rel=1e-9)

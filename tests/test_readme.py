@@ -1,0 +1,137 @@
+"""What the README and the other pages show is run."""
+
+import html
+import math
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.verdict import Verdict
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+NUMBER = re.compile(r"(?<![\w.\[])-?\d+\.?\d*(?:e[+-]?\d+)?(?![\w.\]])")
+
+
+def blocks():
+    return re.findall(r"^```\w*\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_first_two_code_blocks_are_one_line_each_and_set_everything_up():
+    setup = "python3.11 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox "
+    assert blocks()[:2] == [f"{setup}-m conformance\n", f"{setup}-e tests\n"]
+
+
+def test_ci_takes_its_commands_from_the_readme():
+    script = (
+        "readme_block() {"
+        + (ROOT / ".ci" / "run").read_text().partition("readme_block() {")[2].split("\n")[0]
+    )
+    for number, block in enumerate(blocks()[:2], 1):
+        done = subprocess.run(
+            ["bash", "-c", f"{script}\nreadme_block {number}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == block
+
+
+def transcript():
+    """The README's transcript: the file that it shows, the command, what the command printed."""
+    text = html.unescape(re.search(r"<pre>\n(.*?)</pre>", README, re.DOTALL)[1])
+    file, rest = text.removeprefix("$ cat mine.py\n").split("\n$ ", 1)
+    command, printed = rest.split("\n", 1)
+    return file, command, printed.splitlines()
+
+
+def alike(found, shown):
+    """Equal but for the last digits of numbers, which differ from one processor to the next."""
+    pairs = zip(NUMBER.findall(found), NUMBER.findall(shown), strict=False)
+    same_text = NUMBER.sub("#", found) == NUMBER.sub("#", shown)
+    return same_text and all(math.isclose(float(a), float(b), rel_tol=0.02) for a, b in pairs)
+
+
+def test_the_comparison_of_lines_can_fail():
+    assert alike("a = 1.001 ± 2e-8", "a = 1.002 ± 2.01e-08")
+    assert not alike("a = 1.2 ± 2e-8", "a = 1.0 ± 2e-8")
+    assert not alike("b = 1.0", "a = 1.0")
+
+
+def test_the_transcript_is_what_happens(tmp_path):
+    file, command, shown = transcript()
+    (tmp_path / "mine.py").write_text(file)
+    program, *arguments = shlex.split(command)
+    assert program == "pytest"
+    where = {"cases": str(ROOT / "cases"), "--subject=mine.py": f"--subject={tmp_path / 'mine.py'}"}
+    arguments = [where.get(word, word) for word in arguments]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, f"--record={tmp_path / 'run.jsonl'}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = done.stdout.replace(str(tmp_path) + "/", "").splitlines()
+    start = next(i for i, line in enumerate(found) if line.startswith("disagree"))
+    for line, expected in zip(found[start:], shown, strict=False):
+        assert alike(line, expected), f"{line!r} is shown as {expected!r}"
+
+
+def test_every_verdict_is_explained_with_what_pytest_makes_of_it():
+    for verdict in Verdict:
+        assert re.search(rf"^\| {verdict} \| .* \| {verdict.outcome()}", README, re.MULTILINE), verdict
+
+
+def test_the_reference_alone_works_as_shown():
+    code = re.search(r"^    from reference import.*?(?=^\S)", README, re.MULTILINE | re.DOTALL)[0]
+    names = {}
+    setup = "import numpy as np\nW, x = np.ones((2, 3)), np.ones(3)\n"
+    exec(setup + re.sub(r"^    ", "", code, flags=re.MULTILINE), names)
+    assert names["gradients"]["W"].shape == (2, 3)
+
+
+@pytest.mark.parametrize("command", ["check", "schema", "ops", "frameworks"])
+def test_every_command_is_named_and_helps(command, capsys):
+    assert f"harness {command}" in README
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: harness" in capsys.readouterr().out
+
+
+def test_check_passes_what_is_shipped_and_tells_every_mistake(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert main(["check"]) == 0
+    assert re.fullmatch(
+        r"\d+ case files, \d+ cells a framework, 0 files with mistakes\n", capsys.readouterr().out
+    )
+    assert main(["check", "tests/cases/wrong/misspelt_op.toml", "cases/published"]) == 1
+    told = capsys.readouterr()
+    assert (
+        told.err == 'tests/cases/wrong/misspelt_op.toml:6:5: unknown op "sigmiod"; did you mean "sigmoid"?\n'
+    )
+    assert "1 files with mistakes" in told.out
+    assert main(["check", "nowhere"]) == 2
+    assert capsys.readouterr().err == "nowhere: no such file or folder\n"
+
+
+def test_ops_shows_each_op_and_where_a_formula_stands(capsys):
+    assert main(["ops"]) == 0
+    table = capsys.readouterr().out
+    assert re.search(r"sum_squares\W+\w+\W+formula", table)
+    assert re.search(r"sigmoid\W+native\W+native\W+native\W+native", table)
+
+
+def test_frameworks_tells_how_to_get_what_is_missing(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("TOX_WORK_DIR", "HARNESS_TORCH"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["frameworks"]) == 0
+    assert "get it with: tox -e torch" in capsys.readouterr().out
