@@ -234,14 +234,17 @@ class Engine:
         return self._lanes[framework].about
 
     def result(self, cell: Cell) -> record.Cell:
-        """Wait for a cell's answer and judge it. Raises FloatingPointError where its tolerances are not finite."""
+        """Wait for a cell's answer and judge it. A case whose tolerances are not finite says nothing."""
         lane = self._lanes[cell.framework.name]
         answer = self._requests.pop(cell.id).future.result()
         lane.judged()
         if answer.verdict is not None:
             return _unjudged(cell, answer)
         wanted = self._wanted(cell)
-        judgement = judge(wanted, cell.dtype, answer.arrays)
+        try:
+            judgement = judge(wanted, cell.dtype, answer.arrays)
+        except FloatingPointError as error:
+            return _unjudged(cell, Answer(Verdict.INCONCLUSIVE, str(error), seconds=answer.seconds))
         verdict, message = self._look_up(cell, judgement, lane)
         place = self._place(cell, wanted, answer, judgement) if judgement.wrong_numbers else None
         return _judged(cell, answer, judgement, verdict, message, place)
@@ -294,7 +297,10 @@ class Engine:
         if traced.verdict is not None:
             return f"not found: the trace gave {traced.verdict} ({traced.message.splitlines()[-1]})"
         due = wanted.at(inputs, [n for n in names if n not in inputs], names)
-        right = within(due, cell.dtype, traced.arrays)
+        try:
+            right = within(due, cell.dtype, traced.arrays)
+        except FloatingPointError as error:
+            return f"not found: within the program {error}"
         place = first_difference(wanted.program, cell.variant.output, right)
         if place is None:
             return "not found: the trace, with a probe at every value, agrees"

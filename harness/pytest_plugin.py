@@ -235,7 +235,7 @@ class Failed(Exception):
 
 class _Item(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, Failed | HarnessError | FloatingPointError):
+        if isinstance(excinfo.value, Failed | HarnessError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

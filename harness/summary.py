@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -11,6 +12,10 @@ from rich.table import Table
 from harness.record import LARGEST, Cell
 from harness.verdict import Verdict
 
+WIDTH = 100
+"""Columns that four frameworks need: a narrower terminal wraps lines, which reads better than folded words."""
+
+SHORT = {Verdict.KNOWN_DEVIATION: "known", Verdict.STALE: "stale"}
 STYLES = {
     Verdict.AGREE: "green",
     Verdict.KNOWN_DEVIATION: "yellow",
@@ -23,24 +28,33 @@ def table(cells: Sequence[Cell], *, width: int, colour: bool) -> str:
     """The largest `used` of each case and framework, and down to what relative difference the frameworks agree."""
     columns = list(dict.fromkeys(cell.framework for cell in cells))
     dtypes = list(dict.fromkeys(cell.dtype for cell in cells))
-    made = Table(box=box.SIMPLE_HEAD, expand=False)
-    made.add_column("case", overflow="fold", ratio=1)
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    made.add_column("largest error / tolerance", no_wrap=True)
     for name in columns:
-        made.add_column(name, justify="right", no_wrap=False)
+        made.add_column(name, justify="right", no_wrap=True)
     for dtype in dtypes:
-        made.add_column(f"agree to\n{dtype}", justify="right")
-    for case in dict.fromkeys(cell.case for cell in cells):
-        own = [cell for cell in cells if cell.case == case]
-        boxes = [_box([cell for cell in own if cell.framework == name]) for name in columns]
-        digits = [_agreement([cell for cell in own if cell.dtype == dtype]) for dtype in dtypes]
-        made.add_row(case, *boxes, *digits)
+        made.add_column(f"agree to\n{dtype}", justify="right", no_wrap=True)
+    for folder, cases in _by_folder(cells):
+        made.add_row(f"[bold]{folder}/[/]")
+        for stem, own in cases.items():
+            boxes = [_box([cell for cell in own if cell.framework == name]) for name in columns]
+            digits = [_agreement([cell for cell in own if cell.dtype == dtype]) for dtype in dtypes]
+            made.add_row(f"  {stem}", *boxes, *digits)
     text = io.StringIO()
-    console = Console(
-        file=text, width=max(width, 80), force_terminal=colour, color_system="standard" if colour else None
-    )
+    system: Literal["standard"] | None = "standard" if colour else None
+    console = Console(file=text, width=max(width, WIDTH), force_terminal=colour, color_system=system)
     console.print(made)
     console.print(_totals(cells), highlight=False)
     return text.getvalue()
+
+
+def _by_folder(cells: Sequence[Cell]) -> list[tuple[str, dict[str, list[Cell]]]]:
+    """Cells by folder and case, each in the order in which it first came."""
+    folders: dict[str, dict[str, list[Cell]]] = {}
+    for cell in cells:
+        folder, _, stem = cell.case.rpartition("/")
+        folders.setdefault(folder or ".", {}).setdefault(stem, []).append(cell)
+    return list(folders.items())
 
 
 def _box(cells: Sequence[Cell]) -> str:
@@ -51,7 +65,7 @@ def _box(cells: Sequence[Cell]) -> str:
     used = [cell.used for cell in cells if cell.used is not None and cell.verdict is Verdict.AGREE]
     parts = [f"[green]{max(used):.2f}[/]"] if used else []
     others = (v for v in Verdict if counts[v] and v is not Verdict.AGREE)
-    parts += [f"[{STYLES.get(v, 'bold red')}]{counts[v]} {v}[/]" for v in others]
+    parts += [f"[{STYLES.get(v, 'bold red')}]{counts[v]} {SHORT.get(v, v)}[/]" for v in others]
     return "\n".join(parts)
 
 
@@ -61,7 +75,7 @@ def _agreement(cells: Sequence[Cell]) -> str:
     if not relative or any(r is None for r in relative):
         return "-"
     largest = max(r for r in relative if r is not None)
-    return "-" if largest >= LARGEST else f"{largest:.1e}"
+    return "-" if largest >= LARGEST else f"{largest:.1e}" if largest else "equal"
 
 
 def _totals(cells: Sequence[Cell]) -> str:

@@ -224,7 +224,9 @@ class Expected:
         """K sigma in `dtype`. Raises FloatingPointError where it is not finite: that would let everything pass."""
         tolerance = K * DTYPE_SCALE[dtype] * self.sigma
         if not np.all(np.isfinite(tolerance)):
-            raise FloatingPointError("a tolerance is not finite: the case overflows in the reference")
+            raise FloatingPointError(
+                "a tolerance is not finite: the case leaves an op's domain, or overflows"
+            )
         return tolerance
 
 
@@ -250,19 +252,16 @@ def expected(
 
     `compute` evaluates rows through the context it is given; `size` is the number of input elements.
     """
-    tape = _Tape()
-    exact = {key: np.asarray(a, dtype=np.float64) for key, a in compute(Recording(tape)).items()}
-    squares = {key: np.zeros(a.shape) for key, a in exact.items()}
-    count = runs or runs_for(size)
+    tape, count = _Tape(), runs or runs_for(size)
     magnification = KINK_MAGNIFICATION if size <= LARGEST_MAGNIFIED else 1.0
-    for run in range(count):
-        with np.errstate(
-            all="ignore"
-        ):  # a perturbed run may leave the domain; the tolerance is then not finite
-            perturbed = compute(Rounding(seed + run, tape, magnification))
-            for key, a in perturbed.items():
+    # Outside an op's domain the tolerance is not finite, which is an error of its own.
+    with np.errstate(all="ignore"):
+        exact = {key: np.asarray(a, dtype=np.float64) for key, a in compute(Recording(tape)).items()}
+        squares = {key: np.zeros(a.shape) for key, a in exact.items()}
+        for run in range(count):
+            for key, a in compute(Rounding(seed + run, tape, magnification)).items():
                 squares[key] += np.square(a - exact[key])
-    return {key: Expected(a, _sigma(a, squares[key] / count, count)) for key, a in exact.items()}
+        return {key: Expected(a, _sigma(a, squares[key] / count, count)) for key, a in exact.items()}
 
 
 def _sigma(reference: Array, mean_square: Array, runs: int) -> Array:

@@ -15,10 +15,6 @@ from client import ADAPTERS, Client
 FRAMEWORKS = sorted(folder.parent.name for folder in ADAPTERS.glob("*/adapter.py"))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "framework: runs in a real framework's own interpreter")
-
-
 def interpreter(name: str) -> list[str]:
     """The argv of that framework's interpreter; without one the test is skipped, or fails if required."""
     variable, tox = f"HARNESS_{name.upper()}", Path(".tox") / name / "bin" / "python"

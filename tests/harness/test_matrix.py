@@ -229,3 +229,19 @@ def test_a_subject_is_one_more_column(matrix):
     outcome, cells = matrix("faultless", more=[f"--subject={subject}", "--framework=mine"])
     outcome.assert_outcomes(passed=12)
     assert {cell["framework"] for cell in cells.values()} == {"faultless", "mine"}
+
+
+def test_a_case_that_leaves_the_domain_of_an_op_is_inconclusive_and_never_green(matrix):
+    matrix.case.write_text(CASE.replace("a = sigmoid(z)", "a = log(z - 100)"))
+    outcome, cells = matrix("faultless")
+    outcome.assert_outcomes(failed=6)
+    assert {c["verdict"] for c in cells.values()} == {"inconclusive"}
+    assert all("a tolerance is not finite" in c["message"] for c in cells.values())
+
+
+def test_a_case_whose_tolerance_is_too_wide_is_inconclusive(matrix):
+    """The sum cancels to nothing: what is left of it is rounding error."""
+    cancels = CASE.replace("a = sigmoid(z)", "a = (z + 1e6) - 1e6 - z").replace("a * a", "a")
+    matrix.case.write_text(cancels)
+    outcome, cells = matrix("faultless", more=["--dtype=float32"])
+    assert {c["verdict"] for c in cells.values()} == {"inconclusive"}
