@@ -11,8 +11,8 @@ def deep_leaky_mse(x, t, **parameters):
     for layer in "123":
         sums.append(parameters["W" + layer] @ activations[-1] + parameters["b" + layer])
         activations.append(leaky(sums[-1]))
-    gradients = {}
     d = 2 * (activations[-1] - t) / t.size
+    gradients = {"a3": d}
     for i in (2, 1, 0):
         d = d * leaky(sums[i])
         gradients[f"W{i + 1}"], gradients[f"b{i + 1}"] = d @ activations[i].T, d

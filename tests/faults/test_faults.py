@@ -18,8 +18,8 @@ FAULTS = {
         "notebooks/deep_leaky_mse",
         "backward of a3 = leaky_relu(W3 @ a2 + b3, slope=0.1), line 7",
     ),
-    "weight_gradient_divided_by_batch": ("published/cs231n_two_layer", "or of scores = h @ W2 + b2, line 13"),
-    "hidden_deltas_after_update": ("published/mazur_2_2_2", "backward of o = sigmoid(W2 @ h + b2), line 10"),
+    "weight_gradient_divided_by_batch": ("published/cs231n_two_layer", "or of scores = h @ W2 + b2, line 9"),
+    "hidden_deltas_after_update": ("published/mazur_2_2_2", "backward of o = sigmoid(W2 @ h + b2), line 11"),
 }
 
 UNTOUCHED = {

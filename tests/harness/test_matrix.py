@@ -31,18 +31,22 @@ k = [1, 2, 4]
 
 
 @pytest.fixture
-def matrix(pytester, tmp_path_factory):
+def matrix(pytester, tmp_path_factory, monkeypatch):
     """Runs pytest on one case with some fakes, all of them outside the repository; gives outcome and cells."""
     pytester.makeini("[pytest]")
+    monkeypatch.delenv("HARNESS_REQUIRE", raising=False)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     shutil.copytree(FAKES, elsewhere / "fakes")
     case = elsewhere / "my_cases" / "tiny" / "layer.toml"
     case.parent.mkdir(parents=True)
     case.write_text(CASE)
+    python = elsewhere / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
 
     def run(*frameworks, more=(), cases=elsewhere / "my_cases"):
         named = [f"--framework={name}" for name in frameworks]
-        interpreters = [f"--interpreter={name}={sys.executable}" for name in frameworks]
+        interpreters = [f"--interpreter={name}={python}" for name in frameworks]
         outcome = pytester.runpytest_subprocess(
             f"--cases={cases}", f"--adapters={elsewhere / 'fakes' / 'adapters'}", *named, *interpreters, *more
         )

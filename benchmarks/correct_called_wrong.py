@@ -1,0 +1,78 @@
+"""How often is a correct framework called wrong? Random networks through the whole harness.
+
+    python benchmarks/correct_called_wrong.py 500 --framework=torch,tensorflow,mxnet
+    python benchmarks/correct_called_wrong.py 100 --framework=jax
+
+Writes N random networks as case files, runs them under pytest like any others and prints, for each framework and
+dtype, the verdicts, the largest `used` of the cells that agree, and every kind of disagreement with the op call at
+which it begins. What of these is a framework's own (see its deviations.toml) has to be shown apart, with mpmath.
+"""
+
+import argparse
+import platform
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.networks import network
+from harness.record import Cell, Run, read_run
+from harness.verdict import Verdict
+
+OPS = ("leaky_relu", "bce_with_logits", "bce", "cross_entropy", "softplus", "mse", "linear")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("networks", type=int)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--framework", default="torch,tensorflow,jax,mxnet")
+    parser.add_argument("--record", type=Path, default=Path("reports/correct_called_wrong.jsonl"))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(arguments.first, arguments.first + arguments.networks):
+            (Path(folder) / f"network_{seed:05}.toml").write_text(network(seed), encoding="utf-8")
+        run_pytest(Path(folder), arguments.framework, arguments.record)
+    print(report(read_run(arguments.record)))
+
+
+def run_pytest(folder: Path, framework: str, record: Path) -> None:
+    options = [f"--cases={folder}", f"--framework={framework}", f"--record={record.absolute()}"]
+    quiet = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+    subprocess.run([sys.executable, "-m", "pytest", *quiet, *options], stdout=subprocess.DEVNULL, check=False)
+
+
+def report(run: Run) -> str:
+    machine = (
+        f"{run.header.machine.cpu}, {run.header.machine.cores} cores, Python {platform.python_version()}"
+    )
+    lines = [f"{datetime.now(UTC):%Y-%m-%d}, {machine}"]
+    lines += [f"{name} {about.get('version')}" for name, about in run.abouts.items()]
+    for name in dict.fromkeys(cell.framework for cell in run.cells):
+        for dtype in ("float32", "float64"):
+            lines += column(name, dtype, [c for c in run.cells if (c.framework, c.dtype) == (name, dtype)])
+    return "\n".join(lines)
+
+
+def column(name: str, dtype: str, cells: Sequence[Cell]) -> list[str]:
+    """Verdicts of one framework and dtype, and its disagreements by the op call at which they begin."""
+    counts = Counter(cell.verdict for cell in cells)
+    agreeing = [cell.used for cell in cells if cell.verdict is Verdict.AGREE and cell.used is not None]
+    told = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    lines = [f"{name} {dtype}: {told}; largest used of those that agree {max(agreeing, default=0):.2f}"]
+    places = Counter(begins(cell) for cell in cells if cell.verdict is Verdict.DISAGREE)
+    return lines + [f"    {n:4d} begin at {place}" for place, n in places.most_common()]
+
+
+def begins(cell: Cell) -> str:
+    """The op at which a disagreement begins, with its direction, or the whole text where none is known."""
+    text = cell.first_difference or cell.message.splitlines()[0]
+    direction = "backward of " if text.startswith("backward") else ""
+    return direction + next((op for op in OPS if f"{op}(" in text), text)
+
+
+if __name__ == "__main__":
+    main()
