@@ -1,7 +1,8 @@
 """From a case file to its variants: what is computed, from which arrays, and what of it is compared.
 
 The file is data from a stranger: it cannot run code, read outside its root, or ask for more memory or time than the
-limits below. Every mistake is one CaseError with file, line and column. Loading draws no array.
+limits below. Every mistake is one CaseError with file, line and column. Loading draws no array, but those of an
+exact case, which is small, for the proof that it is.
 """
 
 import ast
@@ -9,15 +10,16 @@ import itertools
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from msgspec import UNSET, structs
 
-from harness import tensors
+from harness import exact, tensors
 from harness.document import PLACEHOLDER, Document, Generated, Mistake, structure
 from harness.errors import CaseError, allowed_names
 from harness.expect import Expectation, expectations
@@ -31,6 +33,9 @@ MAX_BYTES = 1_000_000
 MAX_VARIANTS = 10_000
 MAX_EXPANDED = 10_000_000
 """Characters of program times variants: bounds the time that loading takes."""
+MAX_EXACT = 3_000
+MAX_EXACT_VARIANTS = 200
+"""Elements of all names in a variant, and variants, of an exact case: fractions are slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Variant:
     sources: dict[str, Source] = field(repr=False)
     upstream: Source | None = field(repr=False)
     text: str = field(repr=False)
+    exact: bool = False
 
     @cached_property
     def program_line(self) -> int:
@@ -208,6 +214,7 @@ class _Loader:
         variants = tuple(self.variants())
         self.check_used()
         self.check_cotangents(variants)
+        self.check_exact(variants)
         document = self.document
         return Case(
             self.name,
@@ -301,6 +308,21 @@ class _Loader:
                 message = f'"{name}" is not the output; {allowed_names(name, sorted(outputs))}'
                 raise Mistake(message, ("cotangents", name), on_key=True)
 
+    def check_exact(self, variants: Sequence[Variant]) -> None:
+        """A case may only tighten its tolerance, and only where it is shown that nothing rounds."""
+        if not self.document.exact:
+            return
+        if self.document.training is not UNSET:
+            raise Mistake("an exact case has no [training]", ("exact",))
+        if len(variants) > MAX_EXACT_VARIANTS:
+            found = f"{len(variants)} variants, but an exact case may have at most {MAX_EXACT_VARIANTS}"
+            raise Mistake(found, ("exact",))
+        for variant in variants:
+            try:
+                _prove(variant)
+            except (Mistake, ProgramError) as error:
+                raise _of_variant(error, variant.id) from None
+
     # Variants
 
     def bindings(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -335,7 +357,7 @@ class _Loader:
         checked.check_feeds(output, values, gradients)
         return Variant(
             self.name, id, bindings, program, output, values, gradients, specs, training,
-            self.dtypes, self.file, sources, self.upstream(output, specs), self.text,
+            self.dtypes, self.file, sources, self.upstream(output, specs), self.text, document.exact,
         )  # fmt: skip
 
     def program(self, bindings: Mapping[str, Any]) -> Program:
@@ -471,6 +493,17 @@ class _Names:
                     f'"{names}" feeds nothing: neither another assignment nor output, values or gradients'
                 )
                 raise ProgramError(message, node.line, 1)
+
+
+def _prove(variant: Variant) -> None:
+    size = sum(math.prod(spec.shape) for spec in variant.specs.values())
+    if size > MAX_EXACT:
+        raise Mistake(f"{size} elements, but an exact case may have at most {MAX_EXACT}", ("exact",))
+    dtype = variant.narrowest
+    upstream = variant.cotangent(dtype)
+    cotangents = {variant.output: np.ones(()) if upstream is None else upstream}
+    program = variant.program.rounded(dtype)
+    exact.prove(program, variant.draw(dtype), cotangents, variant.gradients, variant.dtypes)
 
 
 def _assigned(program: Program) -> list[str]:

@@ -73,7 +73,9 @@ def attributes(op: str) -> dict[str, Any]:
 
 
 def _number(x: Any) -> Any:
-    """One mpf. Scalars that mpmath doesn't know (bfloat16) first become Python floats, without error."""
+    """One mpf; complex ones stay. Scalars that mpmath doesn't know (bfloat16) first become Python floats."""
+    if hasattr(x, "_mpc_"):
+        return x
     return MP.mpf(x if isinstance(x, int | float) or hasattr(x, "_mpf_") else float(x))
 
 
@@ -304,7 +306,7 @@ def numerical_jacobian(
     At a kink (relu at 0) the answer is the mean of the derivatives on both sides; everywhere else, a step
     being 1e-25 of the element, it is the derivative.
     """
-    digits = _digits(inputs)
+    digits = digits_for(inputs)
     with MP.workdps(digits):
         x = exact(inputs[which])
 
@@ -364,16 +366,16 @@ def _steps(x: MpArray) -> MpArray:
     return _apply(lambda v: MP.mpf(STEP) * (abs(v) if v != 0 else smallest), x)
 
 
-def _digits(values: Iterable[Any]) -> int:
-    """Digits to work with: `STEP_DIGITS`, and room for the smallest number's step beside the largest.
+def digits_for(values: Iterable[Any]) -> int:
+    """Digits to work with: `STEP_DIGITS`, and room for the smallest number's step and square beside the largest.
 
-    Exponentials widen that range: e^x beside e^-x spans 2x / log 10 digits. Beyond x = 1000 no float64 holds
+    The square counts because a slope may be as small as the number, as that of cos x = 1 - x^2 / 2. Exponentials widen that range: e^x beside e^-x spans 2x / log 10 digits. Beyond x = 1000 no float64 holds
     either of them.
     """
     floats = [exact(value) for value in values if _is_float(value)]
     sizes = [abs(v) for array in floats for v in array.flat if v != 0]
     largest, smallest = max(sizes, default=MP.one), min(sizes, default=MP.one)
-    span = MP.log10(max(largest, 1)) - MP.log10(min(smallest, 1))
+    span = MP.log10(max(largest, 1)) - 2 * MP.log10(min(smallest, 1))
     return STEP_DIGITS + math.ceil(float(span) + float(min(largest, 1000)) * 2 / math.log(10))
 
 
@@ -419,7 +421,7 @@ def program_gradients(
 
     Two forwards of the whole program for each element: for small programs.
     """
-    with MP.workdps(_digits(evaluate_program(program, inputs).values())):
+    with MP.workdps(digits_for(evaluate_program(program, inputs).values())):
         values = evaluate_program(program, inputs)
         gradients = {
             name: _program_gradient(program, inputs, output, cotangent, name, values[name]) for name in wrt

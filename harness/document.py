@@ -193,6 +193,7 @@ class Document(Table, frozen=True, kw_only=True):
     dtypes: Annotated[list[Literal[tuple(DTYPE_SCALE)]], Meta(min_length=1)] = msgspec.field(  # type: ignore[valid-type]
         default_factory=lambda: list(DTYPE_SCALE)
     )
+    exact: bool = False
     seed: Annotated[int, Meta(ge=0, le=MAX_SIZE)] = 0
     sizes: dict[Name, Annotated[int, Meta(ge=0, le=MAX_SIZE)]] = {}
     sweep: dict[Name, Annotated[list[SweepValue], Meta(min_length=1)]] = {}

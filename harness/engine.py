@@ -12,18 +12,20 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from harness import record
 from harness.deviations import Ledger
 from harness.interpreters import Absent, Interpreter
-from harness.judge import Judgement, judge, within
+from harness.judge import Answered, Judgement, judge, within
 from harness.plan import Cell, Framework
 from harness.trace import describe_place, first_difference, traced_names
 from harness.verdict import Verdict
-from harness.wanted import Wanted, each_step
+from harness.wanted import Key, Wanted, each_step
 from harness.wire import Array, Frame, Nonsense, Sent
 from harness.worker import CELL_TIMEOUT, Worker, WorkerDied
+from reference.rounding import Expected
 
 WINDOW = 4
 AHEAD = 32
@@ -37,8 +39,16 @@ class Answer:
 
     verdict: Verdict | None
     message: str = ""
-    arrays: Mapping[tuple[str, str, int | None], Array] = field(default_factory=dict)
+    arrays: Answered = field(default_factory=dict)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What every value and cotangent on the way to a cell's output must be, and what the subject answered."""
+
+    due: Mapping[Key, Expected]
+    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,7 @@ class Lane:
     def _bury(self) -> None:
         if self._worker is not None:
             self._worker.kill("was killed")
+            self._worker.stop()
             self._worker = None
 
 
@@ -185,18 +196,16 @@ def read_answer(frame: Frame, identity: int) -> Answer:
     header = frame.header
     if header.get("id") != identity:
         raise Nonsense("it answered another request")
-    match header.get("type"):
-        case "done":
-            return Answer(None, "", frame.arrays(), float(header.get("seconds", 0.0)))
-        case "unsupported":
-            return Answer(Verdict.UNSUPPORTED, f"{header.get('op')}: {header.get('reason')}")
-        case "raised":
-            return Answer(Verdict.ERRORED, str(header.get("error")))
-        case "changed":
-            return Answer(
-                Verdict.DISAGREE, f"changed its inputs in place: {', '.join(map(str, header['names']))}"
-            )
-    raise Nonsense(f"a message of type {header.get('type')!r}")
+    match header:
+        case {"type": "done", "seconds": float(seconds)}:
+            return Answer(None, "", frame.arrays(), seconds)
+        case {"type": "unsupported", "op": op, "reason": reason}:
+            return Answer(Verdict.UNSUPPORTED, f"{op}: {reason}")
+        case {"type": "raised", "error": str(text)}:
+            return Answer(Verdict.ERRORED, text)
+        case {"type": "changed", "names": list(names)}:
+            return Answer(Verdict.DISAGREE, f"changed its inputs in place: {', '.join(map(str, names))}")
+    raise Nonsense(f"a message of type {header.get('type')!r} with {', '.join(header)}")
 
 
 class Engine:
@@ -207,7 +216,10 @@ class Engine:
         interpreter: Callable[[Framework], Interpreter | Absent],
         ledgers: Mapping[str, Ledger],
         cell_timeout: float = CELL_TIMEOUT,
+        keep: Callable[[str, Answered], str] | None = None,
     ) -> None:
+        """`keep` puts a cell's arrays away and says what the run file calls them."""
+        self._keep = keep
         self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
         self._lock = threading.Lock()
         self._wanted_by_variant: OrderedDict[tuple[str, str], Wanted] = OrderedDict()
@@ -234,13 +246,19 @@ class Engine:
         return self._lanes[framework].about
 
     def result(self, cell: Cell) -> record.Cell:
-        """Wait for a cell's answer and judge it. A case whose tolerances are not finite says nothing."""
+        """Wait for a cell's answer and judge it."""
         lane = self._lanes[cell.framework.name]
         answer = self._requests.pop(cell.id).future.result()
         lane.judged()
         if answer.verdict is not None:
             return _unjudged(cell, answer)
         wanted = self._wanted(cell)
+        line = self._judge(cell, wanted, answer, lane)
+        kept = self._keep(cell.id, answer.arrays) if self._keep else None
+        return msgspec.structs.replace(line, content=wanted.content, arrays=kept)
+
+    def _judge(self, cell: Cell, wanted: Wanted, answer: Answer, lane: Lane) -> record.Cell:
+        """Judge an answer. A case whose tolerances are not finite says nothing."""
         try:
             judgement = judge(wanted, cell.dtype, answer.arrays)
         except FloatingPointError as error:
@@ -289,16 +307,13 @@ class Engine:
         worst = max(judgement.wrong_numbers, key=lambda t: t.used)
         if worst.role == "parameter":
             return f"the optimizer's update of {worst.name} in step {worst.step} (its gradients are judged apart)"
-        inputs = wanted.inputs
-        if worst.step is not None:
-            inputs = wanted.inputs_at(worst.step, self._parameters(wanted, answer, worst.step))
-        names = traced_names(wanted.program, self._floats(cell), cell.variant.output)
-        traced = self._trace(cell, wanted, inputs, names)
-        if traced.verdict is not None:
-            return f"not found: the trace gave {traced.verdict} ({traced.message.splitlines()[-1]})"
-        due = wanted.at(inputs, [n for n in names if n not in inputs], names)
+        step = worst.step or 0
+        trace = self.trace(cell, step, self._parameters(wanted, answer, step))
+        if trace.answer.verdict is not None:
+            problem = trace.answer.message.splitlines()[-1]
+            return f"not found: the trace gave {trace.answer.verdict} ({problem})"
         try:
-            right = within(due, cell.dtype, traced.arrays)
+            right = within(trace.due, cell.dtype, trace.answer.arrays)
         except FloatingPointError as error:
             return f"not found: within the program {error}"
         place = first_difference(wanted.program, cell.variant.output, right)
@@ -310,15 +325,20 @@ class Engine:
         return [name for name, spec in cell.variant.specs.items() if spec.dtype == "float"]
 
     def _parameters(self, wanted: Wanted, answer: Answer, step: int) -> dict[str, Array]:
-        """The subject's own parameters before a step."""
-        training = wanted.variant.training
-        assert training is not None
+        """The subject's own parameters before a step of a training; before the first, those of the case."""
         if step == 0:
-            return {n: wanted.inputs[n] for n in training.parameters}
-        return {n: answer.arrays["parameter", n, step - 1].astype(np.float64) for n in training.parameters}
+            return {}
+        assert wanted.variant.training is not None
+        names = wanted.variant.training.parameters
+        return {n: answer.arrays["parameter", n, step - 1].astype(np.float64) for n in names}
 
-    def _trace(self, cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], names: Iterable[str]) -> Answer:
-        names = tuple(names)
+    def trace(self, cell: Cell, step: int = 0, parameters: Mapping[str, Array] | None = None) -> Trace:
+        """Run a cell (one step of a training) with every value and cotangent on a way to its output asked for."""
+        wanted = self._wanted(cell)
+        inputs = wanted.inputs
+        if cell.variant.training is not None:
+            inputs = wanted.inputs_at(step, parameters or {})
+        names = traced_names(wanted.program, self._floats(cell), cell.variant.output)
         values = [n for n in names if n not in inputs]
 
         def build() -> tuple[dict[str, Any], list[Sent]]:
@@ -326,8 +346,8 @@ class Engine:
             return header, self._arrays(cell, wanted, inputs)
 
         request = Request(build, urgent=True)
-        self._lanes[cell.framework.name].submit([request])
-        return request.future.result()
+        self._lane(cell.framework).submit([request])
+        return Trace(wanted.at(inputs, values, names), request.future.result())
 
 
 def message_header(

@@ -8,12 +8,16 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from harness.record import LARGEST, Tensor
 from harness.verdict import Verdict, worst
 from harness.wanted import Array, Key, Wanted
 from reference.rounding import Expected, K
+
+Answered = Mapping[tuple[str, str, int | None], Array]
+"""What a subject answered: arrays by role, name and training step (None without training)."""
 
 ROLE_SCALE = 1e-3
 """A tensor's scale is at least this share of the largest of its role, so that a zero by cancellation is judged."""
@@ -46,8 +50,8 @@ class Judgement:
         return max(t.relative for t in self.tensors)
 
 
-def judge(wanted: Wanted, dtype: str, arrays: Mapping[tuple[str, str, int | None], Array]) -> Judgement:
-    """Judge all that a subject answered for one cell: arrays by role, name and training step (None without)."""
+def judge(wanted: Wanted, dtype: str, arrays: Answered) -> Judgement:
+    """Judge all that a subject answered for one cell."""
     if wanted.variant.training is None:
         tensors = _judge_together(
             wanted.single(), dtype, {(r, n): a for (r, n, _), a in arrays.items()}, None
@@ -58,9 +62,7 @@ def judge(wanted: Wanted, dtype: str, arrays: Mapping[tuple[str, str, int | None
     return Judgement(verdict, tuple(tensors), describe(tensors, verdict))
 
 
-def _judge_steps(
-    wanted: Wanted, dtype: str, arrays: Mapping[tuple[str, str, int | None], Array]
-) -> list[Tensor]:
+def _judge_steps(wanted: Wanted, dtype: str, arrays: Answered) -> list[Tensor]:
     """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
 
     A subject that loses a parameter cannot be followed further; its remaining steps are not judged in its favour:
@@ -79,12 +81,19 @@ def _judge_steps(
         due |= wanted.update(parameters, gradients)
         for tensor in _judge_together(due, dtype, answer, step):
             key = (tensor.role, tensor.name)
-            found[key] = max(found.get(key, tensor), tensor, key=_badness)
+            found[key] = _worse(found.get(key, tensor), tensor)
         following = {n: answer.get(("parameter", n)) for n in parameters}
         if any(not _same_shape(p, parameters[n]) for n, p in following.items()):
             break
         parameters = {n: _usable(p, parameters[n]) for n, p in following.items()}
     return list(found.values())
+
+
+def _worse(one: Tensor, other: Tensor) -> Tensor:
+    """The worse of two steps, with the largest ratio and width of both: all that another K needs to know."""
+    width = max(one.width or 0.0, other.width or 0.0)
+    worse = max(one, other, key=_badness)
+    return msgspec.structs.replace(worse, ratio=max(one.ratio, other.ratio), width=width)
 
 
 def _badness(tensor: Tensor) -> tuple[int, float]:
@@ -122,9 +131,7 @@ def _judge_together(
     return judged + [_unasked(key, step) for key in answer if key not in due]
 
 
-def within(
-    due: Mapping[Key, Expected], dtype: str, arrays: Mapping[tuple[str, str, int | None], Array]
-) -> dict[Key, bool]:
+def within(due: Mapping[Key, Expected], dtype: str, arrays: Answered) -> dict[Key, bool]:
     """For each tensor of `due` that was answered, whether every element is within its tolerance."""
     answer = {(role, name): a for (role, name, _), a in arrays.items()}
     return {k: compare(k, answer[k], e, dtype, scale=1.0).used <= 1 for k, e in due.items() if k in answer}
@@ -152,10 +159,11 @@ def compare(
     used = _ratio(error, tolerance)
     at = int(np.argmax(used))
     where = tuple(int(i) for i in np.unravel_index(at, used.shape))
+    width = _share(float(np.median(tolerance)), scale)
     return _tensor(
         key,
         step,
-        _verdict(used, tolerance, scale),
+        verdict_of(float(used[where]), width),
         error=float(error[where]),
         tolerance=float(tolerance[where]),
         used=float(used[where]),
@@ -164,8 +172,13 @@ def compare(
         where=list(where),
         got=str(got[where]),
         want=repr(float(want.value[where])),
-        relative=float(np.max(error)) / scale if scale else float(np.max(error) > 0) * LARGEST,
+        relative=_share(float(np.max(error)), scale),
+        width=width,
     )
+
+
+def _share(part: float, scale: float) -> float:
+    return part / scale if scale else float(part > 0) * LARGEST
 
 
 def _spacing(want: float, dtype: str) -> float:
@@ -175,10 +188,11 @@ def _spacing(want: float, dtype: str) -> float:
     return max(math.ldexp(float(info.eps), exponent), float(info.smallest_subnormal))
 
 
-def _verdict(used: Array, tolerance: Array, scale: float) -> Verdict:
-    if np.max(used) > 1:
+def verdict_of(used: float, width: float) -> Verdict:
+    """What becomes of a tensor: its largest error / tolerance, and its median tolerance / scale, say all."""
+    if not used <= 1:  # so written, what is no number never agrees
         return Verdict.DISAGREE
-    return Verdict.INCONCLUSIVE if float(np.median(tolerance)) > INCONCLUSIVE * scale else Verdict.AGREE
+    return Verdict.AGREE if width <= INCONCLUSIVE else Verdict.INCONCLUSIVE
 
 
 def _structure(got: Array | None, want: Array, dtype: str) -> str:
@@ -214,6 +228,7 @@ def _tensor(key: Key, step: int | None, verdict: Verdict, **numbers: object) -> 
         "ratio": 0.0,
         "ulp": 0.0,
         "relative": 0.0,
+        "width": 0.0,
         "where": None,
         "got": "",
         "want": "",

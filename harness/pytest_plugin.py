@@ -8,20 +8,21 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from harness import __version__, interpreters, record
+from harness import __version__, arrays, interpreters, record
 from harness.case import Case, load
 from harness.deviations import Ledger
 from harness.deviations import load as load_ledger
 from harness.engine import Engine
 from harness.errors import HarnessError
 from harness.expect import check_variant
+from harness.judge import Answered
 from harness.plan import (
     DEVIATIONS,
     DTYPES,
@@ -56,6 +57,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--subject", action="append", default=[], metavar="FILE.py", help="your own code as a column"
     )
     group.addoption("--record", metavar="FILE", help=f"where the run file goes (default: {DEFAULT_RECORD})")
+    group.addoption(
+        "--keep-arrays",
+        metavar="DIR",
+        help="keep what frameworks answer, for `harness rejudge` by other rules",
+    )
     group.addoption("--cases", action="append", default=[], metavar="DIR", help="one more case root")
     group.addoption(
         "--adapters", action="append", default=[], metavar="DIR", help="one more folder of adapters"
@@ -106,7 +112,9 @@ class Matrix:
         so the first item of a framework sends that framework's cells.
         """
         if self.engine is None:
-            self.engine = Engine(self._interpreter, self.ledgers, self.config.option.cell_timeout)
+            self.engine = Engine(
+                self._interpreter, self.ledgers, self.config.option.cell_timeout, self._keep_arrays()
+            )
         name = item.cell.framework.name
         if name not in self.sent:
             selected = [i.cell for i in item.session.items if isinstance(i, CellItem)]
@@ -132,6 +140,14 @@ class Matrix:
         every = Selection(modes=("all",))
         found = (load(path, root) for root in self.roots for path in sorted(root.rglob("*.toml")))
         return ledger.unmatched(c.id for case in found for c in cells(case.variants, [framework], every))
+
+    def _keep_arrays(self) -> Callable[[str, Answered], str] | None:
+        """Writes a cell's arrays and gives their file as the run file names it; None where none are kept."""
+        if self.config.option.keep_arrays is None:
+            return None
+        folder = self.config.invocation_params.dir / self.config.option.keep_arrays
+        file = record_path(self.config)
+        return lambda cell_id, found: arrays.relative(arrays.keep(folder, cell_id, found), file)
 
     def _ledger(self, framework: Framework) -> Ledger:
         return load_ledger(framework.folder / DEVIATIONS, framework.name)
@@ -174,6 +190,12 @@ def case_roots(config: pytest.Config) -> list[Path]:
     return [Path(path).resolve() for path in (*config.getini("harness_cases"), *given)]
 
 
+def record_path(config: pytest.Config) -> Path:
+    """Where the run file goes; the same in every process of xdist."""
+    given = config.option.record
+    return config.invocation_params.dir / given if given else config.rootpath / DEFAULT_RECORD
+
+
 def root_of(path: Path, roots: Sequence[Path]) -> Path | None:
     """The case root that a file lies in; the innermost where roots are nested."""
     inside = [root for root in roots if path.is_relative_to(root)]
@@ -201,7 +223,10 @@ def pytest_collection(session: pytest.Session) -> None:
 
 def _separate_path(args: Sequence[str]) -> str | None:
     """An option of ours whose path is an argument of its own."""
-    return next((arg for arg in args if arg in ("--subject", "--cases", "--adapters", "--record")), None)
+    return next(
+        (arg for arg in args if arg in ("--subject", "--cases", "--adapters", "--record", "--keep-arrays")),
+        None,
+    )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile | None":
@@ -319,8 +344,7 @@ class Recorder:
 
     def __init__(self, config: pytest.Config, planned: int) -> None:
         matrix = matrix_of(config)
-        given = config.option.record
-        self.path = config.invocation_params.dir / given if given else config.rootpath / DEFAULT_RECORD
+        self.path = record_path(config)
         self.planned = planned
         self.lines: list[record.Cell] = []
         self.footer: record.Footer | None = None

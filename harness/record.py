@@ -5,7 +5,7 @@ has told its versions, a `cell` each, a footer with the totals. A line is writte
 that a killed run keeps what it had; the footer comes last, and only when every planned cell is there.
 
 JSON has no infinity, and encoders turn it into null without a word. Here an infinite *distance* (`error`,
-`used`, `relative`, `ratio`, `ulp`: a NaN where a number should be) is written as the largest double,
+`used`, `relative`, `ratio`, `ulp`, `width`: a NaN where a number should be) is written as the largest double,
 1.7976931348623157e308; any other number that isn't finite is refused.
 """
 
@@ -34,7 +34,7 @@ FORMAT = 1
 LARGEST = 1.7976931348623157e308
 """The largest double: how an infinite distance is written."""
 
-DISTANCES = frozenset({"error", "used", "relative", "ratio", "ulp"})
+DISTANCES = frozenset({"error", "used", "relative", "ratio", "ulp", "width"})
 """Fields that are never negative and may be infinite."""
 
 
@@ -133,7 +133,9 @@ class Tensor(_Strict, frozen=True, kw_only=True):
     used: float
     """error / tolerance"""
     ratio: float
-    """The largest error / sigma: enough to judge again with another K."""
+    """The largest error / sigma, of all steps: enough to judge again with another K."""
+    width: float | None = None
+    """The largest median tolerance / scale of all steps: above 1/100 a tensor is inconclusive."""
     ulp: float | None
     """error in units of the last place of `want`, in the tested dtype."""
     relative: float
@@ -168,6 +170,10 @@ class Cell(_Line, frozen=True, kw_only=True):
     seconds: float
     message: str = ""
     first_difference: str | None = None
+    content: str | None = None
+    """Digest of the program and the inputs: the same for whatever must give the same answer."""
+    arrays: str | None = None
+    """The file of the arrays that were answered, from the run file's folder; None where none are kept."""
 
 
 class Footer(_Line, frozen=True, kw_only=True):

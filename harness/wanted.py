@@ -4,6 +4,7 @@ One evaluation serves every dtype: the inputs are rounded to the narrowest one, 
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from harness.case import Variant
 from reference.backprop import backprop
 from reference.optimizers import OPTIMIZERS
 from reference.program import Program
-from reference.rounding import Exact, Expected, expected, seed_of
+from reference.rounding import EXACT, Exact, Expected, expected, seed_of
 
 Array = np.ndarray[Any, Any]
 Key = tuple[str, str]
@@ -35,6 +36,19 @@ class Wanted:
             self._single = self.at(self.inputs, self.variant.values, self.variant.gradients)
         return self._single
 
+    @cached_property
+    def content(self) -> str:
+        """Digest of all that an answer depends on: the program but not where it stands, inputs, what is asked."""
+        variant = self.variant
+        nodes = [(n.outs, n.op, n.args, sorted(n.kw.items())) for n in self.program.nodes]
+        asked = (nodes, variant.output, variant.values, variant.gradients, variant.training, variant.exact)
+        arrays = sorted(self.inputs.items())
+        if self.cotangent is not None:
+            arrays.append(("its cotangent", self.cotangent))
+        shapes = [(name, a.dtype.name, a.shape) for name, a in arrays]
+        parts = (repr((asked, shapes)).encode(), *(a.tobytes() for _, a in arrays))
+        return f"{seed_of(*parts):016x}"
+
     def at(
         self, inputs: Mapping[str, Array], values: Iterable[str], gradients: Iterable[str]
     ) -> dict[Key, Expected]:
@@ -47,6 +61,8 @@ class Wanted:
             wanted = {("value", name): env[name] for name in values}
             return wanted | {("gradient", name): grads[name] for name in gradients}
 
+        if self.variant.exact:
+            return {key: _unrounded(a) for key, a in compute(EXACT).items()}
         size = sum(a.size for a in inputs.values())
         content = (repr(self.program.nodes).encode(), *(inputs[n].tobytes() for n in sorted(inputs)))
         return expected(compute, size, seed_of(*content))
@@ -76,6 +92,11 @@ class Wanted:
             *(a.tobytes() for a in (*parameters.values(), *gradients.values())),
         )
         return expected(compute, sum(p.size for p in parameters.values()), seed_of(*content))
+
+
+def _unrounded(a: Array) -> Expected:
+    """What is shown to be exact (harness.exact): no tolerance."""
+    return Expected(np.asarray(a, dtype=np.float64), np.zeros(np.shape(a)))
 
 
 def each_step(variant: Variant) -> frozenset[str]:

@@ -4,6 +4,7 @@ The worker's half is in `adapters/worker.py`, which has to run where nothing of 
 """
 
 import json
+import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ MAGIC = b"GCH1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER = 256 * 2**20
 MAX_PAYLOAD = 8 * 2**30
-DTYPES = ("float32", "float64", "int64", "bool")
+DTYPES = ("float32", "float64", "float16", "int32", "int64", "bool")
+"""What may cross the pipe; whether it is the dtype that was asked for is for the judge."""
 
 BOOTSTRAP = (
     "import sys, types;"
@@ -56,9 +58,12 @@ class Frame:
 
     def arrays(self) -> dict[tuple[str, str, int | None], Array]:
         """The arrays by role, name and step. Raises Nonsense where lengths, dtypes or names do not fit."""
+        specs = self.header.get("arrays", [])
+        if not isinstance(specs, list):
+            raise Nonsense(f"the arrays are described by {type(specs).__name__}, should be a list")
         found: dict[tuple[str, str, int | None], Array] = {}
         offset = 0
-        for spec in self.header.get("arrays", ()):
+        for spec in specs:
             key, array = self._array(spec, offset)
             if key in found:
                 raise Nonsense(f"the array {key} came twice")
@@ -68,14 +73,21 @@ class Frame:
         return found
 
     def _array(self, spec: Any, offset: int) -> tuple[tuple[str, str, int | None], Array]:
-        try:
-            dtype = np.dtype(spec["dtype"]).newbyteorder("<")
-            shape = tuple(int(size) for size in spec["shape"])
-            count = int(np.prod(shape, dtype=object)) if shape else 1
-            array = np.frombuffer(self.payload, dtype, count, offset).reshape(shape)
-            return (str(spec["role"]), str(spec["name"]), spec["step"]), array
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise Nonsense(f"cannot read an array described as {spec!r}: {error}") from None
+        match spec:
+            case {
+                "role": str(role),
+                "name": str(name),
+                "step": int() | None as step,
+                "dtype": dtype,
+                "shape": list(shape),
+            }:
+                if dtype in DTYPES and all(type(size) is int and size >= 0 for size in shape):
+                    count = math.prod(shape)
+                    kind = np.dtype(dtype).newbyteorder("<")
+                    if count * kind.itemsize <= len(self.payload) - offset:
+                        array = np.frombuffer(self.payload, kind, count, offset).reshape(shape)
+                        return (role, name, step), array
+        raise Nonsense(f"cannot read an array described as {str(spec)[:200]}, {offset} bytes from the start")
 
 
 def frame(header: Mapping[str, Any], arrays: Iterable[Sent] = ()) -> list[bytes | memoryview]:

@@ -150,6 +150,8 @@ class Worker:
         except EOFError:
             pass
         self._frames.put(WorkerDied(self._obituary()))
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def _read_exactly(self, size: int) -> bytearray:
         assert self._process.stdout is not None
@@ -178,8 +180,9 @@ class Worker:
 
     def _read_log(self) -> None:
         assert self._process.stderr is not None
-        while chunk := os.read(self._process.stderr.fileno(), LOG_TAIL):
-            self._log.append(chunk)
+        with self._process.stderr as stream:
+            while chunk := os.read(stream.fileno(), LOG_TAIL):
+                self._log.append(chunk)
 
     def _obituary(self) -> str:
         """How it ended: killed by us, by a signal, or its exit code; and its last lines."""

@@ -76,5 +76,6 @@ def test_every_framework_stands_in_the_readme_with_its_pin_modes_and_number_of_d
         modes = re.search(r"^MODES = (.*)$", (folder / "adapter.py").read_text(), re.MULTILINE)
         listed = ", ".join(ast.literal_eval(modes[1]))
         entries = len(tomllib.loads((folder / "deviations.toml").read_text()).get("deviation", []))
-        known = f"[{entries} entries](adapters/{framework}/deviations.toml)" if entries else "none"
+        word = "entry" if entries == 1 else "entries"
+        known = f"[{entries} {word}](adapters/{framework}/deviations.toml)" if entries else "none"
         assert f"| {framework} | {pin} | {listed} | {known}" in readme

@@ -49,9 +49,11 @@ row("bce", shapes.pair_loss, _bce, _bce_p, _bce_t)
 
 
 def _bce_with_logits(c, z, t, *, reduction="mean"):
-    """max(z, 0) - z t + log(1 + exp(-|z|)): the terms that a framework may round are as large as max(z, 0) and |z t|."""
+    """max(z, 0) - z t + log(1 + exp(-|z|)), or (1 - t) z - log(sigmoid(z)): the terms that are rounded are as large."""
     loss = np.maximum(z, 0) - z * t + c.fn("log1p", c.fn("exp", -np.abs(z)))
-    return reduced(c, c.absolute(loss, 2 + 2 * np.maximum(z, 0) + np.abs(z * t)), reduction)
+    return reduced(
+        c, c.absolute(loss, 2 + 2 * np.maximum(z, 0) + np.abs(z * t) + np.abs(z * (1 - t))), reduction
+    )
 
 
 def _bce_with_logits_z(c, out, z, t, g, *, reduction):

@@ -48,7 +48,7 @@ row("max", shapes.nonempty_reduce, _max, _max_vjp)
 def _norm(c, x, *, axis=None, keepdims=False):
     """Scale * norm(x / scale), with a power of two near the largest element: no square over- or underflows."""
     largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
-    scale = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+    scale = np.ldexp(1.0, np.frexp(np.asarray(largest, np.float64))[1] - 1)
     squares = c.sum(c.r(np.square(x / scale)), axis, keepdims=True)
     out = scale * c.fn("sqrt", squares)
     return out if keepdims else np.squeeze(out, shapes.axes_of(axis, x.shape))
@@ -57,7 +57,7 @@ def _norm(c, x, *, axis=None, keepdims=False):
 def _norm_vjp(c, out, x, g, *, axis, keepdims):
     """The gradient of the norm at 0 is taken as 0, the smallest of its subgradients."""
     out = spread(out, x, axis, keepdims)
-    return c.r(spread(g, x, axis, keepdims) * c.r(np.divide(x, out, out=np.zeros(x.shape), where=out != 0)))
+    return c.r(spread(g, x, axis, keepdims) * c.r(np.divide(x, out, out=np.zeros_like(x), where=out != 0)))
 
 
 row(

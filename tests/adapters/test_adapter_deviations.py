@@ -24,12 +24,12 @@ def mxnet() -> Iterator[Client]:
     client.close()
 
 
-def call(client, op, args, inputs, cotangent=None, **kw):
+def call(client, op, args, inputs, cotangent=None, mode="imperative", **kw):
     """The op's value y and the gradients of its float inputs."""
     program = [{"out": ["y"], "op": op, "args": args, "kw": kw}]
     dtype = next(a.dtype.name for a in inputs.values() if a.dtype.kind == "f")
     floats = [name for name, a in inputs.items() if a.dtype.kind == "f"]
-    reply = client.run(program, inputs, gradients=floats, mode="imperative", cotangent=cotangent, dtype=dtype)
+    reply = client.run(program, inputs, gradients=floats, mode=mode, cotangent=cotangent, dtype=dtype)
     assert reply["type"] == "done", reply
     return reply["arrays"]["value", "y"], {name: reply["arrays"]["gradient", name] for name in floats}
 
@@ -97,3 +97,33 @@ def test_mxnet_softplus_is_off_by_tens_of_units_in_float32(mxnet):
     x = np.linspace(-2, 8, 2000).astype(np.float32)
     found, _ = call(mxnet, "softplus", ["x"], {"x": x}, cotangent=np.ones_like(x))
     assert 15 * U32 < worst(found, lambda v: MP.log1p(MP.exp(v)), x) < 50 * U32
+
+
+def test_mxnet_leaky_relu_with_a_negative_slope_has_a_wrong_gradient(mxnet):
+    x = np.array([-2.0, 2.0])
+    found, gradients = call(mxnet, "leaky_relu", ["x"], {"x": x}, cotangent=np.ones(2), slope=-0.5)
+    assert found.tolist() == [1, 2]
+    assert gradients["x"].tolist() == [1, 1]  # should be -1/2, 1
+
+
+def test_mxnet_max_gives_the_whole_cotangent_to_every_tie(mxnet):
+    inputs = {"x": np.array([1.0, 3.0, 3.0])}
+    _, gradients = call(mxnet, "max", ["x"], inputs, axis=None, keepdims=False)
+    assert gradients["x"].tolist() == [0, 1, 1]  # a subgradient's elements are at least 0 and sum to 1
+
+
+@pytest.mark.parametrize(
+    ("framework", "mode", "op", "inputs", "expected"),
+    [
+        ("tensorflow", "eager", "maximum", {"x": 1.0, "y": 1.0}, {"x": 1, "y": 0}),
+        ("mxnet", "imperative", "maximum", {"x": 1.0, "y": 1.0}, {"x": 1, "y": 0}),
+        ("jax", "jit", "abs", {"x": 0.0}, {"x": 1}),
+    ],
+)
+def test_conventions_at_kinks_are_subgradients(framework, mode, op, inputs, expected):
+    """At maximum(x, x) the two gradients sum to 1; at abs(0) the gradient lies in [-1, 1]."""
+    client = Client(interpreter(framework), ADAPTERS / framework / "adapter.py")
+    arrays = {name: np.array(value) for name, value in inputs.items()}
+    _, gradients = call(client, op, list(inputs), arrays, mode=mode)
+    client.close()
+    assert {name: float(g) for name, g in gradients.items()} == expected

@@ -1,0 +1,129 @@
+"""`harness explain`: one cell node by node, with the first difference marked where it is."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+
+ROOT = Path(__file__).parents[2]
+ADAPTERS = ROOT / "tests" / "fakes" / "adapters"
+FAULTS = ROOT / "tests" / "faults"
+CASE = """
+title = "A tiny layer"
+source = "A test of the harness"
+program = '''
+z = W @ x
+a = sigmoid(z)
+loss = sum(a * a)
+'''
+gradients = ["W", "x"]
+
+[tensors]
+W = { shape = [3, 4], uniform = [-1, 1] }
+x = { shape = [4], uniform = [-1, 1] }
+"""
+
+
+@pytest.fixture
+def explain(tmp_path, capsys):
+    """Runs the command on a case outside the repository with fakes; gives the exit code, output and errors."""
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "layer.toml").write_text(CASE)
+
+    def run(cell, *frameworks, cases=tmp_path):
+        options = [f"--framework={name}" for name in frameworks]
+        options += [f"--interpreter={name}={sys.executable}" for name in frameworks]
+        code = cli.main(["explain", cell, "--cases", str(cases), "--adapters", str(ADAPTERS), *options])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def row_of(printed, mark):
+    """The line of a program under which a mark stands, and what comes before the mark."""
+    before = printed.split(mark)[0]
+    return [line for line in before.splitlines() if ": " in line and "=" in line][-1].strip(), before
+
+
+def test_a_correct_framework_is_within_tolerance_at_every_node(explain):
+    code, printed, _ = explain("tiny/layer::float32-faultless-eager", "faultless")
+    assert code == 0
+    for text in (
+        "5: z = W @ x",
+        "6: a = sigmoid(z)",
+        "gradient of W[",
+        "gradient of z[",
+        "faultless eager: agree",
+    ):
+        assert text in printed
+    assert "◄" not in printed
+    assert "✗" not in printed
+
+
+def test_wrong_signs_are_marked_in_the_backward_of_the_loss_and_a_correct_column_is_not(explain):
+    code, printed, _ = explain("tiny/layer::float32-negates-eager", "negates", "faultless")
+    assert code == 1
+    line, before = row_of(printed, "◄ first")
+    assert line.startswith("7: loss = sum(a * a)")
+    assert "gradient of loss" in before
+    assert printed.count("◄ first") == 1
+    assert printed.index("negates") < printed.index("faultless")
+    assert "first difference: backward of loss = sum(a * a), line 7 (all values agree)" in printed
+    assert "faultless eager: agree" in printed
+
+
+def test_the_cell_s_own_framework_decides_the_exit_code(explain):
+    assert explain("tiny/layer::float32-faultless-eager", "negates", "faultless")[0] == 0
+
+
+def test_an_id_without_framework_puts_all_side_by_side_and_any_disagreement_counts(explain):
+    code, printed, _ = explain("tiny/layer::float64", "negates", "faultless")
+    assert code == 1
+    assert "faultless eager: agree" in printed
+    assert "negates eager: disagree" in printed
+
+
+def test_the_id_may_be_pytest_s_own(explain, tmp_path):
+    code, printed, _ = explain(f"{tmp_path}/tiny/layer.toml::float32-faultless-eager", "faultless")
+    assert code == 0
+    assert printed.startswith("tiny/layer::float32-faultless-eager")
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("tiny/layr::float32-faultless-eager", 'did you mean "tiny/layer"?'),
+        ("tiny/layer::float32-faultles-eager", 'did you mean "float32-faultless-eager"?'),
+    ],
+)
+def test_an_unknown_cell_is_one_message_with_the_nearest_id(explain, cell, words):
+    code, _, error = explain(cell, "faultless")
+    assert code == 2
+    assert words in error
+
+
+def test_a_framework_that_cannot_run_is_exit_code_2_with_the_reason(explain):
+    code, printed, _ = explain("tiny/layer::float32-unimportable-eager", "unimportable", "faultless")
+    assert code == 2
+    assert "unimportable eager: crashed" in printed
+    assert "a_module_that_nobody_has" in printed
+    assert "faultless eager: agree" in printed
+
+
+def test_the_table_fits_a_hundred_columns(explain):
+    _, printed, _ = explain("tiny/layer::float64", "negates", "faultless", "widens", "prints")
+    assert max(map(len, printed.splitlines())) <= 100
+
+
+def test_a_shipped_fault_is_marked_at_its_node(capsys):
+    fault = "sigmoid_derivative_at_z"
+    cell = f"notebooks/dense_features_first::activation:sigmoid-float32-{fault}-eager"
+    options = ["--cases", str(ROOT / "cases"), "--subject", str(FAULTS / f"{fault}.py"), "--framework", fault]
+    assert cli.main(["explain", cell, *options]) == 1
+    printed = capsys.readouterr().out
+    line, before = row_of(printed, "◄ first")
+    assert line.startswith("6: A = {activation}(Z)")
+    assert "gradient of A[" in before
+    assert "first difference: backward of A = {activation}(Z), line 6 (all values agree)" in printed

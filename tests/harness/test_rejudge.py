@@ -1,0 +1,323 @@
+"""A run is judged again from what it kept, and never by a guess."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness import arrays
+from harness.cli import main
+from harness.judge import _worse, compare
+from harness.record import LARGEST, read_run
+from harness.rejudge import CaseChanged, CaseGone, NeedsArrays, NeedsLedger, Sources, rejudge
+from harness.verdict import Verdict
+from reference.rounding import RULES_VERSION, Expected, K
+
+FAKES = Path(__file__).parents[1] / "fakes"
+CASE = """
+title = "A tiny layer"
+source = "A test of the harness"
+program = '''
+z = W @ x
+loss = sum(sigmoid(z) * z)
+'''
+gradients = ["W"]
+
+[tensors]
+W = { shape = [3, 4], uniform = [-1, 1] }
+x = { shape = [4], uniform = [-1, 1] }
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Runs fakes over one case, each combination once; gives a folder with everything."""
+    folders = {}
+
+    def make(*arguments):
+        if arguments not in folders:
+            folder = folders[arguments] = tmp_path_factory.mktemp("run")
+            shutil.copytree(FAKES, folder / "fakes")
+            (folder / "pytest.ini").write_text(
+                "[pytest]\nharness_cases = my_cases\nharness_adapters = fakes/adapters\n"
+            )
+            (folder / "my_cases" / "tiny").mkdir(parents=True)
+            (folder / "my_cases" / "tiny" / "layer.toml").write_text(CASE)
+            command = [sys.executable, "-m", "pytest", "my_cases", *arguments]
+            subprocess.run(command, cwd=folder, capture_output=True, check=False)
+        return folders[arguments]
+
+    return make
+
+
+@pytest.fixture
+def ran(made, tmp_path):
+    """Gives the run file of some fakes in a folder of the test's own."""
+
+    def run(*frameworks, more=("--keep-arrays=reports/arrays",)):
+        fakes = [f"--framework={name}" for name in frameworks]
+        fakes += [f"--interpreter={name}={sys.executable}" for name in frameworks]
+        shutil.copytree(made(*fakes, *more), run.path)
+        file = run.path / "reports" / "run.jsonl"
+        change_header(file, roots=[str(run.path / "my_cases")])
+        return file
+
+    run.path = tmp_path / "own"
+    run.case = run.path / "my_cases" / "tiny" / "layer.toml"
+    return run
+
+
+def change_header(file, **changes):
+    """The run file, as another version of the rules would have written it."""
+    first, *others = file.read_text().splitlines()
+    file.write_text("\n".join([json.dumps({**json.loads(first), **changes}), *others]) + "\n")
+
+
+def verdicts(file):
+    return {cell.cell.rpartition("::")[2]: str(cell.verdict) for cell in read_run(file).cells}
+
+
+def test_kept_arrays_are_those_that_were_answered_and_their_file_is_named_from_the_run_file(ran):
+    run = read_run(ran("faultless"))
+    assert len(list((ran.path / "reports" / "arrays").iterdir())) == len(run.cells) == 2
+    for cell in run.cells:
+        assert cell.arrays.startswith("arrays/")
+        kept = arrays.load(ran.path / "reports" / cell.arrays)
+        assert {role for role, _, _ in kept} == {"value", "gradient"}
+        assert all(a.dtype == cell.dtype for a in kept.values())
+
+
+def test_without_the_option_nothing_is_kept_but_the_digest_of_the_case(ran):
+    cells = read_run(ran("faultless", more=[])).cells
+    assert [cell.arrays for cell in cells] == [None, None]
+    assert len({cell.content for cell in cells}) == 1
+    assert len(cells[0].content) == 16
+
+
+def test_under_xdist_arrays_are_kept_too(ran):
+    run = read_run(ran("faultless", more=["--keep-arrays=reports/arrays", "-n2"]))
+    assert all((ran.path / "reports" / cell.arrays).is_file() for cell in run.cells)
+
+
+def test_cells_without_an_answer_keep_nothing(ran):
+    cells = read_run(ran("unimportable")).cells
+    assert [(cell.verdict, cell.arrays) for cell in cells] == [(Verdict.CRASHED, None)] * 2
+
+
+def test_ids_that_differ_only_in_what_a_name_cannot_hold_get_different_files():
+    ids = ["a::k:1-float32", "a::k_1-float32", "a/:k:1-float32", "x" * 300, "x" * 299 + "y"]
+    names = [arrays.file_name(cell) for cell in ids]
+    assert len(set(names)) == len(ids)
+    assert all(len(name) < 200 and "/" not in name and ":" not in name for name in names)
+
+
+def test_arrays_survive_being_kept_whatever_their_shape_and_name(tmp_path):
+    given = {
+        ("value", "loss", None): np.array(1.5, np.float32),
+        ("gradient", "w/1.2", 3): np.zeros((0, 3)),
+        ("value", "file", 0): np.array([np.nan, -0.0]),
+    }
+    found = arrays.load(arrays.keep(tmp_path, "a::b", given))
+    assert found.keys() == given.keys()
+    for key, array in given.items():
+        np.testing.assert_array_equal(found[key], array)
+        assert found[key].dtype == array.dtype
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nonsense"])
+def test_arrays_that_cannot_be_read_are_an_error_that_names_them(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(arrays.ArraysUnreadable, match=r"a\.npz: can't read kept arrays"):
+        arrays.load(tmp_path / "a.npz")
+
+
+def test_another_k_needs_the_run_file_alone(ran, capsys):
+    file = ran("faultless", "negates", more=[])
+    ran.case.unlink()
+    assert main(["rejudge", str(file), "--K", "6"]) == 1  # negates fails now as it did
+    new = read_run(ran.path / "reports" / "run-rejudged.jsonl")
+    assert new.header.K == 6
+    for before, after in zip(read_run(file).cells, new.cells, strict=True):
+        assert after.verdict is before.verdict
+        assert after.used == pytest.approx(min(before.used * K / 6, LARGEST))
+    assert f"4 cells: K 6 (was {K:g})" in capsys.readouterr().out
+
+
+def test_a_smaller_k_turns_agreement_into_disagreement_with_its_message_and_exit_code(ran, capsys):
+    file = ran("faultless", more=[])
+    assert main(["rejudge", str(file)]) == 0
+    assert "verdicts changed: 0" in capsys.readouterr().out
+    assert main(["rejudge", str(file), "--K", "1e-6", "--record", str(ran.path / "new.jsonl")]) == 1
+    assert verdicts(ran.path / "new.jsonl") == {
+        "float32-faultless-eager": "disagree",
+        "float64-faultless-eager": "agree",  # the fake computes in float64, as the reference does
+    }
+    told = capsys.readouterr().out
+    assert "agree -> disagree: 1" in told
+    assert "× tolerance" in told
+
+
+def test_a_larger_k_turns_a_tight_tensor_inconclusive_at_its_hundredth(ran):
+    file = ran("faultless", more=[])
+    width = max(t.width for cell in read_run(file).cells for t in cell.tensors)
+    for factor, verdict in ((0.99, "agree"), (1.01, "inconclusive")):
+        new = K * factor * 0.01 / width
+        main(["rejudge", str(file), "--K", repr(new), "--record", str(ran.path / "new.jsonl")])
+        assert verdicts(ran.path / "new.jsonl")["float32-faultless-eager"] == verdict
+
+
+def test_the_widest_and_the_worst_step_both_reach_the_line():
+    """A step may have the larger error and another the wider tolerance; one K or another makes either count."""
+    want = Expected(np.ones(1), np.full(1, 1e-3 / K))
+    wide = Expected(np.ones(1), np.full(1, 2e-2 / K))
+    one = compare(
+        ("value", "y"), np.array([1.0009]), Expected(want.value, want.sigma / 2**-28.5), "float64", scale=1
+    )
+    other = compare(
+        ("value", "y"), np.array([1.0]), Expected(wide.value, wide.sigma / 2**-28.5), "float64", scale=1
+    )
+    assert (one.verdict, other.verdict) == (Verdict.AGREE, Verdict.INCONCLUSIVE)
+    for merged in (_worse(one, other), _worse(other, one)):
+        assert merged.verdict is Verdict.INCONCLUSIVE
+        assert (merged.ratio, merged.width) == (one.ratio, other.width)
+
+
+def test_other_rules_judge_from_the_arrays_and_come_to_the_same(ran):
+    file = ran("faultless", "forgets", "negates")
+    change_header(file, rules="an older one")
+    assert main(["rejudge", str(file)]) == 1
+    new = read_run(ran.path / "reports" / "run-rejudged.jsonl")
+    assert new.header.rules == RULES_VERSION
+    before = read_run(file)
+    plain = [msgspec.structs.replace(cell, first_difference=None) for cell in before.cells]
+    assert [msgspec.structs.replace(cell, first_difference=None) for cell in new.cells] == plain
+
+
+def test_other_rules_find_what_the_arrays_hold_and_not_what_the_line_says(ran):
+    """A line that lies about its ratios is corrected from the arrays."""
+    file = ran("negates")
+    text = file.read_text()
+    assert '"verdict":"disagree"' in text
+    for name in sorted((ran.path / "reports" / "arrays").iterdir()):
+        kept = {k: -a if k[0] == "gradient" else a for k, a in arrays.load(name).items()}
+        np.savez(name, **{f"/{role}/{tensor}": a for (role, tensor, _), a in kept.items()})
+    change_header(file, rules="0")
+    assert main(["rejudge", str(file)]) == 0
+    assert set(verdicts(ran.path / "reports" / "run-rejudged.jsonl").values()) == {"agree"}
+
+
+def test_arrays_that_are_named_are_judged_whatever_the_rules(ran):
+    file = ran("faultless")
+    moved = ran.path / "moved"
+    (ran.path / "reports" / "arrays").rename(moved)
+    assert main(["rejudge", str(file), "--arrays", str(moved)]) == 0
+
+
+def refused(capsys, file, *words, options=()):
+    assert main(["rejudge", str(file), *options]) == 2
+    told = capsys.readouterr().err
+    for word in words:
+        assert word in told
+    assert not file.with_name("run-rejudged.jsonl").exists()
+
+
+def test_other_rules_without_arrays_are_refused_by_name(ran, capsys):
+    file = ran("faultless", more=[])
+    change_header(file, rules="0")
+    refused(capsys, file, "arrays of 2 of 2 cells", "tiny/layer::float32-faultless-eager", "--keep-arrays")
+    with pytest.raises(NeedsArrays):
+        rejudge(read_run(file), Sources(read_run(file), file, [], {}), K)
+
+
+def test_arrays_that_were_deleted_are_refused_by_name(ran, capsys):
+    file = ran("faultless")
+    next((ran.path / "reports" / "arrays").glob("*float64*")).unlink()
+    change_header(file, rules="0")
+    refused(capsys, file, "arrays of 1 of 2 cells", "tiny/layer::float64-faultless-eager")
+
+
+def test_a_case_that_is_gone_is_refused_by_name(ran, capsys):
+    file = ran("faultless")
+    change_header(file, rules="0")
+    ran.case.rename(ran.case.with_name("renamed.toml"))
+    refused(capsys, file, "tiny/layer: no such case in", "--cases=DIR")
+    with pytest.raises(CaseGone):
+        rejudge(read_run(file), Sources(read_run(file), file, [], {}), K)
+
+
+def test_a_variant_that_is_gone_is_refused_by_name(ran, capsys):
+    file = ran("faultless")
+    change_header(file, rules="0")
+    ran.case.write_text(CASE.replace("4]", '"k"]') + "[sweep]\nk = [4]\n")
+    refused(capsys, file, "no variant '' any more")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("sigmoid", "tanh"), ("uniform = [-1, 1]", "uniform = [-1, 2]"), ('["W"]', '["W", "x"]')],
+)
+def test_a_case_that_changed_is_refused_by_name(ran, capsys, old, new):
+    file = ran("faultless")
+    change_header(file, rules="0")
+    ran.case.write_text(CASE.replace(old, new))
+    refused(capsys, file, "tiny/layer::float32-faultless-eager: its program or inputs have changed")
+    root = ran.case.parents[1]
+    with pytest.raises(CaseChanged):
+        rejudge(read_run(file), Sources(read_run(file), file, [root], {}), K)
+
+
+def test_a_case_that_only_reads_differently_is_the_same(ran):
+    file = ran("faultless")
+    change_header(file, rules="0")
+    ran.case.write_text(
+        "# a remark\n" + CASE.replace("z = W @ x", "\n# the layer\nz = W@x").replace("tiny", "small")
+    )
+    assert main(["rejudge", str(file)]) == 0
+
+
+def test_a_line_without_its_width_is_refused_and_not_guessed(ran, capsys):
+    file = ran("faultless", more=[])
+    first, *lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines:
+        for tensor in line.get("tensors", ()):
+            del tensor["width"]
+    file.write_text("\n".join(map(json.dumps, [first, *lines])) + "\n")
+    refused(capsys, file, "the width of the tolerances is not in the run file", options=["--K", "6"])
+
+
+def test_known_deviations_are_known_again_or_their_ledger_is_asked_for(ran, capsys):
+    file = ran("negates", more=[])
+    adapters = ran.path / "fakes" / "adapters"
+    (adapters / "negates" / "deviations.toml").write_text(
+        "[[deviation]]\n"
+        'cell = "tiny/layer::*"\nversion = ">=1"\nused = [1, 1e300]\nreason = "it negates"\nevidence = "a test"\n'
+    )
+    assert main(["rejudge", str(file), "--adapters", str(adapters)]) == 0
+    known = ran.path / "reports" / "run-rejudged.jsonl"
+    assert set(verdicts(known).values()) == {"known deviation"}
+    assert main(["rejudge", str(known), "--K", "7"]) == 2
+    assert (
+        "negates: the run knows deviations of it; name its folder with --adapters=DIR"
+        in capsys.readouterr().err
+    )
+    run = read_run(known)
+    with pytest.raises(NeedsLedger):
+        rejudge(run, Sources(run, known, [], {}), K)
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "inf", "nan"])
+def test_a_k_that_is_none_is_refused(ran, capsys, bad):
+    refused(capsys, ran("faultless", more=[]), "must be a positive number", options=[f"--K={bad}"])
+
+
+def test_the_run_itself_is_never_overwritten(ran, capsys):
+    file = ran("faultless", more=[])
+    before = file.read_bytes()
+    refused(capsys, file, "that is the run itself", options=["--record", str(file)])
+    assert file.read_bytes() == before

@@ -1,0 +1,109 @@
+"""What comes from a worker is data from a stranger: anything but a frame of the protocol is nonsense, by name."""
+
+import contextlib
+import io
+import json
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.engine import Answer, read_answer
+from harness.wire import MAGIC, Nonsense, Sent, frame, read_frame
+
+ARRAYS = [
+    Sent("input", "x", np.arange(6, dtype=np.float32).reshape(2, 3)),
+    Sent("input", "n", np.array(3.5)),
+    Sent("input", "none", np.zeros((0, 4))),
+    Sent("input", "mask", np.array([True, False])),
+    Sent("input", "t", np.asfortranarray(np.arange(6.0).reshape(2, 3))),
+]
+
+
+def reader(data):
+    stream = io.BytesIO(data)
+
+    def read(size):
+        got = stream.read(size)
+        if len(got) < size:
+            raise EOFError
+        return got
+
+    return read
+
+
+def message(header, payload=b""):
+    text = json.dumps(header).encode() if isinstance(header, dict) else header
+    return MAGIC + struct.pack("<IQ", len(text), len(payload)) + text + payload
+
+
+def test_arrays_arrive_as_they_were_sent():
+    received = read_frame(reader(b"".join(map(bytes, frame({"type": "run"}, ARRAYS))))).arrays()
+    for sent in ARRAYS:
+        array = received["input", sent.name, None]
+        assert (array.dtype, array.shape) == (sent.array.dtype, sent.array.shape)
+        np.testing.assert_array_equal(array, sent.array)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"hello, this is a print to the pipe", "starts with b'hell'"),
+        (MAGIC + struct.pack("<IQ", 2**31, 0), "claims 2147483648"),
+        (message(b"{not json"), "is not JSON"),
+        (message(b"[1, 2]"), "is list, should be an object"),
+    ],
+)
+def test_what_is_no_frame_is_nonsense(data, words):
+    with pytest.raises(Nonsense, match=None) as error:
+        read_frame(reader(data))
+    assert words in str(error.value)
+
+
+SPEC = {"role": "value", "name": "y", "step": None, "dtype": "float64", "shape": [1]}
+
+
+@pytest.mark.parametrize(
+    ("specs", "payload", "words"),
+    [
+        ([SPEC], b"1234567", "cannot read an array"),
+        ([SPEC], b"12345678" * 2, "the arrays need 8 bytes, the message has 16"),
+        ([SPEC, SPEC], b"12345678" * 2, "came twice"),
+        ([{**SPEC, "dtype": "object"}], b"12345678", "cannot read an array"),
+        ([{**SPEC, "shape": [-1]}], b"12345678", "cannot read an array"),
+        ([{**SPEC, "shape": [2**62, 4]}], b"12345678", "cannot read an array"),
+        ([{"role": "value"}], b"", "cannot read an array"),
+        (["y"], b"", "cannot read an array"),
+    ],
+)
+def test_arrays_that_do_not_fit_their_description_are_nonsense(specs, payload, words):
+    header = {"type": "done", "id": 1, "seconds": 0.1, "arrays": specs}
+    with pytest.raises(Nonsense) as error:
+        read_answer(read_frame(reader(message(header, payload))), 1)
+    assert words in str(error.value)
+
+
+def test_an_answer_to_another_request_is_nonsense():
+    with pytest.raises(Nonsense, match="answered another request"):
+        read_answer(read_frame(reader(message({"type": "done", "id": 2, "seconds": 0.1}))), 1)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["done", "unsupported", "raised", "changed", "ready"]),
+    st.dictionaries(st.sampled_from(["arrays", "seconds", "op", "reason", "error", "names", "id"]), JSON),
+    st.binary(max_size=40),
+)
+def test_any_header_is_an_answer_or_nonsense(kind, fields, payload):
+    data = message({"id": 1, **fields, "type": kind}, payload)
+    with contextlib.suppress(Nonsense):
+        assert isinstance(read_answer(read_frame(reader(data)), 1), Answer)

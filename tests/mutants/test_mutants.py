@@ -1,0 +1,171 @@
+"""Every mutant of the op table is caught by a shipped case: the cases test what they are there to test.
+
+The subject is the reference with one mutated row, its answers rounded to the cell's dtype; it is judged against the
+right reference with its tolerance, as a framework is.
+"""
+
+import fnmatch
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from handwritten import handwritten
+from mutations import Mutant, RaisedInRow, generic, in_vjp, unread
+
+from harness.case import load
+from harness.judge import judge
+from harness.verdict import Verdict
+from harness.wanted import Wanted
+from reference.backprop import backprop
+from reference.ops import OPS
+
+ROOT = Path(__file__).parents[2] / "cases"
+CASES = [load(path, ROOT) for path in sorted(ROOT.rglob("*.toml"))]
+CASES.sort(key=lambda case: not case.name.startswith(("exact/", "ops/")))
+VARIANTS = [variant for case in CASES for variant in case.variants if variant.training is None]
+MUTANTS = [*generic(), *handwritten()]
+
+EQUIVALENT = {
+    "add vjp ?: swapped with ?": "x + y: the cotangent of both is g, un-broadcast to their one shape",
+    "relu vjp 0: output for input 0": "relu(x) > 0 exactly where x > 0",
+    "log_softmax vjp 0: output for input 0": "softmax(x - c) = softmax(x), and log_softmax(x) is x - logsumexp(x)",
+    "linear vjp 2: transposed": "a bias is (n,) or (1, n): square only as (1, 1), which transposes to itself",
+    "cross_entropy vjp ?: output for input ?": "the loss has at least one dimension less than its inputs",
+    "max vjp 0: output for input 0": "max(x) has the shape of x only over axes of size 1, and is x then",
+    "logsumexp vjp 0: output for input 0": "it has the shape of x only over axes of size 1, and is x then",
+}
+"""Mutants that are no mistakes, or that cannot come about, each with its proof."""
+
+NO_CHANGE = 1e-15
+"""Equivalent formulas may round differently: relative to a tensor's largest element, in float64."""
+
+
+@cache
+def using(op: str) -> list[int]:
+    return [i for i, v in enumerate(VARIANTS) if any(node.op == op for node in v.program.nodes)]
+
+
+@cache
+def wanted(i: int) -> Wanted:
+    """The right reference of a variant with its tolerances; evaluated while no mutant is in the table."""
+    made = Wanted(VARIANTS[i])
+    made.single()
+    return made
+
+
+def answer(i: int) -> dict[tuple[str, str, None], Any]:
+    """What the op table, as it is now, makes of a variant."""
+    want, variant = wanted(i), VARIANTS[i]
+    cotangents = {variant.output: np.ones(()) if want.cotangent is None else want.cotangent}
+    env, grads = backprop(want.program, want.inputs, variant.gradients, cotangents)
+    values = {("value", name, None): np.asarray(env[name]) for name in variant.values}
+    return values | {("gradient", name, None): np.asarray(g) for name, g in grads.items()}
+
+
+def verdict(i: int, dtype: str) -> Verdict:
+    arrays = {key: a.astype(dtype) for key, a in answer(i).items()}
+    return judge(wanted(i), dtype, arrays).verdict
+
+
+def caught(mutant: Mutant) -> str:
+    """The cell that catches the mutant, or nothing. An error counts only if the mutated row itself raises it."""
+    for i in using(mutant.op):
+        wanted(i)
+        for dtype in VARIANTS[i].dtypes:
+            with mock.patch.dict(OPS, {mutant.op: mutant.row}), np.errstate(all="ignore"):
+                try:
+                    found = verdict(i, dtype) is Verdict.DISAGREE
+                except RaisedInRow:
+                    found = True
+                except ValueError:  # a wrong shape, which another row refuses
+                    found = False
+            if found:
+                return f"{VARIANTS[i].case_name}::{VARIANTS[i].id}-{dtype}"
+    return ""
+
+
+def changes(mutant: Mutant) -> Iterator[float]:
+    """By how much, relative to the tensor's largest element, each tensor of each variant changes."""
+    for i in using(mutant.op):
+        right = answer(i)
+        with mock.patch.dict(OPS, {mutant.op: mutant.row}), np.errstate(all="ignore"):
+            for key, a in answer(i).items():
+                scale = max(float(np.max(np.abs(right[key]), initial=0)), 1e-300)
+                yield float(np.max(np.abs(a - right[key]), initial=0)) / scale
+
+
+def is_unread(mutant: Mutant) -> bool:
+    """Whether the vjp does not read the input that the mistake exchanges: with NaN there nothing changes."""
+    return mutant.reads is not None and all(change == 0 for change in changes(unread(mutant)))
+
+
+def listed(mutant: Mutant) -> list[str]:
+    return [name for name in EQUIVALENT if fnmatch.fnmatchcase(mutant.name, name)]
+
+
+@pytest.fixture(scope="module")
+def survivors() -> list[Mutant]:
+    """The mutants that no case catches, but for those that exchange an input whose value the vjp does not read."""
+    alive = [mutant for mutant in MUTANTS if not caught(mutant)]
+    read = [mutant for mutant in alive if not is_unread(mutant)]
+    no_mistakes = len(alive) - len(read)
+    print(
+        f"{len(MUTANTS)} mutants of {len(OPS)} rows: {len(MUTANTS) - len(alive)} caught by {len(CASES)} cases,"
+    )
+    print(f"{no_mistakes} exchange a value that is not read, {len(read)} are equivalent or survive")
+    return read
+
+
+def test_the_right_table_agrees_with_every_shipped_case() -> None:
+    """Otherwise a mutant would be caught for what is not its fault."""
+    wrong = [
+        (VARIANTS[i].case_name, VARIANTS[i].id, dtype)
+        for i in range(len(VARIANTS))
+        for dtype in VARIANTS[i].dtypes
+        if verdict(i, dtype) is not Verdict.AGREE
+    ]
+    assert wrong == []
+
+
+def test_every_mutant_is_caught_or_listed_with_its_proof(survivors: list[Mutant]) -> None:
+    assert [mutant.name for mutant in survivors if not listed(mutant)] == []
+
+
+def test_every_listed_mutant_survives_and_changes_nothing(survivors: list[Mutant]) -> None:
+    """A proof that has become wrong, or is not needed any more, does not stay in the list."""
+    assert {name for mutant in survivors for name in listed(mutant)} == set(EQUIVALENT)
+    for mutant in survivors:
+        assert all(change <= NO_CHANGE for change in changes(mutant)), mutant.name
+
+
+def test_the_operators_reach_every_row_and_every_input() -> None:
+    names = {mutant.name for mutant in MUTANTS}
+    assert len(names) == len(MUTANTS)
+    for op, row in OPS.items():
+        assert {f"{op} forward: negated", f"{op} vjp {len(row.vjps) - 1}: negated"} <= names
+
+
+def test_each_handwritten_mutant_changes_something() -> None:
+    for mutant in handwritten():
+        try:
+            assert max(changes(mutant)) > NO_CHANGE, mutant.name
+        except RaisedInRow:
+            pytest.fail(f"{mutant.name} raises, and is not the mistake that it should be")
+
+
+def test_a_row_that_is_right_is_not_caught() -> None:
+    assert caught(in_vjp("mul", 0, "right", lambda call: call.result())) == ""
+
+
+def test_an_error_counts_only_where_the_mutated_row_raises_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(call: object) -> None:
+        raise ZeroDivisionError
+
+    assert caught(in_vjp("mul", 0, "raises", broken)) != ""
+    monkeypatch.setattr(f"{__name__}.answer", broken)
+    with pytest.raises(ZeroDivisionError):
+        caught(in_vjp("mul", 0, "right", lambda call: call.result()))
