@@ -16,6 +16,8 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from harness.errors import HarnessError
+
 
 @dataclass(frozen=True)
 class Interpreter:
@@ -150,3 +152,13 @@ def _first_distribution(requirements: Path) -> str | None:
         except InvalidRequirement:
             continue
     return None
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """Name and command of an interpreter that is given as NAME=COMMAND."""
+    name, equals, command = text.partition("=")
+    if not equals or not name.strip() or not command.strip():
+        raise HarnessError(
+            f'"{text}": an interpreter is given as NAME=COMMAND, such as torch=/opt/torch/bin/python'
+        )
+    return name.strip(), command.strip()

@@ -97,8 +97,10 @@ class Matrix:
         self.selection.check(self.frameworks)
         self.required = split([*option.require, os.environ.get("HARNESS_REQUIRE", "")])
         self.ledgers = {f.name: self._ledger(f) for f in self.frameworks}
-        self.named_interpreters = dict(_assignment(line) for line in config.getini("harness_interpreters"))
-        self.given_interpreters = dict(_assignment(text) for text in option.interpreter)
+        self.named_interpreters = dict(
+            interpreters.assignment(line) for line in config.getini("harness_interpreters")
+        )
+        self.given_interpreters = dict(interpreters.assignment(text) for text in option.interpreter)
         self.engine: Engine | None = None
         self.sent: set[str] = set()
 
@@ -163,15 +165,6 @@ class Matrix:
             environ=os.environ,
             toxworkdir=Path(os.environ.get("TOX_WORK_DIR", self.config.rootpath / ".tox")),
         )
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, equals, command = text.partition("=")
-    if not equals or not name.strip() or not command.strip():
-        raise HarnessError(
-            f'"{text}": an interpreter is given as NAME=COMMAND, such as torch=/opt/torch/bin/python'
-        )
-    return name.strip(), command.strip()
 
 
 def matrix_of(config: pytest.Config) -> Matrix:

@@ -205,7 +205,7 @@ class Rounding(Exact):
         out = s
         if bias is not None:
             out = s + bias
-            variance += n * (bias * bias + np.abs(bias * s)) + out * out
+            variance = variance + n * (bias * bias + np.abs(bias * s)) + out * out
         return out + U * np.sqrt(variance) * self.coherent(out)
 
     def coherent(self, out: Array) -> Array:

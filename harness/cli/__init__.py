@@ -1,0 +1,38 @@
+"""The command `harness`: what is to be done with cases apart from running them, which is pytest's business.
+
+A module a command, each with `add(commands)`. Exit codes: 0 nothing failed, 1 something failed, 2 could not run.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from harness import __version__
+from harness.cli import cases, certify, columns, explain, power, rejudge
+from harness.errors import HarnessError
+from harness.report import command as report
+
+COMMANDS = (cases, columns, explain, report, rejudge, certify, power)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; a mistake is one message on stderr."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `harness ops | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="harness", description="Cross-framework gradient conformance.")
+    parser.add_argument("--version", action="version", version=f"harness {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        module.add(commands)
+    return parser

@@ -1,0 +1,45 @@
+"""`harness check` and `harness schema`: case files without running anything."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.case import load
+from harness.cli.common import case_files, command
+from harness.errors import HarnessError
+from harness.report.json import report_schema
+from harness.schema import case_schema
+
+
+def add(commands: Any) -> None:
+    made = command(commands, "check", check, "validate case files without running anything")
+    made.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: cases)")
+    made.add_argument("--root", type=Path, help="the case root (default: each PATH that is a folder)")
+    made = command(
+        commands, "schema", schema, "print the JSON Schema of case files, for editors, or of JSON reports"
+    )
+    made.add_argument("of", nargs="?", choices=("case", "report"), default="case")
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Load every case file and tell all mistakes, one line each."""
+    mistakes = count = cells = 0
+    for path, root in case_files(arguments.paths or [Path("cases")], arguments.root):
+        count += 1
+        try:
+            cells += sum(len(variant.dtypes) for variant in load(path, root).variants)
+        except HarnessError as error:
+            mistakes += 1
+            print(error, file=sys.stderr)
+    if not count:
+        raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, arguments.paths)) or 'cases'}")
+    print(f"{count} case files, {cells} cells a framework, {mistakes} files with mistakes")
+    return 1 if mistakes else 0
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    """Print the JSON Schema."""
+    print(json.dumps(report_schema() if arguments.of == "report" else case_schema(), indent=2))
+    return 0

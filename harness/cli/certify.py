@@ -1,0 +1,41 @@
+"""`harness certify`: the reference held to mpmath."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from harness.case import load
+from harness.cli.common import case_files, command, console
+from harness.errors import HarnessError
+from reference.ops import OPS
+from reference.program import nearest
+
+
+def add(commands: Any) -> None:
+    text = "hold the reference to mpmath with 50 digits: every row of the op table, and whole programs"
+    made = command(commands, "certify", certify, text)
+    text = "case files or folders (default: all rows, and cases)"
+    made.add_argument("cases", nargs="*", type=Path, metavar="CASE", help=text)
+    made.add_argument("--op", action="append", default=[], metavar="NAME", help="only this row of the table")
+
+
+def certify(arguments: argparse.Namespace) -> int:
+    """All rows and the small shipped programs; or the rows and the cases that are named."""
+    try:
+        from harness import certify as certificate  # noqa: PLC0415 (mpmath is optional)
+    except ModuleNotFoundError as error:
+        if error.name != "mpmath":
+            raise
+        raise HarnessError("mpmath is missing: pip install 'gradient-conformance-harness[certify]'") from None
+    for name in arguments.op:
+        if name not in OPS:
+            raise HarnessError(f'no op "{name}"{nearest(name, OPS)}; `harness ops` lists all')
+    everything = not arguments.op and not arguments.cases
+    paths = arguments.cases or ([Path("cases")] if everything and Path("cases").is_dir() else [])
+    variants = [v for path, root in case_files(paths, None) for v in load(path, root).variants]
+    if everything:
+        variants = [variant for variant in variants if certificate.is_small(variant)]
+    rows = list(OPS) if everything else arguments.op
+    if not rows and not variants:
+        raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, paths))}")
+    return 0 if certificate.report(rows, variants, console()) else 1

@@ -1,0 +1,54 @@
+"""What several commands share."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness import interpreters
+from harness.errors import HarnessError
+from harness.interpreters import Absent, Interpreter
+from harness.plan import REQUIREMENTS, Framework
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
+    """A subcommand with its help, which is also its description."""
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=help[0].upper() + help[1:] + "."
+    )
+    made.set_defaults(run=run)
+    return made
+
+
+def case_files(paths: Sequence[Path], root: Path | None) -> Iterator[tuple[Path, Path]]:
+    """Case files with their roots: a folder is the root of the files below it."""
+    for path in paths:
+        if not path.exists():
+            raise HarnessError(f"{path}: no such file or folder")
+        files = sorted(path.rglob("*.toml")) if path.is_dir() else [path]
+        yield from ((file, root or (path if path.is_dir() else path.parent)) for file in files)
+
+
+def interpreter(given: Mapping[str, str], framework: Framework) -> Interpreter | Absent:
+    """Where a framework runs; a subject runs in this interpreter unless another is given."""
+    if framework.subject is not None and framework.name not in given:
+        return Interpreter((sys.executable,), "the running interpreter")
+    return interpreters.find(
+        framework.name,
+        option=given.get(framework.name),
+        ini={},
+        requirements=framework.folder / REQUIREMENTS,
+        environ=os.environ,
+        toxworkdir=Path(os.environ.get("TOX_WORK_DIR", ".tox")),
+    )
+
+
+def console() -> Console:
+    """As wide as the terminal, or a hundred columns."""
+    return Console(width=None if sys.stdout.isatty() else 100)

@@ -1,0 +1,89 @@
+"""The report for CI viewers: JUnit XML, a testsuite a framework, a testcase a cell.
+
+JUnit knows passed, failure, error and skipped only; the verdict stands in `type` and in the message, so that a
+known deviation or an unsupported op is a named skip and never a pass.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from harness.report.model import CellFacts, Framework, Report
+from harness.verdict import Verdict
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 can't hold, not even escaped."""
+
+TAGS = {
+    Verdict.KNOWN_DEVIATION: "skipped",
+    Verdict.UNSUPPORTED: "skipped",
+    Verdict.ABSENT: "skipped",
+    Verdict.ERRORED: "error",
+    Verdict.CRASHED: "error",
+}
+"""How JUnit calls a verdict; agree has no tag, and all others are failures."""
+
+
+def render(report: Report) -> str:
+    """The whole file."""
+    suites = ET.Element("testsuites", {"name": "gradient conformance", **_counts(report.cells)})
+    for framework in report.frameworks:
+        own = [cell for cell in report.cells if cell.result.framework == framework.name]
+        suites.append(_suite(framework, own, report))
+    ET.indent(suites)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
+
+
+def _suite(framework: Framework, cells: Sequence[CellFacts], report: Report) -> ET.Element:
+    started = report.started.removesuffix("+00:00")
+    named = {"name": _safe(framework.name), "timestamp": _safe(started)}
+    suite = ET.Element("testsuite", {**named, **_counts(cells)})
+    properties = ET.SubElement(suite, "properties")
+    for name, value in framework.about.items():
+        ET.SubElement(properties, "property", name=_safe(name), value=_safe(str(value)))
+    suite.extend(_testcase(cell) for cell in cells)
+    return suite
+
+
+def _counts(cells: Sequence[CellFacts]) -> dict[str, str]:
+    tags = Counter(_tag(cell.result.verdict) for cell in cells)
+    return {
+        "tests": str(len(cells)),
+        "failures": str(tags["failure"]),
+        "errors": str(tags["error"]),
+        "skipped": str(tags["skipped"]),
+        "time": f"{sum(cell.result.seconds for cell in cells):.3f}",
+    }
+
+
+def _tag(verdict: Verdict) -> str:
+    return "" if verdict is Verdict.AGREE else TAGS.get(verdict, "failure")
+
+
+def _testcase(facts: CellFacts) -> ET.Element:
+    cell = facts.result
+    name = cell.cell.rpartition("::")[2]
+    case = ET.Element(
+        "testcase", classname=_safe(cell.case.replace("/", ".")), name=_safe(name), time=f"{cell.seconds:.3f}"
+    )
+    if tag := _tag(cell.verdict):
+        first = cell.message.splitlines()[-1 if facts.deviation else 0] if cell.message else ""
+        found = ET.SubElement(
+            case, tag, type=cell.verdict.value, message=_safe(f"{cell.verdict}: {first}".strip(": "))
+        )
+        found.text = _safe(_text(facts))
+    return case
+
+
+def _text(facts: CellFacts) -> str:
+    cell = facts.result
+    lines = [f"{cell.verdict}  {cell.cell}", cell.message]
+    if cell.first_difference:
+        lines.append(f"first difference: {cell.first_difference}")
+    return "\n".join([*lines, f"repeat: {facts.repeat}"])
+
+
+def _safe(text: str) -> str:
+    """Text that XML can hold: a control character is shown by its number, as Python writes it."""
+    return NOT_XML.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

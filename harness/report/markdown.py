@@ -1,0 +1,123 @@
+"""The report for a CI step summary or a comment on a pull request: GitHub's Markdown, of a size that it takes.
+
+Whatever comes from a case or a worker stands in a code span or block, or is escaped: it can't become markup.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.report.model import Box, CellFacts, Report
+from harness.summary import SHORT
+from harness.verdict import Verdict
+
+LIMIT = 60_000
+"""GitHub takes 65,536 characters in a comment; a step summary may be larger."""
+
+
+def render(report: Report) -> str:
+    """Result, frameworks, matrix by folder, then every failure with the line that repeats it, while there is room."""
+    head = [
+        f"## {report.headline}",
+        f"{report.sentence}.",
+        _frameworks(report),
+        "Largest error / tolerance of the cells that agree; what doesn't agree is counted by its name.",
+        _matrix(report),
+        _reasons("Known deviations", report.cells, Verdict.KNOWN_DEVIATION),
+        _reasons("Unsupported", report.cells, Verdict.UNSUPPORTED),
+        _reasons("Absent", report.cells, Verdict.ABSENT),
+    ]
+    text = "\n\n".join(part for part in head if part) + "\n"
+    return text + _within(list(_failures(report.cells)), LIMIT - len(text)) + f"\n{_origin(report)}\n"
+
+
+def _within(entries: Sequence[str], room: int) -> str:
+    """As many entries as fit, and how many didn't: a cut is never silent."""
+    shown = ""
+    for count, entry in enumerate(entries):
+        if len(shown) + len(entry) > room:
+            left = len(entries) - count
+            return f"{shown}\n**{left} more of {len(entries)} failures don't fit here**; the other reports have all.\n"
+        shown += entry
+    return shown
+
+
+def _frameworks(report: Report) -> str:
+    rows = ((f.name, f.version or "told no version", str(f.box.cells)) for f in report.frameworks)
+    return _table(("framework", "version", "cells"), rows)
+
+
+def _matrix(report: Report) -> str:
+    names = [f.name for f in report.frameworks]
+    rows = [
+        (f"{folder.name}/ ({folder.cases})", *(_box(folder.frameworks.get(name)) for name in names))
+        for folder in report.folders
+    ]
+    return _table(("folder (cases)", *names), rows)
+
+
+def _box(box: Box | None) -> str:
+    if box is None:
+        return ""
+    agree = box.totals[Verdict.AGREE]
+    used = "" if box.used is None else f"{box.used:.2f} "
+    parts = [f"{used}({agree} agree)"] if agree else []
+    others = (v for v in Verdict if box.totals[v] and v is not Verdict.AGREE)
+    return ", ".join([*parts, *(f"{box.totals[v]} {SHORT.get(v, v)}" for v in others)])
+
+
+def _reasons(title: str, cells: Sequence[CellFacts], verdict: Verdict) -> str:
+    """Cells of a verdict by what is said of them, folded away."""
+    counts = Counter(_reason(cell) for cell in cells if cell.result.verdict is verdict)
+    if not counts:
+        return ""
+    rows = ((framework, str(count), reason) for (framework, reason), count in counts.most_common())
+    body = _table(("framework", "cells", "reason"), rows)
+    return f"<details><summary>{title}: {counts.total()} cells</summary>\n\n{body}\n\n</details>"
+
+
+def _reason(facts: CellFacts) -> tuple[str, str]:
+    said = facts.deviation.reason if facts.deviation else facts.result.message
+    return facts.result.framework, " ".join(said.split())
+
+
+def _failures(cells: Sequence[CellFacts]) -> Iterator[str]:
+    failed = [c for c in cells if c.result.verdict.outcome() == "failed"]
+    for facts in sorted(failed, key=lambda c: -c.result.verdict.severity):
+        yield f"\n{_failure(facts)}\n"
+
+
+def _failure(facts: CellFacts) -> str:
+    cell = facts.result
+    lines = [f"{cell.verdict}  {cell.cell}", *(f"  {line}" for line in cell.message.splitlines())]
+    if cell.first_difference:
+        lines.append(f"  first difference: {cell.first_difference}")
+    return _block("\n".join([*lines, f"  repeat: {facts.repeat}"]))
+
+
+def _block(text: str) -> str:
+    """A code block whose fence is longer than any within."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _origin(report: Report) -> str:
+    machine = report.machine
+    told = (
+        f"{report.started}, {report.seconds:.0f} s on {machine.cpu} ({machine.cores} cores), {machine.os}, "
+        f"Python {report.python}; harness {report.harness}, commit {report.commit or 'unknown'}, "
+        f"rules {report.rules}, K = {report.K:g}"
+    )
+    return f"<sub>{_plain(told)}</sub>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(w if w == "---" else _plain(w) for w in line) + " |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Text without meaning to Markdown or HTML, on one line."""
+    escaped = re.sub(r"([\\`*_{}\[\]|~#])", r"\\\1", " ".join(text.split()))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")

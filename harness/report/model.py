@@ -1,0 +1,326 @@
+"""The facts of a report, computed once from a run, so that no two renderers can count differently.
+
+`Report` is what the JSON report holds, and its schema is made from these types. What a run doesn't hold, the text
+of its cases and the evidence of its deviations, is read from the files that it names, as they are now; where a file
+isn't there any more, the report says so instead of leaving a hole.
+"""
+
+import math
+import re
+import shlex
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.deviations import load as load_ledger
+from harness.errors import HarnessError
+from harness.record import LARGEST, Cell, Machine, Run
+from harness.verdict import Verdict
+
+FORMAT = 1
+"""Version of the report's own format."""
+
+CARRIED = ("--subject", "--cases", "--adapters", "--interpreter", "--mode", "--cell-timeout")
+"""Options of the run without which one of its cells can't be repeated."""
+
+EDGES = (0.0, *(10 ** (e / 4) for e in range(-12, 5)), LARGEST)
+"""Bins of `used`: exactly 0, below 0.001, a quarter of a decade each up to 10, and all beyond."""
+
+
+class _Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Deviation(_Facts, frozen=True, kw_only=True):
+    """What the ledger says of a cell."""
+
+    place: str
+    """File and line of the entry."""
+    reason: str
+    evidence: str
+    """Empty where the entry can't be read any more, or says something else by now."""
+    link: str
+    """The first address in the evidence, or empty."""
+
+
+class CellFacts(_Facts, frozen=True, kw_only=True):
+    """A cell of the run file, and what a reader needs besides."""
+
+    result: Cell
+    repeat: str
+    """The command that repeats the cell."""
+    deviation: Deviation | None
+
+
+class CaseFacts(_Facts, frozen=True, kw_only=True):
+    """What a case file says; empty with a `problem` where it can't be read."""
+
+    name: str
+    file: str
+    title: str
+    source: str
+    program: str
+    problem: str
+
+
+class Box(_Facts, frozen=True, kw_only=True):
+    """Some cells counted, and the largest `used` of those that agree."""
+
+    cells: int
+    totals: dict[Verdict, int]
+    """All nine verdicts, adding up to `cells`."""
+    used: float | None
+
+
+class Framework(_Facts, frozen=True, kw_only=True):
+    """A column: its cells, and what its worker told of itself."""
+
+    name: str
+    version: str | None
+    """None where no worker told one."""
+    about: dict[str, Any]
+    box: Box
+
+
+class Folder(_Facts, frozen=True, kw_only=True):
+    """The cases of one folder, by framework."""
+
+    name: str
+    cases: int
+    frameworks: dict[str, Box]
+
+
+class Headroom(_Facts, frozen=True, kw_only=True):
+    """How much of the tolerance the cells of one framework and dtype use, as a distribution."""
+
+    framework: str
+    dtype: str
+    cells: int
+    """Cells that were judged."""
+    median: float
+    largest: float
+    counts: list[int]
+    """By the bins of EDGES: exactly 0, then up to each further edge."""
+
+
+class Report(_Facts, frozen=True, kw_only=True):
+    """All facts of a run."""
+
+    format: int
+    harness: str
+    rules: str
+    K: float
+    started: str
+    seconds: float
+    machine: Machine
+    python: str
+    commit: str | None
+    command: list[str]
+    headline: str
+    sentence: str
+    box: Box
+    failed: int
+    frameworks: list[Framework]
+    folders: list[Folder]
+    headroom: list[Headroom]
+    cases: list[CaseFacts]
+    cells: list[CellFacts]
+
+
+def report(run: Run, roots: Sequence[Path] = ()) -> Report:
+    """The facts of a run. `roots`: where its cases are looked for before the roots that it names itself."""
+    head = run.header
+    box, failed = box_of(run.cells), sum(c.verdict.outcome() == "failed" for c in run.cells)
+    cases = _cases(run, [*roots, *map(Path, head.roots)])
+    return Report(
+        format=FORMAT,
+        harness=head.harness,
+        rules=head.rules,
+        K=head.K,
+        started=head.started,
+        seconds=run.footer.seconds,
+        machine=head.machine,
+        python=head.python,
+        commit=head.commit,
+        command=head.command,
+        headline=f"{box.totals[Verdict.AGREE]} of {box.cells} cells agree; {failed or 'none'} failed",
+        sentence=sentence(box),
+        box=box,
+        failed=failed,
+        frameworks=[_framework(name, run) for name in columns(run)],
+        folders=_folders(run.cells),
+        headroom=_headroom(run.cells),
+        cases=list(cases.values()),
+        cells=_cells(run, cases),
+    )
+
+
+def columns(run: Run) -> list[str]:
+    """The frameworks that were planned, and any other that has cells."""
+    return list(dict.fromkeys([*run.header.frameworks, *(cell.framework for cell in run.cells)]))
+
+
+def box_of(cells: Iterable[Cell]) -> Box:
+    """Count some cells."""
+    cells = list(cells)
+    counts = Counter(cell.verdict for cell in cells)
+    used = [cell.used for cell in cells if cell.verdict is Verdict.AGREE and cell.used is not None]
+    totals = {verdict: counts[verdict] for verdict in Verdict}
+    return Box(cells=len(cells), totals=totals, used=max(used, default=None))
+
+
+def sentence(box: Box) -> str:
+    """Every cell under the name of what became of it: the numbers add up."""
+    return f"{box.cells} cells: " + ", ".join(f"{count} {verdict}" for verdict, count in box.totals.items())
+
+
+def _framework(name: str, run: Run) -> Framework:
+    about = run.abouts.get(name, {})
+    own = (cell for cell in run.cells if cell.framework == name)
+    version = str(about["version"]) if "version" in about else None
+    return Framework(name=name, version=version, about=about, box=box_of(own))
+
+
+def folder_of(case: str) -> str:
+    """The folder that a case is in; "." where it lies in the root itself."""
+    return case.rpartition("/")[0] or "."
+
+
+def _folders(cells: Sequence[Cell]) -> list[Folder]:
+    grouped: dict[str, dict[str, list[Cell]]] = {}
+    for cell in cells:
+        grouped.setdefault(folder_of(cell.case), {}).setdefault(cell.framework, []).append(cell)
+    return [
+        Folder(
+            name=name,
+            cases=len({cell.case for cells in own.values() for cell in cells}),
+            frameworks={framework: box_of(cells) for framework, cells in own.items()},
+        )
+        for name, own in grouped.items()
+    ]
+
+
+def _headroom(cells: Sequence[Cell]) -> list[Headroom]:
+    """By framework, then dtype; only cells that were judged have a `used`."""
+    grouped: dict[tuple[str, str], list[float]] = {}
+    for cell in cells:
+        if cell.used is not None:
+            grouped.setdefault((cell.framework, cell.dtype), []).append(cell.used)
+    return [
+        Headroom(
+            framework=framework,
+            dtype=dtype,
+            cells=len(used),
+            median=sorted(used)[len(used) // 2],
+            largest=max(used),
+            counts=_histogram(used),
+        )
+        for (framework, dtype), used in sorted(grouped.items())
+    ]
+
+
+def _histogram(used: Iterable[float]) -> list[int]:
+    """Counts by bin: each up to and including its edge, so that 1 is still inside the tolerance."""
+    counts = Counter(next(i for i, edge in enumerate(EDGES) if u <= edge * (1 + 1e-12)) for u in used)
+    return [counts[i] for i in range(len(EDGES))]
+
+
+def _cases(run: Run, roots: Sequence[Path]) -> dict[str, CaseFacts]:
+    return {name: case_facts(name, roots) for name in dict.fromkeys(cell.case for cell in run.cells)}
+
+
+def case_facts(name: str, roots: Sequence[Path]) -> CaseFacts:
+    """What the case file says, from the first root that has it."""
+    here = [r / f"{name}.toml" for r in roots if (r / f"{name}.toml").resolve().is_relative_to(r.resolve())]
+    path = next((path for path in here if path.is_file()), None)
+    if path is None:
+        shown = f"{roots[0].name}/{name}.toml" if roots else f"{name}.toml"
+        problem = f"{shown} isn't here any more; --cases DIR says where the cases are"
+        return CaseFacts(name=name, file=shown, title="", source="", program="", problem=problem)
+    file = _shown(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        texts = {key: str(data.get(key, "")).strip() for key in ("title", "source", "program")}
+    except (OSError, ValueError) as error:
+        return CaseFacts(name=name, file=file, title="", source="", program="", problem=f"{file}: {error}")
+    return CaseFacts(name=name, file=file, problem="", **texts)
+
+
+def _shown(path: Path) -> str:
+    """Relative to the working directory where it lies below: that is where commands are repeated."""
+    here = Path.cwd().resolve()
+    found = path.resolve()
+    return str(found.relative_to(here) if found.is_relative_to(here) else found)
+
+
+def _cells(run: Run, cases: dict[str, CaseFacts]) -> list[CellFacts]:
+    options = shlex.join(carried(run.header.command))
+    evidence = cache(_ledger)
+    return [
+        CellFacts(
+            result=cell,
+            repeat=_repeat(cell, cases[cell.case].file, options),
+            deviation=_deviation(cell, evidence),
+        )
+        for cell in run.cells
+    ]
+
+
+def carried(command: Sequence[str]) -> list[str]:
+    """Those words of the run's command that a single cell needs too."""
+    kept: list[str] = []
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        name, equals, _ = word.partition("=")
+        if name in CARRIED:
+            kept.append(word if equals else f"{word}={following}")
+    return kept
+
+
+def _repeat(cell: Cell, file: str, options: str) -> str:
+    node = f"{file}::{cell.cell.rpartition('::')[2]}"
+    quoted = shlex.quote(node)
+    quoted = quoted if quoted.startswith("'") else f"'{quoted}'"
+    return f"pytest {quoted}" + (f" {options}" if options else "")
+
+
+_PLACE = re.compile(r"^(?P<place>(?P<file>.+\.toml):\d+): (?P<reason>.*)$")
+_LINK = re.compile(r"https?://[^\s<>\"'`;,)]+")
+
+
+def _deviation(cell: Cell, evidence: Any) -> Deviation | None:
+    """The entry that the last line of a known deviation's message names."""
+    if cell.verdict not in (Verdict.KNOWN_DEVIATION, Verdict.STALE) or not cell.message:
+        return None
+    found = _PLACE.match(cell.message.splitlines()[-1])
+    if found is None:
+        return None
+    entries: dict[str, tuple[str, str]] = evidence(found["file"], cell.framework)
+    reason, text = entries.get(found["place"], ("", ""))
+    text = text if cell.verdict is Verdict.STALE or reason == found["reason"] else ""
+    link = _LINK.search(f"{text} {found['reason']}")
+    return Deviation(
+        place=found["place"], reason=found["reason"], evidence=text, link=link[0] if link else ""
+    )
+
+
+def _ledger(file: str, framework: str) -> dict[str, tuple[str, str]]:
+    """Reason and evidence of each entry by its place; nothing of a ledger that can't be read any more."""
+    try:
+        ledger = load_ledger(Path(file), framework)
+    except HarnessError:
+        return {}
+    return {entry.place: (entry.reason, entry.evidence) for entry in ledger.entries}
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A distance as people read it; infinite ones are written as the largest double."""
+    if value is None:
+        return "-"
+    if value >= LARGEST or math.isinf(value):
+        return "∞"
+    return f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.{digits}g}"

@@ -1,0 +1,241 @@
+"""Frameworks compared with each other: how far apart two of them are, and which one stands apart from the rest.
+
+Needs the answered arrays, which a run keeps on request only. No threshold is chosen: a framework stands apart in a
+tensor if it is farther from every other one than any two of those are from each other.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from harness.arrays import ArraysUnreadable, load
+from harness.judge import Answered
+from harness.record import LARGEST, Cell, Run
+from harness.verdict import Verdict
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Distance(msgspec.Struct, frozen=True, kw_only=True):
+    """A largest distance, and where it is."""
+
+    value: float = 0.0
+    cell: str = ""
+    tensor: str = ""
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two columns in one dtype, over all tensors that both answered."""
+
+    dtype: str
+    first: str
+    second: str
+    tensors: int
+    relative: Distance
+    """Largest |a - b| / the largest magnitude of the tensor."""
+    ulp: Distance
+    """Largest |a - b| in units of the last place of the larger."""
+
+
+class Apart(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a column is the odd one out in one dtype."""
+
+    dtype: str
+    column: str
+    outside: int
+    """Tensors in which it alone is outside its tolerance, while every other one agrees."""
+    farthest: int
+    """Tensors in which it is farther from every other one than those are among each other."""
+    tensors: int
+    """Tensors that at least three columns were judged in, this one among them."""
+    example: Distance
+    """Where its nearest neighbour is farthest, relative to the tensor's scale."""
+
+
+class Pairwise(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything on the pairwise page."""
+
+    columns: list[str]
+    dtypes: list[str]
+    pairs: list[Pair]
+    apart: list[Apart]
+    cells: int
+    with_arrays: int
+    problem: str
+
+
+class _Tally:
+    """Largest distances so far, by dtype and pair; counts by dtype and column."""
+
+    def __init__(self) -> None:
+        self.pairs: dict[tuple[str, str, str], Pair] = {}
+        self.apart: dict[tuple[str, str], Apart] = {}
+
+    def pair(
+        self, dtype: str, names: tuple[str, str], found: tuple[float, float], cell: str, tensor: str
+    ) -> None:
+        key = (dtype, *names)
+        nothing = Distance()
+        old = self.pairs.get(key) or Pair(
+            dtype=dtype, first=names[0], second=names[1], tensors=0, relative=nothing, ulp=nothing
+        )
+        relative, ulp = (
+            Distance(value=value, cell=cell, tensor=tensor) if value > known.value else known
+            for value, known in zip(found, (old.relative, old.ulp), strict=True)
+        )
+        self.pairs[key] = msgspec.structs.replace(old, tensors=old.tensors + 1, relative=relative, ulp=ulp)
+
+    def column(self, dtype: str, name: str, **added: int) -> None:
+        old = self._column(dtype, name)
+        new = {key: getattr(old, key) + number for key, number in added.items()}
+        self.apart[dtype, name] = msgspec.structs.replace(old, **new)
+
+    def example(self, dtype: str, name: str, distance: Distance) -> None:
+        old = self._column(dtype, name)
+        if distance.value > old.example.value:
+            self.apart[dtype, name] = msgspec.structs.replace(old, example=distance)
+
+    def _column(self, dtype: str, name: str) -> Apart:
+        return self.apart.get((dtype, name)) or Apart(
+            dtype=dtype, column=name, outside=0, farthest=0, tensors=0, example=Distance()
+        )
+
+
+def pairwise(run: Run, folder: Path) -> Pairwise:
+    """Compare the columns of a run. `folder`: what the cells' arrays are relative to."""
+    names = column_names(run.cells)
+    tally, kept, problem = _Tally(), 0, ""
+    for (_, _, dtype), cells in groups(run.cells).items():
+        own = [(names[cell.framework, cell.mode], cell) for cell in cells]
+        _count_outside(tally, dtype, own)
+        found = {}
+        for name, cell in own:
+            try:
+                found[name] = read_arrays(cell, folder)
+            except ArraysUnreadable as error:
+                problem = problem or str(error)
+        answered = {name: (cell, found[name]) for name, cell in own if found.get(name)}
+        kept += len(answered)
+        _compare(tally, dtype, answered)
+    return Pairwise(
+        columns=list(names.values()),
+        dtypes=list(dict.fromkeys(cell.dtype for cell in run.cells)),
+        pairs=[tally.pairs[key] for key in sorted(tally.pairs)],
+        apart=[tally.apart[key] for key in sorted(tally.apart)],
+        cells=len(run.cells),
+        with_arrays=kept,
+        problem=problem,
+    )
+
+
+def column_names(cells: Sequence[Cell]) -> dict[tuple[str, str], str]:
+    """A column a framework; one for each of its modes where there are several."""
+    pairs = sorted({(cell.framework, cell.mode) for cell in cells})
+    several = {f for f, _ in pairs if sum(f == other for other, _ in pairs) > 1}
+    return {(f, m): f"{f} {m}" if f in several else f for f, m in pairs}
+
+
+def groups(cells: Sequence[Cell]) -> dict[tuple[str, str, str], list[Cell]]:
+    """The cells that compute the same: one variant in one dtype."""
+    grouped: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in cells:
+        grouped.setdefault((cell.case, cell.variant, cell.dtype), []).append(cell)
+    return grouped
+
+
+def read_arrays(cell: Cell, folder: Path) -> Answered:
+    """The arrays of a cell; none where none were kept. Raises ArraysUnreadable."""
+    return {} if cell.arrays is None else load(folder / cell.arrays)
+
+
+def tensor_name(role: str, name: str, step: int | None) -> str:
+    """A tensor as disagreements name it."""
+    return f"{role}{' of' if role == 'gradient' else ''} {name}" + (
+        "" if step is None else f" in step {step}"
+    )
+
+
+def _count_outside(tally: _Tally, dtype: str, own: Sequence[tuple[str, Cell]]) -> None:
+    """The columns that alone are outside their tolerance, from the verdicts: this needs no arrays."""
+    tensors: dict[tuple[str, str], dict[str, Verdict]] = {}
+    for name, cell in own:
+        for tensor in cell.tensors:
+            tensors.setdefault((tensor.role, tensor.name), {})[name] = tensor.verdict
+    for verdicts in tensors.values():
+        if len(verdicts) < 3:
+            continue
+        wrong = [name for name, verdict in verdicts.items() if verdict is not Verdict.AGREE]
+        for name in verdicts:
+            tally.column(dtype, name, tensors=1, outside=int(wrong == [name]))
+
+
+def _compare(tally: _Tally, dtype: str, answered: Mapping[str, tuple[Cell, Answered]]) -> None:
+    keys = dict.fromkeys(key for _, arrays in answered.values() for key in arrays)
+    for key in keys:
+        having = {
+            name: (cell.cell, arrays[key]) for name, (cell, arrays) in answered.items() if key in arrays
+        }
+        found = distances({name: array for name, (_, array) in having.items()}, dtype)
+        for names, both in found.items():
+            tally.pair(dtype, names, both, having[names[0]][0], tensor_name(*key))
+        near = {names: relative for names, (relative, _) in found.items()}
+        for name, gap in _odd(list(having), near):
+            tally.column(dtype, name, farthest=1)
+            tally.example(dtype, name, Distance(value=gap, cell=having[name][0], tensor=tensor_name(*key)))
+
+
+def _odd(names: Sequence[str], near: Mapping[tuple[str, str], float]) -> Iterator[tuple[str, float]]:
+    """The column that is farther from every other than those are among each other, if three are there."""
+    if len(names) < 3:
+        return
+    for name in names:
+        own = min(gap for pair, gap in near.items() if name in pair)
+        if own > max(gap for pair, gap in near.items() if name not in pair):
+            yield name, own
+
+
+def distances(arrays: Mapping[str, Array], dtype: str) -> dict[tuple[str, str], tuple[float, float]]:
+    """The largest |a - b| of each two, relative to the largest magnitude of both, and in ULP.
+
+    LARGEST stands for infinity: NaN against a number, or different shapes. All pairs at once, since a run has
+    many thousands of small tensors.
+    """
+    pairs = list(itertools.combinations(sorted(arrays), 2))
+    alike = [pair for pair in pairs if arrays[pair[0]].shape == arrays[pair[1]].shape]
+    found = dict.fromkeys(pairs, (LARGEST, LARGEST))
+    if alike and len({arrays[name].shape for pair in alike for name in pair}) == 1:
+        one, other = (
+            np.stack([arrays[pair[i]].ravel() for pair in alike]).astype(np.float64) for i in (0, 1)
+        )
+        found |= zip(alike, _distances(one, other, dtype), strict=True)
+    else:
+        for a, b in alike:
+            found |= distances({a: arrays[a], b: arrays[b]}, dtype)
+    return found
+
+
+def _distances(one: Array, other: Array, dtype: str) -> Iterator[tuple[float, float]]:
+    """Of each row of the two; rows of no elements are equal."""
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        gap = np.where(same, 0.0, np.abs(one - other))
+        gap[np.isnan(gap)] = np.inf
+        size = np.fmax(np.abs(one), np.abs(other))
+        scale = np.max(size, axis=1, initial=0.0, where=np.isfinite(size))
+        worst = np.max(gap, axis=1, initial=0.0)
+        relative = np.where(worst == 0, 0.0, worst / scale)
+        ulp = np.max(gap / _spacing(size, dtype), axis=1, initial=0.0)
+    return ((min(float(r), LARGEST), min(float(u), LARGEST)) for r, u in zip(relative, ulp, strict=True))
+
+
+def _spacing(size: Array, dtype: str) -> Array:
+    """The distance to the next number of the dtype, at each magnitude; at 0 in place of NaN."""
+    info = np.finfo(dtype)
+    bounded = np.fmin(size, float(info.max))
+    exponent = np.minimum(np.frexp(np.fmax(bounded, 0.0))[1], int(info.maxexp)) - 1
+    spacing: Array = np.maximum(np.ldexp(float(info.eps), exponent), float(info.smallest_subnormal))
+    return spacing

@@ -1,0 +1,321 @@
+// The matrix: rows are drawn when their folder or case is open, and so many at a time, whatever the run's size.
+// Text from a case or a worker is only ever set as text.
+"use strict";
+
+const PORTION = 100;           // rows drawn at once below one folder or case
+const FEW = 150;               // up to so many rows everything that is found is shown unfolded
+const INFINITE = 1.7e308;      // how the run file writes infinity: the largest double
+const $ = (id) => document.getElementById(id);
+const facts = JSON.parse($("facts").textContent);
+const GLYPH = facts.verdicts.map((v) => v[2]);
+const filter = { words: [], verdict: "", framework: "", dtype: "", mode: "" };
+const open = new Set();
+const drawn = new Map();
+const chunks = new Map();
+
+function el(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in made) made[key] = value; else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function idOf(cell) {
+  const [row, column] = facts.cells[cell];
+  const [kase, variant] = facts.rows[row];
+  const [framework, dtype, mode] = facts.columns[column];
+  return `${facts.cases[kase]}::${variant ? variant + "-" : ""}${dtype}-${framework}-${mode}`;
+}
+
+const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+const breakable = (text) => text.split(/(?<=[_/:])/).flatMap((part) => [part, el("wbr")]);  // long names break where people would
+const number = (value, digits = 3) =>
+  value === null || value === undefined ? "-" : value >= INFINITE ? "∞" : value === 0 ? "0"
+    : Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 1).replace(/\.?0*e\+?/, "e");
+const short = (used) => used >= 100 ? number(used, 2) : used > 0 && used < 0.005 ? "<0.01" : used.toFixed(2);
+const level = (used) => (used === 0 ? 0 : used <= 0.1 ? 1 : used <= 0.25 ? 2 : used <= 0.5 ? 3 : 4);
+
+// What of the matrix the filters leave: folders of cases of rows, each with its cells by column.
+function matching() {
+  const columns = facts.columns.map(([framework, dtype, mode]) =>
+    (!filter.framework || framework === filter.framework) && (!filter.dtype || dtype === filter.dtype) && (!filter.mode || mode === filter.mode));
+  const folders = new Map();
+  let count = 0;
+  const rows = new Set();
+  const having = new Set();
+  facts.cells.forEach(([row, column, verdict], cell) => {
+    if (!columns[column] || (filter.verdict !== "" && verdict !== filter.verdict)) return;
+    if (filter.words.length) {
+      const id = idOf(cell).toLowerCase();
+      if (!filter.words.every((word) => id.includes(word))) return;
+    }
+    const kase = facts.rows[row][0];
+    const name = facts.cases[kase];
+    const folder = name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : ".";
+    if (!folders.has(folder)) folders.set(folder, new Map());
+    const cases = folders.get(folder);
+    if (!cases.has(kase)) cases.set(kase, new Map());
+    const own = cases.get(kase);
+    if (!own.has(row)) own.set(row, []);
+    own.get(row).push(cell);
+    rows.add(row);
+    having.add(column);
+    count += 1;
+  });
+  return { columns: [...having].sort((a, b) => a - b), folders, count, rows: rows.size };
+}
+
+const filtered = () => filter.words.length > 0 || filter.verdict !== "" || filter.framework !== "" || filter.dtype !== "" || filter.mode !== "";
+
+function draw() {
+  const found = matching();
+  const cases = [...found.folders.values()].reduce((sum, own) => sum + own.size, 0);
+  const unfold = filter.words.length || filter.verdict !== "" ? found.rows <= FEW : false;
+  const body = [];
+  for (const [folder, own] of found.folders) {
+    const key = `folder ${folder}`;
+    const shown = unfold || isOpen(key, cases <= FEW);
+    body.push(line("folder", key, `${folder}/`, plural(own.size, "case"), [...own.values()].flatMap((rows) => [...rows.values()].flat()), found.columns, shown));
+    if (shown) body.push(...portion(key, [...own], ([kase, rows]) => caseLines(kase, rows, found.columns, unfold)));
+  }
+  const grid = $("grid");
+  grid.tHead.replaceChildren(...heading(found.columns));
+  grid.tBodies[0].replaceChildren(...body);
+  const first = grid.tBodies[0].querySelector("button");
+  if (first) first.tabIndex = 0;
+  $("shown").textContent = `${filtered() ? found.count : "all"} of ${facts.cells.length} cells`;
+  document.querySelectorAll(".tile").forEach((tile) => tile.setAttribute("aria-pressed", Number(tile.dataset.verdict) === filter.verdict && filter.verdict !== ""));
+}
+
+// Whether something that folds is open; `otherwise` until somebody has decided.
+const isOpen = (key, otherwise) => (open.has(`not ${key}`) ? false : open.has(key) || otherwise);
+
+function portion(key, items, lines) {
+  const limit = drawn.get(key) || PORTION;
+  const made = items.slice(0, limit).flatMap(lines);
+  if (items.length > limit) {
+    const more = el("button", { type: "button", textContent: `${limit} of ${items.length} shown: show more`, onclick: () => { drawn.set(key, limit + PORTION); draw(); } });
+    made.push(el("tr", { className: "more" }, el("td", { colSpan: 99 }, more)));
+  }
+  return made;
+}
+
+function caseLines(kase, rows, columns, unfold) {
+  const name = facts.cases[kase];
+  const stem = name.slice(name.lastIndexOf("/") + 1);
+  const variants = [...rows];
+  const single = variants.length === 1;
+  const key = `case ${name}`;
+  const shown = !single && (unfold || isOpen(key, false));
+  const label = single && facts.rows[variants[0][0]][1] ? `${stem}::${facts.rows[variants[0][0]][1]}` : stem;
+  const first = line("case", single ? "" : key, label, single ? "" : plural(variants.length, "variant"), variants.flatMap(([, cells]) => cells), columns, shown);
+  if (!shown) return [first];
+  return [first, ...portion(key, variants, ([row, cells]) => [line("variant", "", facts.rows[row][1] || "-", "", cells, columns, false)])];
+}
+
+// A row: its name, which folds if it has a key, and a box a column.
+function line(kind, key, label, count, cells, columns, expanded) {
+  const toggle = () => {
+    open.delete(key); open.delete(`not ${key}`);
+    open.add(expanded ? `not ${key}` : key);
+    draw();
+    document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+  };
+  const head = el("th", { scope: "row" });
+  if (key) {
+    const button = el("button", { type: "button", className: "toggle", tabIndex: -1, onclick: toggle }, ...breakable(label));
+    button.dataset.key = key;
+    button.setAttribute("aria-expanded", expanded);
+    head.append(button, " ", el("span", { className: "count", textContent: count }));
+  } else {
+    head.append(...breakable(label));
+  }
+  const byColumn = new Map();
+  for (const cell of cells) {
+    const column = facts.cells[cell][1];
+    if (!byColumn.has(column)) byColumn.set(column, []);
+    byColumn.get(column).push(cell);
+  }
+  const boxes = columns.map((column) => el("td", {}, ...(byColumn.has(column) ? [box(byColumn.get(column), label, column, toggle)] : [])));
+  return el("tr", { className: kind }, head, ...boxes);
+}
+
+function box(cells, label, column, toggle) {
+  const counts = new Array(facts.verdicts.length).fill(0);
+  let used = null;
+  for (const cell of cells) {
+    const [, , verdict, own] = facts.cells[cell];
+    counts[verdict] += 1;
+    if (verdict === 0 && own !== null) used = used === null ? own : Math.max(used, own);
+  }
+  const worst = counts.findLastIndex((count) => count > 0);
+  const single = cells.length === 1;
+  const own = facts.cells[cells[0]][3];
+  const parts = used === null ? [] : [short(used)];
+  counts.forEach((count, verdict) => {
+    if (verdict && count) parts.push(single ? `${GLYPH[verdict]} ${own === null ? "" : short(own)}`.trim() : `${count}\u00a0${GLYPH[verdict]}`);
+  });
+  const words = counts.flatMap((count, verdict) => (count ? [`${count} ${facts.verdicts[verdict][0]}`] : []));
+  const name = `${label}, ${facts.columns[column].join(" ")}: ${words.join(", ")}${used === null ? "" : `, used ${number(used)}`}`;
+  const kind = worst === 0 ? `u${level(used ?? 0)}` : facts.verdicts[worst][1];
+  const made = el("button", { type: "button", className: `box ${kind}`, tabIndex: -1, title: name, textContent: parts.join(" + "), onclick: () => (single ? show(cells[0]) : toggle()) });
+  made.setAttribute("aria-label", name);
+  if (single) made.dataset.cell = idOf(cells[0]);
+  if (worst === 0 && used > 0) made.style.setProperty("--used", Math.min(1, used));
+  return made;
+}
+
+function heading(columns) {
+  const top = [];
+  for (const column of columns) {
+    const name = facts.columns[column][0];
+    const last = top[top.length - 1];
+    if (last && last.textContent === name) last.colSpan += 1;
+    else top.push(el("th", { scope: "colgroup", textContent: name }));
+  }
+  const below = columns.map((column) => el("th", { scope: "col" }, facts.columns[column][1], el("br"), facts.columns[column][2]));
+  return [el("tr", {}, el("td"), ...top), el("tr", {}, el("td"), ...below)];
+}
+
+// What stands behind a box, from its file of details.
+function loaded(index, data) { chunks.get(index).resolve(data); }
+
+function chunk(index) {
+  if (!chunks.has(index)) {
+    const own = {};
+    own.promise = new Promise((resolve, reject) => { own.resolve = resolve; own.reject = reject; });
+    chunks.set(index, own);
+    const src = `cells/${index}.js`;
+    document.head.append(el("script", { src, onerror: () => { chunks.delete(index); own.reject(new Error(`${src} is not beside this page: keep its folder whole`)); } }));
+  }
+  return chunks.get(index).promise;
+}
+
+async function show(cell) {
+  const id = idOf(cell);
+  history.replaceState(null, "", `#${id}`);
+  $("cell-title").textContent = id;
+  $("cell-body").replaceChildren("…");
+  if (!$("cell").open) $("cell").showModal();
+  try {
+    const { cells, cases } = await chunk(Math.floor(cell / facts.chunk));
+    const own = cells[cell % facts.chunk];
+    if ($("cell-title").textContent === id) $("cell-body").replaceChildren(...details(own, cases[own.result.case]));
+  } catch (error) {
+    $("cell-body").replaceChildren(el("p", { className: "problem", textContent: error.message }));
+  }
+}
+
+function details({ result, repeat, deviation }, kase) {
+  const verdict = facts.verdicts.find(([name]) => name === result.verdict);
+  const made = [
+    el("p", {}, el("span", { className: `box badge ${result.verdict === "agree" ? `u${level(result.used ?? 0)}` : verdict[1]}`, textContent: `${verdict[2]} ${result.verdict}` }),
+      ` used ${number(result.used)} of its tolerance; largest error ${number(result.relative)} of its tensor's scale; ${number(result.seconds)} s`),
+  ];
+  const said = deviation ? result.message.split("\n").slice(0, -1).join("\n") : result.message;  // its last line is the ledger's, told below
+  if (said) made.push(el("pre", { textContent: said }));
+  if (result.first_difference) made.push(el("p", {}, el("b", { textContent: "first difference: " }), result.first_difference));
+  if (deviation) made.push(...evidence(deviation));
+  made.push(el("h3", { textContent: "Repeat it" }), el("pre", { className: "repeat", textContent: repeat }));
+  if (result.tensors.length) made.push(el("h3", { textContent: "Tensors, each by its element with the largest error / tolerance" }), tensors(result.tensors));
+  made.push(el("h3", { textContent: kase.title || "Program" }));
+  if (kase.problem) made.push(el("p", { className: "problem", textContent: kase.problem }));
+  else made.push(el("p", { textContent: `Source: ${kase.source}` }), el("pre", { className: "program", textContent: kase.program }), el("p", { className: "count", textContent: `${kase.file}, as it is when this page is made${result.variant ? `; here ${result.variant}` : ""}` }));
+  return made;
+}
+
+function evidence({ place, reason, evidence: text, link }) {
+  const made = [el("p", {}, el("b", { textContent: "ledger: " }), reason, " ", el("code", { textContent: `(${place})` }))];
+  if (text) made.push(el("p", {}, el("b", { textContent: "evidence: " }), text));
+  if (/^https?:/.test(link)) made.push(el("p", {}, el("a", { href: link, textContent: link, rel: "noreferrer" })));
+  return made;
+}
+
+const HEADS = ["", "tensor", "where", "got", "should be", "error", "tolerance", "used", "ULP", "relative"];
+
+function tensors(all) {
+  const rows = all.map((t) => {
+    const name = `${t.role}${t.role === "gradient" ? " of" : ""} ${t.name}${t.step === null ? "" : ` in step ${t.step}`}`;
+    const [verdict, kind, glyph] = facts.verdicts.find(([known]) => known === t.verdict);
+    const sign = el("td", { title: verdict, textContent: glyph });
+    sign.setAttribute("aria-label", verdict);
+    const texts = [name, t.problem || (t.where === null ? "-" : `[${t.where.join(", ")}]`), t.got, t.want];
+    const numbers = [t.error, t.tolerance, t.used, t.ulp, t.relative].map((value) => el("td", { className: "n", textContent: number(value) }));
+    return el("tr", { className: kind === "agree" ? "" : "wrong" }, sign, ...texts.map((text) => el("td", { textContent: text })), ...numbers);
+  });
+  const head = el("tr", {}, ...HEADS.map((text) => el("th", { scope: "col", textContent: text })));
+  return el("div", { className: "scroll" }, el("table", { className: "tensors" }, el("thead", {}, head), el("tbody", {}, ...rows)));
+}
+
+function openNamed() {
+  let id;
+  try { id = decodeURIComponent(location.hash.slice(1)); } catch { return; }
+  if (!id.includes("::")) return;
+  const cell = facts.cells.findIndex((_, i) => idOf(i) === id);
+  if (cell >= 0) show(cell);
+}
+
+// Arrow keys move between the buttons of the matrix; Tab leaves it.
+function move(event) {
+  const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  const from = event.target.closest("#grid tbody th, #grid tbody td");
+  if (!step || !from) return;
+  event.preventDefault();
+  let row = from.parentElement;
+  let column = from.cellIndex;
+  for (;;) {
+    if (step[0] > 0) row = row.nextElementSibling; else if (step[0] < 0) row = row.previousElementSibling;
+    column += step[1];
+    if (!row || column < 0 || (step[1] && column >= row.cells.length)) return;
+    const button = row.cells[column]?.querySelector("button");
+    if (button) {
+      event.target.tabIndex = -1;
+      button.tabIndex = 0;
+      button.focus();
+      return;
+    }
+  }
+}
+
+function choose(id, names) {
+  $(id).replaceChildren(el("option", { value: "", textContent: "all" }), ...names.map(([value, text]) => el("option", { value, textContent: text })));
+}
+
+const words = () => $("text").value.toLowerCase().split(/\s+/).filter(Boolean).join(" ");
+
+function read() {
+  filter.words = words().split(" ").filter(Boolean);
+  filter.verdict = $("verdict").value === "" ? "" : Number($("verdict").value);
+  for (const key of ["framework", "dtype", "mode"]) filter[key] = $(key).value;
+  draw();
+}
+
+function start() {
+  const column = (i) => [...new Set(facts.columns.map((names) => names[i]))].map((name) => [name, name]);
+  choose("verdict", facts.verdicts.map(([name, , glyph], i) => [i, `${glyph} ${name}`]));
+  choose("framework", column(0));
+  choose("dtype", column(1));
+  choose("mode", column(2));
+  let waiting;
+  $("text").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(read, 100); });
+  // When the text loses focus and was read already, a redraw would take the box away from under the click.
+  $("filters").addEventListener("change", (event) => { if (event.target !== $("text") || words() !== filter.words.join(" ")) read(); });
+  $("filters").addEventListener("submit", (event) => event.preventDefault());
+  $("filters").addEventListener("reset", () => setTimeout(read));
+  document.querySelectorAll(".tile").forEach((tile) => tile.addEventListener("click", () => {
+    $("verdict").value = $("verdict").value === tile.dataset.verdict ? "" : tile.dataset.verdict;
+    read();
+    $("matrix").scrollIntoView();
+  }));
+  $("grid").addEventListener("keydown", move);
+  $("close").addEventListener("click", () => $("cell").close());
+  $("cell").addEventListener("click", (event) => { if (event.target === $("cell")) $("cell").close(); });
+  $("cell").addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
+  addEventListener("hashchange", openNamed);
+  draw();
+  openNamed();
+}
+
+start();

@@ -1,0 +1,343 @@
+"""The page in a real browser: it opens as a file, filters, opens boxes, and says what the run file says."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import runs
+from runs import HOSTILE, a_run, cells, large, write
+
+from harness.cli import main
+from harness.record import read_run
+from harness.report.model import number
+from harness.verdict import Verdict
+
+try:
+    from selenium import webdriver
+except ImportError:
+    webdriver = None
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "reports" / "screenshots"
+SWITCHES = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+)  # fmt: skip
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+
+
+def _missing(reason):
+    if os.environ.get("HARNESS_REQUIRE") == "all":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """One headless browser for all tests; without one they are skipped, or fail if everything is required."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        _missing("no chromium and chromedriver here (apt-get install chromium chromium-driver)")
+    if webdriver is None:
+        _missing("selenium is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield started
+    started.quit()
+
+
+class Page:
+    """A page of a report in the browser."""
+
+    def __init__(self, browser, folder):
+        self.browser, self.folder = browser, folder
+        browser.get("about:blank")
+        self.logged()
+
+    def open(self, name="index.html"):
+        self.browser.get(f"file://{self.folder}/{name}")
+        return self
+
+    def find(self, selector):
+        return self.browser.find_elements("css selector", selector)
+
+    def one(self, selector):
+        (found,) = self.find(selector)
+        return found
+
+    def wait(self, condition, seconds=5):
+        """Until the condition holds."""
+        end = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < end, "it never came true"
+            time.sleep(0.02)
+        return found
+
+    def search(self, text, shown):
+        """Type into the text filter, and wait until so many cells are shown."""
+        self.one("#text").clear()
+        self.one("#text").send_keys(text)
+        self.wait(lambda: self.one("#shown").text.startswith(f"{shown} of"))
+
+    def show(self, cell):
+        """Open the box of a cell and wait for what stands behind it."""
+        self.wait(lambda: self.find(f'[data-cell="{cell}"]'))[0].click()
+        return self.wait(lambda: self.find("#cell-body .repeat") and self.one("#cell").text)
+
+    def size(self, width, height, theme="light"):
+        mobile = width < 600
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        feature = {"name": "prefers-color-scheme", "value": theme}
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    def logged(self):
+        """What the console said, and addresses that were asked for and aren't files of this folder."""
+        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        strange = [url for url in asked if not url.startswith((f"file://{self.folder}/", "data:", "about:"))]
+        return self.browser.get_log("browser"), strange
+
+
+@pytest.fixture
+def page(chromium, here):
+    """The page of a run with all nine verdicts and hostile texts."""
+    write(here / "run.jsonl", a_run())
+    assert main(["report", str(here / "run.jsonl"), "--html", str(here / "page")]) == 0
+    opened = Page(chromium, here / "page")
+    opened.size(1280, 900)
+    yield opened.open()
+    assert opened.logged() == ([], []), "console errors, or requests to the network"
+
+
+def test_the_first_screen_has_all_nine_verdicts_adding_up(page):
+    counts = [int(tile.text.split()[0]) for tile in page.find(".tile b")]
+    assert counts == list(a_run().footer.totals.values())
+    assert page.one(".sum").text == f"= {sum(counts)} cells"
+    assert page.one("h1").text == "5 of 14 cells agree; 6 failed"
+
+
+def test_every_filter_leaves_exactly_its_cells(page):
+    page.search("HOSTILE float64", 3)
+    page.search("", "all")
+    for name, text, matches in (
+        ("verdict", "✗ disagree", lambda c: c.verdict is Verdict.DISAGREE),
+        ("framework", "torch", lambda c: c.framework == "torch"),
+        ("dtype", "float64", lambda c: c.dtype == "float64"),
+        ("mode", "eager", lambda c: True),
+    ):
+        page.one(f"#{name}").send_keys(text)
+        assert page.one("#shown").text == f"{sum(map(matches, cells()))} of 14 cells", name
+        page.one("#filters [type=reset]").click()
+        page.wait(lambda: page.one("#shown").text == "all of 14 cells")
+    page.find(".tile")[8].click()
+    assert page.one("#shown").text == "1 of 14 cells"
+    assert [box.text for box in page.find("#grid .case .box")] == ["†"]
+
+
+def test_every_box_shows_its_cell_as_the_run_file_has_it(page):
+    for cell in cells():
+        page.open(f"index.html#{cell.cell}")
+        page.browser.refresh()
+        text = page.wait(lambda: page.find("#cell-body .repeat") and page.one("#cell").text)
+        assert cell.cell in text
+        assert cell.verdict.value in text
+        assert f"{cell.cell.rpartition('::')[2]}'" in page.one(".repeat").text
+        rows = page.find(".tensors tbody tr")
+        assert len(rows) == len(cell.tensors)
+        for row, tensor in zip(rows, cell.tensors, strict=True):
+            found = [box.text for box in row.find_elements("css selector", "td")]
+            assert found[1:5] == ["gradient of A", "[2, 1]", tensor.got, tensor.want]
+            assert float(found[7].replace("∞", "inf")) == pytest.approx(
+                float(number(tensor.used).replace("∞", "inf")), rel=5e-3
+            )
+
+
+def test_a_box_tells_program_source_difference_and_ledger(page):
+    text = page.show("notebooks/hostile::float32-torch-eager")
+    assert "y = A @ x" in text
+    assert HOSTILE in text
+    assert "A hostile source: </script><img src=x onerror=alert(2)>" in text
+    assert "first difference: backward of y = A @ x, line 2" in text
+    page.one("#close").click()
+    page.search("twist mxnet", 2)
+    text = page.show("ops/twist::k:3-float32-mxnet-eager")
+    assert "twist turns the wrong way" in text
+    assert page.one("#cell-body a").get_attribute("href") == "https://example.org/issues/7"
+    assert "cases/ops/twist.toml isn't here any more" in text
+
+
+def test_a_click_on_a_box_right_after_typing_opens_it(page):
+    page.search("hostile jax float32", 1)
+    assert "float32-jax" in page.show("notebooks/hostile::float32-jax-eager")
+
+
+def test_the_matrix_is_used_by_keyboard_alone(page):
+    assert len(page.find("#grid button[tabindex='0']")) == 1
+    page.browser.execute_script("document.querySelector('#grid button[tabindex=\"0\"]').focus()")
+    for key in (webdriver.Keys.ARROW_RIGHT, webdriver.Keys.ARROW_DOWN, webdriver.Keys.ENTER):
+        page.browser.switch_to.active_element.send_keys(key)
+    page.wait(lambda: page.find("#cell[open]"))
+    page.browser.switch_to.active_element.send_keys(webdriver.Keys.ESCAPE)
+    page.wait(lambda: not page.find("#cell[open]"))
+    assert page.browser.switch_to.active_element.get_attribute("data-cell")
+
+
+def test_a_case_with_variants_opens_and_closes(page):
+    toggle = page.one('[data-key="case notebooks/dense"]')
+    assert page.find("#grid .variant") == []
+    toggle.click()
+    assert [row.text.split()[0] for row in page.find("#grid .variant")] == ["k:3", "k:16"]
+    page.one('[data-key="case notebooks/dense"]').click()
+    assert page.find("#grid .variant") == []
+
+
+@pytest.mark.parametrize("name", ["index.html", "pairwise.html"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_is_wider_than_its_screen(page, name, size):
+    page.size(*SIZES[size])
+    page.open(name)
+    widths = "return [document.documentElement.scrollWidth, innerWidth]"
+    found, screen = page.browser.execute_script(widths)
+    assert found <= screen == SIZES[size][0]
+
+
+def test_details_that_are_missing_are_told_of(chromium, here):
+    write(here / "run.jsonl", a_run())
+    main(["report", str(here / "run.jsonl"), "--html", str(here / "page")])
+    (here / "page/cells/0.js").unlink()
+    page = Page(chromium, here / "page").open(f"index.html#{cells()[0].cell}")
+    page.wait(lambda: "cells/0.js is not beside this page" in page.one("#cell").text)
+    page.logged()
+
+
+def test_ten_thousand_cells_are_built_in_ten_seconds_and_open_in_two(chromium, here):
+    write(here / "run.jsonl", large(10_000))
+    start = time.monotonic()
+    assert main(["report", str(here / "run.jsonl"), "--html", str(here / "page")]) == 0
+    assert time.monotonic() - start < 10
+    page = Page(chromium, here / "page")
+    start = time.monotonic()
+    page.open()
+    assert page.one("#shown").text == "all of 10000 cells"
+    assert time.monotonic() - start < 2
+    page.search("case00020 k:7 float32 torch", 1)
+    page.show("folder001/case00020::k:7-float32-torch-eager")
+    assert page.logged() == ([], [])
+
+
+def test_a_hundred_thousand_cells_are_drawn_as_they_are_opened(chromium, here):
+    write(here / "run.jsonl", large(100_000, tensors=1))
+    assert main(["report", str(here / "run.jsonl"), "--html", str(here / "page")]) == 0
+    page = Page(chromium, here / "page").open()
+    assert len(page.find("#grid tbody tr")) == len(page.find("#grid tbody .folder")) > 50
+    page.one('[data-key="folder folder001"]').click()
+    page.one('[data-key="case folder001/case00030"]').click()
+    page.show("folder001/case00030::k:7-float64-jax-eager")
+    assert len(page.find("#grid tbody tr")) < 500
+    assert page.logged() == ([], [])
+
+
+def test_a_case_with_many_variants_is_drawn_in_portions(chromium, here):
+    own = [runs.cell("a/b", f"k:{i}", "torch", Verdict.AGREE, 0.1) for i in range(250)]
+    write(here / "run.jsonl", a_run(own))
+    assert main(["report", str(here / "run.jsonl"), "--html", str(here / "page")]) == 0
+    page = Page(chromium, here / "page").open()
+    page.one('[data-key="case a/b"]').click()
+    for shown in (100, 200):
+        assert len(page.find("#grid .variant")) == shown
+        page.one("#grid .more button").click()
+    assert len(page.find("#grid .variant")) == 250
+    assert not page.find("#grid .more")
+    assert page.logged() == ([], [])
+
+
+@pytest.fixture(scope="session")
+def real_run(tmp_path_factory):
+    """The run file of one case on every framework."""
+    path = tmp_path_factory.mktemp("real") / "run.jsonl"
+    case = "cases/notebooks/two_branches.toml"
+    options = [f"--record={path}", f"--keep-arrays={path.parent / 'arrays'}", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", case, *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    run = read_run(path)
+    if missing := sorted({c.framework for c in run.cells if c.verdict is Verdict.ABSENT}):
+        _missing(f"no environment with {', '.join(missing)} (tox -m conformance makes them)")
+    assert done.returncode == 0, done.stdout
+    return path
+
+
+@pytest.fixture
+def real_page(chromium, real_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert main(["report", str(real_run), "--html", str(tmp_path / "page")]) == 0
+    opened = Page(chromium, tmp_path / "page")
+    opened.size(1280, 900)
+    yield opened.open()
+    assert opened.logged() == ([], []), "console errors, or requests to the network"
+
+
+@pytest.mark.framework
+def test_a_real_run_is_shown_as_it_is_in_its_file(real_page, real_run):
+    run = read_run(real_run)
+    assert real_page.one("h1").text.startswith(
+        f"{run.footer.totals[Verdict.AGREE]} of {len(run.cells)} cells agree"
+    )
+    versions = [row.text.split()[:2] for row in real_page.find(".frameworks tbody tr")]
+    assert versions == [[name, run.abouts[name]["version"]] for name in run.header.frameworks]
+    for cell in run.cells[::7]:
+        real_page.search(cell.cell, 1)
+        text = real_page.show(cell.cell)
+        assert "w = C @ (u + v)" in text
+        rows = real_page.find(".tensors tbody tr")
+        for row, tensor in zip(rows, cell.tensors, strict=True):
+            found = [box.text for box in row.find_elements("css selector", "td")]
+            assert found[3:5] == [tensor.got, tensor.want]
+            for text, value in zip(
+                found[5:],
+                (tensor.error, tensor.tolerance, tensor.used, tensor.ulp, tensor.relative),
+                strict=True,
+            ):
+                assert float(text) == pytest.approx(value, rel=5e-3)
+        real_page.one("#close").click()
+
+
+@pytest.mark.framework
+def test_the_pairwise_page_of_a_real_run_has_a_distance_for_every_pair(real_page, real_run):
+    run = read_run(real_run)
+    pairs = len(run.header.frameworks) * (len(run.header.frameworks) - 1)
+    real_page.open("pairwise.html")
+    assert len(real_page.find(".pairs .ulp")) == pairs * len({c.dtype for c in run.cells})
+    assert real_page.find(".problem") == []
+    real_page.find(".pairs .ulp")[0].click()
+    real_page.wait(lambda: real_page.find("#cell-body .repeat"))
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_first_screen_is_kept_as_a_picture(real_page, theme, size):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for name in ("index", "pairwise"):
+        real_page.size(*SIZES[size], theme)
+        real_page.open(f"{name}.html")
+        assert real_page.browser.save_screenshot(str(SCREENSHOTS / f"{name}-{size}-{theme}.png"))
+    page_colour = real_page.browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    lightness = sum(int(part) for part in page_colour.strip("rgb()").split(",")) / 3
+    assert (lightness > 128) == (theme == "light")

@@ -1,0 +1,85 @@
+"""`harness report` on the command line: what it writes, and what it refuses by name."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from runs import a_run, write
+
+from harness.cli import main
+
+
+@pytest.fixture
+def run_file(here):
+    return write(here / "run.jsonl", a_run())
+
+
+def test_without_any_output_it_tells_the_result(run_file, capsys):
+    assert main(["report", str(run_file)]) == 0
+    assert capsys.readouterr().out.startswith("5 of 14 cells agree; 6 failed\n14 cells: 5 agree, ")
+
+
+def test_it_writes_all_reports_at_once_and_to_standard_output(run_file, here, capsys):
+    given = ["--html", "out/page", "--json", "out/r.json", "--junit", "out/r.xml", "--markdown", "-"]
+    assert main(["report", str(run_file), *given]) == 0
+    assert capsys.readouterr().out.startswith("## 5 of 14 cells agree")
+    found = sorted(
+        str(path.relative_to(here / "out")) for path in (here / "out").rglob("*") if path.is_file()
+    )
+    assert found == [
+        "page/cells/0.js", "page/index.html", "page/pairwise.html", "page/report.js", "page/style.css", "r.json", "r.xml",
+    ]  # fmt: skip
+
+
+def test_details_of_an_earlier_larger_run_do_not_stay_behind(run_file, here):
+    old = here / "page/cells/7.js"
+    old.parent.mkdir(parents=True)
+    old.write_text("loaded(7, {})")
+    assert main(["report", str(run_file), "--html", "page"]) == 0
+    assert not old.exists()
+
+
+DAMAGES = {
+    "no footer": (lambda lines: lines[:-1], "no footer"),
+    "half a line": (lambda lines: [*lines[:-1], lines[-1][:20]], "breaks off"),
+    "a cell twice": (lambda lines: [*lines[:-1], *lines[-2:]], "is here a second time"),
+    "a cell lost": (lambda lines: [*lines[:-2], lines[-1]], "14 cells, counted 13"),
+    "wrong totals": (
+        lambda lines: [*lines[:-1], lines[-1].replace('"agree":5', '"agree":6')],
+        "6 agree, counted 5",
+    ),
+    "empty": (lambda lines: [], "empty"),
+    "stale": (lambda lines: [lines[0].replace('"format":1', '"format":0'), *lines[1:]], "format 0"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("option", ["--html", "--markdown", "--json", "--junit"])
+def test_a_damaged_run_is_refused_by_name_and_nothing_is_written(run_file, here, capsys, damage, option):
+    change, words = DAMAGES[damage]
+    text = "".join(f"{line}\n" for line in change(run_file.read_text().splitlines()))
+    run_file.write_text(text.rstrip("\n") if damage == "half a line" else text)
+    assert main(["report", str(run_file), option, "out"]) == 2
+    assert words in capsys.readouterr().err
+    assert not (here / "out").exists()
+
+
+def test_a_target_that_cannot_be_written_is_one_message(run_file, here, capsys):
+    (here / "file").write_text("")
+    for option in ("--html", "--json"):
+        assert main(["report", str(run_file), option, "file/below"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_schema_of_reports_is_printed(capsys):
+    assert main(["schema", "report"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "A report of the gradient conformance harness"
+
+
+def test_it_runs_as_a_command_of_its_own_process(run_file):
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from harness.cli import main; sys.exit(main())", "report", str(run_file)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("5 of 14")

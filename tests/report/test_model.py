@@ -1,0 +1,134 @@
+"""The facts of a report, and that they add up wherever they are counted."""
+
+import pytest
+from runs import HOSTILE, a_run, cell, cells, header, large
+
+from harness.report.model import EDGES, carried, case_facts, number, report
+from harness.verdict import Verdict
+
+
+def test_every_view_counts_every_cell_once(here):
+    facts = report(a_run())
+    for boxes in (
+        [facts.box],
+        [framework.box for framework in facts.frameworks],
+        [box for folder in facts.folders for box in folder.frameworks.values()],
+    ):
+        assert sum(box.cells for box in boxes) == 14
+        for verdict in Verdict:
+            assert sum(box.totals[verdict] for box in boxes) == sum(c.verdict is verdict for c in cells())
+        assert all(sum(box.totals.values()) == box.cells for box in boxes)
+    assert sum(sum(row.counts) for row in facts.headroom) == sum(c.used is not None for c in cells())
+
+
+def test_the_result_names_all_nine_verdicts_and_counts_failures_as_pytest_does(here):
+    facts = report(a_run())
+    assert facts.headline == "5 of 14 cells agree; 6 failed"
+    assert facts.sentence.startswith("14 cells: 5 agree, 1 known deviation, ")
+    assert all(f"{facts.box.totals[verdict]} {verdict}" in facts.sentence for verdict in Verdict)
+
+
+def test_a_framework_that_was_planned_and_has_no_cell_is_still_listed(here):
+    facts = report(a_run([cell("a", "", "torch", Verdict.AGREE, 0.1)]))
+    assert [(f.name, f.version, f.box.cells) for f in facts.frameworks] == [
+        ("gone", None, 0),
+        ("jax", "0.10.2", 0),
+        ("mxnet", "1.9.1", 0),
+        ("torch", "2.13.0", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("used", "index"), [(0.0, 0), (1e-9, 1), (1.0, 13), (1.0001, 14), (1e300, len(EDGES) - 1)]
+)
+def test_a_cell_that_uses_exactly_all_of_its_tolerance_is_counted_inside(here, used, index):
+    (row,) = report(a_run([cell("a", "", "torch", Verdict.AGREE, used)])).headroom
+    assert row.counts[index] == 1 == sum(row.counts)
+
+
+def test_the_median_and_the_largest_are_those_of_the_cells(here):
+    own = [cell("a", f"k:{i}", "torch", Verdict.AGREE, i / 10) for i in range(5)]
+    (row,) = report(a_run(own)).headroom
+    assert (row.median, row.largest, row.cells) == (0.2, 0.4, 5)
+
+
+def test_a_case_is_told_by_its_file_and_one_that_is_gone_by_a_message(here):
+    found = {case.name: case for case in report(a_run()).cases}
+    assert found["notebooks/hostile"].title == HOSTILE
+    assert found["notebooks/hostile"].program == "y = A @ x\nloss = sum(y * y)"
+    assert found["notebooks/hostile"].file == "cases/notebooks/hostile.toml"
+    assert found["ops/twist"].problem.startswith("cases/ops/twist.toml isn't here any more")
+
+
+def test_a_given_case_root_comes_before_those_of_the_run(here):
+    (here / "moved/ops").mkdir(parents=True)
+    (here / "moved/ops/twist.toml").write_text('title = "Moved"')
+    found = {case.name: case for case in report(a_run(), [here / "moved"]).cases}
+    assert found["ops/twist"].title == "Moved"
+
+
+def test_a_case_outside_its_root_is_not_read(here):
+    (here / "secret.toml").write_text('title = "secret"')
+    assert case_facts("../secret", [here / "cases"]).title == ""
+
+
+def test_a_case_file_that_is_no_toml_any_more_is_told(here):
+    (here / "cases/notebooks/hostile.toml").write_text("title = ")
+    assert "hostile.toml: " in case_facts("notebooks/hostile", [here / "cases"]).problem
+
+
+def test_a_cell_is_repeated_with_the_options_that_it_needs(here):
+    command = (
+        "pytest",
+        "cases",
+        "-k",
+        "x",
+        "--subject=my file.py",
+        "--mode",
+        "all",
+        "--require",
+        "all",
+        "-q",
+    )
+    facts = report(a_run(head=header(command=command)))
+    assert facts.cells[0].repeat == (
+        "pytest 'cases/notebooks/hostile.toml::float32-jax-eager' '--subject=my file.py' --mode=all"
+    )
+    assert carried(["pytest", "--subject"]) == ["--subject="]
+
+
+def test_a_known_deviation_carries_the_evidence_and_the_link_of_its_entry(here):
+    found = {c.result.cell: c.deviation for c in report(a_run()).cells if c.deviation}
+    known = found["ops/twist::k:3-float32-mxnet-eager"]
+    assert known.reason == "twist turns the wrong way"
+    assert known.evidence == "https://example.org/issues/7 (open); tests/test_twist.py"
+    assert known.link == "https://example.org/issues/7"
+    assert found["ops/twist::k:16-float32-mxnet-eager"].reason == "this deviation no longer occurs; delete it"
+
+
+def test_an_entry_that_says_something_else_by_now_lends_no_evidence(here):
+    ledger = here / "adapters/mxnet/deviations.toml"
+    ledger.write_text(ledger.read_text().replace("turns the wrong way", "is mended"))
+    found = {c.result.cell: c.deviation for c in report(a_run()).cells if c.deviation}
+    known = found["ops/twist::k:3-float32-mxnet-eager"]
+    assert (known.reason, known.evidence, known.link) == ("twist turns the wrong way", "", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0.0, "0"),
+        (1.797693134862315708e308, "∞"),
+        (0.12345, "0.123"),
+        (1234.5, "1234"),
+        (3e7, "3e+07"),
+    ],
+)
+def test_numbers_are_short_and_infinity_is_told(value, text):
+    assert number(value) == text
+
+
+def test_a_large_run_is_counted_completely(here):
+    facts = report(large(5_000))
+    assert facts.box.totals[Verdict.AGREE] == 5_000 == sum(f.box.cells for f in facts.frameworks)

@@ -1,0 +1,119 @@
+"""Frameworks against each other: distances, and the odd one out."""
+
+import numpy as np
+import pytest
+from runs import a_run, cell, tensor
+
+from harness.arrays import keep
+from harness.record import LARGEST
+from harness.report.pairwise import column_names, distances, pairwise
+from harness.verdict import Verdict
+
+
+def f32(*numbers):
+    return np.array(numbers, dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "relative", "ulp"),
+    [
+        (f32(1, 2), f32(1, 2), 0, 0),
+        (f32(1, 2), f32(1 + 2**-23, 2), 2**-24, 1),
+        (f32(-0.0), f32(0.0), 0, 0),
+        (f32(np.nan, np.inf), f32(np.nan, np.inf), 0, 0),
+        (f32(np.nan), f32(1), LARGEST, LARGEST),
+        (f32(np.inf), f32(-np.inf), LARGEST, LARGEST),
+        (f32(0.0), f32(2**-149), 1, 1),
+        (f32(1, 2), f32(1), LARGEST, LARGEST),
+        (f32(), f32(), 0, 0),
+    ],
+)
+def test_the_distance_of_two_arrays(a, b, relative, ulp):
+    expected = (pytest.approx(relative), pytest.approx(ulp))
+    assert distances({"a": a, "b": b}, "float32") == {("a", "b"): expected}
+    assert distances({"a": b, "b": a}, "float32") == {("a", "b"): expected}
+    with_others = distances({"a": a, "b": b, "c": f32(1, 2), "d": f32(5)}, "float32")
+    assert with_others["a", "b"] == expected
+    assert with_others["c", "d"] == (LARGEST, LARGEST)
+
+
+@pytest.fixture
+def four(tmp_path):
+    """A run of four frameworks, the third of which answers something else; its arrays are kept."""
+    own = []
+    for framework, factor, used in (
+        ("jax", 1, 0.1),
+        ("mxnet", 1 + 2e-7, 0.2),
+        ("tensorflow", 2, 1e7),
+        ("torch", 1, 0.1),
+    ):
+        kept = keep(tmp_path / "kept", framework, {("gradient", "A", None): f32(1, 3) * np.float32(factor)})
+        verdict = Verdict.DISAGREE if used > 1 else Verdict.AGREE
+        own.append(
+            cell(
+                "a",
+                "",
+                framework,
+                verdict,
+                used,
+                arrays=str(kept.relative_to(tmp_path)),
+                tensors=[tensor("A", used)],
+            )
+        )
+    return a_run(own)
+
+
+def test_the_odd_one_out_is_named_when_three_agree(four, tmp_path):
+    found = pairwise(four, tmp_path)
+    assert (found.with_arrays, found.cells, found.problem) == (4, 4, "")
+    assert {row.column: (row.outside, row.farthest, row.tensors) for row in found.apart} == {
+        "jax": (0, 0, 1),
+        "mxnet": (0, 0, 1),
+        "tensorflow": (1, 1, 1),
+        "torch": (0, 0, 1),
+    }
+    odd = next(row for row in found.apart if row.farthest)
+    assert odd.example.tensor == "gradient of A"
+    assert odd.example.value == pytest.approx(0.5)
+
+
+def test_each_pair_tells_its_largest_distance_and_where_it_is(four, tmp_path):
+    pairs = {(p.first, p.second): p for p in pairwise(four, tmp_path).pairs}
+    assert len(pairs) == 6
+    assert pairs["jax", "torch"].relative.value == 0
+    assert pairs["jax", "mxnet"].ulp.value == pytest.approx(3)
+    assert pairs["jax", "tensorflow"].relative.value == pytest.approx(0.5)
+    assert pairs["jax", "tensorflow"].relative.cell == "a::float32-jax-eager"
+
+
+def test_two_that_disagree_are_not_one_odd_one_out(tmp_path):
+    own = [
+        cell("a", "", "jax", Verdict.DISAGREE, 5.0),
+        cell("a", "", "mxnet", Verdict.DISAGREE, 5.0),
+        cell("a", "", "torch", Verdict.AGREE, 0.1),
+    ]
+    assert [row.outside for row in pairwise(a_run(own), tmp_path).apart] == [0, 0, 0]
+
+
+def test_without_arrays_there_are_no_distances_but_the_verdicts_still_name_the_odd_one(tmp_path):
+    own = [cell("a", "", name, Verdict.AGREE, 0.1) for name in ("jax", "mxnet")]
+    own.append(cell("a", "", "torch", Verdict.DISAGREE, 5.0))
+    found = pairwise(a_run(own), tmp_path)
+    assert (found.pairs, found.with_arrays) == ([], 0)
+    assert [row.column for row in found.apart if row.outside] == ["torch"]
+
+
+def test_arrays_that_are_gone_are_told_of(four, tmp_path):
+    next((tmp_path / "kept").iterdir()).unlink()
+    found = pairwise(four, tmp_path)
+    assert found.with_arrays == 3
+    assert "can't read kept arrays" in found.problem
+
+
+def test_modes_are_columns_of_their_own_only_where_there_are_several():
+    own = [
+        cell("a", "", "jax", Verdict.AGREE, 0.1, mode="jit"),
+        cell("a", "", "jax", Verdict.AGREE, 0.1, mode="eager"),
+        cell("a", "", "torch", Verdict.AGREE, 0.1),
+    ]
+    assert list(column_names(own).values()) == ["jax eager", "jax jit", "torch"]

@@ -1,0 +1,169 @@
+"""What each renderer promises beyond its golden text."""
+
+import html as entities
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import msgspec
+import pytest
+from runs import HOSTILE, a_run, cell, cells
+
+from harness.record import LARGEST
+from harness.report import html, junit, markdown
+from harness.report import json as json_report
+from harness.report.json import report_schema
+from harness.report.model import Report, report
+from harness.report.pairwise import pairwise
+from harness.verdict import Verdict
+
+
+@pytest.fixture
+def facts(here):
+    return report(a_run())
+
+
+@pytest.fixture
+def page(facts, here):
+    return dict(html.render(facts, pairwise(a_run(), here)))
+
+
+def test_the_json_report_is_as_its_schema_says(facts):
+    data = json.loads(json_report.render(facts))
+    jsonschema.Draft202012Validator.check_schema(report_schema())
+    jsonschema.validate(data, report_schema())
+    assert msgspec.convert(data, Report) == facts
+
+
+def test_the_schema_refuses_a_report_without_totals_or_with_an_unknown_verdict(facts):
+    data = json.loads(json_report.render(facts))
+    data["cells"][0]["result"]["verdict"] = "fine"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, report_schema())
+    del data["box"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, report_schema())
+
+
+def test_junit_has_a_testsuite_a_framework_whose_counts_are_those_of_its_testcases(facts):
+    root = ET.fromstring(junit.render(facts))
+    suites = root.findall("testsuite")
+    assert [suite.get("name") for suite in suites] == ["gone", "jax", "mxnet", "torch"]
+    for parent in (root, *suites):
+        for attribute, tag in (
+            ("tests", "testcase"),
+            ("failures", "failure"),
+            ("errors", "error"),
+            ("skipped", "skipped"),
+        ):
+            assert int(parent.get(attribute)) == len(list(parent.iter(tag)))
+    assert int(root.get("tests")) == len(cells())
+
+
+def test_junit_never_calls_an_opt_out_a_pass(facts):
+    root = ET.fromstring(junit.render(facts))
+    passed = [case for case in root.iter("testcase") if not len(case)]
+    assert len(passed) == sum(c.verdict is Verdict.AGREE for c in cells())
+    found = {child.get("type"): child.tag for case in root.iter("testcase") for child in case}
+    assert found == {
+        "known deviation": "skipped",
+        "unsupported": "skipped",
+        "absent": "skipped",
+        "inconclusive": "failure",
+        "stale ledger entry": "failure",
+        "disagree": "failure",
+        "errored": "error",
+        "crashed": "error",
+    }
+
+
+def test_junit_shows_control_characters_by_number(facts):
+    text = junit.render(facts)
+    assert not junit.NOT_XML.search(text)
+    message = next(e.get("message") for e in ET.fromstring(text).iter("error") if e.get("type") == "errored")
+    assert message == r"errored: RuntimeError: \x1b[31mred\x1b[0m \x00 ```` ]]> & <b>"
+
+
+def test_a_failure_carries_the_line_that_repeats_it_in_every_renderer(facts):
+    repeat = "pytest 'cases/notebooks/hostile.toml::float32-torch-eager'"
+    assert repeat in markdown.render(facts)
+    assert repeat in entities.unescape(junit.render(facts))
+    assert repeat in json_report.render(facts)
+
+
+def test_markdown_holds_hostile_text_only_inside_code_blocks(facts):
+    text = markdown.render(facts)
+    outside = re.sub(r"^(`{3,})text\n.*?\n\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert HOSTILE in text
+    assert "<script" not in outside
+    assert "&lt;processor&gt; &amp; more" in outside
+    assert r"torch has none \| \`none\`" in outside
+
+
+def test_a_code_block_in_markdown_cannot_be_closed_from_within(facts):
+    assert "`````text\nerrored" in markdown.render(facts)
+
+
+def test_markdown_that_would_be_too_long_says_how_much_it_leaves_out(here):
+    own = [cell("a", f"k:{i}", "torch", Verdict.DISAGREE, 5.0, message="x" * 500) for i in range(500)]
+    text = markdown.render(report(a_run(own)))
+    assert len(text) <= markdown.LIMIT + 1000
+    shown = text.count("```text")
+    assert 50 < shown < 500
+    assert f"**{500 - shown} more of 500 failures don't fit here**" in text
+
+
+class Elements(HTMLParser):
+    """Start tags, and the addresses that they name."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
+
+def test_hostile_text_opens_no_element_in_the_page(page):
+    for name in ("index.html", "pairwise.html"):
+        elements = Elements(page[name])
+        assert "img" not in elements.tags
+        assert elements.tags.count("script") == (2 if name == "index.html" else 0)
+    assert HOSTILE not in page["index.html"]
+    assert "&lt;script&gt;alert(1)" in page["index.html"]
+    assert "<" not in page["cells/0.js"]
+
+
+def test_the_page_names_no_address_outside_its_folder(page):
+    for name in ("index.html", "pairwise.html"):
+        assert not [a for a in Elements(page[name]).addresses if "//" in a]
+
+
+def test_embedded_json_survives_whatever_it_holds():
+    text = str(html.embed({"a": "</script><!-- & \u2028"}))
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == {"a": "</script><!-- & \u2028"}
+
+
+@pytest.mark.parametrize("used", [0.99999, 1.0, 1.00001, 0.123456, LARGEST])
+def test_rounding_for_the_matrix_never_crosses_the_tolerance(used):
+    assert (html._rounded(used) <= 1) == (used <= 1)
+    assert html._rounded(used) == pytest.approx(used, rel=1e-3)
+
+
+def test_details_are_cut_into_files_that_hold_every_cell_once(page, monkeypatch, here):
+    monkeypatch.setattr(html, "CHUNK", 5)
+    files = dict(html.render(report(a_run()), pairwise(a_run(), here)))
+    found = []
+    for index in range(3):
+        head, _, data = files[f"cells/{index}.js"].partition(", ")
+        assert head == f"loaded({index}"
+        chunk = json.loads(data.removesuffix(");\n"))
+        assert {c["result"]["case"] for c in chunk["cells"]} == set(chunk["cases"])
+        found += [c["result"]["cell"] for c in chunk["cells"]]
+    assert found == [c.cell for c in cells()]
+    assert "cells/3.js" not in files
