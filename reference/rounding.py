@@ -198,15 +198,19 @@ class Rounding(Exact):
         s = x @ w
         left = np.sum(x * x, axis=-1)
         right = np.sum(w * w, axis=-2) if w.ndim > 1 else np.sum(w * w)
-        q = left[..., :, None] * right[..., None, :] if x.ndim > 1 and w.ndim > 1 else left * right
-        variance = s * s
-        variance *= n / 3 + 1
-        variance += (n / 6 + 2) / max(x.shape[-1], 1) * q
+        if x.ndim > 1 and w.ndim > 1:
+            left, right = left[..., :, None], right[..., None, :]
+        variance = (n / 6 + 2) / max(x.shape[-1], 1) * left * right
+        variance += (n / 3 + 1) * (s * s)
         out = s
         if bias is not None:
             out = s + bias
             variance = variance + n * (bias * bias + np.abs(bias * s)) + out * out
-        return out + U * np.sqrt(variance) * self.coherent(out)
+        error = np.sqrt(variance)
+        error *= U
+        error *= self.coherent(out)
+        error += out
+        return error
 
     def coherent(self, out: Array) -> Array:
         """Noise in (-1, 1) that is the same for nearly equal outputs of one column, or of one row.
