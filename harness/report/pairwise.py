@@ -18,6 +18,8 @@ from harness.record import LARGEST, Cell, Run
 from harness.verdict import Verdict
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Place = tuple[str, tuple[str, str, int | None]]
+"""A cell's id, and a tensor of it by role, name and step."""
 
 
 class Distance(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,32 +29,40 @@ class Distance(msgspec.Struct, frozen=True, kw_only=True):
     cell: str = ""
     tensor: str = ""
 
+    def or_larger(self, value: float, place: "Place") -> "Distance":
+        """The larger of it and another."""
+        return (
+            Distance(value=value, cell=place[0], tensor=tensor_name(*place[1]))
+            if value > self.value
+            else self
+        )
 
-class Pair(msgspec.Struct, frozen=True, kw_only=True):
+
+class Pair(msgspec.Struct, kw_only=True):
     """Two columns in one dtype, over all tensors that both answered."""
 
     dtype: str
     first: str
     second: str
-    tensors: int
-    relative: Distance
+    tensors: int = 0
+    relative: Distance = Distance()
     """Largest |a - b| / the largest magnitude of the tensor."""
-    ulp: Distance
+    ulp: Distance = Distance()
     """Largest |a - b| in units of the last place of the larger."""
 
 
-class Apart(msgspec.Struct, frozen=True, kw_only=True):
+class Apart(msgspec.Struct, kw_only=True):
     """How often a column is the odd one out in one dtype."""
 
     dtype: str
     column: str
-    outside: int
+    outside: int = 0
     """Tensors in which it alone is outside its tolerance, while every other one agrees."""
-    farthest: int
+    farthest: int = 0
     """Tensors in which it is farther from every other one than those are among each other."""
-    tensors: int
+    tensors: int = 0
     """Tensors that at least three columns were judged in, this one among them."""
-    example: Distance
+    example: Distance = Distance()
     """Where its nearest neighbour is farthest, relative to the tensor's scale."""
 
 
@@ -73,36 +83,23 @@ class _Tally:
 
     def __init__(self) -> None:
         self.pairs: dict[tuple[str, str, str], Pair] = {}
-        self.apart: dict[tuple[str, str], Apart] = {}
+        self.columns: dict[tuple[str, str], Apart] = {}
 
-    def pair(
-        self, dtype: str, names: tuple[str, str], found: tuple[float, float], cell: str, tensor: str
-    ) -> None:
+    def pair(self, dtype: str, names: tuple[str, str], found: tuple[float, float], place: Place) -> None:
+        """One tensor of two columns: how far apart they are, relatively and in ULP."""
         key = (dtype, *names)
-        nothing = Distance()
-        old = self.pairs.get(key) or Pair(
-            dtype=dtype, first=names[0], second=names[1], tensors=0, relative=nothing, ulp=nothing
-        )
-        relative, ulp = (
-            Distance(value=value, cell=cell, tensor=tensor) if value > known.value else known
-            for value, known in zip(found, (old.relative, old.ulp), strict=True)
-        )
-        self.pairs[key] = msgspec.structs.replace(old, tensors=old.tensors + 1, relative=relative, ulp=ulp)
+        if key not in self.pairs:
+            self.pairs[key] = Pair(dtype=dtype, first=names[0], second=names[1])
+        pair = self.pairs[key]
+        pair.tensors += 1
+        pair.relative = pair.relative.or_larger(found[0], place)
+        pair.ulp = pair.ulp.or_larger(found[1], place)
 
-    def column(self, dtype: str, name: str, **added: int) -> None:
-        old = self._column(dtype, name)
-        new = {key: getattr(old, key) + number for key, number in added.items()}
-        self.apart[dtype, name] = msgspec.structs.replace(old, **new)
-
-    def example(self, dtype: str, name: str, distance: Distance) -> None:
-        old = self._column(dtype, name)
-        if distance.value > old.example.value:
-            self.apart[dtype, name] = msgspec.structs.replace(old, example=distance)
-
-    def _column(self, dtype: str, name: str) -> Apart:
-        return self.apart.get((dtype, name)) or Apart(
-            dtype=dtype, column=name, outside=0, farthest=0, tensors=0, example=Distance()
-        )
+    def column(self, dtype: str, name: str) -> Apart:
+        """The counts of a column."""
+        if (dtype, name) not in self.columns:
+            self.columns[dtype, name] = Apart(dtype=dtype, column=name)
+        return self.columns[dtype, name]
 
 
 def pairwise(run: Run, folder: Path) -> Pairwise:
@@ -125,7 +122,7 @@ def pairwise(run: Run, folder: Path) -> Pairwise:
         columns=list(names.values()),
         dtypes=list(dict.fromkeys(cell.dtype for cell in run.cells)),
         pairs=[tally.pairs[key] for key in sorted(tally.pairs)],
-        apart=[tally.apart[key] for key in sorted(tally.apart)],
+        apart=[tally.columns[key] for key in sorted(tally.columns)],
         cells=len(run.cells),
         with_arrays=kept,
         problem=problem,
@@ -170,7 +167,9 @@ def _count_outside(tally: _Tally, dtype: str, own: Sequence[tuple[str, Cell]]) -
             continue
         wrong = [name for name, verdict in verdicts.items() if verdict is not Verdict.AGREE]
         for name in verdicts:
-            tally.column(dtype, name, tensors=1, outside=int(wrong == [name]))
+            column = tally.column(dtype, name)
+            column.tensors += 1
+            column.outside += wrong == [name]
 
 
 def _compare(tally: _Tally, dtype: str, answered: Mapping[str, tuple[Cell, Answered]]) -> None:
@@ -181,11 +180,12 @@ def _compare(tally: _Tally, dtype: str, answered: Mapping[str, tuple[Cell, Answe
         }
         found = distances({name: array for name, (_, array) in having.items()}, dtype)
         for names, both in found.items():
-            tally.pair(dtype, names, both, having[names[0]][0], tensor_name(*key))
+            tally.pair(dtype, names, both, (having[names[0]][0], key))
         near = {names: relative for names, (relative, _) in found.items()}
         for name, gap in _odd(list(having), near):
-            tally.column(dtype, name, farthest=1)
-            tally.example(dtype, name, Distance(value=gap, cell=having[name][0], tensor=tensor_name(*key)))
+            column = tally.column(dtype, name)
+            column.farthest += 1
+            column.example = column.example.or_larger(gap, (having[name][0], key))
 
 
 def _odd(names: Sequence[str], near: Mapping[tuple[str, str], float]) -> Iterator[tuple[str, float]]:

@@ -127,3 +127,20 @@ def test_conventions_at_kinks_are_subgradients(framework, mode, op, inputs, expe
     _, gradients = call(client, op, list(inputs), arrays, mode=mode)
     client.close()
     assert {name: float(g) for name, g in gradients.items()} == expected
+
+
+def test_jax_log1p_in_float64_is_off_by_hundreds_of_units():
+    """Seen through the binary cross-entropy of p for target 0, which is -log1p(-p)."""
+    client = Client(interpreter("jax"), ADAPTERS / "jax" / "adapter.py")
+    p = np.linspace(0.38, 0.414, 500)
+    found, _ = call(
+        client,
+        "bce",
+        ["p", "t"],
+        {"p": p, "t": np.zeros(500)},
+        cotangent=np.ones(500),
+        mode="jit",
+        reduction="none",
+    )
+    client.close()
+    assert 100 * U64 < worst(found, lambda v: -MP.log1p(-v), p) < 400 * U64
