@@ -2,21 +2,32 @@
 
 An entry excuses a disagreement only as it is written down: this cell, this dtype, these versions, this
 range of `used`. An entry that matches nothing, or something that has changed, is a failure of its own: a
-ledger that nobody looks after would hide the next fault behind the last one.
+ledger that nobody looks after would hide the next fault behind the last one. What it then says holds the text
+to paste.
 
     [[deviation]]
     cell = "notebooks/two_branches::k:*-mxnet-eager"   # fnmatch's pattern over cell ids
     dtype = "float32"                                  # optional: without it, both
+    mode = "eager"                                     # optional: without it, every one
     version = ">=1.9,<2"                               # of the framework, PEP 440
     used = [1.5, 3.0]                                  # error / tolerance, both ends included
+    phase = "gradient"                                 # optional: what disagrees is all of this role, or of these
     reason = "one line that a report can print"
     evidence = "a link, or the measurement"
+    link = "https://example.org/issue/1"               # optional: where it is talked about
+    case = "ops/sigmoid"                               # optional: the minimal case that shows it
+    since = 2026-11-22                                 # optional: a date, or the framework's version as a text
+
+A framework's ledger lies beside its adapter. Whoever runs the harness may give ledgers of their own, whose
+entries name their `framework` too; all of them count.
 """
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -25,15 +36,19 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from harness.errors import HarnessError, allowed_names
-from harness.locate import Locator
-from harness.record import LARGEST
+from harness.locate import STRING, Locator
+from harness.record import LARGEST, Tensor
 from harness.verdict import Verdict
+from reference.rounding import K
 
 REQUIRED = ("cell", "version", "used", "reason", "evidence")
-KEYS = (*REQUIRED, "dtype")
+KEYS = (*REQUIRED, "framework", "dtype", "mode", "phase", "link", "case", "since")
 DTYPES = ("float32", "float64")
+PHASES = ("value", "gradient", "parameter")
+"""The roles of tensors: a program's values, its gradients, the parameters after an optimizer's step."""
 
 _CLASS = re.compile(r"\[!?[^\[][^\]]*\]")
+_VALUE = re.compile(rf"\[[^\]]*\]|{STRING.pattern}", re.DOTALL)
 
 
 class LedgerError(HarnessError):
@@ -45,20 +60,52 @@ class AmbiguousLedger(LedgerError):
 
 
 @dataclass(frozen=True)
+class Block:
+    """An entry as it stands in its file: first and last line, text, and the values that may have to be corrected."""
+
+    first: int
+    last: int
+    text: str
+    spans: Mapping[str, tuple[int, int]]
+
+    @property
+    def lines(self) -> str:
+        """`lines 3-9`"""
+        return f"line {self.first}" if self.first == self.last else f"lines {self.first}-{self.last}"
+
+    def corrected(self, values: Mapping[str, str]) -> str:
+        """The text with other values, and everything else as it was written."""
+        text = self.text
+        for key in sorted(values, key=lambda key: self.spans[key], reverse=True):
+            start, end = self.spans[key]
+            text = text[:start] + values[key] + text[end:]
+        return text
+
+
+@dataclass(frozen=True)
 class Deviation:
     """One known disagreement, and where it is written down ("adapters/mxnet/deviations.toml:3")."""
 
+    framework: str
     cell: str
     dtype: str | None
+    mode: str | None
     version: SpecifierSet
     used: tuple[float, float]
+    phase: tuple[str, ...]
+    """Empty: whatever disagrees."""
     reason: str
     evidence: str
+    link: str
+    case: str
+    since: str
     place: str
+    block: Block
 
     def concerns(self, cell_id: str, dtype: str) -> bool:
         """Whether it speaks of this cell, whatever the framework's version."""
-        return self.dtype in (None, dtype) and fnmatchcase(cell_id, self.cell)
+        _, _, mode = _fields(cell_id)
+        return self.dtype in (None, dtype) and self.mode in (None, mode) and fnmatchcase(cell_id, self.cell)
 
     def holds_for(self, version: str) -> bool:
         """Whether the version is one of its own; what isn't a PEP 440 version never is."""
@@ -75,12 +122,25 @@ class Ledger:
     framework: str
     entries: tuple[Deviation, ...] = ()
 
+    def joined(self, entries: Iterable[Deviation]) -> "Ledger":
+        """The same ledger with those of the entries that are of its framework."""
+        own = (entry for entry in entries if entry.framework == self.framework)
+        return Ledger(self.framework, (*self.entries, *own))
+
     def judge(
-        self, cell_id: str, dtype: str, version: str, verdict: Verdict, used: float | None
+        self,
+        cell_id: str,
+        dtype: str,
+        version: str,
+        verdict: Verdict,
+        used: float | None,
+        phases: Collection[str] = (),
     ) -> tuple[Verdict, str, Deviation | None]:
         """What the ledger makes of a verdict, what to say of it, and the entry that speaks of the cell.
 
-        Only agree and disagree can change; the text is empty where the ledger has nothing to say.
+        `phases` are the roles of the tensors that disagree; an entry with a phase excuses nothing without them.
+        Only agree and disagree can change; the text is empty where the ledger has nothing to say. Its last line
+        begins with the entry's place; the lines before it are to paste.
         Raises AmbiguousLedger where two entries speak of this cell and version.
         """
         if verdict not in (Verdict.AGREE, Verdict.DISAGREE):
@@ -90,8 +150,8 @@ class Ledger:
         if entry is None:
             return verdict, self._not_these(concerned, version) if verdict is Verdict.DISAGREE else "", None
         if verdict is Verdict.AGREE:
-            return Verdict.STALE, f"{entry.place}: this deviation no longer occurs; delete it", entry
-        return *_judge_used(entry, used), entry
+            return Verdict.STALE, _ended(entry), entry
+        return *_judge_range(entry, used, phases), entry
 
     def unmatched(self, cells_judged: Iterable[str]) -> list[str]:
         """A message for each entry that speaks of none of these cell ids.
@@ -101,10 +161,17 @@ class Ledger:
         """
         judged = [(cell, _fields(cell)) for cell in cells_judged]
         own = [(cell, dtype) for cell, (dtype, framework, _) in judged if framework == self.framework]
-        return [
-            f"{entry.place}: {entry.cell!r} matches no cell of {self.framework}; correct it or delete it"
+        matchless = [
+            f"{entry.place}: {entry.cell!r} matches no cell of {self.framework}; "
+            f"correct it or delete {entry.block.lines}"
             for entry in self.entries
             if not any(entry.concerns(cell, dtype) for cell, dtype in own)
+        ]
+        return matchless + [
+            f"{entry.place}: case = {entry.case!r} is no case of {self.framework}'s cells; correct it"
+            for entry in self.entries
+            if entry.case
+            and not any(cell.startswith((f"{entry.case}::", f"{entry.case}-")) for cell, _ in own)
         ]
 
     def _only(self, cell_id: str, entries: Sequence[Deviation]) -> Deviation | None:
@@ -129,17 +196,85 @@ def _fields(cell_id: str) -> list[str]:
     return cell_id.rpartition("::")[2].rsplit("-", 3)[-3:]
 
 
-def _judge_used(entry: Deviation, used: float | None) -> tuple[Verdict, str]:
-    """A disagreement that an entry speaks of: within its range of `used`, or not."""
+def phases_of(tensors: Iterable[Tensor]) -> frozenset[str]:
+    """The roles of the tensors that disagree."""
+    return frozenset(t.role for t in tensors if t.verdict is Verdict.DISAGREE)
+
+
+def used_of(tensors: Iterable[Tensor]) -> float:
+    """The largest error / tolerance as ledgers mean it, whatever K the tensors were judged with."""
+    ratio = max(t.ratio for t in tensors)
+    return LARGEST if ratio >= LARGEST else ratio / K
+
+
+def outwards(low: float, high: float) -> tuple[float, float]:
+    """A range of two digits around this one, so that the last bits of another machine don't leave it."""
+    return _two_digits(low, ROUND_FLOOR), _two_digits(high, ROUND_CEILING)
+
+
+def _two_digits(number: float, rounding: str) -> float:
+    if number >= LARGEST:
+        return LARGEST
+    exact = Decimal(repr(number))
+    rounded = exact.quantize(Decimal(1).scaleb(exact.adjusted() - 1), rounding)
+    return min(float(rounded), LARGEST)
+
+
+def range_text(low: float, high: float) -> str:
+    """A range as a ledger has it."""
+    ends = ("inf" if end >= LARGEST else _shortest(end) for end in (low, high))
+    return f"[{', '.join(ends)}]"
+
+
+def _shortest(number: float) -> str:
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
+
+
+def phase_text(phases: Collection[str]) -> str:
+    """Roles as a ledger has them, in one order."""
+    names = [f'"{phase}"' for phase in PHASES if phase in phases]
+    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+
+
+def _ended(entry: Deviation) -> str:
+    lines = entry.block.lines
+    if {"*", "?", "["}.isdisjoint(entry.cell):
+        return f"{entry.place}: this deviation no longer occurs; delete {lines}"
+    return f"{entry.place}: this deviation no longer occurs here; delete {lines}, or narrow its pattern to what still deviates"
+
+
+def _judge_range(entry: Deviation, used: float | None, phases: Collection[str]) -> tuple[Verdict, str]:
+    """A disagreement that an entry speaks of: within its range of `used` and its phases, or not."""
     low, high = entry.used
-    if used is not None and low <= min(used, LARGEST) <= high:
+    number = None if used is None else min(used, LARGEST)
+    left, corrected = [], {}
+    if number is None or not low <= number <= high:
+        told = "no number" if number is None else f"{number:.4g}"
+        left.append(f"range: used is {told}, was {low:.4g} to {high:.4g}")
+        corrected["used"] = _wider(entry, number)
+    if entry.phase and not (phases and set(phases) <= set(entry.phase)):
+        told = ", ".join(phase for phase in PHASES if phase in phases) or "nothing"
+        left.append(f"phase: what disagrees is {told}, was {', '.join(entry.phase)}")
+        corrected["phase"] = phase_text({*entry.phase, *phases})
+    if not left:
         return Verdict.KNOWN_DEVIATION, f"{entry.place}: {entry.reason}"
-    told = "no number" if used is None else f"{min(used, LARGEST):.4g}"
-    message = (
-        f"{entry.place}: this deviation left its range: used is {told}, was {low:.4g} to {high:.4g}; "
-        "find out what changed, then correct the entry"
-    )
-    return Verdict.STALE, message
+    message = f"{entry.place}: this deviation left its {' and its '.join(left)}; find out what changed, "
+    if "" in corrected.values():
+        return Verdict.STALE, f"{message}then correct {entry.block.lines}"
+    replaced = f"{message}then put the text above in place of {entry.block.lines}"
+    return Verdict.STALE, f"{entry.block.corrected(corrected)}\n{replaced}"
+
+
+def _wider(entry: Deviation, used: float | None) -> str:
+    """The entry's range widened to hold `used`; empty where no range that a ledger may have does.
+
+    Widened, not moved: the entry's other cells may still be where they were.
+    """
+    if used is None or used < 1:
+        return ""
+    (low, high), (below, above) = entry.used, outwards(used, used)
+    return range_text(below if used < low else low, above if used > high else high)
 
 
 def load(path: Path, framework: str) -> Ledger:
@@ -147,17 +282,32 @@ def load(path: Path, framework: str) -> Ledger:
 
     Raises LedgerError for everything that isn't exactly as it must be.
     """
+    return Ledger(framework, _read(path, framework)) if path.exists() else Ledger(framework)
+
+
+def load_given(paths: Iterable[Path], known: Collection[str] | None = None) -> list[Deviation]:
+    """The entries of ledgers that a user gives, each of which names its framework.
+
+    Raises LedgerError as `load` does, and for a file that isn't there or a framework that isn't known.
+    """
+    entries = [entry for path in paths for entry in _read(path, None)]
+    for entry in entries:
+        if known is not None and entry.framework not in known:
+            told = allowed_names(entry.framework, sorted(known))
+            raise LedgerError(f"{entry.place}: framework = {entry.framework!r}: {told}")
+    return entries
+
+
+def _read(path: Path, framework: str | None) -> tuple[Deviation, ...]:
     try:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
-    except FileNotFoundError:
-        return Ledger(framework)
     except OSError as error:
         raise LedgerError(f"{path}: can't read it: {error.strerror}") from error
     except ValueError as error:
         raise LedgerError(f"{path}: not TOML: {error}") from error
-    file = _File(path, Locator(text), data)
-    return Ledger(framework, tuple(entry.read() for entry in file.entries()))
+    file = _File(path, Locator(text), data, framework)
+    return tuple(entry.read() for entry in file.entries())
 
 
 @dataclass(frozen=True)
@@ -167,6 +317,8 @@ class _File:
     path: Path
     locator: Locator
     data: dict[str, Any]
+    framework: str | None
+    """Whose ledger it is; None where each entry says it."""
 
     def place(self, *keys: str | int) -> str:
         """File and line of a key, or of what is around it."""
@@ -182,7 +334,27 @@ class _File:
         tables = self.data.get("deviation", [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise LedgerError(f"{self.place('deviation')}: begin each entry with a line [[deviation]]")
+        if any(("deviation", index) not in self.locator.keys for index in range(len(tables))):
+            raise LedgerError(f"{self.place('deviation')}: begin each entry with a line [[deviation]]")
         return [_Entry(self, index, table) for index, table in enumerate(tables)]
+
+    def block(self, index: int) -> Block:
+        """An entry's own lines. What stands between its last value and the next entry belongs to that one."""
+        text, keys, values = self.locator.text, self.locator.keys, self.locator.values
+        start = text.rfind("\n", 0, keys["deviation", index]) + 1
+        entry = ("deviation", index)
+        own = {str(path[2]): at for path, at in values.items() if path[:2] == entry and len(path) == 3}
+        spans = {key: (at - start, _end(text, at) - start) for key, at in own.items()}
+        last = start + max(end for _, end in spans.values())
+        first, (final, _) = text.count("\n", 0, start) + 1, self.locator.place(last)
+        end = text.find("\n", last)
+        return Block(first, final, text[start : end if end >= 0 else len(text)], spans)
+
+
+def _end(text: str, start: int) -> int:
+    """Where a value ends: a text, a list, or what is neither and has no blank in it."""
+    match = _VALUE.match(text, start) or re.compile(r"\S+").match(text, start)
+    return match.end() if match else start
 
 
 @dataclass(frozen=True)
@@ -197,12 +369,19 @@ class _Entry:
         """The entry, every part of it checked."""
         self._check_keys()
         return Deviation(
+            framework=self._framework(),
             cell=self._pattern(),
             dtype=self._dtype(),
+            mode=self._text("mode") if "mode" in self.table else None,
             version=self._version(),
             used=self._used(),
+            phase=self._phase(),
             reason=self._text("reason"),
             evidence=self._text("evidence"),
+            link=self._link(),
+            case=self._text("case") if "case" in self.table else "",
+            since=self._since(),
+            block=self.file.block(self.index),
             place=self.file.place("deviation", self.index),
         )
 
@@ -217,9 +396,39 @@ class _Entry:
         for key in self.table:
             if key not in KEYS:
                 raise self._error(f"unknown key {key!r}; {allowed_names(key, KEYS)}", key)
-        missing = [key for key in REQUIRED if key not in self.table]
+        needed = REQUIRED if self.file.framework else (*REQUIRED, "framework")
+        missing = [key for key in needed if key not in self.table]
         if missing:
-            raise self._error(f"{', '.join(missing)} missing; an entry needs {', '.join(REQUIRED)}")
+            raise self._error(f"{', '.join(missing)} missing; an entry needs {', '.join(needed)}")
+
+    def _framework(self) -> str:
+        framework = self._text("framework") if "framework" in self.table else str(self.file.framework)
+        if self.file.framework not in (None, framework):
+            raise self._wrong("framework", f"this is the ledger of {self.file.framework}; leave it out")
+        return framework
+
+    def _phase(self) -> tuple[str, ...]:
+        value = self.table.get("phase", [])
+        phases = [value] if isinstance(value, str) else value
+        right = isinstance(phases, list) and all(phase in PHASES for phase in phases)
+        if "phase" in self.table and not (right and phases):
+            raise self._wrong("phase", f"must be {', '.join(PHASES)} or a list of them")
+        return tuple(phases)
+
+    def _link(self) -> str:
+        link = self._text("link") if "link" in self.table else ""
+        if link and not re.fullmatch(r"https?://\S+", link):
+            raise self._wrong("link", "must be an address, https://...")
+        return link
+
+    def _since(self) -> str:
+        """A date, TOML's own or as a text, or a version."""
+        since = self.table.get("since", "")
+        if type(since) is date:
+            return since.isoformat()
+        if "since" not in self.table or (isinstance(since, str) and _is_date_or_version(since)):
+            return str(since)
+        raise self._wrong("since", "must be a date such as 2026-01-31, or a version such as '1.9.1'")
 
     def _text(self, key: str) -> str:
         text = self.table[key]
@@ -256,3 +465,13 @@ class _Entry:
         if not 1 <= low <= high:
             raise self._wrong("used", "must be 1 <= lowest <= highest: up to 1 a cell agrees")
         return float(min(low, LARGEST)), float(min(high, LARGEST))
+
+
+def _is_date_or_version(text: str) -> bool:
+    for read in (date.fromisoformat, Version):
+        try:
+            read(text)
+        except ValueError:  # InvalidVersion is one
+            continue
+        return True
+    return False

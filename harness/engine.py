@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from harness import record
-from harness.deviations import Ledger
+from harness.deviations import Ledger, phases_of
 from harness.interpreters import Absent, Interpreter
 from harness.judge import Answered, Judgement, judge, within
 from harness.plan import Cell, Framework
@@ -277,7 +277,10 @@ class Engine:
         if ledger is None:
             return judgement.verdict, judgement.message
         version = str((lane.about or {}).get("version", ""))
-        verdict, note, _ = ledger.judge(cell.id, cell.dtype, version, judgement.verdict, judgement.used)
+        phases = phases_of(judgement.tensors)
+        verdict, note, _ = ledger.judge(
+            cell.id, cell.dtype, version, judgement.verdict, judgement.used, phases
+        )
         return verdict, "\n".join(text for text in (judgement.message, note) if text)
 
     def _wanted(self, cell: Cell) -> Wanted:

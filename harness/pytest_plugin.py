@@ -17,7 +17,7 @@ import pytest
 
 from harness import __version__, arrays, interpreters, record
 from harness.case import Case, load
-from harness.deviations import Ledger
+from harness.deviations import Ledger, load_given
 from harness.deviations import load as load_ledger
 from harness.engine import Engine
 from harness.errors import HarnessError
@@ -41,6 +41,9 @@ from harness.verdict import Verdict
 MATRIX = pytest.StashKey["Matrix"]()
 RECORDER = "gradient_conformance_recorder"
 DEFAULT_RECORD = "reports/run.jsonl"
+PATHS = ("--subject", "--cases", "--adapters", "--deviations", "--record", "--keep-arrays")
+"""Options of ours that take a path."""
+
 CELL, ABOUT = "gradient_conformance_cell", "gradient_conformance_about"
 
 
@@ -61,6 +64,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--keep-arrays",
         metavar="DIR",
         help="keep what frameworks answer, for `harness rejudge` by other rules",
+    )
+    group.addoption(
+        "--deviations",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="known deviations of your own, for any framework",
     )
     group.addoption("--cases", action="append", default=[], metavar="DIR", help="one more case root")
     group.addoption(
@@ -96,7 +106,9 @@ class Matrix:
         self.selection = Selection(split(option.framework), split(option.dtype), split(option.mode))
         self.selection.check(self.frameworks)
         self.required = split([*option.require, os.environ.get("HARNESS_REQUIRE", "")])
-        self.ledgers = {f.name: self._ledger(f) for f in self.frameworks}
+        paths = [config.invocation_params.dir / path for path in option.deviations]
+        self.deviations = load_given(paths, [f.name for f in self.frameworks])
+        self.ledgers = {f.name: self._ledger(f).joined(self.deviations) for f in self.frameworks}
         self.named_interpreters = dict(
             interpreters.assignment(line) for line in config.getini("harness_interpreters")
         )
@@ -132,12 +144,13 @@ class Matrix:
     def unmatched(self, framework: Framework) -> list[str]:
         """Messages of ledger entries that match no cell of any case, selected or not.
 
-        The ledgers shipped here speak of the cases shipped here: without those they are not asked.
+        The ledgers shipped here speak of the cases shipped here: without those they are not asked. Those that the
+        user gives always are.
         """
         ledger, shipped = self.ledgers[framework.name], shipped_adapters()
-        if not ledger.entries or (
-            framework.folder.parent == shipped and shipped.with_name("cases") not in self.roots
-        ):
+        if framework.folder.parent == shipped and shipped.with_name("cases") not in self.roots:
+            ledger = Ledger(framework.name).joined(self.deviations)
+        if not ledger.entries:
             return []
         every = Selection(modes=("all",))
         found = (load(path, root) for root in self.roots for path in sorted(root.rglob("*.toml")))
@@ -217,7 +230,7 @@ def pytest_collection(session: pytest.Session) -> None:
 def _separate_path(args: Sequence[str]) -> str | None:
     """An option of ours whose path is an argument of its own."""
     return next(
-        (arg for arg in args if arg in ("--subject", "--cases", "--adapters", "--record", "--keep-arrays")),
+        (arg for arg in args if arg in PATHS),
         None,
     )
 
@@ -311,7 +324,9 @@ class CellItem(_Item):
         if line.first_difference:
             lines.append(f"  first difference: {line.first_difference}")
         file = os.path.relpath(self.path, self.config.invocation_params.dir)
-        extra = "".join(f" --subject={path}" for path in self.config.option.subject)
+        option = self.config.option
+        extra = "".join(f" --subject={path}" for path in option.subject)
+        extra += "".join(f" --deviations={path}" for path in option.deviations)
         return "\n".join([*lines, f"  repeat: pytest '{file}::{self.name}'{extra}"])
 
     def reportinfo(self) -> tuple[Path, None, str]:

@@ -304,8 +304,8 @@ class RunWriter:
         self._cells.add(cell.cell)
         self._totals[cell.verdict] += 1
 
-    def footer(self, expected: int) -> Footer:
-        """Declare the run complete and close the file.
+    def footer(self, expected: int, *, seconds: float | None = None) -> Footer:
+        """Declare the run complete and close the file. `seconds`: what the run took, if not the time since its header.
 
         Raises EmptyRun for no cells and TotalsDoNotAddUp where they aren't the `expected` number: there is no
         footer then.
@@ -321,7 +321,8 @@ class RunWriter:
             )
             raise TotalsDoNotAddUp(message)
         totals = {verdict: self._totals[verdict] for verdict in Verdict}
-        footer = Footer(totals=totals, cells=expected, seconds=round(time.monotonic() - self._started, 3))
+        taken = time.monotonic() - self._started if seconds is None else seconds
+        footer = Footer(totals=totals, cells=expected, seconds=round(taken, 3))
         self._write(footer)
         self.close()
         return footer

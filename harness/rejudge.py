@@ -19,7 +19,7 @@ import msgspec
 
 from harness import __version__, arrays, record
 from harness.case import Case, load
-from harness.deviations import Ledger
+from harness.deviations import Deviation, Ledger, phases_of, used_of
 from harness.deviations import load as load_ledger
 from harness.errors import HarnessError
 from harness.judge import describe, judge, verdict_of
@@ -103,6 +103,8 @@ class Sources:
     roots: Sequence[Path]
     frameworks: Mapping[str, Framework]
     arrays: Path | None = None
+    deviations: Sequence[Deviation] = ()
+    """Those of the user's own ledgers."""
 
     @property
     def needed(self) -> bool:
@@ -180,7 +182,7 @@ class Sources:
         old_k = K if self.needed else self.run.header.K
         tensors = [_tensor_with_k(t, old_k, new_k) for t in cell.tensors]
         raw = worst(t.verdict for t in tensors)
-        verdict, note = self._look_up(cell, raw, max(t.ratio for t in tensors))
+        verdict, note = self._look_up(cell, raw, tensors)
         first = cell.first_difference if raw is Verdict.DISAGREE else None
         return msgspec.structs.replace(
             cell,
@@ -191,23 +193,27 @@ class Sources:
             first_difference=first,
         )
 
-    def _look_up(self, cell: record.Cell, verdict: Verdict, ratio: float) -> tuple[Verdict, str]:
+    def _look_up(
+        self, cell: record.Cell, verdict: Verdict, tensors: Sequence[record.Tensor]
+    ) -> tuple[Verdict, str]:
         """What the framework's ledger says, which is written in terms of this harness's K."""
         version = str(self.run.abouts.get(cell.framework, {}).get("version", ""))
-        used = LARGEST if ratio >= LARGEST else ratio / K
-        found, note, _ = self._ledger(cell).judge(cell.cell, cell.dtype, version, verdict, used)
+        used, phases = used_of(tensors), phases_of(tensors)
+        found, note, _ = self._ledger(cell).judge(cell.cell, cell.dtype, version, verdict, used, phases)
         return found, note
 
     def _ledger(self, cell: record.Cell) -> Ledger:
         name = cell.framework
         if name in self.frameworks:
             if name not in self._ledgers:
-                self._ledgers[name] = load_ledger(self.frameworks[name].folder / DEVIATIONS, name)
+                ledger = load_ledger(self.frameworks[name].folder / DEVIATIONS, name)
+                self._ledgers[name] = ledger.joined(self.deviations)
             return self._ledgers[name]
         known = {c.framework for c in self.run.cells if c.verdict in (Verdict.KNOWN_DEVIATION, Verdict.STALE)}
-        if name in known:
+        given = Ledger(name).joined(self.deviations)
+        if name in known and not given.entries:
             raise NeedsLedger(f"{name}: the run knows deviations of it; name its folder with --adapters=DIR")
-        return Ledger(name)
+        return given
 
     @cached_property
     def _ledgers(self) -> dict[str, Ledger]:

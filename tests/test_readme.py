@@ -97,7 +97,23 @@ def test_the_reference_alone_works_as_shown():
     assert names["gradients"]["W"].shape == (2, 3)
 
 
-@pytest.mark.parametrize("command", ["check", "schema", "ops", "frameworks", "explain", "report", "rejudge", "certify", "power"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check",
+        "schema",
+        "ops",
+        "frameworks",
+        "explain",
+        "report",
+        "diff",
+        "merge",
+        "deviations",
+        "rejudge",
+        "certify",
+        "power",
+    ],
+)
 def test_every_command_is_named_and_helps(command, capsys):
     assert f"harness {command}" in README
     with pytest.raises(SystemExit) as stop:

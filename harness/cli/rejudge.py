@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import rejudge
 from harness.cli.common import command
+from harness.deviations import load_given
 from harness.errors import HarnessError
 from harness.plan import frameworks, shipped_adapters
 from harness.record import read_run
@@ -22,6 +23,8 @@ def add(commands: Any) -> None:
     made.add_argument("--record", type=Path, metavar="FILE", help="the new run file (default: RUN-rejudged)")
     made.add_argument("--cases", action="append", type=Path, default=[], metavar="DIR", help="case root")
     made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
+    text = "known deviations of your own"
+    made.add_argument("--deviations", action="append", type=Path, default=[], metavar="FILE", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         roots=[*arguments.cases, *map(Path, old.header.roots)],
         frameworks={f.name: f for f in frameworks([shipped_adapters(), *arguments.adapters])},
         arrays=arguments.arrays,
+        deviations=load_given(arguments.deviations),
     )
     cells = rejudge.rejudge(old, sources, new_k)
     header = rejudge.header(old, sources, new_k, ["harness", "rejudge", str(file), "--K", f"{new_k:g}"])

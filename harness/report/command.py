@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.diff import diff
 from harness.errors import HarnessError
+from harness.merge import merge
 from harness.record import Run, read_run
 from harness.report import html, json, junit, markdown
 from harness.report.model import Report, report
@@ -30,13 +32,21 @@ def add(commands: Any) -> None:
     """Add the command to the others."""
     text = "make reports of a run: a page for people, Markdown, JSON, JUnit XML"
     command = commands.add_parser("report", help=text, description=f"{text[0].upper()}{text[1:]}. {_EXIT}")
-    command.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="such as reports/run.jsonl")
+    command.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="such as reports/run.jsonl; several are merged"
+    )
     command.add_argument("--html", type=Path, metavar="DIR", help="a folder to open index.html in")
     for name, help in HELPS.items():
         command.add_argument(f"--{name}", metavar="FILE", help=f"{help}; - is standard output")
     command.add_argument(
         "--cases", action="append", type=Path, default=[], metavar="DIR", help="a case root, where the run's own moved"
     )  # fmt: skip
+    command.add_argument(
+        "--since",
+        type=Path,
+        metavar="OLD",
+        help="an earlier run file: tell also what changed, in Markdown and JSON",
+    )
     command.set_defaults(run=run)
 
 
@@ -46,7 +56,8 @@ _EXIT = "The exit code is 0 when the reports are written, whatever they tell."
 def run(arguments: argparse.Namespace) -> int:
     """Write the reports that were asked for; without any, tell the result."""
     found = _read(arguments.runs)
-    facts = report(found, arguments.cases)
+    since = None if arguments.since is None else diff(read_run(arguments.since), found)
+    facts = report(found, arguments.cases, since)
     if arguments.html is not None:
         write_html(facts, found, arguments.runs[0].parent, arguments.html)
     texts = {name: getattr(arguments, name) for name in TEXTS if getattr(arguments, name) is not None}
@@ -58,9 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read(paths: Sequence[Path]) -> Run:
-    if len(paths) > 1:
-        raise ReportError(f"{len(paths)} runs were given: a report is of one run")
-    return read_run(paths[0])
+    """The run, or several as one, with its arrays named from the folder of the first."""
+    if len(paths) == 1:
+        return read_run(paths[0])
+    return merge([(path, read_run(path)) for path in paths], paths[0])
 
 
 def write_html(facts: Report, run: Run, arrays: Path, folder: Path) -> None:

@@ -7,12 +7,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.diff import Change, Difference, listing, side
 from harness.report.model import Box, CellFacts, Report
 from harness.summary import SHORT
 from harness.verdict import Verdict
 
 LIMIT = 60_000
 """GitHub takes 65,536 characters in a comment; a step summary may be larger."""
+
+CHANGES = 10
+"""Cells that each list of what changed names: the failures after it have the room."""
 
 
 def render(report: Report) -> str:
@@ -23,6 +27,7 @@ def render(report: Report) -> str:
         _frameworks(report),
         "Largest error / tolerance of the cells that agree; what doesn't agree is counted by its name.",
         _matrix(report),
+        difference(report.since).rstrip("\n") if isinstance(report.since, Difference) else "",
         _reasons("Known deviations", report.cells, Verdict.KNOWN_DEVIATION),
         _reasons("Unsupported", report.cells, Verdict.UNSUPPORTED),
         _reasons("Absent", report.cells, Verdict.ABSENT),
@@ -100,6 +105,26 @@ def _block(text: str) -> str:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"
+
+
+def difference(found: Difference) -> str:
+    """What changed since an earlier run; the lists but the first are folded away."""
+    head = [
+        f"### What changed: {len(found.newly_wrong) or 'nothing'} newly wrong",
+        f"{_plain(found.sentence)}.",
+        f"Before: {_plain(side(found.before))}. Now: {_plain(side(found.now))}.",
+    ]
+    if found.versions:
+        rows = ((v.of, v.what, v.before or "not told", v.now or "not told") for v in found.versions)
+        head.append(_table(("of", "what", "before", "now"), rows))
+    lists = (_changes(title, changes) for title, changes in found.sections().items() if changes)
+    return "\n\n".join([*head, *lists]) + "\n"
+
+
+def _changes(title: str, changes: Sequence[Change]) -> str:
+    opened = " open" if title == "newly wrong" else ""
+    body = _block("\n".join(line.removeprefix("  ") for line in listing(changes, CHANGES)))
+    return f"<details{opened}><summary>{title}: {len(changes)}</summary>\n\n{body}\n\n</details>"
 
 
 def _origin(report: Report) -> str:

@@ -11,13 +11,17 @@ import shlex
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from harness.deviations import Deviation as Entry
 from harness.deviations import load as load_ledger
+from harness.deviations import load_given
+from harness.diff import Difference
 from harness.errors import HarnessError
 from harness.record import LARGEST, Cell, Machine, Run
 from harness.verdict import Verdict
@@ -25,7 +29,7 @@ from harness.verdict import Verdict
 FORMAT = 1
 """Version of the report's own format."""
 
-CARRIED = ("--subject", "--cases", "--adapters", "--interpreter", "--mode", "--cell-timeout")
+CARRIED = ("--subject", "--cases", "--adapters", "--deviations", "--interpreter", "--mode", "--cell-timeout")
 """Options of the run without which one of its cells can't be repeated."""
 
 EDGES = (0.0, *(10 ** (e / 4) for e in range(-12, 5)), LARGEST)
@@ -45,7 +49,7 @@ class Deviation(_Facts, frozen=True, kw_only=True):
     evidence: str
     """Empty where the entry can't be read any more, or says something else by now."""
     link: str
-    """The first address in the evidence, or empty."""
+    """The entry's own, or the first address in its evidence, or empty."""
 
 
 class CellFacts(_Facts, frozen=True, kw_only=True):
@@ -130,9 +134,11 @@ class Report(_Facts, frozen=True, kw_only=True):
     headroom: list[Headroom]
     cases: list[CaseFacts]
     cells: list[CellFacts]
+    since: Difference | msgspec.UnsetType = msgspec.UNSET
+    """What changed since an earlier run; left out where none was named."""
 
 
-def report(run: Run, roots: Sequence[Path] = ()) -> Report:
+def report(run: Run, roots: Sequence[Path] = (), since: Difference | None = None) -> Report:
     """The facts of a run. `roots`: where its cases are looked for before the roots that it names itself."""
     head = run.header
     box, failed = box_of(run.cells), sum(c.verdict.outcome() == "failed" for c in run.cells)
@@ -157,6 +163,7 @@ def report(run: Run, roots: Sequence[Path] = ()) -> Report:
         headroom=_headroom(run.cells),
         cases=list(cases.values()),
         cells=_cells(run, cases),
+        since=since or msgspec.UNSET,
     )
 
 
@@ -278,7 +285,7 @@ def carried(command: Sequence[str]) -> list[str]:
         name, equals, _ = word.partition("=")
         if name in CARRIED:
             kept.append(word if equals else f"{word}={following}")
-    return kept
+    return list(dict.fromkeys(kept))  # the commands of merged runs repeat them
 
 
 def _repeat(cell: Cell, file: str, options: str) -> str:
@@ -299,22 +306,22 @@ def _deviation(cell: Cell, evidence: Any) -> Deviation | None:
     found = _PLACE.match(cell.message.splitlines()[-1])
     if found is None:
         return None
-    entries: dict[str, tuple[str, str]] = evidence(found["file"], cell.framework)
-    reason, text = entries.get(found["place"], ("", ""))
-    text = text if cell.verdict is Verdict.STALE or reason == found["reason"] else ""
-    link = _LINK.search(f"{text} {found['reason']}")
+    entries: dict[str, Entry] = evidence(found["file"], cell.framework)
+    entry = entries.get(found["place"])
+    told = entry is not None and (cell.verdict is Verdict.STALE or entry.reason == found["reason"])
+    text, own = (entry.evidence, entry.link) if entry and told else ("", "")
+    link = _LINK.search(f"{own} {text} {found['reason']}")
     return Deviation(
         place=found["place"], reason=found["reason"], evidence=text, link=link[0] if link else ""
     )
 
 
-def _ledger(file: str, framework: str) -> dict[str, tuple[str, str]]:
-    """Reason and evidence of each entry by its place; nothing of a ledger that can't be read any more."""
-    try:
-        ledger = load_ledger(Path(file), framework)
-    except HarnessError:
-        return {}
-    return {entry.place: (entry.reason, entry.evidence) for entry in ledger.entries}
+def _ledger(file: str, framework: str) -> dict[str, Entry]:
+    """The entries by their places, of a framework's ledger or a user's; none where it can't be read any more."""
+    for read in (lambda: load_ledger(Path(file), framework).entries, lambda: load_given([Path(file)])):
+        with suppress(HarnessError):
+            return {entry.place: entry for entry in read()}
+    return {}
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.deviations import AmbiguousLedger, Ledger, LedgerError, load
+from harness.deviations import AmbiguousLedger, Ledger, LedgerError, load, load_given
 from harness.errors import HarnessError
 from harness.record import LARGEST
 from harness.verdict import Verdict
@@ -80,33 +80,153 @@ def test_a_disagreement_within_the_range_is_a_known_deviation(path: Path, used: 
 
 
 @pytest.mark.parametrize(
-    ("used", "told"),
+    ("used", "told", "wider"),
     [
-        (math.nextafter(1.5, 0), "1.5"),
-        (1.25, "1.25"),
-        (math.nextafter(3.0, 4), "3"),
-        (3000.0, "3000"),
-        (math.inf, "1.798e+308"),
-        (None, "no number"),
+        (math.nextafter(1.5, 0), "1.5", "[1.4, 3]"),
+        (1.25, "1.25", "[1.2, 3]"),
+        (math.nextafter(3.0, 4), "3", "[1.5, 3.1]"),
+        (1234.5, "1234", "[1.5, 1300]"),
+        (math.inf, "1.798e+308", "[1.5, inf]"),
+        (1.5e300, "1.5e+300", "[1.5, 1.5e+300]"),
     ],
 )
 def test_a_disagreement_outside_the_range_makes_the_entry_stale(
-    path: Path, used: float | None, told: str
+    path: Path, used: float, told: str, wider: str
 ) -> None:
-    """Below as well as above: whatever it is, it isn't what was written down."""
+    """Below as well as above: whatever it is, it isn't what was written down. The new entry is there to paste."""
+    verdict, message = judged(ledger(path), Verdict.DISAGREE, used)
+    assert verdict is Verdict.STALE
+    *pasted, last = message.splitlines()
+    assert last == (
+        f"{path}:1: this deviation left its range: used is {told}, was 1.5 to 3; "
+        "find out what changed, then put the text above in place of lines 1-7"
+    )
+    assert "\n".join(pasted) + "\n" == ENTRY.replace("[1.5, 3.0]", wider)
+    assert judged(ledger(path, "\n".join(pasted)), Verdict.DISAGREE, used)[0] is Verdict.KNOWN_DEVIATION
+
+
+@pytest.mark.parametrize(("used", "told"), [(None, "no number"), (0.5, "0.5")])
+def test_what_no_range_can_hold_is_not_proposed(path: Path, used: float | None, told: str) -> None:
+    """A text to paste that would be refused is no help."""
     verdict, message = judged(ledger(path), Verdict.DISAGREE, used)
     assert verdict is Verdict.STALE
     assert message == (
         f"{path}:1: this deviation left its range: used is {told}, was 1.5 to 3; "
-        "find out what changed, then correct the entry"
+        "find out what changed, then correct lines 1-7"
     )
 
 
 def test_agreement_makes_an_entry_stale(path: Path) -> None:
-    """A ledger doesn't outlive its reason."""
+    """A ledger doesn't outlive its reason. Where a pattern may cover more, that is said."""
     verdict, message = judged(ledger(path), Verdict.AGREE, 0.2)
     assert verdict is Verdict.STALE
-    assert message == f"{path}:1: this deviation no longer occurs; delete it"
+    assert message == (
+        f"{path}:1: this deviation no longer occurs here; "
+        "delete lines 1-7, or narrow its pattern to what still deviates"
+    )
+    one = ledger(path, "\n\n" + ENTRY.replace("k:*", "k:3-float32"))
+    assert (
+        judged(one, Verdict.AGREE, 0.2)[1] == f"{path}:3: this deviation no longer occurs; delete lines 3-9"
+    )
+
+
+def test_the_lines_of_an_entry_are_its_own(path: Path) -> None:
+    """From its header to its last value: comments and blank lines behind it belong to the next entry."""
+    multiline = ENTRY.replace('"https://example.org/issue/1"', '"""\n# measured\n[[deviation]]\n"""  # so')
+    text = f"# file\n{ENTRY}\n# about the next\n\n{multiline}# end"
+    blocks = [entry.block for entry in ledger(path, text).entries]
+    assert [(block.first, block.last) for block in blocks] == [(2, 8), (12, 21)]
+    assert [block.text + "\n" for block in blocks] == [ENTRY, multiline]
+
+
+def with_fields(*lines: str) -> str:
+    """The entry with further fields."""
+    return ENTRY + "".join(f"{line}\n" for line in lines)
+
+
+def test_an_entry_may_say_more(path: Path) -> None:
+    """Mode, phase, link, minimal case, since when."""
+    more = 'mode = "eager"|phase = ["value", "gradient"]|link = "https://example.org"|case = "ops/sigmoid"'
+    (entry,) = ledger(path, with_fields(*more.split("|"), "since = 2026-01-31")).entries
+    assert (entry.mode, entry.phase) == ("eager", ("value", "gradient"))
+    assert (entry.link, entry.case, entry.since) == ("https://example.org", "ops/sigmoid", "2026-01-31")
+    for since in ("2026-01-31", "1.9.1"):
+        assert ledger(path, with_fields(f'since = "{since}"')).entries[0].since == since
+
+
+def test_an_entry_with_a_mode_speaks_of_that_mode_alone(path: Path) -> None:
+    """And without one of every mode that its pattern matches."""
+    wide = ENTRY.replace("k:*-mxnet-eager", "*")
+    jit = CELL.replace("eager", "jit")
+    assert judged(ledger(path, wide), Verdict.DISAGREE, 2.0, cell_id=jit)[0] is Verdict.KNOWN_DEVIATION
+    eager = ledger(path, wide + 'mode = "eager"\n')
+    assert judged(eager, Verdict.DISAGREE, 2.0)[0] is Verdict.KNOWN_DEVIATION
+    assert judged(eager, Verdict.DISAGREE, 2.0, cell_id=jit) == (Verdict.DISAGREE, "")
+    assert len(eager.unmatched([jit])) == 1
+
+
+@pytest.mark.parametrize("phases", [{"gradient"}, {"gradient", "parameter"}])
+def test_what_disagrees_in_the_phases_of_the_entry_is_known(path: Path, phases: set[str]) -> None:
+    """One or several of them."""
+    some = ledger(path, with_fields('phase = ["gradient", "parameter"]'))
+    assert judged(some, Verdict.DISAGREE, 2.0, phases=phases)[0] is Verdict.KNOWN_DEVIATION
+
+
+def test_a_disagreement_in_another_phase_makes_the_entry_stale(path: Path) -> None:
+    """A wrong gradient that is known says nothing of a wrong value."""
+    text = with_fields('phase = "gradient"  # the value is right')
+    verdict, message = judged(ledger(path, text), Verdict.DISAGREE, 2.0, phases={"gradient", "value"})
+    assert verdict is Verdict.STALE
+    pasted, _, last = message.rpartition("\n")
+    assert "left its phase: what disagrees is value, gradient, was gradient; find out" in last
+    assert pasted + "\n" == text.replace('"gradient"', '["value", "gradient"]')
+
+
+def test_an_entry_that_left_range_and_phase_says_both(path: Path) -> None:
+    """And both are corrected in the text to paste."""
+    known = ledger(path, with_fields('phase = "gradient"'))
+    _, message = judged(known, Verdict.DISAGREE, 7.77, phases={"value"})
+    assert "left its range: used is 7.77, was 1.5 to 3 and its phase: what disagrees is value" in message
+    assert "used = [1.5, 7.8]" in message
+    assert 'phase = ["value", "gradient"]' in message
+
+
+def test_a_minimal_case_must_be_there(path: Path) -> None:
+    """A case, or a variant of one."""
+    for case in ("ops/sigmoid", "ops/sigmoid::k:1"):
+        known = ledger(path, with_fields(f'case = "{case}"'))
+        assert known.unmatched([CELL, "ops/sigmoid::k:1-float32-mxnet-eager"]) == []
+        assert known.unmatched([CELL, "ops/sigmoids::k:10-float32-mxnet-eager"]) == [
+            f"{path}:1: case = {case!r} is no case of mxnet's cells; correct it"
+        ]
+
+
+def test_a_ledger_of_ones_own_adds_to_any_framework(path: Path, tmp_path: Path) -> None:
+    """Its entries name their framework, and count beside those of the framework's ledger."""
+    own = tmp_path / "own.toml"
+    own.write_text(with_fields('framework = "torch"') + with_fields('framework = "mxnet"'))
+    given = load_given([own], ["mxnet", "torch"])
+    joined = Ledger("mxnet").joined(given)
+    assert [entry.place for entry in joined.entries] == [f"{own}:9"]
+    assert judged(joined, Verdict.DISAGREE, 2.0)[0] is Verdict.KNOWN_DEVIATION
+    with pytest.raises(AmbiguousLedger, match=f"{own}:9: .* is spoken of by {path}:1 too"):
+        judged(ledger(path).joined(given), Verdict.DISAGREE, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ENTRY, "1: deviation 1: framework missing; an entry needs .*, framework"),
+        (with_fields('framework = "mxnett"'), "1: framework = 'mxnett': .*did you mean \"mxnet\""),
+    ],
+)
+def test_a_ledger_of_ones_own_must_name_a_known_framework(path: Path, text: str, message: str) -> None:
+    """Otherwise its entries would be silently ignored."""
+    path.write_text(text)
+    with pytest.raises(LedgerError, match=f"{path}:{message}"):
+        load_given([path], ["mxnet", "torch"])
+    with pytest.raises(LedgerError, match="can't read it: No such file"):
+        load_given([path.with_name("none.toml")])
 
 
 @pytest.mark.parametrize("verdict", sorted(set(Verdict) - {Verdict.AGREE, Verdict.DISAGREE}))
@@ -192,7 +312,7 @@ def test_an_entry_that_speaks_of_no_judged_cell_is_told(path: Path) -> None:
     """Its case was renamed, or never existed."""
     renamed = ledger(path, ENTRY + ENTRY.replace("two_branches", "gone"))
     assert renamed.unmatched([CELL, "published/mazur::float32-mxnet-eager"]) == [
-        f"{path}:8: 'notebooks/gone::k:*-mxnet-eager' matches no cell of mxnet; correct it or delete it"
+        f"{path}:8: 'notebooks/gone::k:*-mxnet-eager' matches no cell of mxnet; correct it or delete lines 8-14"
     ]
 
 
@@ -250,6 +370,23 @@ def test_only_cells_of_the_ledgers_own_framework_and_dtype_count(path: Path) -> 
             "14: deviation 2: evidence = '': must be a text that isn't empty",
         ),
         ('"sigmoid', "'' # \"", "13: deviation 2: reason = '': must be a text that isn't empty"),
+        (
+            "reason =",
+            'framework = "torch"\nreason =',
+            "13: .*'torch': this is the ledger of mxnet; leave it out",
+        ),
+        ("reason =", "mode = 1\nreason =", "13: deviation 2: mode = 1: must be a text"),
+        (
+            "reason =",
+            'phase = "step"\nreason =',
+            "phase = 'step': must be value, gradient, parameter or a list",
+        ),
+        ("reason =", "phase = []\nreason =", r"phase = \[\]: must be value"),
+        ("reason =", 'phase = ["value", 1]\nreason =', r"phase = \['value', 1\]: must be value"),
+        ("reason =", 'link = "example.org"\nreason =', "link = 'example.org': must be an address, https://"),
+        ("reason =", 'case = ""\nreason =', "case = '': must be a text that isn't empty"),
+        ("reason =", 'since = "lately"\nreason =', "since = 'lately': must be a date such as 2026-01-31, or"),
+        ("reason =", "since = 1.9\nreason =", "since = 1.9: must be a date"),
     ],
 )
 def test_a_mistake_is_named_with_file_line_and_entry(path: Path, old: str, new: str, message: str) -> None:
@@ -269,6 +406,7 @@ def test_a_mistake_is_named_with_file_line_and_entry(path: Path, old: str, new: 
             r'toml:1: unknown key \'deviations\'; allowed are deviation; did you mean "deviation"\?',
         ),
         ("\n[deviation]\n", r"toml:2: begin each entry with a line \[\[deviation\]\]"),
+        ("deviation = [{}]\n", r"toml:1: begin each entry with a line \[\[deviation\]\]"),
         ("deviation = [1]\n", r"toml:1: begin each entry with a line \[\[deviation\]\]"),
         ("[[deviation]\n", r"toml: not TOML: .*line 1"),
         (ENTRY + 'reason = "again"\n', r"toml: not TOML: Cannot overwrite a value \(at line 8"),

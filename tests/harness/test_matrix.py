@@ -221,6 +221,33 @@ def test_an_entry_that_matches_no_cell_of_the_cases_fails(matrix):
     outcome.stdout.fnmatch_lines(["*deviations.toml:1: 'tiny/gone::*' matches no cell of faultless*"])
 
 
+def test_a_ledger_of_ones_own_counts_beside_those_of_the_frameworks(matrix):
+    entry = """
+[[deviation]]
+framework = "negates"
+cell = "tiny/{case}::{k}*"
+version = ">=1"
+used = [1, {high}]
+phase = "{phase}"
+reason = "every sign is wrong"
+evidence = "it is a fake"
+"""
+    whole = {"high": 1e300, "phase": "gradient"}
+    (matrix.path / "own.toml").write_text(
+        entry.format(case="layer", k="k:1", **whole)
+        + entry.format(case="layer", k="k:2", high=1e300, phase="value")
+        + entry.format(case="gone", k="", **whole)
+    )
+    outcome, cells = matrix("negates", more=["--deviations=own.toml"])
+    outcome.assert_outcomes(xfailed=2, failed=5)
+    by_variant = {name.split("-")[0]: v for name, v in verdicts(cells).items()}
+    assert by_variant == {"k:1": "known deviation", "k:2": "stale ledger entry", "k:4": "disagree"}
+    outcome.stdout.fnmatch_lines(['*phase = ?"value", "gradient"]', "*--deviations=own.toml"])
+    outcome.stdout.fnmatch_lines(
+        ["*own.toml:20: *matches no cell of negates; correct it or delete lines 20-27"]
+    )
+
+
 def test_a_subject_is_one_more_column(matrix):
     subject = matrix.path / "mine.py"
     subject.write_text(

@@ -311,6 +311,17 @@ def test_known_deviations_are_known_again_or_their_ledger_is_asked_for(ran, caps
         rejudge(run, Sources(run, known, [], {}), K)
 
 
+def test_a_ledger_of_ones_own_is_asked_too(ran, capsys):
+    file = ran("negates", more=[])
+    own = ran.path / "own.toml"
+    entry = '[[deviation]]\nframework = "negates"\nphase = "{}"\nused = [1, 1e300]\nreason = "it negates"\n'
+    entry += 'cell = "tiny/layer::*"\nversion = ">=1"\nevidence = "a test"\n'
+    for phase, known in (("gradient", "known deviation"), ("value", "stale ledger entry")):
+        own.write_text(entry.format(phase))
+        assert main(["rejudge", str(file), "--deviations", str(own)]) == (phase == "value")
+        assert set(verdicts(ran.path / "reports" / "run-rejudged.jsonl").values()) == {known}
+
+
 @pytest.mark.parametrize("bad", ["0", "-1", "inf", "nan"])
 def test_a_k_that_is_none_is_refused(ran, capsys, bad):
     refused(capsys, ran("faultless", more=[]), "must be a positive number", options=[f"--K={bad}"])

@@ -106,6 +106,15 @@ def test_a_known_deviation_carries_the_evidence_and_the_link_of_its_entry(here):
     assert found["ops/twist::k:16-float32-mxnet-eager"].reason == "this deviation no longer occurs; delete it"
 
 
+def test_an_entry_of_a_users_own_ledger_lends_its_evidence_and_its_own_link(here):
+    ledger = here / "adapters/mxnet/deviations.toml"
+    entry = ledger.read_text() + 'framework = "torch"\nlink = "https://example.org/own"\n'
+    ledger.write_text(entry.rstrip() + entry.replace("torch", "mxnet").replace("twist::", "other::"))
+    found = {c.result.cell: c.deviation for c in report(a_run()).cells if c.deviation}
+    assert found["ops/twist::k:3-float32-mxnet-eager"].link == "https://example.org/own"
+    assert found["ops/twist::k:3-float32-mxnet-eager"].evidence.startswith("https://example.org/issues/7")
+
+
 def test_an_entry_that_says_something_else_by_now_lends_no_evidence(here):
     ledger = here / "adapters/mxnet/deviations.toml"
     ledger.write_text(ledger.read_text().replace("turns the wrong way", "is mended"))

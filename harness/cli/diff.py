@@ -1,0 +1,42 @@
+"""`harness diff`: what changed from one run to another."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness import diff
+from harness.cli.common import command
+from harness.diff import Difference
+from harness.errors import HarnessError
+from harness.record import read_run
+from harness.report import markdown
+
+
+def _json(difference: Difference) -> str:
+    return msgspec.json.encode(difference).decode() + "\n"
+
+
+FORMATS = {"text": diff.render, "markdown": markdown.difference, "json": _json}
+
+
+def add(commands: Any) -> None:
+    text = "tell what changed from one run to another; the exit code is 1 if a cell is newly wrong"
+    made = command(commands, "diff", run, text)
+    made.add_argument("old", type=Path, metavar="OLD", help="the earlier run file")
+    made.add_argument("new", type=Path, metavar="NEW", help="the later run file")
+    made.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    text = f"tell of headroom (used) that moved by more than X, between agreeing cells (default: {diff.FACTOR:g})"
+    made.add_argument("--factor", type=float, default=diff.FACTOR, metavar="X", help=text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what changed."""
+    if not 1 <= arguments.factor < math.inf:
+        raise HarnessError(f"--factor {arguments.factor}: must be a number, 1 or more")
+    found = diff.diff(read_run(arguments.old), read_run(arguments.new), arguments.factor)
+    sys.stdout.write(FORMATS[arguments.format](found))
+    return int(bool(found.newly_wrong))
