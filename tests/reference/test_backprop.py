@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from harness.case import load
+from harness.certify import certify_program
 from harness.definitions import evaluate_program, program_gradients
 from reference import Program, backprop
 
 CASES = Path(__file__).parents[2] / "cases"
-SMALL = 400
+SMALL = 100
 """So many input elements: their derivatives take a second."""
 
 
@@ -43,14 +44,16 @@ def close(found, exact, name, largest):
 def small_variants():
     for path in sorted(CASES.rglob("*.toml")):
         for variant in load(path, CASES).variants:
-            if sum(source.size for source in variant.sources.values()) <= SMALL and variant.training is None:
+            if sum(source.size for source in variant.sources.values()) <= SMALL:
                 yield pytest.param(variant, id=f"{variant.case_name}-{variant.id}")
 
 
 @pytest.mark.parametrize("variant", list(small_variants()))
 def test_a_shipped_program_has_the_values_and_gradients_of_its_definition(variant):
-    floats = [name for name in variant.gradients if name in variant.sources]
-    check(variant.program, variant.draw("float32"), variant.output, variant.cotangent("float32"), floats)
+    """At a kink anything between the one-sided slopes is right."""
+    certificate = certify_program(variant)
+    assert not certificate.problems
+    assert certificate.checked
 
 
 def test_fan_out_accumulates():
