@@ -39,11 +39,11 @@ from harness.errors import HarnessError, allowed_names
 from harness.locate import STRING, Locator
 from harness.record import LARGEST, Tensor
 from harness.verdict import Verdict
-from reference.rounding import K
+from reference.rounding import DTYPE_SCALE, K
 
 REQUIRED = ("cell", "version", "used", "reason", "evidence")
 KEYS = (*REQUIRED, "framework", "dtype", "mode", "phase", "link", "case", "since")
-DTYPES = ("float32", "float64")
+DTYPES = tuple(DTYPE_SCALE)
 PHASES = ("value", "gradient", "parameter")
 """The roles of tensors: a program's values, its gradients, the parameters after an optimizer's step."""
 

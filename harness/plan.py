@@ -10,12 +10,13 @@ from pathlib import Path
 from harness.case import Variant
 from harness.errors import HarnessError
 from reference.program import nearest
+from reference.rounding import DTYPE_SCALE
 
 ADAPTER = "adapter.py"
 REQUIREMENTS = "requirements.txt"
 DEVIATIONS = "deviations.toml"
 SUBJECT_ADAPTER = "subject.py"
-DTYPES = ("float32", "float64")
+DTYPES = tuple(DTYPE_SCALE)
 
 
 @dataclass(frozen=True)
