@@ -17,9 +17,9 @@ import sys
 # Before any other import: a folder in the working directory that is called like a module must not shadow it.
 sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
 
-import hashlib
 import json
 import linecache
+import math
 import os
 import platform
 import struct
@@ -27,6 +27,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -57,7 +58,7 @@ class ProtocolError(Exception):
 class Task:
     """What an adapter is asked. Two tasks are equal if one compiled function can serve both."""
 
-    key: str
+    key: "Family"
     case: str = field(compare=False)
     bindings: dict[str, int] = field(compare=False)
     mode: str = field(compare=False)
@@ -89,6 +90,23 @@ class Task:
         return (result,) if len(node["out"]) == 1 and not isinstance(result, (tuple, list)) else result
 
 
+class Family:
+    """What a compiled function depends on, as one text; it is made when first asked for, so eager modes never do."""
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+    @cached_property
+    def text(self) -> str:
+        return json.dumps(self.parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Family) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
 def no_such_op(*_: Any, **__: Any) -> Any:
     raise Unsupported("the adapter has no such op")
 
@@ -107,7 +125,7 @@ def basic_index(index: list[Any]) -> tuple[Any, ...]:
 
 
 def read_exactly(stream: BinaryIO, size: int) -> bytearray:
-    """`size` writable bytes: the hash is to catch who changes an input in place, not a flag to stop him."""
+    """`size` bytes from the pipe."""
     data, got = bytearray(size), 0
     while got < size:
         count = stream.readinto(memoryview(data)[got:])  # type: ignore[attr-defined]
@@ -137,25 +155,37 @@ def write_frame(stream: BinaryIO, header: dict[str, Any], blobs: tuple[bytes, ..
 
 @dataclass
 class Received:
-    """One array of a request: `each` has a leading axis of steps."""
+    """One array of a request: `each` has a leading axis of steps, `place` is where it lies in the payload."""
 
     role: str
     name: str
     each: bool
     array: np.ndarray
+    place: slice
 
-    def digest(self) -> bytes:
-        return hashlib.blake2b(self.array.tobytes(), digest_size=16).digest()
+    def differs(self, payload: bytes) -> bool:
+        return wire_bytes(self.array) != payload[self.place]
+
+
+@cache
+def wire_format(dtype: Any) -> tuple[str, np.dtype]:
+    """A dtype's name, and the dtype as its elements cross the pipe."""
+    return np.dtype(dtype).name, np.dtype(dtype).newbyteorder("<")
+
+
+def wire_bytes(array: np.ndarray) -> bytes:
+    return np.asarray(array, wire_format(array.dtype)[1]).tobytes()  # tobytes is in C order
 
 
 def unpack(header: dict[str, Any], payload: bytearray) -> list[Received]:
     arrays, offset = [], 0
     for spec in header["arrays"]:
-        dtype, shape = np.dtype(spec["dtype"]).newbyteorder("<"), tuple(spec["shape"])
-        count = int(np.prod(shape, dtype=np.int64))
-        array = np.frombuffer(payload, dtype, count, offset).reshape(shape).astype(spec["dtype"])
-        arrays.append(Received(spec["role"], spec["name"], bool(spec.get("each")), array))
-        offset += count * dtype.itemsize
+        shape, (_, dtype) = spec["shape"], wire_format(spec["dtype"])
+        wire = np.frombuffer(payload, dtype, math.prod(shape), offset).reshape(shape)
+        array = wire.astype(spec["dtype"])  # aligned, and of the machine's byte order
+        place = slice(offset, offset + wire.nbytes)
+        arrays.append(Received(spec["role"], spec["name"], spec["each"], array, place))
+        offset = place.stop
     if offset != len(payload):
         raise ProtocolError(f"the arrays need {offset} bytes, the payload has {len(payload)}")
     return arrays
@@ -171,9 +201,9 @@ class Reply:
     def add(self, role: str, name: str, step: int | None, array: np.ndarray) -> None:
         if array.dtype.kind not in "biuf":
             raise TypeError(f"{role} {name} has dtype {array.dtype}, should be a number")
-        what = {"role": role, "name": name, "step": step}
-        self.specs.append({**what, "dtype": array.dtype.name, "shape": list(array.shape)})
-        self.blobs.append(array.astype(array.dtype.newbyteorder("<")).tobytes())  # tobytes is in C order
+        dtype, _ = wire_format(array.dtype)
+        self.specs.append({"role": role, "name": name, "step": step, "dtype": dtype, "shape": array.shape})
+        self.blobs.append(wire_bytes(array))
 
 
 # One run
@@ -185,9 +215,8 @@ def make_task(adapter: ModuleType, request: dict[str, Any], arrays: list[Receive
         raise ValueError(f"mode {request['mode']!r}: the adapter has {', '.join(adapter.MODES)}")
     asked = dict.fromkeys([*request["gradients"], *training.get("parameters", ())])  # no name twice
     parts = [request[k] for k in ("program", "output", "values", "probes", "mode", "dtype")]
-    shapes = [(a.name, a.role, a.array.dtype.name, a.array.shape, a.each) for a in arrays]
     return Task(
-        key=json.dumps([parts, list(asked), shapes]),
+        key=Family(parts, list(asked), request["arrays"]),
         case=request["case"],
         bindings=request["bindings"],
         mode=request["mode"],
@@ -259,7 +288,6 @@ def answer(adapter: ModuleType, request: dict[str, Any], payload: bytearray) -> 
     """The reply to one run request, whatever happens."""
     try:
         arrays = unpack(request, payload)
-        before = [a.digest() for a in arrays]
         start = time.perf_counter()
         reply = run(adapter, request, arrays)
         seconds = time.perf_counter() - start
@@ -267,8 +295,7 @@ def answer(adapter: ModuleType, request: dict[str, Any], payload: bytearray) -> 
         return {"type": "unsupported", "id": request["id"], "op": error.op, "reason": str(error)}, ()
     except (Exception, SystemExit):  # noqa: BLE001 - whatever it is, it is the answer
         return {"type": "raised", "id": request["id"], "error": traceback.format_exc()}, ()
-    changed = [a.name for a, digest in zip(arrays, before, strict=True) if a.digest() != digest]
-    if changed:
+    if changed := [a.name for a in arrays if a.differs(payload)]:
         return {"type": "changed", "id": request["id"], "names": changed}, ()
     header = {"type": "done", "id": request["id"], "seconds": seconds, "arrays": reply.specs}
     return header, tuple(reply.blobs)

@@ -23,12 +23,12 @@ from harness.plan import Cell, Framework
 from harness.trace import describe_place, first_difference, traced_names
 from harness.verdict import Verdict
 from harness.wanted import Key, Wanted, each_step
-from harness.wire import Array, Frame, Nonsense, Sent
+from harness.wire import Array, Frame, Nonsense, Sent, python_json
 from harness.worker import CELL_TIMEOUT, Worker, WorkerDied
 from reference.rounding import Expected
 
-WINDOW = 4
-AHEAD = 32
+WINDOW = 16
+AHEAD = 64
 START_ATTEMPTS = 2
 KEPT_REFERENCES = 64
 
@@ -368,20 +368,23 @@ def message_header(
         "bindings": dict(variant.bindings),
         "dtype": cell.dtype,
         "mode": cell.mode,
-        "program": [
-            {"out": node.outs, "op": node.op, "args": node.args, "kw": dict(node.kw)}
-            for node in program.nodes
-        ],
+        "program": wanted.nodes,
         "output": variant.output,
         "values": list(values),
         "gradients": gradients,
         "probes": {n: variant.specs[n].shape for n in gradients if n in assigned},
-        "training": variant.training
-        and {
-            "optimizer": {variant.training.optimizer: wanted.optimizer_options},
-            "parameters": list(variant.training.parameters),
-            "steps": steps or variant.training.steps,
-        },
+        "training": python_json(_training(wanted, steps)),
+    }
+
+
+def _training(wanted: Wanted, steps: int | None) -> dict[str, Any] | None:
+    training = wanted.variant.training
+    if training is None:
+        return None
+    return {
+        "optimizer": {training.optimizer: wanted.optimizer_options},
+        "parameters": list(training.parameters),
+        "steps": steps or training.steps,
     }
 
 

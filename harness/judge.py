@@ -4,9 +4,11 @@ There is one comparison, `compare`, and one number, used = error / tolerance. No
 broadcast by it, and every tensor that was asked for is judged whether or not it came back.
 """
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -116,14 +118,14 @@ def _judge_together(
 ) -> list[Tensor]:
     largest: dict[str, float] = {}
     for (role, _), e in due.items():
-        largest[role] = max(largest.get(role, 0.0), _magnitude(e.value))
+        largest[role] = max(largest.get(role, 0.0), e.magnitude)
     judged = [
         compare(
             key,
             answer.get(key),
             e,
             dtype,
-            scale=max(_magnitude(e.value), ROLE_SCALE * largest[key[0]]),
+            scale=max(e.magnitude, ROLE_SCALE * largest[key[0]]),
             step=step,
         )
         for key, e in due.items()
@@ -135,10 +137,6 @@ def within(due: Mapping[Key, Expected], dtype: str, arrays: Answered) -> dict[Ke
     """For each tensor of `due` that was answered, whether every element is within its tolerance."""
     answer = {(role, name): a for (role, name, _), a in arrays.items()}
     return {k: compare(k, answer[k], e, dtype, scale=1.0).used <= 1 for k, e in due.items() if k in answer}
-
-
-def _magnitude(a: Array) -> float:
-    return float(np.max(np.abs(a), initial=0.0))
 
 
 def compare(
@@ -154,27 +152,48 @@ def compare(
         return _broken(key, step, problem)
     assert got is not None
     if got.size == 0:
-        return _tensor(key, step, Verdict.AGREE)
-    error = _error(got, want.value, dtype)
-    used = _ratio(error, tolerance)
-    at = int(np.argmax(used))
-    where = tuple(int(i) for i in np.unravel_index(at, used.shape))
-    width = _share(float(np.median(tolerance)), scale)
-    return _tensor(
-        key,
-        step,
-        verdict_of(float(used[where]), width),
-        error=float(error[where]),
-        tolerance=float(tolerance[where]),
-        used=float(used[where]),
-        ratio=float(used[where]) * K,
-        ulp=float(error[where]) / _spacing(float(want.value[where]), dtype),
-        where=list(where),
-        got=str(got[where]),
-        want=repr(float(want.value[where])),
-        relative=_share(float(np.max(error)), scale),
-        width=width,
+        return NOTHING_WRONG(role=key[0], name=key[1], step=step)
+    with np.errstate(all="ignore"):  # what is not finite is dealt with, not warned of
+        error = _error(got, want.value, dtype)
+        used = _ratio(error, tolerance)
+    at = int(used.argmax())
+    worst_error, worst_used, due = error.item(at), used.item(at), want.value.item(at)
+    width = _share(want.median_tolerance(dtype), scale)
+    return Tensor(
+        role=key[0],
+        name=key[1],
+        step=step,
+        error=_bounded(worst_error),
+        tolerance=_bounded(tolerance.item(at)),
+        used=_bounded(worst_used),
+        ratio=_bounded(worst_used * K),
+        width=_bounded(width),
+        ulp=_bounded(worst_error / _spacing(due, dtype)),
+        relative=_bounded(_share(_largest(error), scale)),
+        where=_index(at, used.shape),
+        got=str(got.flat[at]),
+        want=repr(due),
+        verdict=verdict_of(worst_used, width),
     )
+
+
+def _bounded(distance: float) -> float:
+    """A distance as the run file has it: JSON has no infinity."""
+    return min(distance, LARGEST)
+
+
+def _largest(a: Array) -> float:
+    """The largest element, NaN if any is: `argmax` is several times faster than `max` for a small array."""
+    return float(a.item(int(a.argmax())))
+
+
+def _index(at: int, shape: tuple[int, ...]) -> list[int]:
+    """The index of the element at place `at` in C order."""
+    index = []
+    for size in reversed(shape):
+        at, i = divmod(at, size)
+        index.append(i)
+    return index[::-1]
 
 
 def _share(part: float, scale: float) -> float:
@@ -183,9 +202,15 @@ def _share(part: float, scale: float) -> float:
 
 def _spacing(want: float, dtype: str) -> float:
     """The distance from `want` to the next number of the dtype."""
+    eps, maxexp, smallest = _format(dtype)
+    return max(math.ldexp(eps, min(math.frexp(want)[1], maxexp) - 1), smallest)
+
+
+@functools.cache
+def _format(dtype: str) -> tuple[float, int, float]:
+    """Of a floating-point format: the spacing at 1, the exponent beyond the largest, the smallest number."""
     info = np.finfo(dtype)
-    exponent = min(math.frexp(want)[1], int(info.maxexp)) - 1
-    return max(math.ldexp(float(info.eps), exponent), float(info.smallest_subnormal))
+    return float(info.eps), int(info.maxexp), float(info.smallest_subnormal)
 
 
 def verdict_of(used: float, width: float) -> Verdict:
@@ -206,6 +231,12 @@ def _structure(got: Array | None, want: Array, dtype: str) -> str:
 
 def _error(got: Array, want: Array, dtype: str) -> Array:
     """|got - want|; NaN counts as infinitely wrong, and an overflow as the largest number of the dtype."""
+    error = np.asarray(np.abs(got - want))
+    return error if math.isfinite(_largest(error)) else _error_beyond(got, want, dtype)
+
+
+def _error_beyond(got: Array, want: Array, dtype: str) -> Array:
+    """`_error` where something is NaN or infinite."""
     largest = float(np.finfo(dtype).max)
     wide = np.asarray(got, dtype=np.float64)
     finite = np.clip(wide, -largest, largest)
@@ -216,31 +247,29 @@ def _error(got: Array, want: Array, dtype: str) -> Array:
 
 def _ratio(error: Array, tolerance: Array) -> Array:
     """Error / tolerance, with 0 / 0 = 0: an exact tensor is either hit or missed."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(error == 0, 0.0, error / tolerance)
+    used = np.asarray(error / tolerance)
+    return used if math.isfinite(_largest(used)) else np.where(error == 0, 0.0, used)
 
 
-def _tensor(key: Key, step: int | None, verdict: Verdict, **numbers: object) -> Tensor:
-    fields: dict[str, object] = {
-        "error": 0.0,
-        "tolerance": 0.0,
-        "used": 0.0,
-        "ratio": 0.0,
-        "ulp": 0.0,
-        "relative": 0.0,
-        "width": 0.0,
-        "where": None,
-        "got": "",
-        "want": "",
-        "problem": "",
-        **{k: min(v, LARGEST) if isinstance(v, float) else v for k, v in numbers.items()},
-    }
-    return Tensor(role=key[0], name=key[1], step=step, verdict=verdict, **fields)  # type: ignore[arg-type]
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("error", "tolerance", "used", "ratio", "ulp", "relative", "width"), 0.0),
+    "where": None,
+    "got": "",
+    "want": "",
+}
+NOTHING_WRONG = functools.partial(Tensor, verdict=Verdict.AGREE, **_NOTHING)
+"""What is told of a tensor without elements."""
+
+BROKEN = functools.partial(
+    Tensor,
+    verdict=Verdict.DISAGREE,
+    **_NOTHING | dict.fromkeys(("error", "used", "ratio", "ulp", "relative"), LARGEST),
+)
+"""What is told of a tensor whose elements can't be compared; `problem` says why."""
 
 
 def _broken(key: Key, step: int | None, problem: str) -> Tensor:
-    beyond = dict.fromkeys(("error", "used", "ratio", "ulp", "relative"), math.inf)
-    return _tensor(key, step, Verdict.DISAGREE, problem=problem, **beyond)
+    return BROKEN(role=key[0], name=key[1], step=step, problem=problem)
 
 
 def _unasked(key: Key, step: int | None) -> Tensor:

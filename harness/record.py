@@ -337,6 +337,17 @@ def encode(line: Line) -> bytes:
 
     Raises NotFinite, and msgspec.ValidationError for a field of a wrong type.
     """
+    try:
+        text = msgspec.json.encode(line)
+        if msgspec.json.decode(text, type=Line) == line:
+            return text
+    except msgspec.ValidationError:
+        pass  # such as a number that isn't finite: what is wrong with it is told below
+    return _encode_slowly(line)
+
+
+def _encode_slowly(line: Line) -> bytes:
+    """`encode` of what wouldn't read back as it is: bounded where that is right, refused by name where it isn't."""
     subject = line.cell if isinstance(line, Cell) else type(line).__name__.lower()
     plain = _finite(msgspec.to_builtins(line), subject, "")
     msgspec.convert(plain, Line, str_keys=True)

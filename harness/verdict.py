@@ -26,7 +26,7 @@ class Verdict(StrEnum):
     @property
     def severity(self) -> int:
         """0 for the best verdict, more for every worse one."""
-        return list(Verdict).index(self)
+        return _SEVERITIES[self]
 
 
 _OUTCOMES = {
@@ -35,6 +35,8 @@ _OUTCOMES = {
     Verdict.UNSUPPORTED: "skipped",
     Verdict.ABSENT: "skipped",
 }
+
+_SEVERITIES = {verdict: i for i, verdict in enumerate(Verdict)}
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

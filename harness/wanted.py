@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from harness.case import Variant
+from harness.wire import python_json
 from reference.backprop import backprop
 from reference.optimizers import OPTIMIZERS
 from reference.program import Program
@@ -35,6 +37,15 @@ class Wanted:
         if self._single is None:
             self._single = self.at(self.inputs, self.variant.values, self.variant.gradients)
         return self._single
+
+    @cached_property
+    def nodes(self) -> msgspec.Raw:
+        """The program as workers get it."""
+        nodes = [
+            {"out": node.outs, "op": node.op, "args": node.args, "kw": dict(node.kw)}
+            for node in self.program.nodes
+        ]
+        return python_json(nodes)
 
     @cached_property
     def content(self) -> str:

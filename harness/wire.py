@@ -8,8 +8,10 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 PROTOCOL = 1
@@ -31,6 +33,9 @@ BOOTSTRAP = (
     "m.main()"
 )
 """What an interpreter runs after `-c`: it reads the worker's source from the pipe and hands over to its main()."""
+
+MAX_DIMENSIONS = 32
+"""Of an array that comes back: NumPy 1.23 has no more."""
 
 Array = np.ndarray[Any, Any]
 
@@ -58,13 +63,14 @@ class Frame:
 
     def arrays(self) -> dict[tuple[str, str, int | None], Array]:
         """The arrays by role, name and step. Raises Nonsense where lengths, dtypes or names do not fit."""
-        specs = self.header.get("arrays", [])
-        if not isinstance(specs, list):
-            raise Nonsense(f"the arrays are described by {type(specs).__name__}, should be a list")
+        try:
+            specs = msgspec.convert(self.header.get("arrays", []), list[_Described])
+        except msgspec.ValidationError as error:
+            raise Nonsense(f"cannot read an array as it is described: {error}") from None
         found: dict[tuple[str, str, int | None], Array] = {}
         offset = 0
         for spec in specs:
-            key, array = self._array(spec, offset)
+            key, array = (spec.role, spec.name, spec.step), self._array(spec, offset)
             if key in found:
                 raise Nonsense(f"the array {key} came twice")
             found[key], offset = array, offset + array.nbytes
@@ -72,35 +78,48 @@ class Frame:
             raise Nonsense(f"the arrays need {offset} bytes, the message has {len(self.payload)}")
         return found
 
-    def _array(self, spec: Any, offset: int) -> tuple[tuple[str, str, int | None], Array]:
-        match spec:
-            case {
-                "role": str(role),
-                "name": str(name),
-                "step": int() | None as step,
-                "dtype": dtype,
-                "shape": list(shape),
-            }:
-                if dtype in DTYPES and all(type(size) is int and size >= 0 for size in shape):
-                    count = math.prod(shape)
-                    kind = np.dtype(dtype).newbyteorder("<")
-                    if count * kind.itemsize <= len(self.payload) - offset:
-                        array = np.frombuffer(self.payload, kind, count, offset).reshape(shape)
-                        return (role, name, step), array
-        raise Nonsense(f"cannot read an array described as {str(spec)[:200]}, {offset} bytes from the start")
+    def _array(self, spec: "_Described", offset: int) -> Array:
+        count, (_, dtype) = math.prod(spec.shape), wire_format(spec.dtype)
+        if count * dtype.itemsize > len(self.payload) - offset or len(spec.shape) > MAX_DIMENSIONS:
+            raise Nonsense(
+                f"cannot read an array described as {str(spec)[:200]}, {offset} bytes from the start"
+            )
+        return np.frombuffer(self.payload, dtype, count, offset).reshape(spec.shape)
+
+
+class _Described(msgspec.Struct, frozen=True):
+    """What a message's header says of one of its arrays."""
+
+    role: str
+    name: str
+    step: int | None
+    dtype: Literal[DTYPES]  # type: ignore[valid-type]
+    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
+
+
+@cache
+def wire_format(dtype: Any) -> tuple[str, np.dtype[Any]]:
+    """A dtype's name, and the dtype as its elements cross the pipe."""
+    return np.dtype(dtype).name, np.dtype(dtype).newbyteorder("<")
+
+
+def python_json(data: Any) -> msgspec.Raw:
+    """JSON with the `Infinity` and `NaN` that Python reads, for a part of a header in which numbers may be such."""
+    return msgspec.Raw(json.dumps(data).encode())
 
 
 def frame(header: Mapping[str, Any], arrays: Iterable[Sent] = ()) -> list[bytes | memoryview]:
     """The pieces of one message, ready to be written one after the other without another copy."""
     pieces, specs = [], []
     for sent in arrays:
-        array: Any = np.asarray(sent.array, dtype=sent.array.dtype.newbyteorder("<"), order="C")
+        dtype, wire = wire_format(sent.array.dtype)
+        array: Any = np.asarray(sent.array, dtype=wire, order="C")
         specs.append(
             {"role": sent.role, "name": sent.name, "step": None, "each": sent.each}
-            | {"dtype": sent.array.dtype.name, "shape": list(array.shape)}
+            | {"dtype": dtype, "shape": array.shape}
         )
         pieces.append(memoryview(array.reshape(-1)).cast("B") if array.size else memoryview(b""))
-    text = json.dumps({**header, "arrays": specs}, allow_nan=True).encode()
+    text = msgspec.json.encode({**header, "arrays": specs})
     return [PREFIX.pack(MAGIC, len(text), sum(map(len, pieces))) + text, *pieces]
 
 
@@ -112,8 +131,8 @@ def read_frame(read: Callable[[int], bytes | bytearray]) -> Frame:
     if header_size > MAX_HEADER or payload_size > MAX_PAYLOAD:
         raise Nonsense(f"a message claims {header_size} + {payload_size} bytes")
     try:
-        header = json.loads(bytes(read(header_size)))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        header = msgspec.json.decode(read(header_size))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Nonsense(f"a message's header is not JSON: {error}") from None
     if not isinstance(header, dict):
         raise Nonsense(f"a message's header is {type(header).__name__}, should be an object")

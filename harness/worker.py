@@ -25,6 +25,10 @@ START_TIMEOUT = 300.0
 
 CELL_TIMEOUT = 120.0
 LOG_TAIL = 8192
+READ_AHEAD = 65536
+"""Bytes that one read may bring of messages to come: small cells then cost one system call, large arrays no copy."""
+PIECES = 512
+"""Pieces of a message that one system call writes; Linux takes 1,024."""
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
@@ -53,6 +57,7 @@ class Worker:
         self._deadline = time.monotonic() + START_TIMEOUT
         self._lock = threading.Lock()
         self._killed_for = ""
+        self._ahead = memoryview(b"")
         self._process = subprocess.Popen(  # noqa: S603 (the user names the interpreter)
             [*argv, "-c", BOOTSTRAP],
             stdin=subprocess.PIPE,
@@ -129,9 +134,7 @@ class Worker:
                 self._deadline = time.monotonic() + timeout
             self._waiting += 1
         with contextlib.suppress(OSError, ValueError):
-            for piece in pieces:
-                self._stdin.write(piece)
-            self._stdin.flush()
+            _write(self._stdin.fileno(), pieces)
 
     def _read_frames(self) -> None:
         try:
@@ -159,12 +162,18 @@ class Worker:
         data = bytearray(size)
         view, got = memoryview(data), 0
         while got < size:
-            if not select.select([fd], [], [], self._patience())[0]:
-                self._check_deadline()
-                continue
-            count = os.readv(fd, [view[got:]])
-            if not count:
-                raise EOFError
+            if not self._ahead:
+                if not select.select([fd], [], [], self._patience())[0]:
+                    self._check_deadline()
+                    continue
+                if size - got >= READ_AHEAD:
+                    got += _some(os.readv(fd, [view[got:]]))
+                    continue
+                self._ahead = memoryview(os.read(fd, READ_AHEAD))
+                _some(len(self._ahead))
+            count = min(len(self._ahead), size - got)
+            view[got : got + count] = self._ahead[:count]
+            self._ahead = self._ahead[count:]
             got += count
         return data
 
@@ -196,3 +205,21 @@ class Worker:
             how = f"ended with exit code {code}"
         lines = b"".join(self._log)[-LOG_TAIL:].decode(errors="replace").splitlines()[-12:]
         return "\n".join([how, *(f"  {line}" for line in lines)])
+
+
+def _some(count: int) -> int:
+    """What a read brought. Raises EOFError for nothing: the pipe is closed."""
+    if not count:
+        raise EOFError
+    return count
+
+
+def _write(fd: int, pieces: Iterable[bytes | memoryview]) -> None:
+    """Write all pieces, copying none: a message of many small arrays is one system call."""
+    left = deque(piece for piece in pieces if len(piece))
+    while left:
+        count = os.writev(fd, [left[i] for i in range(min(PIECES, len(left)))])
+        while left and count >= len(left[0]):
+            count -= len(left.popleft())
+        if count:
+            left[0] = memoryview(left[0])[count:]

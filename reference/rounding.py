@@ -19,6 +19,7 @@ import hashlib
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -254,12 +255,36 @@ class Expected:
 
     def tolerance(self, dtype: str) -> Array:
         """K sigma in `dtype`. Raises FloatingPointError where it is not finite: that would let everything pass."""
-        tolerance = K * DTYPE_SCALE[dtype] * self.sigma
-        if not np.all(np.isfinite(tolerance)):
+        if not self.is_finite:
             raise FloatingPointError(
                 "a tolerance is not finite: the case leaves an op's domain, or overflows"
             )
-        return tolerance
+        return K * DTYPE_SCALE[dtype] * self.sigma
+
+    def median_tolerance(self, dtype: str) -> float:
+        """The tolerance that half of the elements have, or less."""
+        return K * DTYPE_SCALE[dtype] * self.median_sigma
+
+    # Each is asked for once for every framework and dtype.
+
+    @cached_property
+    def is_finite(self) -> bool:
+        """Whether K sigma is a finite number everywhere, in every dtype."""
+        return bool(np.all(np.isfinite(K * self.sigma)))
+
+    @cached_property
+    def median_sigma(self) -> float:
+        """The median of sigma; 0 of no elements."""
+        flat = self.sigma.flatten()
+        middle = [(flat.size - 1) // 2, flat.size // 2]
+        if flat.size:
+            flat.partition(middle)
+        return float(flat[middle].mean()) if flat.size else 0.0
+
+    @cached_property
+    def magnitude(self) -> float:
+        """The largest |value|; 0 of no elements."""
+        return float(np.max(np.abs(self.value), initial=0.0))
 
 
 def runs_for(size: int) -> int:
