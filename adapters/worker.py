@@ -209,7 +209,7 @@ class Reply:
 # One run
 
 
-def make_task(adapter: ModuleType, request: dict[str, Any], arrays: list[Received]) -> Task:
+def make_task(adapter: ModuleType, request: dict[str, Any]) -> Task:
     training = request["training"] or {}
     if request["mode"] not in adapter.MODES:
         raise ValueError(f"mode {request['mode']!r}: the adapter has {', '.join(adapter.MODES)}")
@@ -243,7 +243,7 @@ def rounds(adapter: ModuleType, request: dict[str, Any], arrays: list[Received])
 
 def run(adapter: ModuleType, request: dict[str, Any], arrays: list[Received]) -> Reply:
     """Values and gradients; with training, at each step's own parameters, which then move and stay native."""
-    task, reply, training = make_task(adapter, request, arrays), Reply(), request["training"]
+    task, reply, training = make_task(adapter, request), Reply(), request["training"]
     parameters: Arrays = {}
     for step, given in rounds(adapter, request, arrays):
         inputs = {name: array for (role, name), array in given.items() if role == "input"}
@@ -288,17 +288,22 @@ def answer(adapter: ModuleType, request: dict[str, Any], payload: bytearray) -> 
     """The reply to one run request, whatever happens."""
     try:
         arrays = unpack(request, payload)
-        start = time.perf_counter()
+        start, compiled = time.perf_counter(), compiling(adapter)
         reply = run(adapter, request, arrays)
-        seconds = time.perf_counter() - start
+        spent = {"seconds": time.perf_counter() - start, "compiling": compiling(adapter) - compiled}
     except Unsupported as error:
         return {"type": "unsupported", "id": request["id"], "op": error.op, "reason": str(error)}, ()
     except (Exception, SystemExit):  # noqa: BLE001 - whatever it is, it is the answer
         return {"type": "raised", "id": request["id"], "error": traceback.format_exc()}, ()
     if changed := [a.name for a in arrays if a.differs(payload)]:
         return {"type": "changed", "id": request["id"], "names": changed}, ()
-    header = {"type": "done", "id": request["id"], "seconds": seconds, "arrays": reply.specs}
+    header = {"type": "done", "id": request["id"], **spent, "arrays": reply.specs}
     return header, tuple(reply.blobs)
+
+
+def compiling(adapter: ModuleType) -> float:
+    """Seconds that the framework has spent compiling so far, where its adapter counts them."""
+    return float(adapter.compiling()) if hasattr(adapter, "compiling") else 0.0
 
 
 # Start and loop

@@ -10,7 +10,7 @@ import itertools
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -76,6 +76,12 @@ class Variant:
         """The file's line on which line 1 of the program stands: nodes count from the program's own first line."""
         place = Locator(self.text).in_string(("program",), 1, 1)
         return place[0] if place else 1
+
+    @cached_property
+    def family(self) -> Hashable:
+        """What a compiled function depends on, but for dtype and mode: variants that follow each other can share one."""
+        shapes = tuple((name, spec.shape, spec.dtype) for name, spec in self.specs.items())
+        return self.program.text, tuple(self.bindings.items()), shapes
 
     @property
     def narrowest(self) -> str:

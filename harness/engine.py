@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -41,6 +41,7 @@ class Answer:
     message: str = ""
     arrays: Answered = field(default_factory=dict)
     seconds: float = 0.0
+    compiling: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -197,8 +198,8 @@ def read_answer(frame: Frame, identity: int) -> Answer:
     if header.get("id") != identity:
         raise Nonsense("it answered another request")
     match header:
-        case {"type": "done", "seconds": float(seconds)}:
-            return Answer(None, "", frame.arrays(), seconds)
+        case {"type": "done", "seconds": float(seconds), "compiling": float(compiling)}:
+            return Answer(None, "", frame.arrays(), seconds, compiling)
         case {"type": "unsupported", "op": op, "reason": reason}:
             return Answer(Verdict.UNSUPPORTED, f"{op}: {reason}")
         case {"type": "raised", "error": str(text)}:
@@ -250,19 +251,21 @@ class Engine:
         lane = self._lanes[cell.framework.name]
         answer = self._requests.pop(cell.id).future.result()
         lane.judged()
-        if answer.verdict is not None:
+        if answer.verdict is Verdict.ABSENT:
             return _unjudged(cell, answer)
         wanted = self._wanted(cell)
         line = self._judge(cell, wanted, answer, lane)
-        kept = self._keep(cell.id, answer.arrays) if self._keep else None
+        kept = self._keep(cell.id, answer.arrays) if self._keep and answer.arrays else None
         return msgspec.structs.replace(line, content=wanted.content, arrays=kept)
 
     def _judge(self, cell: Cell, wanted: Wanted, answer: Answer, lane: Lane) -> record.Cell:
         """Judge an answer. A case whose tolerances are not finite says nothing."""
+        if answer.verdict is not None:
+            return _unjudged(cell, answer)
         try:
             judgement = judge(wanted, cell.dtype, answer.arrays)
         except FloatingPointError as error:
-            return _unjudged(cell, Answer(Verdict.INCONCLUSIVE, str(error), seconds=answer.seconds))
+            return _unjudged(cell, replace(answer, verdict=Verdict.INCONCLUSIVE, message=str(error)))
         verdict, message = self._look_up(cell, judgement, lane)
         place = self._place(cell, wanted, answer, judgement) if judgement.wrong_numbers else None
         return _judged(cell, answer, judgement, verdict, message, place)
@@ -412,6 +415,7 @@ def _unjudged(cell: Cell, answer: Answer) -> record.Cell:
         relative=None,
         tensors=[],
         seconds=answer.seconds,
+        compiling=answer.compiling,
         message=answer.message,
     )
 
@@ -426,6 +430,7 @@ def _judged(
         relative=judgement.relative,
         tensors=list(judgement.tensors),
         seconds=answer.seconds,
+        compiling=answer.compiling,
         message=message,
         first_difference=place,
     )

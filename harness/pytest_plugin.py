@@ -8,12 +8,15 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from harness import __version__, arrays, interpreters, record
 from harness.case import Case, load
@@ -35,15 +38,18 @@ from harness.plan import (
     shipped_adapters,
     subject,
 )
+from harness.progress import Bars, Lines, Shown
+from harness.resume import check_selected, resumed
 from harness.summary import table
 from harness.verdict import Verdict
 
 MATRIX = pytest.StashKey["Matrix"]()
 RECORDER = "gradient_conformance_recorder"
 DEFAULT_RECORD = "reports/run.jsonl"
-PATHS = ("--subject", "--cases", "--adapters", "--deviations", "--record", "--keep-arrays")
+PATHS = ("--subject", "--cases", "--adapters", "--deviations", "--record", "--resume", "--keep-arrays")
 """Options of ours that take a path."""
 
+LEDGER = "ledger-"
 CELL, ABOUT = "gradient_conformance_cell", "gradient_conformance_about"
 
 
@@ -60,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--subject", action="append", default=[], metavar="FILE.py", help="your own code as a column"
     )
     group.addoption("--record", metavar="FILE", help=f"where the run file goes (default: {DEFAULT_RECORD})")
+    group.addoption("--resume", metavar="RUN", help="go on with an interrupted run: its run file")
     group.addoption(
         "--keep-arrays",
         metavar="DIR",
@@ -105,6 +112,8 @@ class Matrix:
             self.frameworks.append(subject(config.invocation_params.dir / path, self.frameworks))
         self.selection = Selection(split(option.framework), split(option.dtype), split(option.mode))
         self.selection.check(self.frameworks)
+        if option.resume and option.record:
+            raise HarnessError("--resume goes on with its own run file: leave --record out")
         self.required = split([*option.require, os.environ.get("HARNESS_REQUIRE", "")])
         paths = [config.invocation_params.dir / path for path in option.deviations]
         self.deviations = load_given(paths, [f.name for f in self.frameworks])
@@ -115,6 +124,27 @@ class Matrix:
         self.given_interpreters = dict(interpreters.assignment(text) for text in option.interpreter)
         self.engine: Engine | None = None
         self.sent: set[str] = set()
+
+    def header(self) -> record.Header:
+        """The header of this session's run."""
+        return record.header(
+            harness=__version__,
+            roots=[str(root) for root in self.roots],
+            command=["pytest", *self.config.invocation_params.args],
+            frameworks=[f.name for f in self.selection.of(self.frameworks)],
+        )
+
+    @cached_property
+    def done(self) -> record.Unfinished | None:
+        """What stands of the run that is resumed; None where none is."""
+        if self.config.option.resume is None:
+            return None
+        return resumed(record_path(self.config), self.header(), self.roots)
+
+    @cached_property
+    def recorded(self) -> dict[str, record.Cell]:
+        """The cells that the resumed run has, by id."""
+        return {} if self.done is None else {cell.cell: cell for cell in self.done.cells}
 
     def cells(self, case: Case) -> Iterator[Cell]:
         return cells(case.variants, self.frameworks, self.selection)
@@ -131,7 +161,8 @@ class Matrix:
             )
         name = item.cell.framework.name
         if name not in self.sent:
-            selected = [i.cell for i in item.session.items if isinstance(i, CellItem)]
+            items = (i.cell for i in item.session.items if isinstance(i, CellItem))
+            selected = [cell for cell in items if cell.id not in self.recorded]
             if is_xdist_worker(self.config):
                 selected = [cell for cell in selected if cell.framework.name == name]
             self.sent.update(cell.framework.name for cell in selected)
@@ -198,7 +229,7 @@ def case_roots(config: pytest.Config) -> list[Path]:
 
 def record_path(config: pytest.Config) -> Path:
     """Where the run file goes; the same in every process of xdist."""
-    given = config.option.record
+    given = config.option.resume or config.option.record
     return config.invocation_params.dir / given if given else config.rootpath / DEFAULT_RECORD
 
 
@@ -302,12 +333,17 @@ class CellItem(_Item):
 
     def runtest(self) -> None:
         matrix = matrix_of(self.config)
+        line = matrix.recorded.get(self.cell.id) or self.run(matrix)
+        self.conclude(line, required=matrix.requires(self.cell.framework.name))
+
+    def run(self, matrix: Matrix) -> record.Cell:
+        """Run the cell; its line is handed to whoever writes the run file."""
         engine = matrix.engine_for(self)
         line = engine.result(self.cell)
         self.user_properties.append((CELL, record.encode(line).decode()))
         if about := engine.about(self.cell.framework.name):
             self.user_properties.append((ABOUT, json.dumps([self.cell.framework.name, about])))
-        self.conclude(line, required=matrix.requires(self.cell.framework.name))
+        return line
 
     def conclude(self, line: record.Cell, *, required: bool) -> None:
         match line.verdict.outcome(required=required):
@@ -347,42 +383,81 @@ class LedgerItem(_Item):
         return self.config.rootpath, None, self.name
 
 
+def _progress(config: pytest.Config, ids: Sequence[str]) -> Shown | None:
+    """Who shows how far the run is; None where `-q` or `-v` say that it isn't wanted, or already there.
+
+    Bars share a terminal with nobody who writes dots, so they need a run of cases alone.
+    """
+    if config.option.verbose:
+        return None
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    totals = Counter(name for name in map(framework_in, ids) if name is not None)
+    if reporter.isatty and all(".toml" in nodeid or LEDGER in nodeid for nodeid in ids):
+        reporter.showfspath = reporter._show_progress_info = False  # noqa: SLF001  (there is no other switch)
+        return Bars(Console(file=reporter._tw._file, force_terminal=True), totals)  # noqa: SLF001
+    return Lines(reporter.write_line, totals)
+
+
+def _told(done: record.Unfinished | None, planned: int) -> str:
+    """How much of a run is there when it goes on."""
+    if done is None:
+        return "nothing of a run is there, so it begins"
+    again = f"; {done.dropped} are run again, since they were absent or their case has changed" * bool(
+        done.dropped
+    )
+    return f"the run goes on with {len(done.cells)} of {planned} cells done{again}"
+
+
 class Recorder:
     """Writes the run file from test reports, so that it is written in one place with or without xdist."""
 
-    def __init__(self, config: pytest.Config, planned: int) -> None:
-        matrix = matrix_of(config)
-        self.path = record_path(config)
-        self.planned = planned
-        self.lines: list[record.Cell] = []
+    def __init__(self, config: pytest.Config, ids: Sequence[str]) -> None:
+        """`ids` are those of all selected items, some of which are cells."""
+        nodes = [nodeid for nodeid in ids if framework_in(nodeid) is not None]
+        matrix, self.path, self.planned = matrix_of(config), record_path(config), len(nodes)
+        done = matrix.done
+        if done is not None:
+            check_selected(self.path, done, nodes)
+        self.lines: list[record.Cell] = [] if done is None else list(done.cells)
         self.footer: record.Footer | None = None
-        self.writer = record.RunWriter(
-            self.path,
-            record.header(
-                harness=__version__,
-                roots=[str(root) for root in matrix.roots],
-                command=["pytest", *config.invocation_params.args],
-                frameworks=[f.name for f in matrix.selection.of(matrix.frameworks)],
-            ),
-        )
+        header = matrix.header() if done is None else done.header
+        self.writer = record.RunWriter(self.path, header, done)
+        if config.option.resume:
+            reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+            reporter.write_line(f"{self.path}: {_told(done, self.planned)}")
+        self.progress = _progress(config, ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             for name, value in report.user_properties:
                 self.take(name, str(value))
+            if self.progress and (framework := framework_in(report.nodeid)):
+                self.progress.advance(framework)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self) -> Generator[None, tuple[str, str, Any], tuple[str, str, Any]]:
+        """Bars take the place of pytest's dots: an item without letter and word is counted and not shown."""
+        status = yield
+        return (status[0], "", "") if isinstance(self.progress, Bars) else status
 
     def take(self, name: str, value: str) -> None:
         """A property of a report: a cell's line, or what its framework tells of itself."""
-        if name == ABOUT:
-            self.writer.about(*json.loads(value))
-        elif name == CELL:
-            line = msgspec.json.decode(value, type=record.Cell)
-            self.writer.cell(line)
-            self.lines.append(line)
+        try:
+            if name == ABOUT:
+                self.writer.about(*json.loads(value))
+            elif name == CELL:
+                line = msgspec.json.decode(value, type=record.Cell)
+                self.writer.cell(line)
+                self.lines.append(line)
+        except record.RunError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
 
     def pytest_sessionfinish(self) -> None:
-        if len(self.lines) == self.planned:
-            self.footer = self.writer.footer(self.planned)
+        if self.progress:
+            self.progress.close()
+        with suppress(record.UnwritableRun):  # the summary tells of a run without its footer
+            if len(self.lines) == self.planned:
+                self.footer = self.writer.footer(self.planned)
         self.writer.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -392,6 +467,7 @@ class Recorder:
         if self.footer is None:
             missing = f"{self.planned - len(self.lines)} of {self.planned} cells have no result"
             terminalreporter.write_line(f"{self.path}: the run is incomplete and has no footer: {missing}")
+            terminalreporter.write_line(f"the same command with --resume={self.path} goes on with it")
         else:
             terminalreporter.write_line(f"run file: {self.path}")
 
@@ -403,22 +479,37 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
         if count > 1:
             raise pytest.UsageError(f"{name}: two case roots have a case of this name; rename one")
     if cells_found:
+        _bring_together(items)
         matrix = matrix_of(session.config)
         for framework in matrix.selection.of(matrix.frameworks):
             if messages := matrix.unmatched(framework):
-                item = LedgerItem.from_parent(session, name=f"ledger-{framework.name}", messages=messages)
+                item = LedgerItem.from_parent(session, name=f"{LEDGER}{framework.name}", messages=messages)
                 items.append(item)
 
 
+def _bring_together(items: list[pytest.Item]) -> None:
+    """Cells of one family follow each other, where the first of them stood, so that what is compiled serves them all."""
+    places: dict[object, int] = {}
+    places_of = {
+        id(item): places.setdefault(item.cell.variant.family if isinstance(item, CellItem) else item, place)
+        for place, item in enumerate(items)
+    }
+    items.sort(key=lambda item: places_of[id(item)])
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    cells_selected = sum(isinstance(item, CellItem) for item in session.items)
-    if cells_selected and not session.config.option.collectonly and not is_xdist_worker(session.config):
-        _record(session.config, cells_selected)
+    ids = [item.nodeid for item in session.items]
+    if (
+        any(map(framework_in, ids))
+        and not session.config.option.collectonly
+        and not is_xdist_worker(session.config)
+    ):
+        _record(session.config, ids)
 
 
-def _record(config: pytest.Config, planned: int) -> None:
+def _record(config: pytest.Config, ids: Sequence[str]) -> None:
     try:
-        config.pluginmanager.register(Recorder(config, planned), RECORDER)
+        config.pluginmanager.register(Recorder(config, ids), RECORDER)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -432,9 +523,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
     """The controller collects nothing itself: it plans from what the first worker found."""
-    planned = sum(framework_in(nodeid) is not None for nodeid in ids)
-    if planned and not node.config.pluginmanager.has_plugin(RECORDER):
-        _record(node.config, planned)
+    if any(map(framework_in, ids)) and not node.config.pluginmanager.has_plugin(RECORDER):
+        _record(node.config, ids)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,6 +9,7 @@ JSON has no infinity, and encoders turn it into null without a word. Here an inf
 1.7976931348623157e308; any other number that isn't finite is refused.
 """
 
+import fcntl
 import math
 import os
 import platform
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -71,7 +73,15 @@ class AboutChanged(RunError):
 
 
 class UnwritableRun(RunError):
-    """The file can't be opened for writing."""
+    """The file can't be opened for writing, or can't be written any further."""
+
+
+class BusyRun(RunError):
+    """Another process is writing the file."""
+
+
+class NotResumable(RunError):
+    """An interrupted run that can't be continued here: its cells would stand beside cells of another kind."""
 
 
 class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,6 +178,9 @@ class Cell(_Line, frozen=True, kw_only=True):
     relative: float | None
     tensors: list[Tensor]
     seconds: float
+    """What the worker took."""
+    compiling: float = 0.0
+    """As much of it as its framework spent compiling."""
     message: str = ""
     first_difference: str | None = None
     content: str | None = None
@@ -251,22 +264,40 @@ class RunWriter:
     """Writes a run as it happens, replacing an earlier file of that name.
 
     As a context manager it closes the file, and never writes a footer by itself: only `footer` says that a
-    run is complete. Raises UnwritableRun where the file can't be opened.
+    run is complete. Raises BusyRun where another process writes the file, and UnwritableRun where it can't be
+    opened, or written any further: what was written until then stays.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, header: Header, done: "Unfinished | None" = None) -> None:
+        """`done` is what an interrupted run had: it is in the file, whole, before anything of it is replaced."""
         self.path = path
         self._started = time.monotonic()
         self._cells: set[str] = set()
         self._totals: Counter[Verdict] = Counter()
         self._abouts: dict[str, dict[str, Any]] = {}
+        fresh = path if done is None else path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("wb")
+            held = None if done is None else _locked(path)
+            self._file = _locked(fresh)
+            self._file.truncate()
         except OSError as error:
             message = f"{path}: can't write the run file: {error.strerror}; name another with --record FILE"
             raise UnwritableRun(message) from error
         self._write(header)
+        if done is not None and held is not None:
+            try:
+                self._take_over(done)
+                fresh.replace(path)
+            finally:
+                fresh.unlink(missing_ok=True)
+                held.close()
+
+    def _take_over(self, done: "Unfinished") -> None:
+        for framework, about in done.abouts.items():
+            self.about(framework, about)
+        for cell in done.cells:
+            self.cell(cell)
 
     def __enter__(self) -> Self:
         return self
@@ -328,8 +359,37 @@ class RunWriter:
         return footer
 
     def _write(self, line: Line) -> None:
-        self._file.write(encode(line) + b"\n")
-        self._file.flush()
+        """Write a whole line, or nothing of it."""
+        left = memoryview(encode(line) + b"\n")
+        end = self._file.tell()
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self._file.truncate(end)
+            kept = (
+                f"the {len(self._cells)} cells before it are kept, and --resume {self.path} goes on with them"
+            )
+            raise UnwritableRun(f"{self.path}: can't write on: {error.strerror}; {kept}") from error
+
+
+def _locked(path: Path) -> FileIO:
+    """The file, open for writing from its beginning, for this process alone. Raises BusyRun and OSError."""
+    while True:
+        file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BlockingIOError:
+            file.close()
+            message = (
+                f"{path}: another run is writing it; wait for it, or name another file with --record FILE"
+            )
+            raise BusyRun(message) from None
+        except FileNotFoundError:
+            pass
+        file.close()  # it was replaced between opening and locking
 
 
 def encode(line: Line) -> bytes:
@@ -438,7 +498,46 @@ def _decode(path: Path, number: int, line: bytes, *, cells: int) -> Line:
 def _truncated(path: Path, cells: int, why: str) -> TruncatedRun:
     count = "1 cell" if cells == 1 else f"{cells} cells"
     told = f"{why} after {count}: the run was interrupted and is no result"
-    return TruncatedRun(f"{path}: {told}; {_repeat(path)} runs it again")
+    return TruncatedRun(f"{path}: {told}; {_repeat(path)} runs it again, and with --resume {path} it goes on")
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What an interrupted run had until then."""
+
+    header: Header
+    abouts: dict[str, dict[str, Any]]
+    cells: tuple[Cell, ...]
+    dropped: int = 0
+    """Cells that it had and that are to be run again."""
+
+
+ALIKE = ("format", "harness", "rules", "K", "commit", "python", "frameworks")
+"""What an interrupted run and its continuation must have in common: otherwise they are two runs, for `harness merge`."""
+
+
+def read_unfinished(path: Path) -> Unfinished:
+    """As much of a run as is there; the half of a last line is no part of it.
+
+    Raises FileNotFoundError, TruncatedRun where not even the header is whole, and NotARun, EmptyRun or DuplicateCell
+    where a line is damaged in another way.
+    """
+    path.stat()
+    lines = _lines(path)
+    reader = _Reader(path, _decode_header(path, next(lines)))
+    for number, line in enumerate(lines, 2):
+        if line.endswith(b"\n"):
+            reader.take(number, _decode(path, number, line, cells=len(reader.cells)))
+    return Unfinished(reader.header, reader.abouts, tuple(cell for _, cell in reader.cells.values()))
+
+
+def check_resumable(path: Path, old: Header, new: Header) -> None:
+    """Raises NotResumable where a run with the header `new` is no continuation of one with the header `old`."""
+    for what in ALIKE:
+        before, now = getattr(old, what), getattr(new, what)
+        if before != now:
+            message = f"{path}: was begun with {what} {before}, and this is {what} {now}: {_repeat(path)} runs it anew"
+            raise NotResumable(message)
 
 
 class _Reader:

@@ -45,6 +45,7 @@ def table(cells: Sequence[Cell], *, width: int, colour: bool) -> str:
     console = Console(file=text, width=max(width, WIDTH), force_terminal=colour, color_system=system)
     console.print(made)
     console.print(_totals(cells), highlight=False)
+    console.print(_seconds(cells), highlight=False)
     return text.getvalue()
 
 
@@ -83,3 +84,14 @@ def _totals(cells: Sequence[Cell]) -> str:
     counts = Counter(cell.verdict for cell in cells)
     parts = [f"{counts[v]} {v}" for v in Verdict if counts[v]]
     return f"{len(cells)} cells: {', '.join(parts)}"
+
+
+def _seconds(cells: Sequence[Cell]) -> str:
+    """What each framework's worker took, and how much of it was compiling."""
+    parts = []
+    for name in dict.fromkeys(cell.framework for cell in cells):
+        own = [cell for cell in cells if cell.framework == name]
+        compiling = sum(cell.compiling for cell in own)
+        apart = f" ({compiling:.1f} compiling)" if compiling else ""
+        parts.append(f"{name} {sum(cell.seconds for cell in own):.1f}{apart}")
+    return f"seconds: {', '.join(parts)}"

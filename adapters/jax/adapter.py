@@ -115,6 +115,20 @@ def about() -> dict[str, str]:
     }
 
 
+SPENT = {"compiling": 0.0}
+
+
+def count(event: str, seconds: float, **_: Any) -> None:
+    SPENT["compiling"] += seconds * event.startswith("/jax/core/compile/")
+
+
+jax.monitoring.register_event_duration_secs_listener(count)
+
+
+def compiling() -> float:
+    return SPENT["compiling"]
+
+
 def to_native(array: np.ndarray) -> jax.Array:
     return jnp.array(array)
 

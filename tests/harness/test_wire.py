@@ -79,7 +79,7 @@ SPEC = {"role": "value", "name": "y", "step": None, "dtype": "float64", "shape":
     ],
 )
 def test_arrays_that_do_not_fit_their_description_are_nonsense(specs, payload, words):
-    header = {"type": "done", "id": 1, "seconds": 0.1, "arrays": specs}
+    header = {"type": "done", "id": 1, "seconds": 0.1, "compiling": 0.0, "arrays": specs}
     with pytest.raises(Nonsense) as error:
         read_answer(read_frame(reader(message(header, payload))), 1)
     assert words in str(error.value)
@@ -87,7 +87,9 @@ def test_arrays_that_do_not_fit_their_description_are_nonsense(specs, payload, w
 
 def test_an_answer_to_another_request_is_nonsense():
     with pytest.raises(Nonsense, match="answered another request"):
-        read_answer(read_frame(reader(message({"type": "done", "id": 2, "seconds": 0.1}))), 1)
+        read_answer(
+            read_frame(reader(message({"type": "done", "id": 2, "seconds": 0.1, "compiling": 0.0}))), 1
+        )
 
 
 JSON = st.recursive(
@@ -100,7 +102,9 @@ JSON = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(["done", "unsupported", "raised", "changed", "ready"]),
-    st.dictionaries(st.sampled_from(["arrays", "seconds", "op", "reason", "error", "names", "id"]), JSON),
+    st.dictionaries(
+        st.sampled_from(["arrays", "seconds", "compiling", "op", "reason", "error", "names", "id"]), JSON
+    ),
     st.binary(max_size=40),
 )
 def test_any_header_is_an_answer_or_nonsense(kind, fields, payload):

@@ -1,0 +1,85 @@
+"""How far a run is, on a terminal and in a log."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.progress import Lines
+
+FAKES = Path(__file__).parents[1] / "fakes" / "adapters"
+CASE = """
+title = "A line"
+source = "A test of the harness"
+program = '''
+loss = sum(x * x)
+'''
+[tensors]
+x = { shape = ["k"], uniform = [-1, 1] }
+[sweep]
+k = [1, 3, 4]
+"""
+
+
+def test_a_line_is_written_now_and_then_with_every_framework_and_the_time_left(monkeypatch):
+    clock = iter([0.0, 4.0, 10.0, 12.0, 21.0])
+    monkeypatch.setattr("harness.progress.time.monotonic", lambda: next(clock))
+    told = []
+    lines = Lines(told.append, {"torch": 3, "jax": 5}, every=10)
+    for framework in ("torch", "torch", "jax", "jax"):
+        lines.advance(framework)
+    assert told == [
+        "2 of 8 cells (torch 2/3, jax 0/5), about 0:00:30 left",
+        "4 of 8 cells (torch 2/3, jax 2/5), about 0:00:21 left",
+    ]
+
+
+@pytest.fixture
+def on_a_terminal(tmp_path):
+    """What pytest shows on a terminal."""
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "line.toml").write_text(CASE)
+    (tmp_path / "test_other.py").write_text("def test_other():\n    pass\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nharness_cases = cases\n")
+
+    def run(*more):
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--adapters={FAKES}"]
+        names = [f"--framework={name}" for name in ("faultless", "negates")]
+        pythons = [f"--interpreter={name}={sys.executable}" for name in ("faultless", "negates")]
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        process = subprocess.Popen(
+            [*command, *names, *pythons, *more], cwd=tmp_path, stdout=theirs, stderr=theirs, env=environment
+        )
+        os.close(theirs)
+        shown = bytearray()
+        try:
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+        except OSError:
+            pass  # the terminal's other end is closed
+        process.wait()
+        os.close(ours)
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+
+    return run
+
+
+@pytest.mark.parametrize("more", [(), ("-n2",)])
+def test_a_terminal_has_a_bar_for_each_framework_in_the_place_of_dots(on_a_terminal, more):
+    shown = on_a_terminal("cases", *more)
+    assert re.search(r"cells .*12/12", shown)
+    assert re.search(r"faultless .*6/6", shown)
+    assert re.search(r"negates .*6/6", shown)
+    assert not re.search(r"^[.F]+", shown, re.MULTILINE)
+    assert "6 failed, 6 passed" in shown
+
+
+def test_bars_leave_a_terminal_to_other_tests(on_a_terminal):
+    shown = on_a_terminal("cases", "test_other.py")
+    assert "6/6" not in shown
+    assert re.search(r"test_other.py\s+\.", shown)
