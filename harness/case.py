@@ -9,7 +9,6 @@ import ast
 import itertools
 import math
 import re
-import tomllib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tomli
 from msgspec import UNSET, structs
 
 from harness import exact, tensors
@@ -180,7 +180,7 @@ def _of_program(error: ProgramError, text: str) -> Mistake:
 def parse(text: str) -> dict[str, Any]:
     """The text as TOML. Raises Mistake."""
     try:
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except RecursionError:
         raise Mistake("the file is nested too deeply", ()) from None
     except ValueError as error:
@@ -188,7 +188,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def _toml_mistake(text: str, message: str) -> Mistake:
-    """A duplicate key is named with both of its places; every other mistake as tomllib says it."""
+    """A duplicate key is named with both of its places; every other mistake as tomli says it."""
     found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
     if found is None:
         return Mistake(f"cannot be read: {message}", ())
@@ -210,6 +210,7 @@ class _Loader:
     def __init__(self, path: Path, root: Path, file: str, text: str) -> None:
         self.path, self.root, self.file, self.text = path, root, file, text
         self.programs: dict[tuple[Any, ...], Program] = {}
+        self.sources: dict[tuple[Any, ...], Source] = {}
 
     def case(self) -> Case:
         self.name = self.case_name()
@@ -393,10 +394,13 @@ class _Loader:
         path = ("tensors", name)
         labels = tensor.labels is not UNSET
         classes = _at((*path, "labels"), tensors.dimension, tensor.labels, bindings) if labels else 0
+        shape = _at(path, tensors.shape_of, tensor, bindings)
+        if (name, shape, classes) in self.sources:
+            return self.sources[name, shape, classes]
         source = Source(
             name=name,
             spec=tensor,
-            shape=_at(path, tensors.shape_of, tensor, bindings),
+            shape=shape,
             dtype="int64"
             if labels and tensor.dtype is UNSET
             else "float"
@@ -409,6 +413,7 @@ class _Loader:
             root=self.root,
         )
         _at(path, tensors.check, source)
+        self.sources[name, shape, classes] = source
         return source
 
     def output(self, bindings: Mapping[str, Any]) -> str:
@@ -532,7 +537,7 @@ def _at(path: tuple[str | int, ...], function: Any, *args: Any) -> Any:
 
 
 def _placeholders(text: str) -> set[str]:
-    return {text[1:-1]} if re.search(PLACEHOLDER, text) else set()
+    return {text[1:-1]} if text.startswith("{") and re.search(PLACEHOLDER, text) else set()
 
 
 def _bound(text: str, bindings: Mapping[str, Any], path: tuple[str | int, ...]) -> str:

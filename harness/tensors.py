@@ -13,6 +13,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -153,6 +154,7 @@ def sizes_in(size: int | str) -> set[str]:
     return {node.id for node in ast.walk(_parsed(size)) if isinstance(node, ast.Name)}
 
 
+@lru_cache(maxsize=1024)
 def _parsed(text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
