@@ -19,6 +19,12 @@ from harness.judge import Answered
 LONGEST = 120
 """Characters of a cell's id in a file's name, where file systems allow 255."""
 
+OWNER = "run.txt"
+"""In a folder of arrays: the run file that names them, from there."""
+
+KEPT = re.compile(r".*-[0-9a-f]{12}\.(npz|\d+)")
+"""Names of files that `keep` writes, finished or not."""
+
 
 class ArraysUnreadable(HarnessError):
     """Kept arrays that are not there, or not as they were written."""
@@ -28,10 +34,45 @@ class ArraysUnwritable(HarnessError):
     """A folder in which arrays cannot be kept."""
 
 
+class ArraysOfAnotherRun(HarnessError):
+    """A folder whose arrays another run file names: they would be replaced under it."""
+
+
 def file_name(cell_id: str) -> str:
     """A file's name from a cell's id; the digest keeps apart ids that differ only in what a name can't hold."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", cell_id)[:LONGEST]
     return f"{safe}-{hashlib.sha256(cell_id.encode()).hexdigest()[:12]}.npz"
+
+
+def check_owner(folder: Path, record: Path) -> None:
+    """Raises ArraysOfAnotherRun where a folder has arrays of another run file, or nobody says of which."""
+    owner = folder / OWNER
+    found = owner.read_text(encoding="utf-8").strip() if owner.is_file() else None
+    if _kept(folder) and found != relative(record, owner):
+        whose = os.path.normpath(folder / found) if found else f"a run that no {OWNER} names"
+        told = f"{folder}: has arrays of {whose}, and {record} is to be written"
+        raise ArraysOfAnotherRun(f"{told}; delete them or name another folder with --keep-arrays=DIR")
+
+
+def claim(folder: Path, record: Path, *, anew: bool = True) -> None:
+    """Make a folder ready for the arrays of the run file `record`, which is written anew or goes on.
+
+    Arrays live as long as their run file: those that an earlier run of the same file kept here are removed when it
+    is written anew, and nothing else is. Raises ArraysOfAnotherRun and ArraysUnwritable.
+    """
+    check_owner(folder, record)
+    owner = folder / OWNER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in _kept(folder) if anew else ():
+            path.unlink()
+        owner.write_text(f"{relative(record, owner)}\n", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _kept(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if KEPT.fullmatch(path.name)] if folder.is_dir() else []
 
 
 def keep(folder: Path, cell_id: str, arrays: Answered) -> Path:
@@ -45,9 +86,14 @@ def keep(folder: Path, cell_id: str, arrays: Answered) -> Path:
             np.savez(stream, **named)
         unfinished.replace(path)
     except OSError as error:
-        message = f"{path}: can't keep arrays: {error.strerror}; name another folder with --keep-arrays=DIR"
-        raise ArraysUnwritable(message) from error
+        raise _unwritable(path, error) from error
     return path
+
+
+def _unwritable(path: Path, error: OSError) -> ArraysUnwritable:
+    return ArraysUnwritable(
+        f"{path}: can't keep arrays: {error.strerror}; name another folder with --keep-arrays=DIR"
+    )
 
 
 def load(path: Path) -> Answered:

@@ -189,9 +189,9 @@ class Matrix:
 
     def _keep_arrays(self) -> Callable[[str, Answered], str] | None:
         """Writes a cell's arrays and gives their file as the run file names it; None where none are kept."""
-        if self.config.option.keep_arrays is None:
+        folder = arrays_folder(self.config)
+        if folder is None:
             return None
-        folder = self.config.invocation_params.dir / self.config.option.keep_arrays
         file = record_path(self.config)
         return lambda cell_id, found: arrays.relative(arrays.keep(folder, cell_id, found), file)
 
@@ -231,6 +231,12 @@ def record_path(config: pytest.Config) -> Path:
     """Where the run file goes; the same in every process of xdist."""
     given = config.option.resume or config.option.record
     return config.invocation_params.dir / given if given else config.rootpath / DEFAULT_RECORD
+
+
+def arrays_folder(config: pytest.Config) -> Path | None:
+    """Where arrays are kept; None where none are."""
+    given = config.option.keep_arrays
+    return None if given is None else config.invocation_params.dir / given
 
 
 def root_of(path: Path, roots: Sequence[Path]) -> Path | None:
@@ -508,8 +514,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _record(config: pytest.Config, ids: Sequence[str]) -> None:
+    """Begin the run file; nothing is replaced, neither a run nor its arrays, where one of them is refused."""
+    folder, file = arrays_folder(config), record_path(config)
     try:
+        if folder is not None:
+            arrays.check_owner(folder, file)
         config.pluginmanager.register(Recorder(config, ids), RECORDER)
+        if folder is not None:
+            arrays.claim(folder, file, anew=not config.option.resume)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
 
