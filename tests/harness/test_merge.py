@@ -152,6 +152,46 @@ def test_a_damaged_run_is_refused_by_name(tmp_path, capsys):
     assert f"{two}: " in capsys.readouterr().err
 
 
+def test_required_frameworks_that_ran_are_nothing_to_tell(tmp_path, capsys):
+    target = tmp_path / "all.jsonl"
+    assert main(["merge", *jobs(tmp_path), "--record", str(target), "--require=torch,jax"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_required_framework_without_a_run_is_named_and_the_others_are_merged(tmp_path, capsys):
+    target = tmp_path / "all.jsonl"
+    assert main(["merge", *jobs(tmp_path), "--record", str(target), "--require=all"]) == 1
+    assert capsys.readouterr().err == (
+        "mxnet: missing: no run has a cell that mxnet ran\n"
+        "tensorflow: missing: no run has a cell that tensorflow ran\n"
+    )
+    assert {cell.framework for cell in read_run(target).cells} == {"torch", "jax"}
+
+
+def test_a_required_framework_that_was_absent_did_not_run(tmp_path, capsys):
+    write(tmp_path / "absent.jsonl", part("mxnet", Verdict.ABSENT))
+    files = [*jobs(tmp_path), str(tmp_path / "absent.jsonl")]
+    assert main(["merge", *files, "--record", str(tmp_path / "all.jsonl"), "--require=mxnet"]) == 1
+    assert capsys.readouterr().err == "mxnet: missing: no run has a cell that mxnet ran\n"
+
+
+def test_with_required_frameworks_a_damaged_run_is_told_and_the_others_are_merged(tmp_path, capsys):
+    one, two = jobs(tmp_path)
+    Path(two).write_text("".join(Path(two).read_text().splitlines(keepends=True)[:-1]))
+    files = [one, two, str(tmp_path / "nowhere.jsonl")]
+    assert main(["merge", *files, "--record", str(tmp_path / "all.jsonl"), "--require=torch,jax"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(": ")[0] for line in told] == [two, str(tmp_path / "nowhere.jsonl"), "jax"]
+    assert {cell.framework for cell in read_run(tmp_path / "all.jsonl").cells} == {"torch"}
+
+
+def test_damaged_runs_alone_make_no_run(tmp_path, capsys):
+    target = tmp_path / "all.jsonl"
+    assert main(["merge", str(tmp_path / "nowhere.jsonl"), "--record", str(target), "--require=all"]) == 2
+    assert capsys.readouterr().err.endswith("no run is left to be merged\n")
+    assert not target.exists()
+
+
 def test_a_report_of_several_runs_is_that_of_the_merged_one(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = jobs(tmp_path)
