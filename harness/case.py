@@ -93,11 +93,13 @@ class Variant:
 
         A tensor with each = "step" has a leading axis of length steps. Raises CaseError where a file was changed.
         """
-        return {name: self._drawn(source, dtype) for name, source in self.sources.items()}
+        with np.errstate(over="ignore"):
+            return {name: self._drawn(source, dtype) for name, source in self.sources.items()}
 
     def cotangent(self, dtype: str | None = None) -> Array | None:
         """The output's cotangent in its shape, rounded as `draw` does; None where the output is a scalar."""
-        return None if self.upstream is None else self._drawn(self.upstream, dtype)
+        with np.errstate(over="ignore"):
+            return None if self.upstream is None else self._drawn(self.upstream, dtype)
 
     def _drawn(self, source: Source, dtype: str | None) -> Array:
         try:

@@ -59,22 +59,20 @@ class Source:
     def draw(self, dtype: str | None = None) -> Array:
         """The array, float64, int64 or bool: floats rounded to `dtype`, or as written (None).
 
-        One drawn anew each step has a leading axis of steps. Raises Mistake where a file is not what it should be.
+        One drawn anew each step has a leading axis of steps. What is beyond the dtype's range is infinite there, as
+        it would be in a framework: NumPy warns of it. Raises Mistake where a file is not what it should be.
         """
         generator = self.spec.generator
         array = RANDOM[generator](self, self.random()) if generator in RANDOM else FIXED[generator](self)
         if self.dtype != "float":
             return array.astype(self.dtype)
-        with np.errstate(
-            over="ignore"
-        ):  # beyond the dtype's range is infinite there, as it would be in a framework
-            narrow = array.astype(dtype) if dtype is not None else array
-        return narrow.astype(np.float64)
+        return (array if dtype is None else array.astype(dtype)).astype(np.float64)
 
     def random(self) -> np.random.Generator:
-        """The tensor's own stream."""
+        """The tensor's own stream. Its seed is given as words: as the integer they make it takes NumPy longer."""
         key = f"{self.seed}/{self.role}/{self.name}".encode()
-        return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(key).digest(), "little")))
+        words = np.frombuffer(hashlib.sha256(key).digest(), "<u4").astype(np.uint32)
+        return np.random.Generator(np.random.PCG64(words))
 
 
 def _uniform(source: Source, random: np.random.Generator) -> Array:

@@ -9,7 +9,7 @@ import ast
 import difflib
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -115,21 +115,16 @@ class Program:
 
     def rounded(self, dtype: str) -> "Program":
         """The same program with every float literal rounded to `dtype`, so that it is exact in wider ones too."""
+        kind = np.dtype(dtype).type
 
         def narrow(value: Any) -> Any:
-            return float(np.dtype(dtype).type(value)) if isinstance(value, float) else value
+            return float(kind(value)) if isinstance(value, float) else value
 
-        return replace(
-            self,
-            nodes=tuple(
-                replace(
-                    node,
-                    args=tuple(narrow(arg) for arg in node.args),
-                    kw={key: narrow(value) for key, value in node.kw.items()},
-                )
-                for node in self.nodes
-            ),
-        )
+        def rounded(n: Node) -> Node:
+            kw = {key: narrow(value) for key, value in n.kw.items()}
+            return Node(n.outs, n.op, tuple(map(narrow, n.args)), kw, n.line, n.column)
+
+        return Program(tuple(map(rounded, self.nodes)), self.text)
 
     def ancestors(self, names: Iterable[str]) -> set[str]:
         """Every name that `names` are computed from, and `names` themselves."""
