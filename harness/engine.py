@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from harness import record
+from harness.cache import Cache
 from harness.deviations import Ledger, phases_of
 from harness.interpreters import Absent, Interpreter
 from harness.judge import Answered, Judgement, judge, within
@@ -218,9 +219,10 @@ class Engine:
         ledgers: Mapping[str, Ledger],
         cell_timeout: float = CELL_TIMEOUT,
         keep: Callable[[str, Answered], str] | None = None,
+        cache: Cache | None = None,
     ) -> None:
-        """`keep` puts a cell's arrays away and says what the run file calls them."""
-        self._keep = keep
+        """`keep` puts a cell's arrays away and says what the run file calls them; `cache` knows references."""
+        self._keep, self._cache = keep, cache
         self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
         self._lock = threading.Lock()
         self._wanted_by_variant: OrderedDict[tuple[str, str], Wanted] = OrderedDict()
@@ -290,7 +292,7 @@ class Engine:
         key = (cell.case, cell.variant.id)
         with self._lock:
             if key not in self._wanted_by_variant:
-                self._wanted_by_variant[key] = Wanted(cell.variant)
+                self._wanted_by_variant[key] = Wanted(cell.variant, self._cache)
                 if len(self._wanted_by_variant) > KEPT_REFERENCES:
                     self._wanted_by_variant.popitem(last=False)
             return self._wanted_by_variant[key]
