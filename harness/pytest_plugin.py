@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import astuple
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from harness import __version__, arrays, interpreters, record
+from harness import __version__, arrays, cache, interpreters, record
 from harness.case import Case, load
 from harness.deviations import Ledger, load_given
 from harness.deviations import load as load_ledger
@@ -51,6 +52,7 @@ PATHS = ("--subject", "--cases", "--adapters", "--deviations", "--record", "--re
 
 LEDGER = "ledger-"
 CELL, ABOUT = "gradient_conformance_cell", "gradient_conformance_about"
+TALLY = "gradient_conformance_references"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,6 +91,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--cell-timeout", type=float, default=120.0, metavar="SECONDS", help="most a cell may take"
     )
+    group.addoption(
+        "--no-cache",
+        action="store_true",
+        help="compute every reference anew, and keep none (see `harness cache`)",
+    )
     parser.addini("harness_cases", "case roots, relative to this file", type="paths", default=[])
     parser.addini("harness_adapters", "further folders of adapters", type="paths", default=[])
     parser.addini("harness_interpreters", "lines NAME = COMMAND: a framework's interpreter", type="linelist")
@@ -122,6 +129,7 @@ class Matrix:
             interpreters.assignment(line) for line in config.getini("harness_interpreters")
         )
         self.given_interpreters = dict(interpreters.assignment(text) for text in option.interpreter)
+        self.cache = None if option.no_cache else cache.given()
         self.engine: Engine | None = None
         self.sent: set[str] = set()
 
@@ -157,7 +165,11 @@ class Matrix:
         """
         if self.engine is None:
             self.engine = Engine(
-                self._interpreter, self.ledgers, self.config.option.cell_timeout, self._keep_arrays()
+                self._interpreter,
+                self.ledgers,
+                self.config.option.cell_timeout,
+                self._keep_arrays(),
+                self.cache,
             )
         name = item.cell.framework.name
         if name not in self.sent:
@@ -425,6 +437,7 @@ class Recorder:
         if done is not None:
             check_selected(self.path, done, nodes)
         self.lines: list[record.Cell] = [] if done is None else list(done.cells)
+        self.tally = matrix.cache.tally if matrix.cache else None
         self.footer: record.Footer | None = None
         header = matrix.header() if done is None else done.header
         self.writer = record.RunWriter(self.path, header, done)
@@ -476,6 +489,8 @@ class Recorder:
             terminalreporter.write_line(f"the same command with --resume={self.path} goes on with it")
         else:
             terminalreporter.write_line(f"run file: {self.path}")
+        if self.tally is not None:
+            terminalreporter.write_line(str(self.tally))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -530,6 +545,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     matrix = session.config.stash.get(MATRIX, None)
     if matrix is not None and matrix.engine is not None:
         matrix.engine.close()
+        if matrix.cache is not None and hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[TALLY] = astuple(matrix.cache.tally)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -537,6 +554,15 @@ def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None
     """The controller collects nothing itself: it plans from what the first worker found."""
     if any(map(framework_in, ids)) and not node.config.pluginmanager.has_plugin(RECORDER):
         _record(node.config, ids)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of xdist has ended: its references count among those of the run."""
+    recorder = node.config.pluginmanager.get_plugin(RECORDER)
+    told = getattr(node, "workeroutput", {}).get(TALLY)
+    if recorder is not None and recorder.tally is not None and told is not None:
+        recorder.tally.add(cache.Tally(*told))
 
 
 @pytest.hookimpl(optionalhook=True)

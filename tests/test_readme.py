@@ -110,6 +110,7 @@ def test_the_reference_alone_works_as_shown():
         "merge",
         "deviations",
         "rejudge",
+        "cache",
         "certify",
         "power",
     ],

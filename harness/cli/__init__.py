@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from harness import __version__
-from harness.cli import cases, certify, columns, deviations, diff, explain, merge, power, rejudge
+from harness.cli import cache, cases, certify, columns, deviations, diff, explain, merge, power, rejudge
 from harness.errors import HarnessError
 from harness.report import command as report
 
-COMMANDS = (cases, columns, explain, report, diff, merge, deviations, rejudge, certify, power)
+COMMANDS = (cases, columns, explain, report, diff, merge, deviations, rejudge, cache, certify, power)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from harness import cache
 from harness import explain as explanation
 from harness.cli.common import command, console, interpreter
 from harness.engine import Engine
@@ -34,7 +35,7 @@ def explain(arguments: argparse.Namespace) -> int:
     given = dict(assignment(text) for text in arguments.interpreter)
     roots = arguments.cases or [Path("cases")]
     selected = explanation.select(arguments.cell, roots, known, [f.name for f in wanted.of(known)])
-    engine = Engine(functools.partial(interpreter, given), ledgers={})
+    engine = Engine(functools.partial(interpreter, given), ledgers={}, cache=cache.given())
     try:
         return explanation.explain(selected, engine, console())
     finally:

@@ -1,0 +1,800 @@
+"""References and tolerances kept between runs: what is read is what would be computed, or nothing."""
+
+import dataclasses
+import errno
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reference
+from harness import cache
+from harness.cache import HOUR, Cache, Tally, claim, decode, encode, files, key_of, rules
+from harness.case import load
+from harness.cli import main
+from harness.errors import HarnessError
+from harness.judge import judge
+from harness.verdict import Verdict
+from harness.wanted import Wanted
+from reference import rounding
+from reference.rounding import Expected
+
+ROOT = Path(__file__).parents[2]
+FAKES = ROOT / "tests" / "fakes"
+CASE = """
+title = "A layer that is trained"
+source = "A test of the harness"
+program = '''
+z = x @ W * 0.3
+a = leaky_relu(z, slope=0.01)
+'''
+gradients = ["W", "x"]
+
+[tensors]
+W = { shape = [3, 2], uniform = [-1, 1] }
+x = { shape = [4, 3], uniform = [-1, 1] }
+"""
+TRAINED = (
+    CASE.replace("a = leaky_relu(z, slope=0.01)", "loss = sum(z * z)").replace(
+        "uniform = [-1, 1] }\nx", "normal = [0, 1] }\nx"
+    )
+    + '\n[training]\noptimizer = { sgd = { lr = 0.1 } }\nparameters = ["W"]\nsteps = 2\n'
+)
+
+
+@pytest.fixture
+def variant(tmp_path):
+    """The one variant of a case's text, with some of it replaced."""
+
+    def made(*replacements, text=CASE):
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        file = tmp_path / "case.toml"
+        file.write_text(text)
+        return load(file, tmp_path).variants[0]
+
+    return made
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A cache in a folder of its own, as often as another process would open it."""
+    return lambda **options: Cache(tmp_path / "cache" / "references", **options)
+
+
+def some(value=1.0, shape=(2, 3)):
+    """An entry's content."""
+    return {
+        ("value", "loss"): Expected(np.full((), float(value)), np.full((), 1e-8)),
+        ("gradient", "W"): Expected(np.full(shape, float(value)), np.full(shape, 1e-7)),
+    }
+
+
+def key(number=0):
+    return key_of(b"", str(number), [])
+
+
+def bits(found):
+    """Everything in it, bit for bit."""
+    return [
+        (name, a.dtype.str, a.shape, a.tobytes()) for name, e in found.items() for a in (e.value, e.sigma)
+    ]
+
+
+def training_step(wanted, scale=1.0):
+    parameters = {"W": scale * wanted.inputs["W"]}
+    gradients = {"W": np.full((3, 2), 0.5)}
+    inputs = wanted.inputs_at(0, parameters)
+    return wanted.at(inputs, ("loss",), ("W", "x")) | wanted.update(parameters, gradients)
+
+
+# What is read is what would be computed
+
+
+def test_what_is_read_is_what_is_computed_bit_for_bit(variant, kept):
+    alone = Wanted(variant()).single()
+    first, second = kept(), kept()
+    assert bits(Wanted(variant(), first).single()) == bits(alone)
+    assert bits(Wanted(variant(), second).single()) == bits(alone)
+    assert (first.tally.read, first.tally.computed) == (0, 1)
+    assert (second.tally.read, second.tally.computed) == (1, 0)
+
+
+def test_a_training_step_is_read_at_the_same_parameters_and_computed_at_others(variant, kept):
+    alone = training_step(Wanted(variant(text=TRAINED)))
+    assert bits(training_step(Wanted(variant(text=TRAINED), kept()))) == bits(alone)
+    again = kept()
+    assert bits(training_step(Wanted(variant(text=TRAINED), again))) == bits(alone)
+    assert (again.tally.read, again.tally.computed) == (2, 0)
+    training_step(Wanted(variant(text=TRAINED), again), scale=1 + 2**-52)
+    assert (again.tally.read, again.tally.computed) == (2, 2)
+
+
+def test_nan_infinity_zeros_without_elements_and_scalars_keep_their_bits(kept):
+    odd = np.array([np.nan, -np.inf, -0.0, 5e-324])
+    content = {
+        ("value", "odd"): Expected(odd, odd),
+        ("value", "none"): Expected(np.zeros((0, 3)), np.zeros((0, 3))),
+    }
+    content |= some(-0.0)
+    kept().put(key(), content)
+    assert bits(kept().get(key())) == bits(content)
+
+
+def test_what_was_not_finite_when_computed_is_not_finite_when_read(variant, kept):
+    case = variant(("leaky_relu(z, slope=0.01)", "exp(z * 1e6)"))
+    Wanted(case, kept()).single()
+    with pytest.raises(FloatingPointError, match="not finite"):
+        Wanted(case, kept()).single()["value", "a"].tolerance("float32")
+
+
+def test_another_k_needs_no_other_entry(variant, kept, monkeypatch):
+    before = Wanted(variant(), kept()).single()["value", "a"].tolerance("float32")
+    monkeypatch.setattr(rounding, "K", 2 * rounding.K)
+    again = kept()
+    assert np.array_equal(Wanted(variant(), again).single()["value", "a"].tolerance("float32"), 2 * before)
+    assert again.tally.computed == 0
+
+
+# Whatever an answer depends on is in the key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("0.3", "0.3001"),
+        ("0.3", "-0.3"),
+        ("slope=0.01", "slope=0.02"),
+        ("leaky_relu(z, slope=0.01)", "tanh(z)"),
+        ("uniform = [-1, 1] }\nx", "normal = [0, 1] }\nx"),
+        ("shape = [4, 3]", "shape = [5, 3]"),
+        ('source = "', 'seed = 1\nsource = "'),
+        ('gradients = ["W", "x"]', 'gradients = ["W"]'),
+        ('gradients = ["W", "x"]', 'gradients = ["W", "x", "z"]'),
+        ('gradients = ["W", "x"]', 'gradients = ["W", "x"]\nvalues = ["z"]'),
+        ("[tensors]", "[cotangents]\na = { full = 1 }\n[tensors]"),
+        ("z = x", "\nz = x"),  # the perturbed runs are seeded by where a node stands, too
+    ],
+)
+def test_another_case_is_another_entry(variant, kept, change):
+    one = kept()
+    Wanted(variant(), one).single()
+    Wanted(variant(change), one).single()
+    assert (one.tally.read, one.tally.computed) == (0, 2)
+
+
+def test_literals_that_round_alike_share_an_entry(variant, kept):
+    one = kept()
+    for literal in ("0.3", "0.300000001"):
+        Wanted(variant(("0.3", literal)), one).single()
+    assert (one.tally.read, one.tally.computed) == (1, 1)
+
+
+def test_another_output_is_another_entry(variant, kept):
+    one, case = (
+        kept(),
+        variant(
+            ("a = leaky", "b = z * z\na = leaky"),
+            ('gradients = ["W", "x"]', 'gradients = ["x"]\nvalues = ["z", "a", "b"]\noutput = "a"'),
+        ),
+    )
+    Wanted(case, one).single()
+    Wanted(dataclasses.replace(case, output="b"), one).single()
+    assert one.tally.computed == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("lr = 0.1", "lr = 0.2"), ("steps = 2", "steps = 3")],
+)
+def test_another_optimizer_is_another_entry(variant, kept, change):
+    one = kept()
+    parameters = {"W": np.ones((3, 2))}
+    for changes in ((), (change,)):
+        Wanted(variant(*changes, text=TRAINED), one).update(parameters, parameters)
+    assert one.tally.computed == 2
+
+
+def test_an_array_counts_with_its_name_dtype_shape_and_every_bit():
+    zeros = np.zeros((2, 3))
+    keys = {
+        key_of(by, asked, arrays)
+        for by, asked, arrays in [
+            (b"", "a", [("x", zeros)]),
+            (b"1", "a", [("x", zeros)]),
+            (b"", "b", [("x", zeros)]),
+            (b"", "a", [("y", zeros)]),
+            (b"", "a", [("x", -zeros)]),
+            (b"", "a", [("x", zeros.reshape(3, 2))]),
+            (b"", "a", [("x", zeros.astype(np.int64))]),
+            (b"", "a", [("x", zeros.astype("float32"))]),
+            (b"", "a", [("x", zeros), ("y", zeros)]),
+            (b"", "a", [("y", zeros), ("x", zeros)]),
+            (b"", "a", [("x", zeros[:1]), ("y", zeros[:1])]),
+            (b"", "a", []),
+        ]
+    }
+    assert len(keys) == 12
+    assert len({cache.digest(b"ab", b"c"), cache.digest(b"a", b"bc"), cache.digest(b"abc")}) == 3
+
+
+def test_every_edit_of_a_row_or_of_the_rule_makes_all_entries_strangers(tmp_path, monkeypatch):
+    copy = tmp_path / "reference"
+    shutil.copytree(Path(reference.__file__).parent, copy)
+    shutil.copy(Path(cache.__file__).with_name("wanted.py"), tmp_path)
+    monkeypatch.setattr(reference, "__file__", str(copy / "__init__.py"))
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
+    seen = {rules.__wrapped__()}
+    for name in ("rounding.py", "backprop.py", "ops/elementary.py", "optimizers.py", "../wanted.py"):
+        with (copy / name).open("a") as file:
+            file.write("\n# an edit\n")
+        seen.add(rules.__wrapped__())
+    monkeypatch.setattr(np, "__version__", "3.0")
+    seen.add(rules.__wrapped__())
+    monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": {"found": ["ANOTHER"]}})
+    seen.add(rules.__wrapped__())
+    monkeypatch.setattr(cache, "RULES_VERSION", "another")
+    seen.add(rules.__wrapped__())
+    assert len(seen) == 9
+
+
+def test_entries_of_other_rules_are_not_read(variant, kept, monkeypatch):
+    Wanted(variant(), kept()).single()
+    monkeypatch.setattr(cache, "rules", lambda: b"other rules")
+    other = kept()
+    Wanted(variant(), other).single()
+    assert other.tally.computed == 1
+
+
+def test_without_readable_sources_nothing_is_read_or_kept(variant, kept, monkeypatch):
+    Wanted(variant(), kept()).single()
+
+    def unreadable():
+        raise FileNotFoundError(errno.ENOENT, "No such file", "wanted.py")
+
+    monkeypatch.setattr(cache, "rules", unreadable)
+    other = kept()
+    Wanted(variant(), other).single()
+    assert (other.tally.read, "can't be used" in other.tally.trouble) == (0, True)
+
+
+# Nothing is believed that is not as it was written
+
+
+def test_every_flipped_byte_and_every_truncation_is_found():
+    data = encode(key(), some())
+    assert bits(decode(key(), data)) == bits(some())
+    for place in range(len(data)):
+        for bit in (1, 128):
+            flipped = bytearray(data)
+            flipped[place] ^= bit
+            assert decode(key(), bytes(flipped)) is None
+        assert decode(key(), data[:place]) is None
+    assert decode(key(), data + b"\0") is None
+
+
+def test_an_entry_in_another_ones_place_is_not_believed(variant, kept):
+    one, other = variant(), variant(("0.3", "0.4"))
+    right = bits(Wanted(one).single())
+    first = kept()
+    for case in (one, other):
+        Wanted(case, first).single()
+    a, b = (file.path for file in files(first.path))
+    swapped = a.read_bytes(), b.read_bytes()
+    b.write_bytes(swapped[0])
+    a.write_bytes(swapped[1])
+    second = kept()
+    assert bits(Wanted(one, second).single()) == right
+    assert (second.tally.read, second.tally.computed, second.tally.damaged) == (0, 1, 1)
+    assert str(second.tally).endswith(", 1 damaged")
+    assert bits(Wanted(one, kept()).single()) == right
+
+
+@pytest.mark.parametrize("damage", [b"", b"not an entry", bytes(10_000)])
+def test_a_damaged_entry_is_removed_and_written_anew(kept, damage):
+    kept().put(key(), some())
+    (file,) = files(kept().path)
+    file.path.write_bytes(damage)
+    second = kept()
+    assert second.get(key()) is None
+    assert (second.tally.damaged, file.path.exists()) == (1, False)
+    second.put(key(), some())
+    assert bits(kept().get(key())) == bits(some())
+
+
+def test_a_frame_of_other_rules_with_a_good_checksum_is_not_believed():
+    for body in (
+        b"",
+        b"GCH1",
+        b"GCH9" + bytes(12),
+        b"".join(cache.frame({}, [cache.Sent("value", "y", np.zeros(()))])),
+    ):
+        assert decode(key(), cache.digest(key(), body) + body) is None
+
+
+# Several processes
+
+
+WORKER = """
+import random, sys
+from pathlib import Path
+import numpy as np
+from harness.cache import Cache, key_of
+from reference.rounding import Expected
+folder, seed, seconds = sys.argv[1:]
+import time
+random.seed(int(seed))
+end = time.monotonic() + float(seconds)
+print("started", flush=True)
+while time.monotonic() < end:
+    cache = Cache(Path(folder), 4_000_000)
+    for _ in range(100):
+        n = random.randrange(40)
+        made = lambda: {("value", "y"): Expected(np.full(10 + 500 * n, n / 7), np.full(10 + 500 * n, n / 9))}
+        got, want = cache.reference(str(n), [], made)["value", "y"], made()["value", "y"]
+        assert got.value.tobytes() == want.value.tobytes() and got.sigma.tobytes() == want.sigma.tobytes()
+    assert not cache.tally.trouble and not cache.tally.damaged, cache.tally
+"""
+
+
+def started(folder, seed, seconds):
+    command = [sys.executable, "-c", WORKER, str(folder), str(seed), str(seconds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "started\n"
+    return process
+
+
+def test_processes_that_read_write_and_trim_at_once_never_see_a_wrong_entry(tmp_path):
+    processes = [started(tmp_path / "references", seed, 3) for seed in range(4)]
+    for process in processes:
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 0, told
+    assert sum(file.size for file in files(tmp_path / "references")) <= 4_000_000 * (1 + 3 / 16)
+
+
+def test_processes_that_are_killed_leave_nothing_half_written(tmp_path):
+    folder = tmp_path / "references"
+    witness = started(folder, 0, 12)
+    for seed in range(1, 13):
+        killed = started(folder, seed, 60)
+        time.sleep(random.uniform(0, 0.2))
+        killed.kill()
+        assert killed.wait(timeout=10) == -signal.SIGKILL
+        killed.stdout.close()
+        killed.stderr.close()
+    _, told = witness.communicate(timeout=60)
+    assert witness.returncode == 0, told
+    for file in files(folder):
+        if not file.path.name.startswith("."):
+            assert decode(bytes.fromhex(file.path.name), file.path.read_bytes()) is not None
+
+
+def test_what_a_killed_process_left_is_removed_after_an_hour(kept):
+    one = kept()
+    one.put(key(), some())
+    recent, old, future = (one.path / name for name in (".1", ".2", ".3"))
+    for path, age in ((recent, 60), (old, 2 * HOUR), (future, -2 * HOUR)):
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age,) * 2)
+    kept().put(key(1), some())
+    assert [path.exists() for path in (recent, old, future)] == [True, False, False]
+
+
+def test_threads_share_a_cache(kept):
+    one = kept()
+    wrong = []
+
+    def work(seed):
+        order = random.Random(seed)
+        for _ in range(200):
+            n = order.randrange(20)
+            if bits(one.reference(str(n), [], lambda n=n: some(n))) != bits(some(n)):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (wrong, one.tally.read + one.tally.computed, one.tally.trouble) == ([], 1600, "")
+
+
+# Bounded
+
+
+def total(one):
+    return sum(file.size for file in files(one.path))
+
+
+def test_what_was_used_longest_ago_goes_first_and_the_bound_is_held(kept):
+    bound = 64 * 4096
+    old = kept(bound=bound)
+    for n in range(20):
+        old.put(key(n), some(n))
+        os.utime(old.path / key(n).hex(), (time.time() - 10 * HOUR + n,) * 2)
+    one = kept(bound=bound)
+    assert one.get(key(3)) is not None  # used just now
+    for n in range(20, 200):
+        one.put(key(n), some(n))
+        assert total(one) <= bound
+    assert total(one) >= bound * 3 // 4
+    assert one.get(key(3)) is None
+    assert [one.get(key(n)) is not None for n in (0, 199)] == [False, True]
+
+
+def test_a_recent_use_saves_an_entry(kept):
+    one = kept(bound=64 * 4096)
+    for n in range(50):
+        one.put(key(n), some(n))
+        os.utime(one.path / key(n).hex(), (time.time() - 10 * HOUR + n,) * 2)
+    other = kept(bound=64 * 4096)
+    other.get(key(0))
+    for n in range(50, 80):
+        other.put(key(n), some(n))
+    assert [other.get(key(n)) is not None for n in (0, 1, 2)] == [True, False, False]
+
+
+def test_an_entry_that_would_take_a_large_part_of_the_bound_is_not_kept(kept):
+    one = kept(bound=2**20)
+    one.put(key(), some(shape=(64, 64)))
+    one.put(key(1), some(shape=(60, 60)))
+    assert [one.get(key(n)) is not None for n in (0, 1)] == [False, True]
+
+
+def test_a_read_renews_the_time_of_last_use_at_most_once_an_hour(kept):
+    one = kept()
+    one.put(key(), some())
+    path = one.path / key().hex()
+    for age, renewed in ((HOUR / 2, False), (2 * HOUR, True), (-2 * HOUR, True)):
+        before = time.time() - age
+        os.utime(path, (before, before))
+        assert one.get(key()) is not None
+        assert (abs(path.stat().st_mtime - before) > 1) is renewed
+
+
+def test_where_the_clock_was_set_back_entries_of_the_future_are_not_kept_for_ever(kept):
+    one = kept(bound=64 * 4096)
+    for n in range(50):
+        one.put(key(n), some(n))
+        os.utime(one.path / key(n).hex(), (time.time() + 1e6 + n,) * 2)
+    other = kept(bound=64 * 4096)
+    for n in range(50, 150):
+        other.put(key(n), some(n))
+    assert not any(other.get(key(n)) for n in range(50))
+    assert other.get(key(149)) is not None
+
+
+# Places that cannot be used
+
+
+def unusable_nothing_below(folder):
+    folder.parent.write_text("a file")
+
+
+def unusable_a_file(folder):
+    folder.parent.mkdir()
+    folder.write_text("a file")
+
+
+def unusable_somebody_elses(folder):
+    folder.mkdir(parents=True)
+    (folder / "thesis.tex").write_text("my work")
+
+
+def unusable_a_loop(folder):
+    folder.parent.mkdir()
+    folder.symlink_to(folder)
+
+
+def unusable_a_dangling_link(folder):
+    folder.parent.mkdir()
+    folder.symlink_to(folder.parent / "nowhere" / "at all")
+
+
+PLACES = [
+    unusable_nothing_below,
+    unusable_a_file,
+    unusable_somebody_elses,
+    unusable_a_loop,
+    unusable_a_dangling_link,
+]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+def test_where_the_place_cannot_be_used_references_are_computed_anew_and_it_is_said_once(
+    variant, kept, place
+):
+    one = kept()
+    place(one.path)
+    before = sorted(one.path.parent.rglob("*")) if one.path.parent.is_dir() else None
+    for _ in range(3):
+        assert bits(Wanted(variant(), one).single()) == bits(Wanted(variant()).single())
+    assert (one.tally.read, one.tally.computed) == (0, 3)
+    assert re.fullmatch(
+        r"references: 0 read, 3 computed \(.* s\)\nthe cache at .* can't be used: .*; references are computed anew",
+        str(one.tally),
+    )
+    assert (sorted(one.path.parent.rglob("*")) if one.path.parent.is_dir() else None) == before
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_where_nothing_can_be_written_what_is_there_is_still_read(kept, monkeypatch, number):
+    kept().put(key(), some())
+    path_open, tried = Path.open, []
+
+    def refusing(path, mode="r", *args, **kwargs):
+        if "x" in mode:
+            tried.append(path)
+            raise OSError(number, os.strerror(number), str(path))
+        return path_open(path, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    one = kept()
+    for n in (1, 2, 3):
+        one.put(key(n), some())
+    assert os.strerror(number) in one.tally.trouble
+    assert bits(one.get(key())) == bits(some())
+    assert len(tried) == 1
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_what_cannot_be_read_is_computed(kept, monkeypatch, number):
+    kept().put(key(), some())
+
+    def refusing(path, *args, **kwargs):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "open", refusing)
+    one = kept()
+    assert one.get(key()) is None
+    assert os.strerror(number) in one.tally.trouble
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from harness.cache import Cache, claim
+from reference.rounding import Expected
+claim(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+cache = Cache(Path(sys.argv[1]))
+for n in range(2):
+    cache.reference(str(n), [], lambda: {("value", "y"): Expected(np.ones(1000), np.ones(1000))})
+print(cache.tally)
+"""
+
+
+def test_a_write_that_ends_in_the_middle_leaves_nothing(tmp_path):
+    """As when the disk is full: here the process may not write larger files."""
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "references")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("references: 0 read, 2 computed")
+    assert "can't be used: [Errno 28] No space left on device" in done.stdout
+    assert list(files(tmp_path / "references")) == []
+
+
+def test_a_cache_that_is_cleared_while_a_run_uses_it_is_used_again(kept):
+    one = kept()
+    one.put(key(), some())
+    cache.clear(one.path.parent)
+    assert one.get(key()) is None
+    one.put(key(1), some())
+    assert (bits(one.get(key(1))), one.tally.trouble) == (bits(some()), "")
+    assert len(list(files(one.path))) == 1
+
+
+# Where it is, and the command
+
+
+def test_no_test_touches_anybodys_cache():
+    assert cache.folder() is None
+    assert cache.given() is None
+
+
+def test_the_variable_says_where_and_without_it_the_platform_does(tmp_path, monkeypatch):
+    assert cache.folder({"HARNESS_CACHE": str(tmp_path)}) == tmp_path
+    assert cache.folder({"HARNESS_CACHE": ""}) is None
+    assert cache.folder({"HARNESS_CACHE": "off"}) is None
+    monkeypatch.chdir(tmp_path)
+    assert cache.folder({"HARNESS_CACHE": "here"}) == tmp_path / "here"
+    assert cache.folder({}).name == "gradient-conformance"
+    assert cache.given({"HARNESS_CACHE": "here"}).path == tmp_path / "here" / "references"
+
+
+@pytest.mark.parametrize(("text", "bytes_"), [("0", 0), ("4096", 4096), ("500M", 500 * 2**20), ("2G", 2**31)])
+def test_the_bound_is_a_number_of_bytes_with_or_without_a_unit(text, bytes_):
+    assert cache.bound({"HARNESS_CACHE_SIZE": text}) == bytes_
+    assert cache.bound({}) == 2**30
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1", "1.5G", "1GB", "9" * 20])
+def test_a_bound_that_is_no_size_is_refused(text):
+    with pytest.raises(HarnessError, match="such as 500M"):
+        cache.bound({"HARNESS_CACHE_SIZE": text})
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """`harness cache` on a folder; gives the exit code and what it printed."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments):
+        code = main(["cache", *arguments])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return run
+
+
+def test_the_command_shows_place_number_size_bound_and_times(command, kept):
+    one = kept()
+    for n in range(3):
+        one.put(key(n), some())
+    os.utime(one.path / key(0).hex(), (0, 0))
+    code, told = command()
+    assert code == 0
+    assert told.startswith(
+        f"{one.path.parent}\n  references: references with their tolerances: 3 files, 12 KiB of at most 1 GiB"
+    )
+    oldest, newest = (time.strftime("%Y-%m-%d", time.localtime(t)) for t in (0, time.time()))
+    assert re.search(rf"last used between {oldest} \d\d:\d\d and {newest} \d\d:\d\d\n", told)
+    assert "jax: what JAX has compiled: 0 files, 0 bytes\n" in told
+
+
+def test_clearing_removes_everything_of_ours_and_nothing_else(command, kept):
+    one = kept()
+    one.put(key(), some())
+    root = one.path.parent
+    claim(root / "jax")
+    (root / "jax" / "deep").mkdir()
+    (root / "jax" / "deep" / "compiled").write_bytes(bytes(5000))
+    (root / "mine").mkdir()
+    (root / "mine" / "notes").write_text("mine")
+    assert command("--clear") == (0, f"{root}: removed 2 files, 12 KiB\n")
+    assert sorted(str(path.relative_to(root)) for path in root.rglob("*")) == ["mine", "mine/notes"]
+    assert command("--clear") == (0, f"{root}: removed 0 files, 0 bytes\n")
+
+
+def test_folders_that_only_have_our_names_are_not_cleared(command, tmp_path):
+    for name in ("references", "jax"):
+        (tmp_path / "cache" / name).mkdir(parents=True)
+        (tmp_path / "cache" / name / "thesis.bib").write_text("mine")
+    assert command("--clear")[1].endswith("removed 0 files, 0 bytes\n")
+    assert "references with their tolerances: 0 files" in command()[1]
+    assert len(list((tmp_path / "cache").rglob("thesis.bib"))) == 2
+
+
+def test_a_link_in_the_cache_is_removed_and_not_what_it_points_to(command, kept, tmp_path):
+    one = kept()
+    one.put(key(), some())
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "precious").write_text("mine")
+    (one.path / "link").symlink_to(tmp_path / "elsewhere" / "precious")
+    command("--clear")
+    assert (tmp_path / "elsewhere" / "precious").read_text() == "mine"
+    assert not (one.path / "link").is_symlink()
+
+
+def test_the_command_says_that_the_cache_is_off(command, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", "off")
+    for arguments in ((), ("--clear",)):
+        assert command(*arguments) == (0, "the cache is off: HARNESS_CACHE is empty or off\n")
+
+
+def test_mistakes_are_one_message(command, monkeypatch, tmp_path):
+    assert command()[0] == 0  # nothing there yet
+    (tmp_path / "cache").write_text("a file")
+    assert command()[0] == 0
+    monkeypatch.setenv("HARNESS_CACHE_SIZE", "much")
+    assert command() == (
+        2,
+        "HARNESS_CACHE_SIZE=much: a size is a number of bytes, or one with K, M, G or T, such as 500M\n",
+    )
+
+
+# Under pytest
+
+
+@pytest.fixture
+def matrix(pytester, tmp_path, monkeypatch):
+    """Runs pytest on one case with fakes; gives the outcome and the run file's lines without their times."""
+    pytester.makeini("[pytest]\nharness_cases = mine")
+    shutil.copytree(FAKES, pytester.path / "fakes")
+    (pytester.path / "mine").mkdir()
+    text = CASE.replace("shape = [3, 2]", 'shape = [3, "k"]') + "\n[sweep]\nk = [1, 2, 3]\n"
+    (pytester.path / "mine" / "layer.toml").write_text(text)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+    def run(*frameworks, more=()):
+        chosen = [
+            option
+            for n in frameworks
+            for option in (f"--framework={n}", f"--interpreter={n}={sys.executable}")
+        ]
+        outcome = pytester.runpytest_subprocess("mine", "--adapters=fakes/adapters", *chosen, *more)
+        record = (pytester.path / "reports" / "run.jsonl").read_text().splitlines()
+        lines = sorted(re.sub(r'"seconds":[^,}]*', "", line) for line in record if '"cell"' in line)
+        return outcome, lines
+
+    return run
+
+
+def test_a_second_run_reads_what_the_first_has_computed_and_judges_anew(matrix):
+    outcome, lines = matrix("faultless", "forgets")
+    outcome.stdout.fnmatch_lines(["run file: *", "references: 0 read, 3 computed (* s)"])
+    again, same = matrix("faultless", "forgets")
+    again.stdout.fnmatch_lines(["references: 3 read, 0 computed (0.0 s)"])
+    assert same == lines
+    assert again.parseoutcomes() == outcome.parseoutcomes()
+    other, _ = matrix("negates")
+    other.stdout.fnmatch_lines(["references: * read, * computed (* s)"])
+    other.assert_outcomes(failed=6)
+
+
+def test_processes_of_xdist_add_up(matrix):
+    matrix("faultless")
+    outcome, _ = matrix("faultless", "prints", more=["-n2"])
+    outcome.stdout.fnmatch_lines(["references: 6 read, 0 computed (0.0 s)"])
+
+
+def test_without_the_cache_nothing_is_read_or_kept_or_said(matrix, tmp_path):
+    outcome, lines = matrix("faultless", more=["--no-cache"])
+    outcome.stdout.no_fnmatch_line("references: *")
+    assert not (tmp_path / "cache").exists()
+    _, with_cache = matrix("faultless")
+    assert with_cache == lines
+
+
+def test_a_cache_that_cannot_be_used_is_one_line_and_the_run_goes_on(matrix, tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    for more in ((), ("-n2",)):
+        outcome, _ = matrix("faultless", more=more)
+        outcome.assert_outcomes(passed=6)
+        told = [line for line in outcome.outlines + outcome.errlines if "can't be used" in line]
+        assert len(told) == 1
+        assert told[0].endswith("; references are computed anew")
+
+
+def test_a_wrong_size_is_a_usage_error(matrix, monkeypatch, pytester):
+    monkeypatch.setenv("HARNESS_CACHE_SIZE", "much")
+    outcome = pytester.runpytest_subprocess("mine")
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.stderr.fnmatch_lines(["*HARNESS_CACHE_SIZE=much: a size is*"])
+
+
+def test_no_answer_and_no_verdict_is_kept(variant, kept):
+    """The same references, read, and two answers: each is judged for itself."""
+    Wanted(variant(), kept()).single()
+    wanted = Wanted(variant(), kept())
+    right = {(role, name, None): e.value.astype("float32") for (role, name), e in wanted.single().items()}
+    wrong = {name: -a for name, a in right.items()}
+    verdicts = [
+        judge(Wanted(variant(), kept()), "float32", answer).verdict for answer in (right, wrong, right)
+    ]
+    assert verdicts == [Verdict.AGREE, Verdict.DISAGREE, Verdict.AGREE]
+
+
+def test_an_entry_of_64_kb_is_read_and_verified_within_a_millisecond(kept):
+    """In time of the processor, the best of many: what else runs here does not count."""
+    arrays = [("x", np.ones((64, 64)))]
+    content = {("gradient", name): Expected(np.ones((32, 32)), np.ones((32, 32))) for name in "abcdefgh"}
+    one = kept()
+    one.reference("asked", arrays, lambda: content)
+    taken = []
+    for _ in range(100):
+        start = time.thread_time()
+        one.reference("asked", arrays, dict)
+        taken.append(time.thread_time() - start)
+    assert one.tally == Tally(read=100, computed=1, seconds=one.tally.seconds)
+    assert min(taken) < 1e-3
