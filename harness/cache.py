@@ -83,6 +83,28 @@ def given(environ: Mapping[str, str] = os.environ) -> "Cache | None":
     return None if root is None else Cache(root / REFERENCES, bound(environ))
 
 
+def for_compilers(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables that let frameworks keep what they compile, which is code and no result; none where that is off.
+
+    JAX reads them (https://docs.jax.dev/en/latest/persistent_compilation_cache.html). It bounds its folder only with
+    a package that it does not bring along, so the folder is trimmed here. Somebody's own choice stands.
+    """
+    root = folder(environ)
+    if root is None or "JAX_COMPILATION_CACHE_DIR" in environ:
+        return {}
+    path = root / JAX
+    try:
+        claim(path)
+        trim(path, bound(environ))
+    except OSError:  # the references tell what is wrong with the folder
+        return {}
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(path),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
 def claim(path: Path) -> None:
     """Make a subfolder of the cache. Raises OSError where that cannot be done, or somebody else's files lie there."""
     path.mkdir(parents=True, exist_ok=True)
