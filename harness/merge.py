@@ -44,10 +44,15 @@ class DifferentVersions(MergeError):
     """A framework that told different things of itself in two runs."""
 
 
+class MissingShards(MergeError):
+    """Shards of a run without the others: together they would look like the whole."""
+
+
 def merge(runs: Sequence[Named], target: Path) -> Run:
     """One run of several, as the file `target` would hold it. Raises MergeError."""
     _check_rules(runs)
     _check_overlaps(runs)
+    _check_shards(runs)
     _check_cases(runs)
     abouts = _abouts(runs)
     cells = _in_order([_moved(cell, file, target) for file, run in runs for cell in run.cells])
@@ -84,6 +89,24 @@ def _check_overlaps(runs: Sequence[Named]) -> None:
     told = _twice(runs, lambda cell: cell.cell, lambda _cell, _other: True)
     if told:
         raise OverlappingRuns(f"{_named(told)}: a merged run holds each cell once; leave one of the runs out")
+
+
+def _check_shards(runs: Sequence[Named]) -> None:
+    """Every shard of a run is here, but for those that have no cells, and each holds what the others expect of it."""
+    wholes: dict[tuple[str, tuple[int, ...]], dict[int, Named]] = {}
+    for file, run in runs:
+        if part := run.footer.part:
+            wholes.setdefault((part.whole, tuple(part.sizes)), {})[part.index] = file, run
+    for (_, sizes), found in wholes.items():
+        count, first = len(sizes), next(iter(found.values()))[0]
+        missing = [f"{i}/{count}" for i, size in enumerate(sizes, 1) if size and i not in found]
+        if missing:
+            told = f"{first} is a shard of a run whose shards {_named(missing)} are not among the runs"
+            raise MissingShards(f"{told}; merge all of them (run by one selection, balanced by one file)")
+        for index, (file, run) in found.items():
+            if len(run.cells) != sizes[index - 1]:
+                told = f"{file} has {len(run.cells)} cells, shard {index}/{count} has {sizes[index - 1]}"
+                raise MissingShards(f"{told}; run the whole shard again")
 
 
 def _check_cases(runs: Sequence[Named]) -> None:

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from harness import __version__, arrays, cache, interpreters, record
+from harness import __version__, arrays, cache, interpreters, record, shard
 from harness.case import Case, load
 from harness.deviations import Ledger, load_given
 from harness.deviations import load as load_ledger
@@ -41,13 +41,23 @@ from harness.plan import (
 )
 from harness.progress import Bars, Lines, Shown
 from harness.resume import check_selected, resumed
+from harness.sharding import SHARDING, Sharding, part_of
 from harness.summary import table
 from harness.verdict import Verdict
 
 MATRIX = pytest.StashKey["Matrix"]()
 RECORDER = "gradient_conformance_recorder"
 DEFAULT_RECORD = "reports/run.jsonl"
-PATHS = ("--subject", "--cases", "--adapters", "--deviations", "--record", "--resume", "--keep-arrays")
+PATHS = (
+    "--subject",
+    "--cases",
+    "--adapters",
+    "--deviations",
+    "--record",
+    "--resume",
+    "--keep-arrays",
+    "--shard-seconds",
+)
 """Options of ours that take a path."""
 
 LEDGER = "ledger-"
@@ -66,6 +76,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--require", help="frameworks that must not be absent; all: every one", **lists)
     group.addoption(
         "--subject", action="append", default=[], metavar="FILE.py", help="your own code as a column"
+    )
+    group.addoption(
+        "--shard", metavar="3/8", help="only this part of the matrix; `harness merge` joins the parts"
+    )
+    group.addoption(
+        "--shard-seconds",
+        metavar="RUN.jsonl",
+        help="balance the shards by the seconds of this earlier run (the same file for every shard)",
     )
     group.addoption("--record", metavar="FILE", help=f"where the run file goes (default: {DEFAULT_RECORD})")
     group.addoption("--resume", metavar="RUN", help="go on with an interrupted run: its run file")
@@ -121,6 +139,8 @@ class Matrix:
         self.selection.check(self.frameworks)
         if option.resume and option.record:
             raise HarnessError("--resume goes on with its own run file: leave --record out")
+        if mine := given_shard(config):
+            config.pluginmanager.register(Sharding(mine), SHARDING)
         self.required = split([*option.require, os.environ.get("HARNESS_REQUIRE", "")])
         paths = [config.invocation_params.dir / path for path in option.deviations]
         self.deviations = load_given(paths, [f.name for f in self.frameworks])
@@ -223,6 +243,16 @@ class Matrix:
         )
 
 
+def given_shard(config: pytest.Config) -> shard.Shard | None:
+    """The shard that was asked for. Raises HarnessError for one that there is none of."""
+    text, seconds = config.option.shard, config.option.shard_seconds
+    if text is None and seconds is not None:
+        raise HarnessError("--shard-seconds: balances shards; say which to run, such as --shard=3/8")
+    if text is None:
+        return None
+    return shard.parse(text, seconds and config.invocation_params.dir / seconds)
+
+
 def matrix_of(config: pytest.Config) -> Matrix:
     """The session's matrix, made when the first case file is met. Raises UsageError for wrong options."""
     if MATRIX not in config.stash:
@@ -319,6 +349,9 @@ class Failed(Exception):
 
 
 class _Item(pytest.Item):
+    unit: str
+    """What decides on the item's shard (harness/sharding.py)."""
+
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, Failed | HarnessError):
             return str(excinfo.value)
@@ -331,6 +364,7 @@ class ExpectItem(_Item):
     def __init__(self, *, case: Case, variant: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.case, self.variant = case, variant
+        self.unit = shard.unit(case.name, variant.id)
         self.extra_keyword_matches.add(f"{case.name}::{self.name}")
 
     def runtest(self) -> None:
@@ -347,6 +381,7 @@ class CellItem(_Item):
     def __init__(self, *, cell: Cell, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.cell = cell
+        self.unit = shard.unit(cell.case, cell.variant.id)
         self.extra_keyword_matches.add(cell.id)
 
     def runtest(self) -> None:
@@ -393,6 +428,7 @@ class LedgerItem(_Item):
     def __init__(self, *, messages: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.messages = messages
+        self.unit = self.name
 
     def runtest(self) -> None:
         raise Failed("\n".join(f"{Verdict.STALE}  {message}" for message in self.messages))
@@ -432,7 +468,8 @@ class Recorder:
     def __init__(self, config: pytest.Config, ids: Sequence[str]) -> None:
         """`ids` are those of all selected items, some of which are cells."""
         nodes = [nodeid for nodeid in ids if framework_in(nodeid) is not None]
-        matrix, self.path, self.planned = matrix_of(config), record_path(config), len(nodes)
+        self.config, self.path, self.planned = config, record_path(config), len(nodes)
+        matrix = matrix_of(config)
         done = matrix.done
         if done is not None:
             check_selected(self.path, done, nodes)
@@ -476,7 +513,7 @@ class Recorder:
             self.progress.close()
         with suppress(record.UnwritableRun):  # the summary tells of a run without its footer
             if len(self.lines) == self.planned:
-                self.footer = self.writer.footer(self.planned)
+                self.footer = self.writer.footer(self.planned, part=part_of(self.config))
         self.writer.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -189,13 +189,26 @@ class Cell(_Line, frozen=True, kw_only=True):
     """The file of the arrays that were answered, from the run file's folder; None where none are kept."""
 
 
-class Footer(_Line, frozen=True, kw_only=True):
+class Part(_Strict, frozen=True, kw_only=True):
+    """What a shard knows of the run that it is a part of: enough to miss another shard."""
+
+    index: int
+    """From 1."""
+    sizes: list[int]
+    """How many cells each shard has."""
+    whole: str
+    """Digest of the ids of all cells of all shards."""
+
+
+class Footer(_Line, frozen=True, kw_only=True, omit_defaults=True):
     """Written only when every planned cell is in the file."""
 
     totals: dict[Verdict, int]
     """All nine verdicts, those with 0 too."""
     cells: int
     seconds: float
+    part: Part | None = None
+    """None where the run is no shard."""
 
 
 Line = Header | About | Cell | Footer
@@ -335,7 +348,7 @@ class RunWriter:
         self._cells.add(cell.cell)
         self._totals[cell.verdict] += 1
 
-    def footer(self, expected: int, *, seconds: float | None = None) -> Footer:
+    def footer(self, expected: int, *, seconds: float | None = None, part: Part | None = None) -> Footer:
         """Declare the run complete and close the file. `seconds`: what the run took, if not the time since its header.
 
         Raises EmptyRun for no cells and TotalsDoNotAddUp where they aren't the `expected` number: there is no
@@ -353,7 +366,7 @@ class RunWriter:
             raise TotalsDoNotAddUp(message)
         totals = {verdict: self._totals[verdict] for verdict in Verdict}
         taken = time.monotonic() - self._started if seconds is None else seconds
-        footer = Footer(totals=totals, cells=expected, seconds=round(taken, 3))
+        footer = Footer(totals=totals, cells=expected, seconds=round(taken, 3), part=part)
         self._write(footer)
         self.close()
         return footer

@@ -246,7 +246,7 @@ def write(run: Run, file: Path, cells: Sequence[record.Cell], target: Path, new:
         for cell in cells:
             kept = cell.arrays and arrays.relative(file.parent / cell.arrays, target)
             writer.cell(msgspec.structs.replace(cell, arrays=kept))
-        writer.footer(len(cells))
+        writer.footer(len(cells), part=run.footer.part)
 
 
 def header(run: Run, sources: Sources, new_k: float, command: Sequence[str]) -> record.Header:
