@@ -9,6 +9,7 @@ being those after an optimizer's step; without them plain SGD moves the paramete
 import hashlib
 import importlib.util
 import inspect
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,11 @@ def load(path: str) -> None:
     """Import the file from its path, its folder on sys.path as if it were run as a script."""
     global subject, file  # noqa: PLW0603 - a worker has one subject
     file = Path(path).resolve()
+    if not file.is_file():
+        host = f"{platform.node()}, where its interpreter runs"
+        raise FileNotFoundError(
+            f"{path}: no such file on {host}; a subject has to lie there, at the same path"
+        )
     sys.path.insert(0, str(file.parent))
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:

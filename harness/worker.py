@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.plan import shipped_adapters
-from harness.wire import BOOTSTRAP, PROTOCOL, Frame, Nonsense, Sent, frame, read_frame
+from harness.remote import command
+from harness.wire import PROTOCOL, Frame, Nonsense, Sent, frame, read_frame
 
 START_TIMEOUT = 300.0
 """Seconds for interpreter and framework to start: on a busy machine an import has taken 22 s."""
@@ -59,7 +60,7 @@ class Worker:
         self._killed_for = ""
         self._ahead = memoryview(b"")
         self._process = subprocess.Popen(  # noqa: S603 (the user names the interpreter)
-            [*argv, "-c", BOOTSTRAP],
+            command(list(argv), ENVIRONMENT),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

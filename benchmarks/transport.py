@@ -1,0 +1,68 @@
+"""What a cell costs on its way to a worker and back: here, and through whatever commands are given, such as an ssh.
+
+    python benchmarks/transport.py 'ssh gpubox /opt/torch/bin/python'
+
+Each command has to end in a Python with NumPy. The work itself is y = x + x, and is taken off by the worker's own clock.
+"""
+
+import shlex
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from harness.wire import Sent
+from harness.worker import Worker
+
+ADAPTER = """
+import numpy as np
+MODES, FORMULAS, OPTIMIZERS, OPS = ("eager",), set(), {}, {"add": np.add}
+def setup(threads, seed): pass
+def about(): return {"version": "1"}
+def to_native(array): return array
+def to_numpy(tensor): return tensor
+def differentiate(task, inputs):
+    env = task.walk(inputs)
+    return {name: env[name] for name in task.wanted_values}, {}
+"""
+SIZES = {"24 B": (1000, 3), "64 KB": (200, 2**13), "32 MB": (5, 2**22)}
+"""How many messages of how many float64."""
+
+
+def request(number: int) -> dict[str, object]:
+    node = {"out": ["y"], "op": "add", "args": ["x", "x"], "kw": {}}
+    asked = {"program": [node], "output": "y", "values": ["y"], "gradients": [], "probes": {}}
+    return {"type": "run", "id": number, "case": "c", "bindings": {}, "mode": "eager", "dtype": "float64", "training": None, **asked}  # fmt: skip
+
+
+def main() -> None:
+    print(f"{'command':40} {'start':>8}" + "".join(f"{name:>12}" for name in SIZES))
+    with tempfile.TemporaryDirectory() as folder:
+        adapter = Path(folder, "adapter.py")
+        adapter.write_text(ADAPTER)
+        for command in (sys.executable, *sys.argv[1:]):
+            begin = time.perf_counter()
+            worker = Worker(shlex.split(command))
+            worker.hello(adapter)
+            shown = f"{command[:40]:40} {time.perf_counter() - begin:6.2f} s"
+            for count, size in SIZES.values():
+                shown += f"{1e3 * round_trip(worker, count, np.ones(size)):9.2f} ms"
+            print(shown, flush=True)
+            worker.stop()
+
+
+def round_trip(worker: Worker, count: int, array: np.ndarray) -> float:
+    """Median seconds of a message there and back, less what the worker took for its work."""
+    taken = []
+    for number in range(count):
+        begin = time.perf_counter()
+        worker.send(request(number), [Sent("input", "x", array)])
+        answer = worker.receive()
+        taken.append(time.perf_counter() - begin - answer.header["seconds"])
+    return statistics.median(taken)
+
+
+main()
