@@ -68,13 +68,19 @@ class Change(_Facts, frozen=True, kw_only=True):
         low, high = sorted((self.used_before, self.used_now))
         return high >= TINY and high > factor * low
 
-    def told(self) -> str:
-        """The cell with what became of it, on one line."""
+    @property
+    def became(self) -> str:
+        """What became of the cell, on one line."""
         if self.before is Verdict.AGREE and self.now is Verdict.AGREE:
             what = f"used {self.used_before:.3g} -> {self.used_now:.3g}"
         else:
             what = f"{self.before or 'not there'} -> {self.now or 'not there'}"
-        return f"{self.cell}: {what}" + (" (the case has changed)" if self.case_changed else "")
+        return what + (" (the case has changed)" if self.case_changed else "")
+
+    @property
+    def excerpt(self) -> str:
+        """As much of the message as a list shows; nothing of a cell that agrees."""
+        return "" if self.now is Verdict.AGREE else self.message[:WIDTH]
 
 
 class Version(_Facts, frozen=True, kw_only=True):
@@ -236,8 +242,8 @@ def listing(changes: Sequence[Change], limit: int) -> list[str]:
     """A line or two a cell, up to a limit: a cut is never silent."""
     lines = []
     for change in changes[:limit]:
-        lines.append(f"  {change.told()}")
-        if change.message and change.now is not Verdict.AGREE:
-            lines.append(f"    {change.message[:WIDTH]}")
+        lines.append(f"  {change.cell}: {change.became}")
+        if change.excerpt:
+            lines.append(f"    {change.excerpt}")
     left = len(changes) - limit
     return lines + ([f"  and {left} more; the JSON has all"] if left > 0 else [])

@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
         "--since",
         type=Path,
         metavar="OLD",
-        help="an earlier run file: tell also what changed, in Markdown and JSON",
+        help="an earlier run file: tell also what changed",
     )
     command.set_defaults(run=run)
 
@@ -78,9 +78,10 @@ def _read(paths: Sequence[Path]) -> Run:
 def write_html(facts: Report, run: Run, arrays: Path, folder: Path) -> None:
     """Write the page's folder; details of an earlier, larger run don't stay behind. Raises ReportError."""
     try:
-        (folder / "cells").mkdir(parents=True, exist_ok=True)
-        for old in (folder / "cells").glob("*.js"):
-            old.unlink()
+        for own in html.FOLDERS:
+            (folder / own).mkdir(parents=True, exist_ok=True)
+            for old in (folder / own).glob("*.js"):
+                old.unlink()
         for name, text in html.render(facts, pairwise(run, arrays)):
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:

@@ -1,8 +1,9 @@
 """The report for people: a folder of static files that needs no network and no server.
 
 `index.html` holds what the matrix shows, a few numbers a cell; what stands behind a box lies in `cells/N.js`, some
-hundred cells each, loaded when a box is opened. So a run of 100,000 cells is a page of a few megabytes, and since
-scripts may be loaded from a folder where other data may not, it works when opened as a file.
+hundred cells each, loaded when a box is opened; of a long list of what changed it holds the beginning, and
+`changes/N-M.js` the rest. So a run of 100,000 cells is a page of a few megabytes, and since scripts may be loaded
+from a folder where other data may not, it works when opened as a file.
 
 Text from cases and workers meets three contexts: HTML, where Jinja2 escapes it; JSON in a script element, where
 `embed` does; and the page's own script, which only ever sets text. A content security policy forbids the rest.
@@ -13,11 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.diff import Change, Difference
 from harness.report.model import EDGES, CaseFacts, CellFacts, Headroom, Report, number
 from harness.report.pairwise import Distance, Pairwise
 from harness.verdict import Verdict
@@ -26,6 +29,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 CHUNK = 256
 """Cells in a file of details."""
+
+LISTED = 10
+"""Changes of a list that stand in the page itself; the rest lies in files, and comes in portions."""
+
+FOLDERS = ("cells", "changes")
+"""Folders of the page that hold the files of this run alone."""
 
 GLYPHS = {
     Verdict.AGREE: "✓",
@@ -48,12 +57,15 @@ def render(report: Report, pairs: Pairwise) -> Files:
     templates = _templates()
     common = {"report": report, "glyphs": GLYPHS, "slugs": {v: slug(v) for v in Verdict}}
     plot = plot_of(report.headroom)
+    changes = changes_of(report.since)
     index = templates.get_template("index.html")
-    yield "index.html", index.render(**common, plot=plot, facts=embed(matrix(report)))
+    own = {"plot": plot, "changes": changes, "facts": embed(matrix(report))}
+    yield "index.html", index.render(**common, **own)
     yield "pairwise.html", templates.get_template("pairwise.html").render(**common, pairwise=pairs)
     for name in ("style.css", "report.js"):
         yield name, (TEMPLATES / name).read_text(encoding="utf-8")
     yield from _details(report)
+    yield from _changes(changes)
 
 
 def _templates() -> Environment:
@@ -65,7 +77,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"number": number, "link": link}
+    made.filters |= {"number": number, "link": link, "fragment": fragment}
     return made
 
 
@@ -127,13 +139,55 @@ def _details(report: Report) -> Files:
     for start in range(0, len(report.cells), CHUNK):
         cells = report.cells[start : start + CHUNK]
         own = {name: cases[name] for name in dict.fromkeys(cell.result.case for cell in cells)}
-        index = start // CHUNK
-        yield f"cells/{index}.js", f"loaded({index}, {embed(_Chunk(cells, own))});\n"
+        yield _loaded(f"cells/{start // CHUNK}.js", _Chunk(cells, own))
+
+
+def _loaded(name: str, data: Any) -> tuple[str, str]:
+    """A file that hands data to the page which asked for it by this name."""
+    return name, f"loaded({embed(name)}, {embed(data)});\n"
+
+
+@dataclass(frozen=True)
+class ChangeList:
+    """A list of what changed, worst lists first: its beginning, and the files with the rest."""
+
+    title: str
+    changes: Sequence[Change]
+
+    @property
+    def beginning(self) -> Sequence[Change]:
+        """As much as stands in the page itself."""
+        return self.changes[:LISTED]
+
+    @property
+    def rest(self) -> Sequence[Sequence[Change]]:
+        """What follows, in portions."""
+        return [self.changes[i : i + CHUNK] for i in range(LISTED, len(self.changes), CHUNK)]
+
+
+def changes_of(since: Difference | msgspec.UnsetType) -> list[ChangeList]:
+    """The lists of what changed that hold something."""
+    if not isinstance(since, Difference):
+        return []
+    return [ChangeList(title, changes) for title, changes in since.sections().items() if changes]
+
+
+def _changes(lists: Sequence[ChangeList]) -> Files:
+    """Rows as the page shows them: address of the box where there is one, cell, what became of it, what is said of it."""
+    for index, own in enumerate(lists):
+        for number_, portion in enumerate(own.rest):
+            rows = [(fragment(c.cell) if c.now else "", c.cell, c.became, c.excerpt) for c in portion]
+            yield _loaded(f"changes/{index}-{number_}.js", rows)
+
+
+def fragment(cell: str) -> str:
+    """The part of an address that names a cell's box."""
+    return "#" + quote(cell, safe="/:;,=+@&$!*()'~")
 
 
 def link(distance: Distance) -> str:
     """Address of the box of a distance's cell, from another page of the folder."""
-    return f"index.html#{distance.cell}"
+    return f"index.html{fragment(distance.cell)}"
 
 
 @dataclass(frozen=True)

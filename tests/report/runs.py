@@ -1,6 +1,7 @@
 """Small runs to report on: one with all nine verdicts and hostile texts, and one of any size."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -131,6 +132,29 @@ def a_run(own: list[Cell] | None = None, head: Header | None = None) -> Run:
     own = cells() if own is None else own
     totals = {verdict: sum(c.verdict is verdict for c in own) for verdict in Verdict}
     return Run(head or header(), ABOUTS, tuple(own), Footer(totals=totals, cells=len(own), seconds=3.5))
+
+
+def earlier() -> Run:
+    """A run before `a_run()`, so that every list of what changed has something to name."""
+    hostile, dense, twist = "notebooks/hostile", "notebooks/dense", "ops/twist"
+    own = {
+        **{one.cell: one for one in cells()},
+        **{
+            one.cell: one
+            for one in (
+                cell(hostile, "", "jax", Verdict.DISAGREE, 3.0),
+                cell(hostile, "", "torch", Verdict.AGREE, 0.5),
+                cell(hostile, "", "torch", Verdict.AGREE, 0.5, dtype="float64"),
+                cell(twist, "k:3", "torch", Verdict.CRASHED, message="died of signal 6"),
+                cell(dense, "k:4", "jax", Verdict.AGREE, 0.1),
+                cell(dense, f"k:5-text:{HOSTILE}", "jax", Verdict.AGREE, 0.1),
+            )
+        },
+    }
+    del own["notebooks/dense::k:16-float32-torch-eager"], own["notebooks/hostile::float64-mxnet-eager"]
+    run = a_run(list(own.values()), msgspec.structs.replace(header(), started="2026-01-01T00:00:00+00:00"))
+    abouts = {**run.abouts, "torch": {"framework": "torch", "version": HOSTILE}}
+    return replace(run, abouts=abouts)
 
 
 def write(path: Path, run: Run) -> Path:

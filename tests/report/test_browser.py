@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import runs
-from runs import HOSTILE, a_run, cells, large, write
+from runs import HOSTILE, a_run, cells, earlier, large, write
 
 from harness.cli import main
 from harness.record import read_run
+from harness.report import html
 from harness.report.model import number
 from harness.verdict import Verdict
 
@@ -211,6 +212,70 @@ def test_no_page_is_wider_than_its_screen(page, name, size):
     widths = "return [document.documentElement.scrollWidth, innerWidth]"
     found, screen = page.browser.execute_script(widths)
     assert found <= screen == SIZES[size][0]
+
+
+@pytest.fixture
+def changed(chromium, here):
+    """The page of a run with what changed since one before it."""
+    write(here / "old.jsonl", earlier())
+    write(here / "run.jsonl", a_run())
+    given = ["--html", str(here / "page"), "--since", str(here / "old.jsonl")]
+    assert main(["report", str(here / "run.jsonl"), *given]) == 0
+    opened = Page(chromium, here / "page")
+    opened.size(1280, 900)
+    yield opened.open()
+    assert opened.logged() == ([], []), "console errors, or requests to the network"
+
+
+def test_what_changed_stands_before_the_matrix_and_each_cell_leads_to_its_box(changed):
+    assert changed.one("#changes h2").text == "What changed: 3 newly wrong"
+    assert changed.find("main > section")[0].get_attribute("id") == "changes"
+    opened = [text.text for text in changed.find(".changes[open] summary")]
+    assert opened == ["newly wrong: 3"]
+    (link, *_) = changed.find(".changes[open] a")
+    assert link.text == "notebooks/hostile::float32-torch-eager"
+    link.click()
+    text = changed.wait(lambda: changed.find("#cell-body .repeat") and changed.one("#cell").text)
+    assert "disagree" in text
+    changed.one("#close").click()
+    assert changed.browser.switch_to.active_element == link
+    gone = changed.find(".changes")[4]
+    gone.find_element("css selector", "summary").click()
+    assert HOSTILE in gone.text
+    assert gone.find_elements("css selector", "a") == []
+
+
+def test_thousands_of_changes_are_listed_in_portions(chromium, here):
+    own = [runs.cell("a", f"k:{i}", "torch", Verdict.DISAGREE, 5.0, message=HOSTILE) for i in range(3000)]
+    write(here / "old.jsonl", earlier())
+    write(here / "run.jsonl", a_run(own))
+    given = ["--html", str(here / "page"), "--since", str(here / "old.jsonl")]
+    assert main(["report", str(here / "run.jsonl"), *given]) == 0
+    page = Page(chromium, here / "page").open()
+    rows = ".changes[open] li"
+    assert len(page.find(rows)) == html.LISTED
+    for shown in (html.LISTED + html.CHUNK, html.LISTED + 2 * html.CHUNK):
+        page.one(".changes[open] .more button").click()
+        page.wait(lambda shown=shown: len(page.find(rows)) == shown)
+        assert page.one(".changes[open] .more").text == f"{shown} of 3000 shown: show more"
+    while page.find(".changes[open] .more button"):
+        before = len(page.find(rows))
+        page.one(".changes[open] .more button").click()
+        page.wait(lambda before=before: len(page.find(rows)) > before)
+    assert len(page.find(rows)) == 3000
+    page.find(f"{rows} a")[-1].click()
+    assert "k:2999-" in page.wait(lambda: page.find("#cell-body .repeat") and page.one("#cell").text)
+    assert page.logged() == ([], [])
+
+
+def test_a_box_of_a_page_that_was_made_anew_meanwhile_shows_no_other_cell(chromium, here):
+    write(here / "run.jsonl", a_run())
+    main(["report", str(here / "run.jsonl"), "--html", str(here / "page")])
+    page = Page(chromium, here / "page").open()
+    write(here / "run.jsonl", a_run(cells()[::-1]))
+    main(["report", str(here / "run.jsonl"), "--html", str(here / "page")])
+    page.find('#grid [data-cell="notebooks/hostile::float32-torch-eager"]')[0].click()
+    page.wait(lambda: "made anew while it was open" in page.one("#cell").text)
 
 
 def test_details_that_are_missing_are_told_of(chromium, here):

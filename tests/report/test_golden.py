@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
-from runs import a_run
+from runs import a_run, earlier
 
+from harness.diff import diff
 from harness.report import html, junit, markdown
 from harness.report import json as json_report
 from harness.report.model import report
@@ -25,9 +27,18 @@ def rendered(folder):
     for name, text in html.render(facts, pairwise(run, folder)):
         if name not in COPIED:
             yield name.replace("/", "_"), text
+    since = dict(html.render(report(run, since=diff(earlier(), run)), pairwise(run, folder)))
+    yield (
+        "changes.html",
+        re.search(r'^<section id="changes".*?^</section>\n', since["index.html"], re.DOTALL | re.MULTILINE)[
+            0
+        ],
+    )
+    yield from ((name.replace("/", "_"), text) for name, text in since.items() if name.startswith("changes/"))
 
 
-def test_every_renderer_gives_the_golden_text(here):
+def test_every_renderer_gives_the_golden_text(here, monkeypatch):
+    monkeypatch.setattr(html, "LISTED", 1)
     found = dict(rendered(here))
     if os.environ.get("HARNESS_REWRITE_GOLDEN"):
         for name, text in found.items():

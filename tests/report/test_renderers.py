@@ -4,13 +4,15 @@ import html as entities
 import json
 import re
 from html.parser import HTMLParser
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import msgspec
 import pytest
-from runs import HOSTILE, a_run, cell, cells
+from runs import HOSTILE, a_run, cell, cells, earlier
 
+from harness.diff import diff
 from harness.record import LARGEST
 from harness.report import html, junit, markdown
 from harness.report import json as json_report
@@ -155,13 +157,29 @@ def test_rounding_for_the_matrix_never_crosses_the_tolerance(used):
     assert html._rounded(used) == pytest.approx(used, rel=1e-3)
 
 
+def test_a_long_list_of_changes_is_cut_into_files_that_hold_the_rest_once(here):
+    now = a_run([cell("a", f"k:{i}", "torch", Verdict.DISAGREE, 5.0) for i in range(html.LISTED + 300)])
+    files = dict(html.render(report(now, since=diff(earlier(), now)), pairwise(now, here)))
+    listed = files["index.html"].partition("newly wrong: 310</summary>")[2].partition("</ol>")[0]
+    rest = [json.loads(files[f"changes/0-{i}.js"].partition(", ")[2].removesuffix(");\n")) for i in (0, 1)]
+    found = [*re.findall('#(a::[^"]*)', listed), *(cell for rows in rest for _, cell, _, _ in rows)]
+    assert found == [c.cell for c in now.cells]
+    assert [len(rows) for rows in rest] == [html.CHUNK, 300 - html.CHUNK]
+
+
+@pytest.mark.parametrize("name", ["a::50%25-x", "a b::é#1?x", "a::k:3-float32-torch-eager"])
+def test_the_address_of_a_box_holds_any_name_of_a_cell(name):
+    assert unquote(html.fragment(name)) == f"#{name}"
+    assert not set('"<> ') & set(html.fragment(name))
+
+
 def test_details_are_cut_into_files_that_hold_every_cell_once(page, monkeypatch, here):
     monkeypatch.setattr(html, "CHUNK", 5)
     files = dict(html.render(report(a_run()), pairwise(a_run(), here)))
     found = []
     for index in range(3):
         head, _, data = files[f"cells/{index}.js"].partition(", ")
-        assert head == f"loaded({index}"
+        assert head == f'loaded("cells/{index}.js"'
         chunk = json.loads(data.removesuffix(");\n"))
         assert {c["result"]["case"] for c in chunk["cells"]} == set(chunk["cases"])
         found += [c["result"]["cell"] for c in chunk["cells"]]

@@ -179,29 +179,29 @@ function heading(columns) {
   return [el("tr", {}, el("td"), ...top), el("tr", {}, el("td"), ...below)];
 }
 
-// What stands behind a box, from its file of details.
-function loaded(index, data) { chunks.get(index).resolve(data); }
+// What stands behind a box, and what a long list has further down, from files beside the page.
+function loaded(src, data) { chunks.get(src).resolve(data); }
 
-function chunk(index) {
-  if (!chunks.has(index)) {
+function chunk(src) {
+  if (!chunks.has(src)) {
     const own = {};
     own.promise = new Promise((resolve, reject) => { own.resolve = resolve; own.reject = reject; });
-    chunks.set(index, own);
-    const src = `cells/${index}.js`;
-    document.head.append(el("script", { src, onerror: () => { chunks.delete(index); own.reject(new Error(`${src} is not beside this page: keep its folder whole`)); } }));
+    chunks.set(src, own);
+    document.head.append(el("script", { src, onerror: () => { chunks.delete(src); own.reject(new Error(`${src} is not beside this page: keep its folder whole`)); } }));
   }
-  return chunks.get(index).promise;
+  return chunks.get(src).promise;
 }
 
 async function show(cell) {
   const id = idOf(cell);
-  history.replaceState(null, "", `#${id}`);
+  history.replaceState(null, "", `#${encodeURI(id)}`);
   $("cell-title").textContent = id;
   $("cell-body").replaceChildren("…");
   if (!$("cell").open) $("cell").showModal();
   try {
-    const { cells, cases } = await chunk(Math.floor(cell / facts.chunk));
+    const { cells, cases } = await chunk(`cells/${Math.floor(cell / facts.chunk)}.js`);
     const own = cells[cell % facts.chunk];
+    if (own?.result.cell !== id) throw new Error("this page was made anew while it was open here: load it again");
     if ($("cell-title").textContent === id) $("cell-body").replaceChildren(...details(own, cases[own.result.case]));
   } catch (error) {
     $("cell-body").replaceChildren(el("p", { className: "problem", textContent: error.message }));
@@ -247,6 +247,27 @@ function tensors(all) {
   });
   const head = el("tr", {}, ...HEADS.map((text) => el("th", { scope: "col", textContent: text })));
   return el("div", { className: "scroll" }, el("table", { className: "tensors" }, el("thead", {}, head), el("tbody", {}, ...rows)));
+}
+
+// The next portion of a list of what changed.
+async function more(button) {
+  const items = button.closest("details").querySelector("ol");
+  const { list, files } = button.dataset;
+  const next = Number(button.dataset.next ?? 0);
+  button.disabled = true;
+  try {
+    for (const [address, cell, became, message] of await chunk(`changes/${list}-${next}.js`)) {
+      const name = address ? el("a", { href: address, textContent: cell }) : cell;
+      items.append(el("li", {}, name, " ", el("span", { textContent: became }), ...(message ? [el("code", { textContent: message })] : [])));
+    }
+  } catch (error) {
+    button.replaceWith(el("span", { className: "problem", textContent: error.message }));
+    return;
+  }
+  button.disabled = false;
+  button.dataset.next = next + 1;
+  button.textContent = button.textContent.replace(/^\d+/, items.children.length);
+  if (next + 1 === Number(files)) button.remove();
 }
 
 function openNamed() {
@@ -309,6 +330,7 @@ function start() {
     read();
     $("matrix").scrollIntoView();
   }));
+  document.querySelectorAll(".changes button").forEach((button) => button.addEventListener("click", () => more(button)));
   $("grid").addEventListener("keydown", move);
   $("close").addEventListener("click", () => $("cell").close());
   $("cell").addEventListener("click", (event) => { if (event.target === $("cell")) $("cell").close(); });

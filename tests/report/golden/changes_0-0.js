@@ -1,0 +1,1 @@
+loaded("changes/0-0.js", [["#notebooks/hostile::float64-mxnet-eager","notebooks/hostile::float64-mxnet-eager","not there -\u003e disagree","value y is nan"],["#notebooks/dense::k:16-float32-torch-eager","notebooks/dense::k:16-float32-torch-eager","not there -\u003e crashed","died of signal 11 (SIGSEGV)"]]);
