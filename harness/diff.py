@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from harness.errors import HarnessError
 from harness.record import Cell, Run
 from harness.verdict import Verdict
 
@@ -22,8 +23,14 @@ TINY = 0.05
 LISTED = 20
 """Cells that a list names; of the others it gives the number."""
 
+BACKWARDS = "The run compared with was made after this one: what is told as new may be what was."
+
 WIDTH = 200
 """Characters of a message that a list shows."""
+
+
+class SameRun(HarnessError):
+    """A run compared with itself: that nothing changed would be no news, and looks like good news."""
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +126,11 @@ class Difference(_Facts, frozen=True, kw_only=True):
     """Cells that are in none of the lists."""
     versions: list[Version]
 
+    @property
+    def is_backwards(self) -> bool:
+        """Whether the run called the earlier one was made later."""
+        return self.before.started > self.now.started
+
     def sections(self) -> dict[str, list[Change]]:
         """The lists by their titles, worst first."""
         return {
@@ -140,7 +152,10 @@ class Difference(_Facts, frozen=True, kw_only=True):
 
 
 def diff(old: Run, new: Run, factor: float = FACTOR) -> Difference:
-    """What changed from `old` to `new`."""
+    """What changed from `old` to `new`. Raises SameRun."""
+    if old == new:
+        told = f"both runs are one and the same, of {new.header.started}"
+        raise SameRun(f"{told}: name an earlier run, or make the new one: pytest cases --record FILE")
     before, now = ({cell.cell: cell for cell in run.cells} for run in (old, new))
     changes = [_change(before.get(name), now.get(name)) for name in dict.fromkeys([*now, *before])]
     headroom = [change for change in changes if change.moved(factor)]
@@ -225,6 +240,7 @@ def render(difference: Difference) -> str:
         difference.sentence,
         f"before: {side(difference.before)}",
         f"now:    {side(difference.now)}",
+        *([BACKWARDS] if difference.is_backwards else []),
         *(f"{v.of}: {v.what} {v.before or 'not told'} -> {v.now or 'not told'}" for v in difference.versions),
     ]
     for title, changes in difference.sections().items():

@@ -9,7 +9,7 @@ from typing import Any
 from harness.diff import diff
 from harness.errors import HarnessError
 from harness.merge import merge
-from harness.record import Run, read_run
+from harness.record import Run, commit, read_run
 from harness.report import html, json, junit, markdown
 from harness.report.model import Report, report
 from harness.report.pairwise import pairwise
@@ -57,14 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the reports that were asked for; without any, tell the result."""
     found = _read(arguments.runs)
     since = None if arguments.since is None else diff(read_run(arguments.since), found)
-    facts = report(found, arguments.cases, since)
+    facts = report(found, arguments.cases, since, commit(Path(__file__)))
     if arguments.html is not None:
         write_html(facts, found, arguments.runs[0].parent, arguments.html)
     texts = {name: getattr(arguments, name) for name in TEXTS if getattr(arguments, name) is not None}
     for name, target in texts.items():
         _write_text(TEXTS[name](facts), target)
     if arguments.html is None and not texts:
-        print(f"{facts.headline}\n{facts.sentence}")  # noqa: T201
+        print("\n".join([facts.headline, facts.sentence, *facts.notices]))  # noqa: T201
     return 0
 
 
@@ -76,13 +76,17 @@ def _read(paths: Sequence[Path]) -> Run:
 
 
 def write_html(facts: Report, run: Run, arrays: Path, folder: Path) -> None:
-    """Write the page's folder; details of an earlier, larger run don't stay behind. Raises ReportError."""
+    """Write the page's folder; details of an earlier, larger run don't stay behind.
+
+    Raises ReportError, and StaleArrays before anything is written.
+    """
+    pairs = pairwise(run, arrays)
     try:
         for own in html.FOLDERS:
             (folder / own).mkdir(parents=True, exist_ok=True)
             for old in (folder / own).glob("*.js"):
                 old.unlink()
-        for name, text in html.render(facts, pairwise(run, arrays)):
+        for name, text in html.render(facts, pairs):
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise ReportError(

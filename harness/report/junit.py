@@ -42,6 +42,8 @@ def _suite(framework: Framework, cells: Sequence[CellFacts], report: Report) -> 
     properties = ET.SubElement(suite, "properties")
     for name, value in framework.about.items():
         ET.SubElement(properties, "property", name=_safe(name), value=_safe(str(value)))
+    for notice in report.notices:
+        ET.SubElement(properties, "property", name="notice", value=_safe(notice))
     suite.extend(_testcase(cell) for cell in cells)
     return suite
 

@@ -24,6 +24,7 @@ def render(report: Report) -> str:
     head = [
         f"## {report.headline}",
         f"{report.sentence}.",
+        *(f"> {_plain(notice)}" for notice in report.notices),
         _frameworks(report),
         "Largest error / tolerance of the cells that agree; what doesn't agree is counted by its name.",
         _matrix(report),

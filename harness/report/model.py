@@ -1,8 +1,9 @@
 """The facts of a report, computed once from a run, so that no two renderers can count differently.
 
 `Report` is what the JSON report holds, and its schema is made from these types. What a run doesn't hold, the text
-of its cases and the evidence of its deviations, is read from the files that it names, as they are now; where a file
-isn't there any more, the report says so instead of leaving a hole.
+of its cases and the evidence of its deviations, is read from the files that it names, as they are now. Where a file
+isn't there any more, or isn't any more what was run, the report says so: it leaves no hole, and shows no program beside
+results that are those of another.
 """
 
 import math
@@ -10,7 +11,7 @@ import re
 import shlex
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -18,13 +19,15 @@ from typing import Any
 
 import msgspec
 
+from harness.case import load as load_case
 from harness.deviations import Deviation as Entry
 from harness.deviations import load as load_ledger
 from harness.deviations import load_given
-from harness.diff import Difference
+from harness.diff import BACKWARDS, Difference
 from harness.errors import HarnessError
 from harness.record import LARGEST, Cell, Machine, Run
 from harness.verdict import Verdict
+from harness.wanted import Wanted
 
 FORMAT = 1
 """Version of the report's own format."""
@@ -34,6 +37,9 @@ CARRIED = ("--subject", "--cases", "--adapters", "--deviations", "--interpreter"
 
 EDGES = (0.0, *(10 ** (e / 4) for e in range(-12, 5)), LARGEST)
 """Bins of `used`: exactly 0, below 0.001, a quarter of a decade each up to 10, and all beyond."""
+
+NAMED = 5
+"""Cases that a notice names; of the others it gives the number."""
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +76,8 @@ class CaseFacts(_Facts, frozen=True, kw_only=True):
     source: str
     program: str
     problem: str
+    changed: bool = False
+    """Whether the file is there, and isn't what was run: another program, other inputs."""
 
 
 class Box(_Facts, frozen=True, kw_only=True):
@@ -127,6 +135,8 @@ class Report(_Facts, frozen=True, kw_only=True):
     command: list[str]
     headline: str
     sentence: str
+    notices: list[str]
+    """What isn't as it was when the run was made, a sentence each."""
     box: Box
     failed: int
     frameworks: list[Framework]
@@ -138,8 +148,14 @@ class Report(_Facts, frozen=True, kw_only=True):
     """What changed since an earlier run; left out where none was named."""
 
 
-def report(run: Run, roots: Sequence[Path] = (), since: Difference | None = None) -> Report:
-    """The facts of a run. `roots`: where its cases are looked for before the roots that it names itself."""
+def report(
+    run: Run, roots: Sequence[Path] = (), since: Difference | None = None, commit: str | None = None
+) -> Report:
+    """The facts of a run.
+
+    `roots`: where its cases are looked for before the roots that it names itself; `commit`: that of the harness which
+    makes the report, where it is known.
+    """
     head = run.header
     box, failed = box_of(run.cells), sum(c.verdict.outcome() == "failed" for c in run.cells)
     cases = _cases(run, [*roots, *map(Path, head.roots)])
@@ -156,6 +172,7 @@ def report(run: Run, roots: Sequence[Path] = (), since: Difference | None = None
         command=head.command,
         headline=f"{box.totals[Verdict.AGREE]} of {box.cells} cells agree; {failed or 'none'} failed",
         sentence=sentence(box),
+        notices=_notices(run, list(cases.values()), since, commit),
         box=box,
         failed=failed,
         frameworks=[_framework(name, run) for name in columns(run)],
@@ -165,6 +182,20 @@ def report(run: Run, roots: Sequence[Path] = (), since: Difference | None = None
         cells=_cells(run, cases),
         since=since or msgspec.UNSET,
     )
+
+
+def _notices(run: Run, cases: Sequence[CaseFacts], since: Difference | None, commit: str | None) -> list[str]:
+    told = []
+    here, then = (text and text.removesuffix("+dirty") for text in (commit, run.header.commit))
+    if then and " + " in then:
+        told.append(f"The parts of this run were made at different commits: {then}.")
+    elif here and then and here != then:
+        told.append(f"This run is of commit {then}; the harness here is of commit {here}.")
+    if changed := [case.name for case in cases if case.changed]:
+        more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+        count = f"{len(changed)} of {len(cases)} cases"
+        told.append(f"Changed since the run, and so not shown: {count}: {', '.join(changed[:NAMED])}{more}.")
+    return [*told, BACKWARDS] if since and since.is_backwards else told
 
 
 def columns(run: Run) -> list[str]:
@@ -238,24 +269,56 @@ def _histogram(used: Iterable[float]) -> list[int]:
 
 
 def _cases(run: Run, roots: Sequence[Path]) -> dict[str, CaseFacts]:
-    return {name: case_facts(name, roots) for name in dict.fromkeys(cell.case for cell in run.cells)}
+    ran: dict[str, dict[str, str]] = {}
+    for cell in run.cells:
+        own = ran.setdefault(cell.case, {})
+        if cell.content is not None:
+            own[cell.variant] = cell.content
+    return {name: case_facts(name, roots, own) for name, own in ran.items()}
 
 
-def case_facts(name: str, roots: Sequence[Path]) -> CaseFacts:
-    """What the case file says, from the first root that has it."""
-    here = [r / f"{name}.toml" for r in roots if (r / f"{name}.toml").resolve().is_relative_to(r.resolve())]
-    path = next((path for path in here if path.is_file()), None)
-    if path is None:
+def case_facts(name: str, roots: Sequence[Path], ran: Mapping[str, str]) -> CaseFacts:
+    """What the case file says, from the first root that has it. `ran`: the digests of the variants that were judged."""
+    root = next((root for root in roots if _has(root, name)), None)
+    if root is None:
         shown = f"{roots[0].name}/{name}.toml" if roots else f"{name}.toml"
         problem = f"{shown} isn't here any more; --cases DIR says where the cases are"
-        return CaseFacts(name=name, file=shown, title="", source="", program="", problem=problem)
+        return _without_text(name, shown, problem)
+    path = root / f"{name}.toml"
     file = _shown(path)
     try:
+        if problem := _changed(path, root, ran):
+            return _without_text(name, file, f"{file} {problem}", changed=True)
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-        texts = {key: str(data.get(key, "")).strip() for key in ("title", "source", "program")}
+        title, source, program = (str(data.get(key, "")).strip() for key in ("title", "source", "program"))
     except (OSError, ValueError) as error:
-        return CaseFacts(name=name, file=file, title="", source="", program="", problem=f"{file}: {error}")
-    return CaseFacts(name=name, file=file, problem="", **texts)
+        return _without_text(name, file, f"{file}: {error}")
+    return CaseFacts(name=name, file=file, title=title, source=source, program=program, problem="")
+
+
+def _has(root: Path, name: str) -> bool:
+    """Whether the case is there, and below its root."""
+    path = root / f"{name}.toml"
+    return path.resolve().is_relative_to(root.resolve()) and path.is_file()
+
+
+def _without_text(name: str, file: str, problem: str, *, changed: bool = False) -> CaseFacts:
+    return CaseFacts(name=name, file=file, title="", source="", program="", problem=problem, changed=changed)
+
+
+def _changed(path: Path, root: Path, ran: Mapping[str, str]) -> str:
+    """How the case differs from what was run; empty where it doesn't, or where no variant was judged."""
+    if not ran:
+        return ""
+    why = "has changed since the run, so its text isn't that of these results"
+    try:
+        now = {variant.id: variant for variant in load_case(path, root, proven=False).variants}
+    except HarnessError as error:
+        return f"{why}: {error}"
+    gone = sum(variant not in now for variant in ran)
+    other = sum(Wanted(now[name]).content != content for name, content in ran.items() if name in now)
+    found = [f"{gone} gone"] * (gone > 0) + [f"{other} with another program or other inputs"] * (other > 0)
+    return f"{why}: of {len(ran)} variants {' and '.join(found)}" if found else ""
 
 
 def _shown(path: Path) -> str:
@@ -306,14 +369,23 @@ def _deviation(cell: Cell, evidence: Any) -> Deviation | None:
     found = _PLACE.match(cell.message.splitlines()[-1])
     if found is None:
         return None
-    entries: dict[str, Entry] = evidence(found["file"], cell.framework)
-    entry = entries.get(found["place"])
-    told = entry is not None and (cell.verdict is Verdict.STALE or entry.reason == found["reason"])
-    text, own = (entry.evidence, entry.link) if entry and told else ("", "")
+    entry = _entry(evidence(found["file"], cell.framework), cell, found["place"], found["reason"])
+    text, own = (entry.evidence, entry.link) if entry else ("", "")
     link = _LINK.search(f"{own} {text} {found['reason']}")
     return Deviation(
         place=found["place"], reason=found["reason"], evidence=text, link=link[0] if link else ""
     )
+
+
+def _entry(entries: Mapping[str, Entry], cell: Cell, place: str, reason: str) -> Entry | None:
+    """The entry that spoke of the cell: the one of that reason, wherever it stands by now.
+
+    What is said of a stale one is no reason: it is the one that stood there, if it still speaks of the cell.
+    """
+    own = [entry for entry in entries.values() if entry.concerns(cell.cell, cell.dtype)]
+    if cell.verdict is Verdict.STALE:
+        return next((entry for entry in own if entry.place == place), None)
+    return next((entry for entry in own if entry.reason == reason), None)
 
 
 def _ledger(file: str, framework: str) -> dict[str, Entry]:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from harness.arrays import ArraysUnreadable, load
+from harness.errors import HarnessError
 from harness.judge import Answered
 from harness.record import LARGEST, Cell, Run
 from harness.verdict import Verdict
@@ -20,6 +21,10 @@ from harness.verdict import Verdict
 Array = np.ndarray[Any, np.dtype[Any]]
 Place = tuple[str, tuple[str, str, int | None]]
 """A cell's id, and a tensor of it by role, name and step."""
+
+
+class StaleArrays(HarnessError):
+    """Kept arrays that aren't what the run file judged: another run was kept in the same place."""
 
 
 class Distance(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +108,7 @@ class _Tally:
 
 
 def pairwise(run: Run, folder: Path) -> Pairwise:
-    """Compare the columns of a run. `folder`: what the cells' arrays are relative to."""
+    """Compare the columns of a run. `folder`: what the cells' arrays are relative to. Raises StaleArrays."""
     names = column_names(run.cells)
     tally, kept, problem = _Tally(), 0, ""
     for (_, _, dtype), cells in groups(run.cells).items():
@@ -145,8 +150,28 @@ def groups(cells: Sequence[Cell]) -> dict[tuple[str, str, str], list[Cell]]:
 
 
 def read_arrays(cell: Cell, folder: Path) -> Answered:
-    """The arrays of a cell; none where none were kept. Raises ArraysUnreadable."""
-    return {} if cell.arrays is None else load(folder / cell.arrays)
+    """The arrays of a cell; none where none were kept. Raises ArraysUnreadable and StaleArrays."""
+    if cell.arrays is None:
+        return {}
+    found = load(folder / cell.arrays)
+    for tensor in cell.tensors:
+        kept = _element(found.get((tensor.role, tensor.name, tensor.step)), tensor.where)
+        if tensor.where is not None and kept != tensor.got:
+            name = tensor_name(tensor.role, tensor.name, tensor.step)
+            told = f"{name}{tensor.where} is {kept or 'not there'}, and {tensor.got} in the run file"
+            raise StaleArrays(
+                f"{folder / cell.arrays}: these arrays aren't those of {cell.cell} in this run: {told}; run again "
+                "with --keep-arrays=DIR, or delete the folder, and the report is made without distances"
+            )
+    return found
+
+
+def _element(array: Array | None, where: Sequence[int] | None) -> str:
+    """An element as the run file writes it; empty where there is none."""
+    if array is None or where is None or len(where) != array.ndim:
+        return ""
+    inside = all(at < size for at, size in zip(where, array.shape, strict=True))
+    return str(array[tuple(where)]) if inside else ""
 
 
 def tensor_name(role: str, name: str, step: int | None) -> str:

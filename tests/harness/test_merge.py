@@ -114,7 +114,7 @@ def jobs(folder):
         kept = arrays.keep(
             folder / name / "arrays", name, {("value", "loss", None): np.full(1, number, np.float32)}
         )
-        run = part(name, arrays=f"arrays/{kept.name}")
+        run = part(name, arrays=f"arrays/{kept.name}", tensors=[])
         files.append(str(write(folder / name / "run.jsonl", run)))
     return files
 

@@ -69,12 +69,12 @@ def test_a_given_case_root_comes_before_those_of_the_run(here):
 
 def test_a_case_outside_its_root_is_not_read(here):
     (here / "secret.toml").write_text('title = "secret"')
-    assert case_facts("../secret", [here / "cases"]).title == ""
+    assert case_facts("../secret", [here / "cases"], {}).title == ""
 
 
 def test_a_case_file_that_is_no_toml_any_more_is_told(here):
     (here / "cases/notebooks/hostile.toml").write_text("title = ")
-    assert "hostile.toml: " in case_facts("notebooks/hostile", [here / "cases"]).problem
+    assert "hostile.toml: " in case_facts("notebooks/hostile", [here / "cases"], {}).problem
 
 
 def test_a_cell_is_repeated_with_the_options_that_it_needs(here):

@@ -47,7 +47,8 @@ def four(tmp_path):
         ("tensorflow", 2, 1e7),
         ("torch", 1, 0.1),
     ):
-        kept = keep(tmp_path / "kept", framework, {("gradient", "A", None): f32(1, 3) * np.float32(factor)})
+        array = f32(1, 3) * np.float32(factor)
+        kept = keep(tmp_path / "kept", framework, {("gradient", "A", None): array})
         verdict = Verdict.DISAGREE if used > 1 else Verdict.AGREE
         own.append(
             cell(
@@ -57,7 +58,7 @@ def four(tmp_path):
                 verdict,
                 used,
                 arrays=str(kept.relative_to(tmp_path)),
-                tensors=[tensor("A", used)],
+                tensors=[tensor("A", used, where=[1], got=str(array[1]))],
             )
         )
     return a_run(own)

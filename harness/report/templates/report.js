@@ -222,12 +222,13 @@ function details({ result, repeat, deviation }, kase) {
   if (result.tensors.length) made.push(el("h3", { textContent: "Tensors, each by its element with the largest error / tolerance" }), tensors(result.tensors));
   made.push(el("h3", { textContent: kase.title || "Program" }));
   if (kase.problem) made.push(el("p", { className: "problem", textContent: kase.problem }));
-  else made.push(el("p", { textContent: `Source: ${kase.source}` }), el("pre", { className: "program", textContent: kase.program }), el("p", { className: "count", textContent: `${kase.file}, as it is when this page is made${result.variant ? `; here ${result.variant}` : ""}` }));
+  else made.push(el("p", { textContent: `Source: ${kase.source}` }), el("pre", { className: "program", textContent: kase.program }), el("p", { className: "count", textContent: `${kase.file}, ${result.content ? "the program and inputs that were run" : "as it is when this page is made"}${result.variant ? `; here ${result.variant}` : ""}` }));
   return made;
 }
 
 function evidence({ place, reason, evidence: text, link }) {
   const made = [el("p", {}, el("b", { textContent: "ledger: " }), reason, " ", el("code", { textContent: `(${place})` }))];
+  if (!text) made.push(el("p", { className: "problem", textContent: "This entry isn't in the ledger any more, or says something else by now." }));
   if (text) made.push(el("p", {}, el("b", { textContent: "evidence: " }), text));
   if (/^https?:/.test(link)) made.push(el("p", {}, el("a", { href: link, textContent: link, rel: "noreferrer" })));
   return made;
