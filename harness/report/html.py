@@ -21,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.diff import Change, Difference
-from harness.report.model import EDGES, CaseFacts, CellFacts, Headroom, Report, number
+from harness.report.model import EDGES, CaseFacts, CellFacts, Headroom, Report, number, short
 from harness.report.pairwise import Distance, Pairwise
 from harness.verdict import Verdict
 
@@ -77,7 +77,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"number": number, "link": link, "fragment": fragment}
+    made.filters |= {"number": number, "link": link, "fragment": fragment, "short": short}
     return made
 
 

@@ -188,9 +188,9 @@ def _notices(run: Run, cases: Sequence[CaseFacts], since: Difference | None, com
     told = []
     here, then = (text and text.removesuffix("+dirty") for text in (commit, run.header.commit))
     if then and " + " in then:
-        told.append(f"The parts of this run were made at different commits: {then}.")
+        told.append(f"The parts of this run were made at different commits: {short(then)}.")
     elif here and then and here != then:
-        told.append(f"This run is of commit {then}; the harness here is of commit {here}.")
+        told.append(f"This run is of commit {short(then)}; the harness here is of commit {short(here)}.")
     if changed := [case.name for case in cases if case.changed]:
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         count = f"{len(changed)} of {len(cases)} cases"
@@ -394,6 +394,14 @@ def _ledger(file: str, framework: str) -> dict[str, Entry]:
         with suppress(HarnessError):
             return {entry.place: entry for entry in read()}
     return {}
+
+
+_COMMIT = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28}\b")
+
+
+def short(text: str) -> str:
+    """Text with commits cut to twelve digits, which is what people compare."""
+    return _COMMIT.sub(r"\1", text)
 
 
 def number(value: float | None, digits: int = 3) -> str:

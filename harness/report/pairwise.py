@@ -15,7 +15,7 @@ import numpy as np
 from harness.arrays import ArraysUnreadable, load
 from harness.errors import HarnessError
 from harness.judge import Answered
-from harness.record import LARGEST, Cell, Run
+from harness.record import LARGEST, Cell, Run, Tensor
 from harness.verdict import Verdict
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -54,6 +54,8 @@ class Pair(msgspec.Struct, kw_only=True):
     """Largest |a - b| / the largest magnitude of the tensor."""
     ulp: Distance = Distance()
     """Largest |a - b| in units of the last place of the larger."""
+    agreeing: Distance = Distance()
+    """The largest `relative` of the tensors in which both agree with the reference."""
 
 
 class Apart(msgspec.Struct, kw_only=True):
@@ -63,10 +65,14 @@ class Apart(msgspec.Struct, kw_only=True):
     column: str
     outside: int = 0
     """Tensors in which it alone is outside its tolerance, while every other one agrees."""
-    farthest: int = 0
-    """Tensors in which it is farther from every other one than those are among each other."""
-    tensors: int = 0
+    judged: int = 0
     """Tensors that at least three columns were judged in, this one among them."""
+    largest: Distance = Distance()
+    """Of those in which it is alone outside, the one with the largest error / tolerance."""
+    farthest: int = 0
+    """Tensors in which it is, in some step, farther from every other one than those are among each other."""
+    compared: int = 0
+    """Tensors of which the arrays of at least three columns are there, its own among them."""
     example: Distance = Distance()
     """Where its nearest neighbour is farthest, relative to the tensor's scale."""
 
@@ -82,6 +88,16 @@ class Pairwise(msgspec.Struct, frozen=True, kw_only=True):
     with_arrays: int
     problem: str
 
+    def odd(self, dtype: str) -> str:
+        """Who is the odd one out, in a sentence: it alone is outside while the others, two at least, agree."""
+        found = sorted((row for row in self.apart if row.dtype == dtype), key=lambda row: -row.outside)
+        told = [f"{row.column} in {row.outside} of {row.judged} tensors" for row in found if row.outside]
+        return (
+            f"Alone outside its tolerance: {', '.join(told)}."
+            if told
+            else "None is alone outside its tolerance."
+        )
+
 
 class _Tally:
     """Largest distances so far, by dtype and pair; counts by dtype and column."""
@@ -90,8 +106,16 @@ class _Tally:
         self.pairs: dict[tuple[str, str, str], Pair] = {}
         self.columns: dict[tuple[str, str], Apart] = {}
 
-    def pair(self, dtype: str, names: tuple[str, str], found: tuple[float, float], place: Place) -> None:
-        """One tensor of two columns: how far apart they are, relatively and in ULP."""
+    def pair(
+        self,
+        dtype: str,
+        names: tuple[str, str],
+        found: tuple[float, float],
+        place: Place,
+        *,
+        agree: bool,
+    ) -> None:
+        """One tensor of two columns: how far apart they are, relatively and in ULP, and whether both agree."""
         key = (dtype, *names)
         if key not in self.pairs:
             self.pairs[key] = Pair(dtype=dtype, first=names[0], second=names[1])
@@ -99,6 +123,8 @@ class _Tally:
         pair.tensors += 1
         pair.relative = pair.relative.or_larger(found[0], place)
         pair.ulp = pair.ulp.or_larger(found[1], place)
+        if agree:
+            pair.agreeing = pair.agreeing.or_larger(found[0], place)
 
     def column(self, dtype: str, name: str) -> Apart:
         """The counts of a column."""
@@ -183,40 +209,55 @@ def tensor_name(role: str, name: str, step: int | None) -> str:
 
 def _count_outside(tally: _Tally, dtype: str, own: Sequence[tuple[str, Cell]]) -> None:
     """The columns that alone are outside their tolerance, from the verdicts: this needs no arrays."""
-    tensors: dict[tuple[str, str], dict[str, Verdict]] = {}
+    tensors: dict[tuple[str, str], dict[str, tuple[Cell, Tensor]]] = {}
     for name, cell in own:
         for tensor in cell.tensors:
-            tensors.setdefault((tensor.role, tensor.name), {})[name] = tensor.verdict
-    for verdicts in tensors.values():
-        if len(verdicts) < 3:
+            tensors.setdefault((tensor.role, tensor.name), {})[name] = cell, tensor
+    for judged in tensors.values():
+        if len(judged) < 3:
             continue
-        wrong = [name for name, verdict in verdicts.items() if verdict is not Verdict.AGREE]
-        for name in verdicts:
+        wrong = [name for name, (_, tensor) in judged.items() if tensor.verdict is not Verdict.AGREE]
+        for name, (cell, tensor) in judged.items():
             column = tally.column(dtype, name)
-            column.tensors += 1
-            column.outside += wrong == [name]
+            column.judged += 1
+            if wrong == [name]:
+                column.outside += 1
+                place = cell.cell, (tensor.role, tensor.name, tensor.step)
+                column.largest = column.largest.or_larger(tensor.used, place)
 
 
 def _compare(tally: _Tally, dtype: str, answered: Mapping[str, tuple[Cell, Answered]]) -> None:
-    keys = dict.fromkeys(key for _, arrays in answered.values() for key in arrays)
-    for key in keys:
+    """Every tensor that was answered, in each of its steps; how often one stands apart is counted by tensors."""
+    agree = {
+        name: {(t.role, t.name) for t in cell.tensors if t.verdict is Verdict.AGREE}
+        for name, (cell, _) in answered.items()
+    }
+    apart: set[tuple[str, tuple[str, str]]] = set()
+    compared: set[tuple[str, tuple[str, str]]] = set()
+    for key in dict.fromkeys(key for _, arrays in answered.values() for key in arrays):
         having = {
             name: (cell.cell, arrays[key]) for name, (cell, arrays) in answered.items() if key in arrays
         }
+        tensor = key[:2]
         found = distances({name: array for name, (_, array) in having.items()}, dtype)
         for names, both in found.items():
-            tally.pair(dtype, names, both, (having[names[0]][0], key))
-        near = {names: relative for names, (relative, _) in found.items()}
-        for name, gap in _odd(list(having), near):
+            place = having[names[0]][0], key
+            tally.pair(dtype, names, both, place, agree=all(tensor in agree[name] for name in names))
+        if len(having) < 3:
+            continue
+        compared |= {(name, tensor) for name in having}
+        for name, gap in _odd(list(having), {names: relative for names, (relative, _) in found.items()}):
+            apart.add((name, tensor))
             column = tally.column(dtype, name)
-            column.farthest += 1
             column.example = column.example.or_larger(gap, (having[name][0], key))
+    for name, _ in compared:
+        tally.column(dtype, name).compared += 1
+    for name, _ in apart:
+        tally.column(dtype, name).farthest += 1
 
 
 def _odd(names: Sequence[str], near: Mapping[tuple[str, str], float]) -> Iterator[tuple[str, float]]:
-    """The column that is farther from every other than those are among each other, if three are there."""
-    if len(names) < 3:
-        return
+    """The column of three or more that is farther from every other than those are among each other."""
     for name in names:
         own = min(gap for pair, gap in near.items() if name in pair)
         if own > max(gap for pair, gap in near.items() if name not in pair):

@@ -6,7 +6,9 @@ from runs import a_run, cell, tensor
 
 from harness.arrays import keep
 from harness.record import LARGEST
-from harness.report.pairwise import column_names, distances, pairwise
+from harness.report import html
+from harness.report.model import report
+from harness.report.pairwise import Distance, column_names, distances, pairwise
 from harness.verdict import Verdict
 
 
@@ -67,15 +69,22 @@ def four(tmp_path):
 def test_the_odd_one_out_is_named_when_three_agree(four, tmp_path):
     found = pairwise(four, tmp_path)
     assert (found.with_arrays, found.cells, found.problem) == (4, 4, "")
-    assert {row.column: (row.outside, row.farthest, row.tensors) for row in found.apart} == {
-        "jax": (0, 0, 1),
-        "mxnet": (0, 0, 1),
-        "tensorflow": (1, 1, 1),
-        "torch": (0, 0, 1),
+    assert {row.column: (row.outside, row.judged, row.farthest, row.compared) for row in found.apart} == {
+        "jax": (0, 1, 0, 1),
+        "mxnet": (0, 1, 0, 1),
+        "tensorflow": (1, 1, 1, 1),
+        "torch": (0, 1, 0, 1),
     }
+    assert found.odd("float32") == "Alone outside its tolerance: tensorflow in 1 of 1 tensors."
     odd = next(row for row in found.apart if row.farthest)
     assert odd.example.tensor == "gradient of A"
     assert odd.example.value == pytest.approx(0.5)
+    assert (odd.largest.value, odd.largest.cell) == (1e7, "a::float32-tensorflow-eager")
+    page = dict(html.render(report(four), found))["pairwise.html"]
+    assert '<p class="odd">Alone outside its tolerance: tensorflow in 1 of 1 tensors.</p>' in page
+    assert (
+        '<a href="index.html#a::float32-tensorflow-eager" title="a::float32-tensorflow-eager">1e+07 ×' in page
+    )
 
 
 def test_each_pair_tells_its_largest_distance_and_where_it_is(four, tmp_path):
@@ -87,13 +96,36 @@ def test_each_pair_tells_its_largest_distance_and_where_it_is(four, tmp_path):
     assert pairs["jax", "tensorflow"].relative.cell == "a::float32-jax-eager"
 
 
+def test_what_disagrees_is_left_out_of_the_distance_of_those_that_agree(four, tmp_path):
+    pairs = {(p.first, p.second): p for p in pairwise(four, tmp_path).pairs}
+    assert pairs["jax", "mxnet"].agreeing == pairs["jax", "mxnet"].relative
+    assert pairs["jax", "tensorflow"].agreeing == Distance()
+
+
+def test_a_tensor_is_counted_once_however_many_steps_it_has(tmp_path):
+    own = []
+    for framework, factor in (("jax", 1), ("mxnet", 1), ("torch", 3)):
+        arrays = {("gradient", "A", step): f32(step + 1) * np.float32(factor) for step in range(5)}
+        kept = keep(tmp_path, framework, arrays)
+        told = tensor("A", 0.1, where=[0], step=4, got=str(np.float32(5 * factor)))
+        own.append(cell("a", "", framework, Verdict.AGREE, 0.1, arrays=kept.name, tensors=[told]))
+    found = {row.column: row for row in pairwise(a_run(own), tmp_path).apart}
+    assert {name: (row.farthest, row.compared) for name, row in found.items()} == {
+        "jax": (0, 1),
+        "mxnet": (0, 1),
+        "torch": (1, 1),
+    }
+
+
 def test_two_that_disagree_are_not_one_odd_one_out(tmp_path):
     own = [
         cell("a", "", "jax", Verdict.DISAGREE, 5.0),
         cell("a", "", "mxnet", Verdict.DISAGREE, 5.0),
         cell("a", "", "torch", Verdict.AGREE, 0.1),
     ]
-    assert [row.outside for row in pairwise(a_run(own), tmp_path).apart] == [0, 0, 0]
+    found = pairwise(a_run(own), tmp_path)
+    assert [row.outside for row in found.apart] == [0, 0, 0]
+    assert found.odd("float32") == "None is alone outside its tolerance."
 
 
 def test_without_arrays_there_are_no_distances_but_the_verdicts_still_name_the_odd_one(tmp_path):
