@@ -4,6 +4,7 @@ What somebody names is taken at its word: if it isn't there, the framework is ab
 the list quietly takes its place.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -140,18 +141,21 @@ def _this(requirements: Path) -> Interpreter | str:
     return Interpreter((sys.executable,), f"this interpreter, which has {distribution} {found}")
 
 
-def _first_distribution(requirements: Path) -> str | None:
-    """The name in the file's first requirement; comments, pip's options and links are passed over."""
+def _first_distribution(file: Path) -> str | None:
+    return next((requirement.name for requirement in requirements_in(file)), None)
+
+
+def requirements_in(file: Path) -> list[Requirement]:
+    """What a requirements.txt names; comments, pip's options and links are passed over."""
     try:
-        lines = requirements.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return None
+        return []
+    found = []
     for line in lines:
-        try:
-            return Requirement(line.partition(" #")[0].strip()).name
-        except InvalidRequirement:
-            continue
-    return None
+        with contextlib.suppress(InvalidRequirement):
+            found.append(Requirement(line.partition(" #")[0].strip()))
+    return found
 
 
 def assignment(text: str) -> tuple[str, str]:

@@ -2,27 +2,32 @@
 
 import argparse
 import ast
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
+from harness import installed
 from harness.cli.common import command, interpreter
-from harness.interpreters import Interpreter
-from harness.plan import ADAPTER, Framework, frameworks, shipped_adapters
+from harness.installed import Installed
+from harness.interpreters import Interpreter, assignment, requirements_in
+from harness.plan import ADAPTER, REQUIREMENTS, Framework, Selection, frameworks, shipped_adapters
+from harness.text import visible
 from reference.ops import OPS
 
 
 def add(commands: Any) -> None:
     text = "which op each framework has, and where a formula stands for a missing native call"
-    for made in (
-        command(commands, "ops", ops, text),
-        command(
-            commands, "frameworks", list_frameworks, "which frameworks are here, and how to get the others"
-        ),
-    ):
-        made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
+    made = command(commands, "ops", ops, text)
+    made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
+    text = "which frameworks are here, in which versions, and how to get the others"
+    made = command(commands, "frameworks", list_frameworks, text)
+    made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
+    made.add_argument("--interpreter", action="append", default=[], metavar="NAME=COMMAND")
 
 
 def ops(arguments: argparse.Namespace) -> int:
@@ -56,12 +61,44 @@ def _keys(framework: Framework, name: str) -> set[str]:
 
 
 def list_frameworks(arguments: argparse.Namespace) -> int:
-    """Each framework, its modes, and its interpreter or the places that were looked at."""
-    for framework in frameworks([shipped_adapters(), *arguments.adapters]):
-        found = interpreter({}, framework)
+    """Each framework, its modes, its interpreter with what is installed there, and how to get what isn't."""
+    known = frameworks([shipped_adapters(), *arguments.adapters])
+    given = dict(assignment(text) for text in arguments.interpreter)
+    Selection(frameworks=tuple(given)).check(known)
+    found = {framework: interpreter(given, framework) for framework in known}
+    pins = {framework: requirements_in(framework.folder / REQUIREMENTS) for framework in known}
+    answers = installed.ask_all(
+        {
+            framework.name: (place.argv, installed.names(pins[framework]))
+            for framework, place in found.items()
+            if isinstance(place, Interpreter)
+        }
+    )
+    for framework, place in found.items():
         print(f"{framework.name}  modes: {', '.join(framework.modes)} (the first is the default)")
-        if isinstance(found, Interpreter):
-            print(f"  {' '.join(found.argv)}  ({found.origin})")
+        if isinstance(place, Interpreter):
+            lines = list(_told(framework, place, pins[framework], answers[framework.name]))
         else:
-            print("\n".join(f"  {line}" for line in str(found).splitlines()))
+            lines = str(place).splitlines()
+        print("\n".join(f"  {line}" for line in lines))
     return 0
+
+
+def _told(
+    framework: Framework, place: Interpreter, pinned: Sequence[Requirement], answer: Installed | str
+) -> Iterator[str]:
+    """What an interpreter has, and how that differs from what the adapter is made for."""
+    yield visible(f"{shlex.join(place.argv)}  ({place.origin})")
+    if isinstance(answer, str):
+        yield answer
+        if place.origin == f"tox env {framework.name}":
+            yield f"get it with: tox -r -e {framework.name}"
+        else:
+            yield f"name another with --interpreter={framework.name}=COMMAND"
+        return
+    differing = list(installed.differing(pinned, answer))
+    yield str(answer) + ("" if differing else "; as the adapter pins them")
+    if differing:
+        told = ", ".join(f"{needed} (here {version or 'none'})" for needed, version in differing)
+        yield visible(f"the adapter is made for {told}")
+        yield f"get it with: {installed.command(framework.name, place, [needed for needed, _ in differing])}"
