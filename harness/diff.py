@@ -12,6 +12,7 @@ import msgspec
 
 from harness.errors import HarnessError
 from harness.record import Cell, Run
+from harness.text import visible
 from harness.verdict import Verdict
 
 FACTOR = 2.0
@@ -246,7 +247,7 @@ def render(difference: Difference) -> str:
     for title, changes in difference.sections().items():
         if changes:
             lines += ["", f"{title}: {len(changes)}", *listing(changes, LISTED)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(visible, lines)) + "\n"
 
 
 def side(found: Side) -> str:

@@ -18,7 +18,6 @@ from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
 from harness.interpreters import Interpreter
-from harness.text import visible
 
 TIMEOUT = 30.0
 """Seconds that an interpreter may take to start and to look its distributions up."""
@@ -49,7 +48,7 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         there = [f"{name} {version}" for name, version in self.versions.items() if version is not None]
-        return visible(", ".join([f"Python {self.python}", *there]))
+        return ", ".join([f"Python {self.python}", *there])
 
 
 Question = tuple[Sequence[str], Sequence[str]]
@@ -98,7 +97,7 @@ def _answer(code: int, out: str, err: str) -> Installed | str:
     """The last line with the mark: an interpreter may greet before it."""
     marked = [line.removeprefix(MARK) for line in out.splitlines() if line.startswith(MARK)]
     said = (err.strip() or out.strip()).splitlines()[-1:]
-    words = f": {visible(said[0])}" if said else ""
+    words = f": {said[0]}" if said else ""
     if code < 0:
         return f"died of signal {-code}{words}"
     if code > 0:

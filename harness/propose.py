@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from harness.deviations import DTYPES, outwards, phase_text, phases_of, range_text, used_of
 from harness.record import Cell, Run
+from harness.text import CONTROL, visible
 from harness.verdict import Verdict
 
 HEAD = """\
@@ -48,7 +49,7 @@ def propose(run: Run) -> str:
         since = run.header.started[:10]
         blocks += [_entry(group, version, since) for group in groups(fit, own)]
         told = ((cell, _unfit(cell, version)) for cell in own if cell.verdict is Verdict.DISAGREE)
-        blocks += [f"# {cell.cell}: no entry can excuse it: {why}" for cell, why in told if why]
+        blocks += [visible(f"# {cell.cell}: no entry can excuse it: {why}") for cell, why in told if why]
     return "\n\n".join(blocks if len(blocks) > 1 else [HEAD, "# No cell disagrees."]) + "\n"
 
 
@@ -131,5 +132,5 @@ def _reason(cell: Cell) -> str:
 
 
 def _text(value: str) -> str:
-    """A TOML string: JSON's escapes are TOML's, but for DEL, which JSON leaves as it is."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A TOML string: JSON's escapes are TOML's; what JSON leaves and nobody sees is escaped too."""
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

@@ -8,8 +8,10 @@ from typing import Literal
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from harness.record import LARGEST, Cell
+from harness.text import visible
 from harness.verdict import Verdict
 
 WIDTH = 100
@@ -31,21 +33,21 @@ def table(cells: Sequence[Cell], *, width: int, colour: bool) -> str:
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     made.add_column("largest error / tolerance", no_wrap=True)
     for name in columns:
-        made.add_column(name, justify="right", no_wrap=True)
+        made.add_column(Text(visible(name)), justify="right", no_wrap=True)
     for dtype in dtypes:
-        made.add_column(f"agree to\n{dtype}", justify="right", no_wrap=True)
+        made.add_column(Text(f"agree to\n{visible(dtype)}"), justify="right", no_wrap=True)
     for folder, cases in _by_folder(cells):
-        made.add_row(f"[bold]{folder}/[/]")
+        made.add_row(Text(f"{visible(folder)}/", "bold"))
         for stem, own in cases.items():
             boxes = [_box([cell for cell in own if cell.framework == name]) for name in columns]
             digits = [_agreement([cell for cell in own if cell.dtype == dtype]) for dtype in dtypes]
-            made.add_row(f"  {stem}", *boxes, *digits)
+            made.add_row(Text(f"  {visible(stem)}"), *boxes, *digits)
     text = io.StringIO()
     system: Literal["standard"] | None = "standard" if colour else None
     console = Console(file=text, width=max(width, WIDTH), force_terminal=colour, color_system=system)
     console.print(made)
-    console.print(_totals(cells), highlight=False)
-    console.print(_seconds(cells), highlight=False)
+    console.print(_totals(cells), highlight=False, markup=False)
+    console.print(_seconds(cells), highlight=False, markup=False)
     return text.getvalue()
 
 
@@ -58,16 +60,14 @@ def _by_folder(cells: Sequence[Cell]) -> list[tuple[str, dict[str, list[Cell]]]]
     return list(folders.items())
 
 
-def _box(cells: Sequence[Cell]) -> str:
+def _box(cells: Sequence[Cell]) -> Text:
     """A framework's cells of one case: the largest `used`, and every verdict that is not agreement, counted."""
-    if not cells:
-        return ""
     counts = Counter(cell.verdict for cell in cells)
     used = [cell.used for cell in cells if cell.used is not None and cell.verdict is Verdict.AGREE]
-    parts = [f"[green]{max(used):.2f}[/]"] if used else []
+    parts = [Text(f"{max(used):.2f}", "green")] if used else []
     others = (v for v in Verdict if counts[v] and v is not Verdict.AGREE)
-    parts += [f"[{STYLES.get(v, 'bold red')}]{counts[v]} {SHORT.get(v, v)}[/]" for v in others]
-    return "\n".join(parts)
+    parts += [Text(f"{counts[v]} {SHORT.get(v, v)}", STYLES.get(v, "bold red")) for v in others]
+    return Text("\n").join(parts)
 
 
 def _agreement(cells: Sequence[Cell]) -> str:
@@ -93,5 +93,5 @@ def _seconds(cells: Sequence[Cell]) -> str:
         own = [cell for cell in cells if cell.framework == name]
         compiling = sum(cell.compiling for cell in own)
         apart = f" ({compiling:.1f} compiling)" if compiling else ""
-        parts.append(f"{name} {sum(cell.seconds for cell in own):.1f}{apart}")
+        parts.append(f"{visible(name)} {sum(cell.seconds for cell in own):.1f}{apart}")
     return f"seconds: {', '.join(parts)}"

@@ -2,13 +2,13 @@
 
 import re
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of writing, and halves of characters."""
 
 
 def visible(text: str) -> str:
     """The text on one line, each control character shown by its number, as Python writes it."""
-    return _CONTROL.sub(_numbered, text)
+    return CONTROL.sub(_numbered, text)
 
 
 def _numbered(found: re.Match[str]) -> str:

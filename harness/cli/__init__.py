@@ -12,6 +12,7 @@ from harness import __version__
 from harness.cli import cache, cases, certify, columns, deviations, diff, explain, merge, power, rejudge
 from harness.errors import HarnessError
 from harness.report import command as report
+from harness.text import visible
 
 COMMANDS = (cases, columns, explain, report, diff, merge, deviations, rejudge, cache, certify, power)
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except HarnessError as error:
-        print(error, file=sys.stderr)
+        print("\n".join(map(visible, str(error).splitlines())), file=sys.stderr)
         return 2
     except BrokenPipeError:  # `harness ops | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -75,12 +75,12 @@ def list_frameworks(arguments: argparse.Namespace) -> int:
         }
     )
     for framework, place in found.items():
-        print(f"{framework.name}  modes: {', '.join(framework.modes)} (the first is the default)")
+        print(visible(f"{framework.name}  modes: {', '.join(framework.modes)} (the first is the default)"))
         if isinstance(place, Interpreter):
             lines = list(_told(framework, place, pins[framework], answers[framework.name]))
         else:
             lines = str(place).splitlines()
-        print("\n".join(f"  {line}" for line in lines))
+        print("\n".join(f"  {visible(line)}" for line in lines))
     return 0
 
 
@@ -88,7 +88,7 @@ def _told(
     framework: Framework, place: Interpreter, pinned: Sequence[Requirement], answer: Installed | str
 ) -> Iterator[str]:
     """What an interpreter has, and how that differs from what the adapter is made for."""
-    yield visible(f"{shlex.join(place.argv)}  ({place.origin})")
+    yield f"{shlex.join(place.argv)}  ({place.origin})"
     if isinstance(answer, str):
         yield answer
         if place.origin == f"tox env {framework.name}":
@@ -100,5 +100,5 @@ def _told(
     yield str(answer) + ("" if differing else "; as the adapter pins them")
     if differing:
         told = ", ".join(f"{needed} (here {version or 'none'})" for needed, version in differing)
-        yield visible(f"the adapter is made for {told}")
+        yield f"the adapter is made for {told}"
         yield f"get it with: {installed.command(framework.name, place, [needed for needed, _ in differing])}"

@@ -13,6 +13,7 @@ from harness.record import Run, commit, read_run
 from harness.report import html, json, junit, markdown
 from harness.report.model import Report, report
 from harness.report.pairwise import pairwise
+from harness.text import visible
 
 TEXTS = {"markdown": markdown.render, "json": json.render, "junit": junit.render}
 """Renderers that give one text."""
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name, target in texts.items():
         _write_text(TEXTS[name](facts), target)
     if arguments.html is None and not texts:
-        print("\n".join([facts.headline, facts.sentence, *facts.notices]))  # noqa: T201
+        print("\n".join(map(visible, [facts.headline, facts.sentence, *facts.notices])))  # noqa: T201
     return 0
 
 

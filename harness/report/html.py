@@ -23,6 +23,7 @@ from markupsafe import Markup
 from harness.diff import Change, Difference
 from harness.report.model import EDGES, CaseFacts, CellFacts, Headroom, Report, number, short
 from harness.report.pairwise import Distance, Pairwise
+from harness.text import visible
 from harness.verdict import Verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -76,6 +77,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
     made.filters |= {"number": number, "link": link, "fragment": fragment, "short": short}
     return made

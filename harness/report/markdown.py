@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.diff import Change, Difference, listing, side
 from harness.report.model import Box, CellFacts, Report
 from harness.summary import SHORT
+from harness.text import visible
 from harness.verdict import Verdict
 
 LIMIT = 60_000
@@ -102,7 +103,8 @@ def _failure(facts: CellFacts) -> str:
 
 
 def _block(text: str) -> str:
-    """A code block whose fence is longer than any within."""
+    """A code block whose fence is longer than any within, and whose lines end nowhere else."""
+    text = "\n".join(map(visible, text.split("\n")))
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"
@@ -145,5 +147,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _plain(text: str) -> str:
     """Text without meaning to Markdown or HTML, on one line."""
-    escaped = re.sub(r"([\\`*_{}\[\]|~#])", r"\\\1", " ".join(text.split()))
+    escaped = re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", visible(" ".join(text.split())))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")

@@ -297,9 +297,11 @@ def case_facts(name: str, roots: Sequence[Path], ran: Mapping[str, str]) -> Case
 
 
 def _has(root: Path, name: str) -> bool:
-    """Whether the case is there, and below its root."""
+    """Whether the case is there, and below its root; a name that no file can have is nowhere."""
     path = root / f"{name}.toml"
-    return path.resolve().is_relative_to(root.resolve()) and path.is_file()
+    with suppress(OSError, ValueError):
+        return path.resolve().is_relative_to(root.resolve()) and path.is_file()
+    return False
 
 
 def _without_text(name: str, file: str, problem: str, *, changed: bool = False) -> CaseFacts:
