@@ -238,7 +238,7 @@ def plot_of(headroom: Sequence[Headroom]) -> Plot:
     ticks = [(_edge(i), f"{EDGES[i]:g}") for i in (1, 5, 9, 13, 17)]
     zero = (LEFT + STEP / 2, "0")
     return Plot(
-        width=right + 150,
+        width=right + 175,
         height=bottom + 36,
         left=LEFT,
         right=right,
@@ -255,11 +255,13 @@ def _edge(index: int) -> float:
 
 
 def _strip(row: Headroom, top: float) -> Strip:
-    tallest = max(row.counts)
+    tallest = max(row.counts[1:]) or max(
+        row.counts
+    )  # cells without any error are many, and would flatten the others
     bars = []
     for i, count in enumerate(row.counts):
         if count:
-            height = max(1.5, (STRIP - 10) * count / tallest)
+            height = max(1.5, (STRIP - 10) * min(1.0, count / tallest))
             text = f"{row.framework} {row.dtype}: {count} of {row.cells} cells use {_bin(i)}"
             place = (_edge(i - 1) + 1, top + STRIP - height)
             bars.append(Bar(*place, STEP - 2, height, EDGES[i] > 1 + 1e-9, text))

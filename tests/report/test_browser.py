@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,6 +277,86 @@ def test_a_box_of_a_page_that_was_made_anew_meanwhile_shows_no_other_cell(chromi
     main(["report", str(here / "run.jsonl"), "--html", str(here / "page")])
     page.find('#grid [data-cell="notebooks/hostile::float32-torch-eager"]')[0].click()
     page.wait(lambda: "made anew while it was open" in page.one("#cell").text)
+
+
+ATTACKS = (
+    "<img src=x onerror=\"document.title='ran'\">", "</script><script>document.title='ran'</script>", "\"onfocus=\"document.title='ran'",
+    "'><svg onload=document.title='ran'>", "javascript:document.title='ran'", "{{ 7 * 7 }}",
+)  # fmt: skip
+LINKED = """
+[[deviation]]
+cell = "*"
+version = ">=0"
+used = [1, inf]
+reason = "javascript:document.title='ran'"
+evidence = "<a href=javascript:document.title='ran'>here</a>"
+link = "https://example.org/<img/src=x/onerror=alert(1)>"
+"""
+
+
+def test_a_page_of_hostile_texts_runs_none_of_them_and_asks_for_nothing(chromium, here):
+    text = " ".join(ATTACKS)
+    (here / "adapters/mxnet/deviations.toml").write_text(LINKED)
+    known = f"{text}\nadapters/mxnet/deviations.toml:2: javascript:document.title='ran'"
+    fields = {
+        "first_difference": text,
+        "mode": text,
+        "tensors": [runs.tensor(text, 3.0, got=text, want=text, problem=text)],
+    }
+    own = [
+        runs.cell(f"{text.replace('/', '_')}/a", f"k:{text}", framework, verdict, 3.0, message=known, **fields)
+        for framework, verdict in (("mxnet", Verdict.KNOWN_DEVIATION), (text, Verdict.DISAGREE))
+    ]  # fmt: skip
+    own += [runs.cell("notebooks/hostile", "", "torch", Verdict.ERRORED, message=text)]
+    about = {"framework": text, "version": text, text: text}
+    write(here / "old.jsonl", replace(earlier(), abouts={text: {"framework": text, "version": text + "2"}}))
+    write(here / "run.jsonl", replace(a_run(own), abouts={text: about}))
+    given = ["--html", str(here / "page"), "--since", str(here / "old.jsonl")]
+    assert main(["report", str(here / "run.jsonl"), *given]) == 0
+    page = Page(chromium, here / "page").open()
+    title = page.browser.title
+    page.browser.execute_script("document.querySelectorAll('details').forEach((one) => one.open = true)")
+    for cell in own:
+        page.browser.execute_script("location.hash = arguments[0]", html.fragment(cell.cell))
+        page.wait(lambda cell=cell: page.find("#cell-body .repeat") and cell.cell in page.one("#cell").text)
+        assert text in page.one("#cell-body").text
+        links = [link.get_attribute("href") for link in page.find("#cell-body a")]
+        assert links == (["https://example.org/"] if "-mxnet-" in cell.cell else [])
+        page.one("#close").click()
+    page.search("onerror", 2)
+    for button in page.find("#grid button, .tile, .changes a"):
+        page.browser.execute_script("arguments[0].focus()", button)
+    assert page.find("img, svg[onload]") == []
+    assert page.browser.title == title
+    page.open("pairwise.html")
+    assert page.find("img, script") == []
+    assert page.logged() == ([], [])
+
+
+# Of every text that is seen: its contrast to the nearest background colour, by WCAG's formula; patterns have one below.
+CONTRASTS = """
+const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const light = (c) => { const x = c / 255; return x <= .04045 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4; };
+const luminance = ([r, g, b]) => .2126 * light(r) + .7152 * light(g) + .0722 * light(b);
+const ground = (e) => { for (; e; e = e.parentElement) { const c = parts(getComputedStyle(e).backgroundColor); if (c[3] !== 0) return c; } };
+return [...document.body.querySelectorAll("*")].filter((e) => e.checkVisibility() && !e.closest("svg")
+    && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())).map((e) => {
+  const [a, b] = [luminance(parts(getComputedStyle(e).color)), luminance(ground(e))].sort((x, y) => y - x);
+  return [(a + .05) / (b + .05), e.className + ": " + e.textContent.slice(0, 40)];
+});
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_is_read_against_its_ground_in_both_themes(changed, theme):
+    changed.size(1280, 900, theme)
+    while folded := changed.find('.toggle[aria-expanded="false"]'):
+        folded[0].click()
+    found = changed.browser.execute_script(CONTRASTS)
+    changed.show("notebooks/hostile::float32-torch-eager")
+    found += changed.browser.execute_script(CONTRASTS)
+    assert len(found) > 100
+    assert [pair for pair in found if pair[0] < 4.5] == []
 
 
 def test_details_that_are_missing_are_told_of(chromium, here):
