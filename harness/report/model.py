@@ -56,6 +56,10 @@ class Deviation(_Facts, frozen=True, kw_only=True):
     """Empty where the entry can't be read any more, or says something else by now."""
     link: str
     """The entry's own, or the first address in its evidence, or empty."""
+    case: str
+    """The minimal case that shows it, or empty."""
+    since: str
+    """A date, or the framework's version, or empty."""
 
 
 class CellFacts(_Facts, frozen=True, kw_only=True):
@@ -375,7 +379,12 @@ def _deviation(cell: Cell, evidence: Any) -> Deviation | None:
     text, own = (entry.evidence, entry.link) if entry else ("", "")
     link = _LINK.search(f"{own} {text} {found['reason']}")
     return Deviation(
-        place=found["place"], reason=found["reason"], evidence=text, link=link[0] if link else ""
+        place=found["place"],
+        reason=found["reason"],
+        evidence=text,
+        link=link[0] if link else "",
+        case=entry.case if entry else "",
+        since=entry.since if entry else "",
     )
 
 

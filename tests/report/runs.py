@@ -34,6 +34,8 @@ version  = "==1.9.*"
 used     = [2, 50]
 reason   = "twist turns the wrong way"
 evidence = "https://example.org/issues/7 (open); tests/test_twist.py"
+case     = "ops/twist"
+since    = 2026-01-01
 """
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -176,6 +177,7 @@ def test_a_box_tells_program_source_difference_and_ledger(page):
     page.search("twist mxnet", 2)
     text = page.show("ops/twist::k:3-float32-mxnet-eager")
     assert "twist turns the wrong way" in text
+    assert "minimal case: ops/twist\nsince: 2026-01-01" in re.sub(r"\n+", "\n", text)
     assert page.one("#cell-body a").get_attribute("href") == "https://example.org/issues/7"
     assert "cases/ops/twist.toml isn't here any more" in text
 
@@ -383,6 +385,21 @@ def test_ten_thousand_cells_are_built_in_ten_seconds_and_open_in_two(chromium, h
     assert page.logged() == ([], [])
 
 
+# Milliseconds of each frame while the page is scrolled from its top.
+SCROLL = """
+const done = arguments[0], frames = [];
+let last = performance.now();
+const step = (now) => {
+  frames.push(now - last);
+  last = now;
+  scrollBy(0, 300);
+  if (frames.length < 60) requestAnimationFrame(step); else done(frames);
+};
+scrollTo(0, 0);
+requestAnimationFrame(step);
+"""
+
+
 def test_a_hundred_thousand_cells_are_drawn_as_they_are_opened(chromium, here):
     write(here / "run.jsonl", large(100_000, tensors=1))
     assert main(["report", str(here / "run.jsonl"), "--html", str(here / "page")]) == 0
@@ -392,6 +409,14 @@ def test_a_hundred_thousand_cells_are_drawn_as_they_are_opened(chromium, here):
     page.one('[data-key="case folder001/case00030"]').click()
     page.show("folder001/case00030::k:7-float64-jax-eager")
     assert len(page.find("#grid tbody tr")) < 500
+    page.one("#close").click()
+    frames = page.browser.execute_async_script(SCROLL)
+    assert max(frames) < 250
+    start = time.monotonic()
+    page.search("k:7 torch", 2_500)
+    page.one("#dtype").send_keys("float64")
+    page.wait(lambda: page.one("#shown").text.startswith("1250 of"))
+    assert time.monotonic() - start < 5
     assert page.logged() == ([], [])
 
 

@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 
+import jsonschema
 import pytest
-from runs import a_run, write
+from runs import a_run, earlier, write
 
 from harness.cli import main
 
@@ -75,6 +76,21 @@ def test_a_target_that_cannot_be_written_is_one_message(run_file, here, capsys):
 def test_the_schema_of_reports_is_printed(capsys):
     assert main(["schema", "report"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "A report of the gradient conformance harness"
+
+
+def test_what_the_command_writes_is_as_the_schema_that_it_prints(run_file, here, capsys):
+    write(here / "old.jsonl", earlier())
+    assert main(["schema", "report"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for since in ([], ["--since", str(here / "old.jsonl")]):
+        assert main(["report", str(run_file), "--json", "r.json", *since]) == 0
+        data = json.loads((here / "r.json").read_text())
+        jsonschema.validate(data, schema)
+        assert ("since" in data) == bool(since)
+    data["since"]["now"]["cells"] = "many"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, schema)
 
 
 def test_it_runs_as_a_command_of_its_own_process(run_file):

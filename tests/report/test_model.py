@@ -103,6 +103,7 @@ def test_a_known_deviation_carries_the_evidence_and_the_link_of_its_entry(here):
     assert known.reason == "twist turns the wrong way"
     assert known.evidence == "https://example.org/issues/7 (open); tests/test_twist.py"
     assert known.link == "https://example.org/issues/7"
+    assert (known.case, known.since) == ("ops/twist", "2026-01-01")
     assert found["ops/twist::k:16-float32-mxnet-eager"].reason == "this deviation no longer occurs; delete it"
 
 

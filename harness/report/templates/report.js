@@ -226,10 +226,13 @@ function details({ result, repeat, deviation }, kase) {
   return made;
 }
 
-function evidence({ place, reason, evidence: text, link }) {
+function evidence({ place, reason, evidence: text, link, case: minimal, since }) {
   const made = [el("p", {}, el("b", { textContent: "ledger: " }), reason, " ", el("code", { textContent: `(${place})` }))];
   if (!text) made.push(el("p", { className: "problem", textContent: "This entry isn't in the ledger any more, or says something else by now." }));
   if (text) made.push(el("p", {}, el("b", { textContent: "evidence: " }), text));
+  for (const [what, told] of [["minimal case", minimal], ["since", since]]) {
+    if (told) made.push(el("p", {}, el("b", { textContent: `${what}: ` }), told));
+  }
   if (/^https?:/.test(link)) made.push(el("p", {}, el("a", { href: link, textContent: link, rel: "noreferrer" })));
   return made;
 }
