@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from runs import a_run, cell, header, tensor
@@ -189,6 +189,7 @@ def markdown_elements(text):
 
 
 @quickly
+@example(lines="x\n````\n# a <b>\n````", text="` | <b> [a](b)")
 @given(lines=LINES, text=TEXTS)
 def test_no_text_becomes_markup_in_markdown(nothing, lines, text):
     found = markdown.render(facts_of(Texts(lines, text)))
