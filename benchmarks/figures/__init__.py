@@ -1,0 +1,1 @@
+"""The rows of `benchmarks/speed.py`, a module each, and what they share."""

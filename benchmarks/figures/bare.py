@@ -1,0 +1,59 @@
+"""A Loop over cells in a framework's own interpreter: `bare_loop.py` with the cells' arrays in a file."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from figures.measuring import Loop, interpreter_of
+from harness.interpreters import Interpreter
+from harness.plan import Cell, shipped_adapters
+from harness.worker import WORKER_SOURCE
+
+SCRIPT = Path(__file__).parents[1] / "bare_loop.py"
+
+
+def bare(cells: Sequence[Cell], file: Path, *extra: str) -> Loop:
+    """The loop over these cells of one framework; `file` is for their arrays."""
+    np.savez(file, **_arrays(cells))
+    framework = cells[0].framework
+    interpreter = interpreter_of(framework)
+    assert isinstance(interpreter, Interpreter)
+    worker = shipped_adapters() / WORKER_SOURCE
+    return Loop([*interpreter.argv, *map(str, (SCRIPT, worker, framework.adapter, file)), *extra])
+
+
+def _arrays(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Every cell's inputs in its dtype, and the programs, which cells of one family share."""
+    found: dict[str, Any] = {}
+    programs: dict[str, Any] = {}
+    listed = []
+    for number, cell in enumerate(cells):
+        inputs = inputs_of(cell)
+        shapes = [(name, array.dtype.name, array.shape) for name, array in inputs.items()]
+        spec = _program(cell)
+        key = json.dumps([spec, shapes])
+        programs[key] = spec
+        listed.append((key, list(inputs)))
+        found |= {f"{number}/{name}": array for name, array in inputs.items()}
+    specs = json.dumps({"programs": programs, "cells": listed}).encode()
+    return {**found, "specs": np.frombuffer(specs, np.uint8)}
+
+
+def inputs_of(cell: Cell) -> dict[str, Any]:
+    """The arrays that a worker is sent."""
+    drawn = cell.variant.draw(cell.variant.narrowest)
+    return {n: a.astype(cell.dtype) if a.dtype.kind == "f" else a for n, a in drawn.items()}
+
+
+def _program(cell: Cell) -> dict[str, Any]:
+    variant = cell.variant
+    nodes = variant.program.rounded(variant.narrowest).nodes
+    return {
+        "program": [{"out": n.outs[0], "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in nodes],
+        "output": variant.output,
+        "values": variant.values,
+        "gradients": variant.gradients,
+    }

@@ -1,0 +1,50 @@
+"""`engine`: cells of one framework through the engine, against a bare loop of the same calls in its interpreter."""
+
+import functools
+import statistics
+from collections.abc import Iterator
+from contextlib import closing
+
+from figures import mlps, profiling, running
+from figures.bare import bare
+from figures.measuring import Figure, Options, alternately, present, ratios, seconds
+from harness.engine import Engine
+from harness.plan import Cell, Framework
+
+REACH = {"torch": 1.5}
+REACH_SLOWER = 1.1
+
+
+def rows(options: Options) -> Iterator[Figure]:
+    count = options.count(1000, 60)
+    variants = mlps.variants(options.folder / "engine", mlps.seen(count // 2))
+    with closing(running.engine(count)) as engine:
+        for framework in present():
+            yield from _framework(engine, framework, list(mlps.cells(variants, [framework])), options)
+
+
+def _framework(engine: Engine, framework: Framework, cells: list[Cell], options: Options) -> Iterator[Figure]:
+    file, count = options.folder / "run.jsonl", len(cells)
+
+    def through() -> float:
+        return seconds(lambda: running.run(engine, cells, file))
+
+    with bare(cells, options.folder / "cells.npz") as loop:
+        alternately(1, through, loop.seconds)  # starts the worker, compiles, fills the cache
+        before = running.processors(loop)
+        ours, theirs = alternately(options.rounds, through, loop.seconds)
+        after = running.processors(loop)
+    host, worker, alone = ((b - a) / options.rounds / count * 1e3 for a, b in zip(before, after, strict=True))
+    wall = (statistics.median(times) / count * 1e3 for times in (ours, theirs))
+    yield Figure(
+        f"{framework.name} {loop.about['version']}, {count} cells",
+        ratios(ours, theirs),
+        reach=REACH.get(framework.name, REACH_SLOWER),
+        note="{:.3f} ms a cell, bare {:.3f}; processor: host {:.3f}, worker {:.3f}, bare {:.3f}".format(
+            *wall, host, worker, alone
+        ),
+    )
+    if options.profile:
+        fresh = running.engine(count)
+        run = functools.partial(running.run, fresh, cells, file)
+        profiling.host(run, run, fresh.close, count)

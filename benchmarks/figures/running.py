@@ -1,0 +1,42 @@
+"""Cells through the engine, as the plugin runs them but without pytest: judged and recorded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+import harness.engine
+from figures.measuring import Loop, busy, interpreter_of, known_frameworks
+from harness import record
+from harness.deviations import load as load_ledger
+from harness.engine import Engine
+from harness.plan import DEVIATIONS, Cell
+from harness.verdict import Verdict
+
+
+def engine(references: int) -> Engine:
+    """An engine with the shipped ledgers, which keeps `references` references in memory. The caller closes it."""
+    harness.engine.KEPT_REFERENCES = max(references, harness.engine.KEPT_REFERENCES)
+    frameworks = known_frameworks().values()
+    return Engine(interpreter_of, {f.name: load_ledger(f.folder / DEVIATIONS, f.name) for f in frameworks})
+
+
+def run(made: Engine, cells: Sequence[Cell], file: Path) -> None:
+    """Run, judge and record; every cell must agree, or what was timed is not what is meant."""
+    names = sorted({cell.framework.name for cell in cells})
+    header = record.header(harness="", roots=[], command=[], frameworks=names)
+    with record.RunWriter(file, header) as writer:
+        made.submit(cells)
+        for cell in cells:
+            line = made.result(cell)
+            if line.verdict is not Verdict.AGREE:
+                raise SystemExit(f"{line.verdict}  {line.cell}\n{line.message}")
+            writer.cell(line)
+        writer.footer(len(cells))
+
+
+def processors(beside: Loop) -> tuple[float, float, float]:
+    """Seconds of processor so far: of this process, of its workers, and of a loop beside them."""
+    here = psutil.Process()
+    workers = [child for child in here.children(recursive=True) if child.pid != beside.pid]
+    return busy(here), sum(map(busy, workers)), busy(psutil.Process(beside.pid))

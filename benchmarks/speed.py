@@ -1,0 +1,62 @@
+"""How fast the harness is, beside the frameworks themselves: every figure is a ratio measured side by side.
+
+    python benchmarks/speed.py                        # every row
+    python benchmarks/speed.py engine collect --cells 200 --rounds 3
+    python benchmarks/speed.py --quick                # small numbers: does it run?
+    python benchmarks/speed.py engine --profile       # where the host's time goes
+
+Needs `pip install -e .[xdist] psutil threadpoolctl`; frameworks are found as the matrix finds them, and a row says
+which it has. Each line has what is to be reached, the median, and the spread of its rounds.
+"""
+
+import argparse
+import importlib
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+import numpy as np
+from figures.measuring import Options
+
+from harness.record import header
+
+ROWS = {
+    "engine": "cells of one framework through the engine / a bare loop of the same calls",
+    "reference": "reference, value and gradients / torch float64 eager, one thread",
+    "collect": "collecting 10,000 cells from 1,000 files",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How fast the harness is, beside the frameworks themselves.")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)} (default: all)")
+    parser.add_argument("--cells", type=int, help="cells, instead of each row's own number")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each ratio (default: 5)")
+    parser.add_argument("--quick", action="store_true", help="few cells")
+    parser.add_argument("--profile", action="store_true", help="where the host's time goes")
+    given = parser.parse_args()
+    for row in given.rows:
+        if row not in ROWS:
+            parser.error(f"{row} is none of {', '.join(ROWS)}")
+    machine = header(harness="", roots=[], command=[], frameworks=[])
+    print(f"{machine.machine.cpu}, {machine.machine.cores} cores, {machine.machine.os}")
+    print(
+        f"Python {platform.python_version()}, NumPy {np.__version__}; {given.rounds} rounds; {machine.commit}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder  # nothing is known from an earlier run
+        for row in given.rows or ROWS:
+            start = time.perf_counter()
+            print(f"{row}: {ROWS[row]}", flush=True)
+            options = Options(given.cells, given.rounds, given.quick, given.profile, Path(folder))
+            for figure in importlib.import_module(f"figures.{row}").rows(options):
+                print(figure, flush=True)
+            print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
