@@ -4,7 +4,7 @@ Every case has data of its own (its seed), so that no two cells have the same an
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.case import Variant, load
@@ -80,6 +80,16 @@ def write(root: Path, mlps: Sequence[Mlp], first: int = 0) -> list[Path]:
 def seen(count: int) -> list[Mlp]:
     """MLPs of the few families, one after the other."""
     return [FAMILIES[i % len(FAMILIES)] for i in range(count)]
+
+
+def new(count: int, number: int) -> list[Mlp]:
+    """MLPs of shapes that no other has; those of run `number` are like those of any other run."""
+    families = seen(count)
+    places = (divmod(i, 40) for i in range(number * count, (number + 1) * count))
+    return [
+        replace(family, width=5 + width, batch=3 + batch)
+        for family, (width, batch) in zip(families, places, strict=True)
+    ]
 
 
 def variants(root: Path, mlps: Sequence[Mlp], first: int = 0) -> list[Variant]:

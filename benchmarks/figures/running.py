@@ -35,8 +35,15 @@ def run(made: Engine, cells: Sequence[Cell], file: Path) -> None:
         writer.footer(len(cells))
 
 
-def processors(beside: Loop) -> tuple[float, float, float]:
+def know(made: Engine, cells: Sequence[Cell]) -> None:
+    """Work out the references of cells beforehand, without asking a framework."""
+    for cell in cells:
+        made._wanted(cell).single()  # noqa: SLF001
+
+
+def processors(beside: Loop | None = None) -> list[float]:
     """Seconds of processor so far: of this process, of its workers, and of a loop beside them."""
     here = psutil.Process()
-    workers = [child for child in here.children(recursive=True) if child.pid != beside.pid]
-    return busy(here), sum(map(busy, workers)), busy(psutil.Process(beside.pid))
+    loops = [] if beside is None else [psutil.Process(beside.pid)]
+    workers = [child for child in here.children(recursive=True) if child not in loops]
+    return [busy(here), sum(map(busy, workers)), *map(busy, loops)]
