@@ -29,6 +29,9 @@ ROWS = {
     "together": "all frameworks at once / the slowest of them alone, references cached",
     "reference": "reference, value and gradients / torch float64 eager, one thread",
     "collect": "collecting 10,000 cells from 1,000 files",
+    "pytest": "what pytest adds to the engine, and xdist to pytest",
+    "memory": "resident memory of a run's second half / of its first",
+    "growth": "time of a whole run by its number of cells",
 }
 
 

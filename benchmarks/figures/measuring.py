@@ -27,6 +27,10 @@ SLOW_KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Set where an old OpenBLAS (MXNet's NumPy) does not know the processor; they slow a new one."""
 
 
+os.environ.setdefault("TOX_WORK_DIR", str(Path(__file__).parents[2] / ".tox"))
+"""Where frameworks are found, for the processes that are started here too."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """One line of the table: what was measured, what is to be reached, and each measurement of it."""
@@ -143,7 +147,7 @@ def interpreter_of(framework: Framework) -> interpreters.Interpreter | interpret
         ini={},
         requirements=framework.folder / REQUIREMENTS,
         environ=os.environ,
-        toxworkdir=Path(os.environ.get("TOX_WORK_DIR", Path(__file__).parents[2] / ".tox")),
+        toxworkdir=Path(os.environ["TOX_WORK_DIR"]),
     )
 
 

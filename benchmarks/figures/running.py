@@ -1,6 +1,6 @@
 """Cells through the engine, as the plugin runs them but without pytest: judged and recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -21,17 +21,23 @@ def engine(references: int) -> Engine:
     return Engine(interpreter_of, {f.name: load_ledger(f.folder / DEVIATIONS, f.name) for f in frameworks})
 
 
-def run(made: Engine, cells: Sequence[Cell], file: Path) -> None:
-    """Run, judge and record; every cell must agree, or what was timed is not what is meant."""
+def run(
+    made: Engine, cells: Sequence[Cell], file: Path, done: Callable[[int], object] = lambda _: None
+) -> None:
+    """Run, judge and record; every cell must agree, or what was timed is not what is meant.
+
+    `done` is told how many cells are finished.
+    """
     names = sorted({cell.framework.name for cell in cells})
     header = record.header(harness="", roots=[], command=[], frameworks=names)
     with record.RunWriter(file, header) as writer:
         made.submit(cells)
-        for cell in cells:
+        for number, cell in enumerate(cells, 1):
             line = made.result(cell)
             if line.verdict is not Verdict.AGREE:
                 raise SystemExit(f"{line.verdict}  {line.cell}\n{line.message}")
             writer.cell(line)
+            done(number)
         writer.footer(len(cells))
 
 
