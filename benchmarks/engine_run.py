@@ -18,7 +18,7 @@ def main() -> None:
     root, columns = Path(sys.argv[1]), tuple(sys.argv[2:])
     variants = [variant for path in sorted(root.rglob("*.toml")) for variant in load(path, root).variants]
     chosen = list(cells(variants, list(known_frameworks().values()), Selection(columns)))
-    with closing(running.engine(0)) as engine:
+    with closing(running.engine()) as engine:
         running.run(engine, chosen, root.parent / "reports" / "run.jsonl")
 
 

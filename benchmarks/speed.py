@@ -28,6 +28,7 @@ ROWS = {
     "engine": "cells of one framework through the engine / a bare loop of the same calls",
     "together": "all frameworks at once / the slowest of them alone, references cached",
     "reference": "reference, value and gradients / torch float64 eager, one thread",
+    "cache": "a reference that is known already, arrays of one size",
     "collect": "collecting 10,000 cells from 1,000 files",
     "pytest": "what pytest adds to the engine, and xdist to pytest",
     "memory": "resident memory of a run's second half / of its first",

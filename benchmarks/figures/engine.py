@@ -18,7 +18,7 @@ REACH_SLOWER = 1.1
 def rows(options: Options) -> Iterator[Figure]:
     count = options.count(1000, 60)
     variants = mlps.variants(options.folder / "engine", mlps.seen(count // 2))
-    with closing(running.engine(count)) as engine:
+    with closing(running.engine()) as engine:
         for framework in present():
             yield from _framework(engine, framework, list(mlps.cells(variants, [framework])), options)
 
@@ -45,6 +45,6 @@ def _framework(engine: Engine, framework: Framework, cells: list[Cell], options:
         ),
     )
     if options.profile:
-        fresh = running.engine(count)
+        fresh = running.engine()
         run = functools.partial(running.run, fresh, cells, file)
         profiling.host(run, run, fresh.close, count)

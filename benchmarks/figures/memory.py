@@ -43,7 +43,7 @@ def _flat(
     """A line for the host and for each worker."""
     samples: dict[str, list[float]] = {}
     every = len(cells) // SAMPLES
-    with closing(running.engine(0)) as engine:
+    with closing(running.engine()) as engine:
 
         def sample(number: int) -> None:
             if number % every == 0:

@@ -1,24 +1,25 @@
 """Cells through the engine, as the plugin runs them but without pytest: judged and recorded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import psutil
 
-import harness.engine
 from figures.measuring import Loop, busy, interpreter_of, known_frameworks
-from harness import record
+from harness import cache, record
+from harness.case import Variant
 from harness.deviations import load as load_ledger
 from harness.engine import Engine
 from harness.plan import DEVIATIONS, Cell
 from harness.verdict import Verdict
+from harness.wanted import Wanted
 
 
-def engine(references: int) -> Engine:
-    """An engine with the shipped ledgers, which keeps `references` references in memory. The caller closes it."""
-    harness.engine.KEPT_REFERENCES = max(references, harness.engine.KEPT_REFERENCES)
+def engine() -> Engine:
+    """An engine with the shipped ledgers and the cache of references. The caller closes it."""
     frameworks = known_frameworks().values()
-    return Engine(interpreter_of, {f.name: load_ledger(f.folder / DEVIATIONS, f.name) for f in frameworks})
+    ledgers = {f.name: load_ledger(f.folder / DEVIATIONS, f.name) for f in frameworks}
+    return Engine(interpreter_of, ledgers, cache=cache.given())
 
 
 def run(
@@ -41,10 +42,11 @@ def run(
         writer.footer(len(cells))
 
 
-def know(made: Engine, cells: Sequence[Cell]) -> None:
-    """Work out the references of cells beforehand, without asking a framework."""
-    for cell in cells:
-        made._wanted(cell).single()  # noqa: SLF001
+def know(variants: Iterable[Variant]) -> None:
+    """Work out references beforehand, without asking a framework."""
+    known = cache.given()
+    for variant in variants:
+        Wanted(variant, known).single()
 
 
 def processors(beside: Loop | None = None) -> list[float]:

@@ -36,7 +36,7 @@ class Runs:
         count = self.options.count(1000, 60)
         variants = mlps.variants(self.options.folder / "seen", mlps.seen(count // 2))
         cells = [list(mlps.cells(variants, column)) for column in self.columns]
-        with closing(running.engine(len(variants))) as engine:
+        with closing(running.engine()) as engine:
             runs = [functools.partial(self._seconds, engine, chosen) for chosen in cells]
             alternately(1, *runs)
             taken = alternately(self.options.rounds, *runs)
@@ -50,14 +50,14 @@ class Runs:
         count, number = self.options.count(60, 6), 0
         warm = mlps.variants(self.options.folder / "warm", mlps.seen(1))
         taken: list[list[float]] = [[] for _ in self.columns]
-        with closing(running.engine(2 * count)) as engine:
+        with closing(running.engine()) as engine:
             running.run(engine, list(mlps.cells(warm, self.frameworks)), self.file)
             for _ in range(self.options.rounds):
                 for times, column in zip(taken, self.columns, strict=True):
                     fresh = mlps.new(count, number)
                     variants = mlps.variants(self.options.folder / "new", fresh, number * count)
                     cells = list(mlps.cells(variants, column, ["float32"]))
-                    running.know(engine, cells)
+                    running.know(variants)
                     before = running.processors()
                     times.append(self._seconds(engine, cells))
                     busy = sum(running.processors()) - sum(before)
