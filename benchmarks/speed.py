@@ -2,8 +2,8 @@
 
     python benchmarks/speed.py                        # every row
     python benchmarks/speed.py engine collect --cells 200 --rounds 3
+    python benchmarks/speed.py engine --framework torch --profile     # where the host's time goes
     python benchmarks/speed.py --quick                # small numbers: does it run?
-    python benchmarks/speed.py engine --profile       # where the host's time goes
 
 Needs `pip install -e .[xdist] psutil threadpoolctl`; frameworks are found as the matrix finds them, and a row says
 which it has. Each line has what is to be reached, the median, and the spread of its rounds.
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)} (default: all)")
     parser.add_argument("--cells", type=int, help="cells, instead of each row's own number")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each ratio (default: 5)")
+    parser.add_argument("--framework", nargs="+", help="only these, in engine, together and memory")
     parser.add_argument("--quick", action="store_true", help="few cells")
     parser.add_argument("--profile", action="store_true", help="where the host's time goes")
     given = parser.parse_args()
@@ -57,7 +58,9 @@ def main() -> None:
         for row in given.rows or ROWS:
             start = time.perf_counter()
             print(f"{row}: {ROWS[row]}", flush=True)
-            options = Options(given.cells, given.rounds, given.quick, given.profile, Path(folder))
+            options = Options(
+                given.cells, given.rounds, given.quick, given.profile, Path(folder), given.framework
+            )
             for figure in importlib.import_module(f"figures.{row}").rows(options):
                 print(figure, flush=True)
             print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)

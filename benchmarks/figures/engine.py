@@ -19,7 +19,7 @@ def rows(options: Options) -> Iterator[Figure]:
     count = options.count(1000, 60)
     variants = mlps.variants(options.folder / "engine", mlps.seen(count // 2))
     with closing(running.engine()) as engine:
-        for framework in present():
+        for framework in present(options.frameworks):
             yield from _framework(engine, framework, list(mlps.cells(variants, [framework])), options)
 
 

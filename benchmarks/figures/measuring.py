@@ -64,6 +64,8 @@ class Options:
     profile: bool
     folder: Path
     """For whatever a row writes; gone afterwards."""
+    frameworks: Sequence[str] | None = None
+    """Only these; None: all that have an interpreter."""
 
     def count(self, usual: int, quick: int) -> int:
         """How many cells a row takes: as many as were asked for, or as is usual for it."""

@@ -24,7 +24,7 @@ TINY = mlps.Mlp(2, 4, 4, "tanh", "mse", features=4)
 
 
 def rows(options: Options) -> Iterator[Figure]:
-    frameworks = present()
+    frameworks = present(options.frameworks)
     count = options.count(10_000, 200)
     variants = mlps.variants(options.folder / "memory", [TINY] * (count // 2))
     cells = list(mlps.cells(variants, frameworks))

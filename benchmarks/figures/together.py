@@ -18,7 +18,7 @@ REACH = 1.15
 
 
 def rows(options: Options) -> Iterator[Figure]:
-    runs = Runs(present(), options)
+    runs = Runs(present(options.frameworks), options)
     yield runs.seen()
     yield runs.new()
 
