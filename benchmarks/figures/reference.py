@@ -50,5 +50,5 @@ def _row(mlp: mlps.Mlp, torch: Framework, options: Options) -> Figure:
         f"width {mlp.width}, batch {mlp.batch}, {mlp.activation}",
         ratios(ours, theirs),
         reach=1.0,
-        note=f"{wall[0]:.3f} ms, torch {native.about['version']} {wall[1]:.3f} ms; NumPy {numpy.about['numpy']}, {numpy.about['blas']}",
+        note=f"at best {wall[0]:.3f} ms, torch {native.about['version']} {wall[1]:.3f} ms; NumPy {numpy.about['numpy']}, {numpy.about['blas']}",
     )

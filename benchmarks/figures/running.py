@@ -24,11 +24,12 @@ def engine() -> Engine:
 
 def run(
     made: Engine, cells: Sequence[Cell], file: Path, done: Callable[[int], object] = lambda _: None
-) -> None:
-    """Run, judge and record; every cell must agree, or what was timed is not what is meant.
+) -> float:
+    """Run, judge and record; the seconds that frameworks say they spent compiling.
 
-    `done` is told how many cells are finished.
+    Every cell must agree, or what was timed is not what is meant. `done` is told how many cells are finished.
     """
+    compiling = 0.0
     names = sorted({cell.framework.name for cell in cells})
     header = record.header(harness="", roots=[], command=[], frameworks=names)
     with record.RunWriter(file, header) as writer:
@@ -38,8 +39,10 @@ def run(
             if line.verdict is not Verdict.AGREE:
                 raise SystemExit(f"{line.verdict}  {line.cell}\n{line.message}")
             writer.cell(line)
+            compiling += line.compiling
             done(number)
         writer.footer(len(cells))
+    return compiling
 
 
 def know(variants: Iterable[Variant]) -> None:

@@ -6,6 +6,7 @@ Shapes seen before, and shapes that are new to every framework, for which JAX ha
 import functools
 import os
 import statistics
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
@@ -20,7 +21,7 @@ REACH = 1.15
 def rows(options: Options) -> Iterator[Figure]:
     runs = Runs(present(options.frameworks), options)
     yield runs.seen()
-    yield runs.new()
+    yield from runs.new()
 
 
 class Runs:
@@ -45,7 +46,7 @@ class Runs:
             busy = sum(running.processors()) - sum(before)
         return self._figure(f"shapes seen before, {count} cells each", taken, busy)
 
-    def new(self) -> Figure:
+    def new(self) -> Iterator[Figure]:
         """Every run has shapes of its own, which no framework has met; their references are known beforehand."""
         count, number = self.options.count(60, 6), 0
         warm = mlps.variants(self.options.folder / "warm", mlps.seen(1))
@@ -58,11 +59,13 @@ class Runs:
                     variants = mlps.variants(self.options.folder / "new", fresh, number * count)
                     cells = list(mlps.cells(variants, column, ["float32"]))
                     running.know(variants)
-                    before = running.processors()
-                    times.append(self._seconds(engine, cells))
+                    before, start = running.processors(), time.perf_counter()
+                    compiling = running.run(engine, cells, self.file)
+                    times.append(time.perf_counter() - start)
                     busy = sum(running.processors()) - sum(before)
                     number += 1
-        return self._figure(f"new shapes, {count} cells each", taken, busy)
+        yield self._figure(f"new shapes, {count} cells each", taken, busy)
+        yield Figure("  compiling, of the last run of all", [compiling], "s")
 
     def _seconds(self, engine: Engine, cells: Sequence[Cell]) -> float:
         return seconds(lambda: running.run(engine, cells, self.file))
