@@ -212,7 +212,7 @@ function details({ result, repeat, deviation }, kase) {
   const verdict = facts.verdicts.find(([name]) => name === result.verdict);
   const made = [
     el("p", {}, el("span", { className: `box badge ${result.verdict === "agree" ? `u${level(result.used ?? 0)}` : verdict[1]}`, textContent: `${verdict[2]} ${result.verdict}` }),
-      ` used ${number(result.used)} of its tolerance; largest error ${number(result.relative)} of its tensor's scale; ${number(result.seconds)} s`),
+      ` used ${number(result.used)} of its tolerance; largest error ${number(result.relative)} of its tensor's scale; ${number(result.seconds)} s${result.compiling ? `, ${number(result.compiling)} of it compiling` : ""}`),
   ];
   const said = deviation ? result.message.split("\n").slice(0, -1).join("\n") : result.message;  // its last line is the ledger's, told below
   if (said) made.push(el("pre", { textContent: said }));
