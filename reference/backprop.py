@@ -36,7 +36,7 @@ def backward(
         if not grads.keys() & set(node.outs):
             continue
         outs = tuple(env[name] for name in node.outs)
-        gs = tuple(grads.get(name, np.zeros(np.shape(env[name]))) for name in node.outs)
+        gs = tuple(_or_zero(grads, env, name) for name in node.outs)
         out, g = (outs[0], gs[0]) if len(outs) == 1 else (outs, gs)
         args = _arguments(node, env)
         for k, name in enumerate(node.args):
@@ -44,7 +44,12 @@ def backward(
                 c.at((i, k))
                 dx = OPS[node.op].vjp(c, k, out, args, g, dict(node.kw))
                 grads[name] = c.r(grads[name] + dx) if name in grads else dx
-    return {name: grads.get(name, np.zeros(np.shape(env[name]))) for name in wanted}
+    return {name: _or_zero(grads, env, name) for name in wanted}
+
+
+def _or_zero(grads: Mapping[str, Array], env: Mapping[str, Array], name: str) -> Array:
+    """The cotangent of a name; zero where no path leads from it to an output."""
+    return grads[name] if name in grads else np.zeros(np.shape(env[name]))
 
 
 def backprop(
@@ -74,7 +79,7 @@ def backprop(
 def _as_array(a: Array) -> Array:
     """Floats become float64; integers and booleans that stand for labels and masks stay what they are."""
     array = np.asarray(a)
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+    return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
 
 
 def _arguments(node: Node, env: Mapping[str, Array]) -> tuple[Array, ...]:

@@ -21,6 +21,17 @@ def sigmoid(x: Any) -> Any:
     return np.where(x >= 0, 1.0, e) / (1 + e)
 
 
+def sigmoid_slope(x: Any) -> Any:
+    """The derivative of `sigmoid`, s(x) s(-x), accurate in both tails."""
+    e = np.exp(-np.abs(x))
+    return e / np.square(1 + e)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)) without overflow, accurate in both tails."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 @dataclass(frozen=True, slots=True)
 class Elementary:
     """A function in float64, with the error allowed to an implementation in units of u |f|."""
@@ -40,6 +51,6 @@ FUNCTIONS = {
     "pow": Elementary(np.power, spread=2, bias=1),  # 2.1; OpenCL 16 ulp
     "sigmoid": Elementary(sigmoid, spread=3, bias=1.5),  # 7.6, an exp and a division
     "tanh": Elementary(np.tanh, spread=3, bias=1.5),  # 4.9 (7.4 in older releases); OpenCL 5 ulp
-    "softplus": Elementary(lambda x: np.logaddexp(0, x), spread=3, bias=1.5),  # 7.6, an exp and a log1p
+    "softplus": Elementary(softplus, spread=3, bias=1.5),  # 7.6, an exp and a log1p
     "softmax": Elementary(lambda y: y, spread=3, bias=2),  # 8.6, an exp and a division by a sum of them
 }
