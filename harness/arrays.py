@@ -7,6 +7,7 @@ killed run leaves no half of one. Nothing in it is a pickle.
 import hashlib
 import os
 import re
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from typing import Any
 import numpy as np
 
 from harness.errors import HarnessError
+from harness.files import open_regular
 from harness.judge import Answered
+from harness.npy import read_header
+from harness.wire import DTYPES, Array
 
 LONGEST = 120
 """Characters of a cell's id in a file's name, where file systems allow 255."""
@@ -99,15 +103,35 @@ def _unwritable(path: Path, error: OSError) -> ArraysUnwritable:
 def load(path: Path) -> Answered:
     """Arrays as they were answered, by role, name and step. Raises ArraysUnreadable."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as members:
-            return {_key(member): members[member] for member in members.files}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as members:
+            return _arrays(members, os.fstat(stream.fileno()).st_size)
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, struct.error) as error:
         message = f"{path}: can't read kept arrays: {error}; run the cell again with --keep-arrays=DIR"
         raise ArraysUnreadable(message) from error
 
 
 def _member(role: str, name: str, step: int | None) -> str:
     return f"{'' if step is None else step}/{role}/{name}"
+
+
+def _arrays(members: zipfile.ZipFile, length: int) -> Answered:
+    found = members.infolist()
+    names = {member.filename for member in found}
+    if sum(member.file_size for member in found) > length or len(names) != len(found):
+        raise ValueError("its members overlap")
+    return dict(_array(members, member) for member in found)
+
+
+def _array(members: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[str, str, int | None], Array]:
+    """A member's key and array. `keep` compresses nothing, so that a file can't be larger than it is."""
+    if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+        raise ValueError(f"{member.filename!r} is compressed")
+    with members.open(member) as stream:
+        header = read_header(stream)
+        data = stream.read()
+    if header.dtype.name not in DTYPES or header.nbytes != len(data):
+        raise ValueError(f"{member.filename!r} isn't the array that its header tells of")
+    return _key(member.filename.removesuffix(".npy")), header.array(data)
 
 
 def _key(member: str) -> tuple[str, str, int | None]:

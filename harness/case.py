@@ -6,6 +6,7 @@ exact case, which is small, for the proof that it is.
 """
 
 import ast
+import errno
 import itertools
 import math
 import re
@@ -16,26 +17,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomli
 from msgspec import UNSET, structs
 
-from harness import exact, tensors
+from harness import exact, tensors, toml
 from harness.document import PLACEHOLDER, Document, Generated, Mistake, structure
-from harness.errors import CaseError, allowed_names
+from harness.errors import CaseError, allowed_names, shown
 from harness.expect import Expectation, expectations
+from harness.files import read_at_most
 from harness.locate import Locator
-from harness.tensors import Array, Source
+from harness.tensors import MAX_ELEMENTS, Array, Source, elements
 from reference.ops import OPS, Spec
-from reference.program import CONSTANTS, Program, ProgramError
+from reference.program import CONSTANTS, Program, ProgramError, syntax
 from reference.rounding import DTYPE_SCALE
 
 MAX_BYTES = 1_000_000
 MAX_VARIANTS = 10_000
-MAX_EXPANDED = 10_000_000
-"""Characters of program times variants: bounds the time that loading takes."""
+MAX_EXPANDED = 5_000_000
+"""Characters of the file times variants: bounds time and memory of loading."""
+MAX_WORK = 100_000_000
+MAX_PRODUCTS = 10_000_000_000
+"""Elements that all op calls of all steps read and write, and multiplications of their products of matrices."""
+MAX_CALLS = 500_000
+"""Op calls of all steps: each may be an array in an answer."""
 MAX_EXACT = 3_000
 MAX_EXACT_VARIANTS = 200
-"""Elements of all names in a variant, and variants, of an exact case: fractions are slow."""
+MAX_EXACT_WORK = 200_000
+"""Elements of all names in a variant, variants, and work of all variants, of an exact case: fractions are slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +100,12 @@ class Variant:
 
         A tensor with each = "step" has a leading axis of length steps. Raises CaseError where a file was changed.
         """
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return {name: self._drawn(source, dtype) for name, source in self.sources.items()}
 
     def cotangent(self, dtype: str | None = None) -> Array | None:
         """The output's cotangent in its shape, rounded as `draw` does; None where the output is a scalar."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return None if self.upstream is None else self._drawn(self.upstream, dtype)
 
     def _drawn(self, source: Source, dtype: str | None) -> Array:
@@ -129,9 +136,10 @@ def load(path: Path, root: Path, *, proven: bool = True) -> Case:
     """
     path, root = Path(path), Path(root)
     file = display(path)
+    name = _name_below(path, root, file)
     text = _read(path, file)
     try:
-        return _Loader(path, root, file, text).case(proven=proven)
+        return _Loader(path, root, file, text, name).case(proven=proven)
     except Mistake as mistake:
         raise _placed(mistake, file, text) from None
     except ProgramError as error:
@@ -144,14 +152,28 @@ def display(path: Path) -> str:
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
 
 
+def _name_below(path: Path, root: Path, file: str) -> str:
+    """The case's name. Symbolic links are followed before anything is read: none leads out of the root."""
+    try:
+        below = path.resolve().relative_to(root.resolve())
+    except ValueError:
+        raise CaseError(file, f"the file does not lie below the case root {root}") from None
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise CaseError(file, f"cannot be read: {error}") from None
+    name = below.with_suffix("").as_posix()
+    if not name.isprintable():
+        raise CaseError(
+            file, "a case's name stands in ids and reports; this one has characters that cannot be printed"
+        )
+    return name
+
+
 def _read(path: Path, file: str) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise CaseError(file, f"cannot be read: {error}") from None
-    if len(data) > MAX_BYTES:
-        raise CaseError(file, f"the file is larger than {MAX_BYTES} bytes; keep large tensors in .npy files")
+        data = read_at_most(path, MAX_BYTES)
+    except OSError as error:
+        hint = "; keep large tensors in .npy files" if error.errno == errno.EFBIG else ""
+        raise CaseError(file, f"cannot be read: {error.strerror}{hint}") from None
     try:
         return data.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -185,9 +207,7 @@ def _of_program(error: ProgramError, text: str) -> Mistake:
 def parse(text: str) -> dict[str, Any]:
     """The text as TOML. Raises Mistake."""
     try:
-        return tomli.loads(text)
-    except RecursionError:
-        raise Mistake("the file is nested too deeply", ()) from None
+        return toml.loads(text)
     except ValueError as error:
         raise _toml_mistake(text, str(error)) from None
 
@@ -212,13 +232,12 @@ def _toml_mistake(text: str, message: str) -> Mistake:
 class _Loader:
     """Builds one case; every method raises Mistake or ProgramError."""
 
-    def __init__(self, path: Path, root: Path, file: str, text: str) -> None:
-        self.path, self.root, self.file, self.text = path, root, file, text
+    def __init__(self, path: Path, root: Path, file: str, text: str, name: str) -> None:
+        self.path, self.root, self.file, self.text, self.name = path, root, file, text, name
         self.programs: dict[tuple[Any, ...], Program] = {}
         self.sources: dict[tuple[Any, ...], Source] = {}
 
     def case(self, *, proven: bool) -> Case:
-        self.name = self.case_name()
         self.document = structure(parse(self.text))
         self.check_namespace()
         self.check_limits()
@@ -248,13 +267,6 @@ class _Loader:
     def dtypes(self) -> tuple[str, ...]:
         return tuple(_once(self.document.dtypes, "dtypes"))
 
-    def case_name(self) -> str:
-        try:
-            below = self.path.resolve().relative_to(self.root.resolve())
-        except ValueError:
-            raise Mistake(f"the file does not lie below the case root {self.root}", ()) from None
-        return below.with_suffix("").as_posix()
-
     def check_namespace(self) -> None:
         """Sizes, placeholders, tensors, ops and constants share one namespace."""
         tables = {"tensors": "a tensor", "sizes": "a size", "sweep": "swept"}
@@ -272,19 +284,15 @@ class _Loader:
         count = math.prod(len(values) for values in self.document.sweep.values())
         if count > MAX_VARIANTS:
             raise Mistake(
-                f"{count} variants, but at most {MAX_VARIANTS} are allowed", ("sweep",), on_key=True
+                f"{shown(count)} variants, but at most {MAX_VARIANTS} are allowed", ("sweep",), on_key=True
             )
-        if count * len(self.document.program) > MAX_EXPANDED:
-            message = f"{count} variants of a program of {len(self.document.program)} characters are too many"
+        if count > 1 and count * len(self.text) > MAX_EXPANDED:
+            message = f"{count} variants of a file of {len(self.text)} characters are too many"
             raise Mistake(f"{message}; their product may be at most {MAX_EXPANDED}", ("sweep",), on_key=True)
 
     def names_in_program(self) -> set[str]:
-        """Every name in the program's text. A program that cannot be parsed is told by Program.parse."""
-        try:
-            tree = ast.parse(self.document.program)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            Program.parse(self.document.program)
-            raise
+        """Every name in the program's text."""
+        tree = syntax(self.document.program)
         return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
     def check_used(self) -> None:
@@ -330,6 +338,12 @@ class _Loader:
         if len(variants) > MAX_EXACT_VARIANTS:
             found = f"{len(variants)} variants, but an exact case may have at most {MAX_EXACT_VARIANTS}"
             raise Mistake(found, ("exact",))
+        work = sum(sum(_work(variant.program, variant.specs)) for variant in variants)
+        if work > MAX_EXACT_WORK:
+            found = (
+                f"{work} elements and multiplications, but an exact case may have at most {MAX_EXACT_WORK}"
+            )
+            raise Mistake(found, ("exact",))
         for variant in variants:
             try:
                 _prove(variant)
@@ -358,13 +372,13 @@ class _Loader:
         document = self.document
         program = self.program(bindings)
         sources = {name: self.source(name, bindings) for name in document.tensors}
-        tensors.total(source.size for source in sources.values())
+        self.check_elements(source.size for source in sources.values())
         specs = program.specs({name: Spec(s.shape, s.dtype) for name, s in sources.items()})
-        tensors.total(
-            [*(math.prod(spec.shape) for spec in specs.values()), *(s.size for s in sources.values())]
-        )
         output = self.output(bindings)
         training = self.training(specs)
+        steps = training.steps if training else 1
+        self.check_elements([*(steps * elements(spec.shape) for spec in specs.values())])
+        self.check_work(program, specs, steps)
         checked = _Names(document, bindings, program, specs)
         values, gradients = checked.values(output), checked.gradients(training)
         checked.check_feeds(output, values, gradients)
@@ -372,6 +386,26 @@ class _Loader:
             self.name, id, bindings, program, output, values, gradients, specs, training,
             self.dtypes, self.file, sources, self.upstream(output, specs), self.text, document.exact,
         )  # fmt: skip
+
+    def check_elements(self, sizes: Iterable[int]) -> None:
+        """All that a variant holds at once, of every step, since every step is judged."""
+        if (count := sum(sizes)) > MAX_ELEMENTS:
+            message = (
+                f"all tensors of a variant have {count} elements together; at most {MAX_ELEMENTS} are allowed"
+            )
+            raise Mistake(message, ("tensors",), on_key=True)
+
+    def check_work(self, program: Program, specs: Mapping[str, Spec], steps: int) -> None:
+        work, products = _work(program, specs)
+        found = [
+            (work, MAX_WORK, "elements to read and write"),
+            (products, MAX_PRODUCTS, "multiplications in products of matrices"),
+            (len(program.nodes), MAX_CALLS, "op calls"),
+        ]
+        for count, most, what in found:
+            if count * steps > most:
+                message = f"a variant has {count * steps} {what}; at most {most} are allowed"
+                raise Mistake(message, ("program",), on_key=True)
 
     def program(self, bindings: Mapping[str, Any]) -> Program:
         """The program; parsed once for all variants that differ only outside of it."""
@@ -389,8 +423,9 @@ class _Loader:
                 raise ProgramError(f"{node.op}: True and False are no numbers", node.line, node.column)
             if not node.inputs:
                 raise ProgramError(f"{node.op} of numbers alone; it needs a tensor", node.line, node.column)
+        read = set(program.inputs)
         for name in self.document.tensors:
-            if name not in program.inputs:
+            if name not in read:
                 raise Mistake(f'the program does not use the tensor "{name}"', ("tensors", name), on_key=True)
 
     def source(self, name: str, bindings: Mapping[str, Any]) -> Source:
@@ -485,7 +520,7 @@ class _Names:
         if self.document.gradients is UNSET:
             return tuple(name for name in floats if name in self.document.tensors)
         for i, name in enumerate(self.document.gradients):
-            if name in self.specs and name not in floats:
+            if name in self.specs and self.specs[name].dtype != "float":
                 message = (
                     f'"{name}" is {self.specs[name].dtype} and has no gradient; {allowed_names(name, floats)}'
                 )
@@ -495,8 +530,9 @@ class _Names:
 
     def bound(self, listed: Iterable[str], key: str, allowed: list[str], wrong: str) -> tuple[str, ...]:
         names = [_bound(name, self.bindings, (key, i)) for i, name in enumerate(listed)]
+        known = set(allowed)
         for i, name in enumerate(_once(names, key)):
-            if name not in allowed:
+            if name not in known:
                 raise Mistake(f'"{name}" {wrong}; {allowed_names(name, allowed)}', (key, i))
         return tuple(names)
 
@@ -523,14 +559,31 @@ def _prove(variant: Variant) -> None:
     exact.prove(program, variant.draw(dtype), cotangents, variant.gradients, variant.dtypes)
 
 
+CONTRACTIONS = ("matmul", "linear")
+"""The ops whose work is not that of their elements alone: the rows that call the context's `matmul`."""
+
+
+def _work(program: Program, specs: Mapping[str, Spec]) -> tuple[int, int]:
+    """Elements that the op calls read and write, and multiplications in products of matrices."""
+    size = {name: elements(spec.shape) for name, spec in specs.items()}
+    moved = products = 0
+    for node in program.nodes:
+        moved += sum(size[name] for name in (*node.inputs, *node.outs))
+        if node.op in CONTRACTIONS and isinstance(node.args[0], str):
+            products += size[node.outs[0]] * max(1, specs[node.args[0]].shape[-1])
+    return moved, products
+
+
 def _assigned(program: Program) -> list[str]:
     return [name for node in program.nodes for name in node.outs]
 
 
 def _once(names: list[str], *path: str) -> list[str]:
+    seen = set[str]()
     for i, name in enumerate(names):
-        if name in names[:i]:
+        if name in seen:
             raise Mistake(f'"{name}" stands here twice', (*path, i))
+        seen.add(name)
     return names
 
 

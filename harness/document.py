@@ -7,29 +7,31 @@ exclude each other. Everything here is data; nothing is drawn, opened or evaluat
 import inspect
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from harness.errors import allowed_names
+from harness.errors import SHOWN, allowed_names, shortened, shown
 from harness.locate import Path
+from reference.ops.shapes import MAX_DIMENSIONS
 from reference.optimizers import OPTIMIZERS
+from reference.program import MAX_NAME
 from reference.rounding import DTYPE_SCALE
 
 MAX_STEPS = 10_000
 MAX_SIZE = 2**53
 
 END = r"$(?!\n)"  # Python's $ also matches before a last newline
-NAME = f"^[A-Za-z_][A-Za-z0-9_]*{END}"
-WORD = f"^[A-Za-z0-9_]+{END}"
+NAME = f"^[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}{END}"
+WORD = f"^[A-Za-z0-9_]{{1,{MAX_NAME}}}{END}"
 PLACEHOLDER = rf"^\{{[A-Za-z_][A-Za-z0-9_]*\}}{END}"
 SIZE = f"^[A-Za-z0-9_+*/() -]+{END}"
-DIGITS = rf"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?{END}|^[+-]?[0-9]+/[1-9][0-9]*{END}"
+DIGITS = rf"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?{END}|^[+-]?[0-9]+/[1-9][0-9]*{END}"
 
 PHRASES = {
-    NAME: "a name is letters, digits and _, and does not start with a digit",
-    WORD: "a word is letters, digits and _",
+    NAME: f"a name is at most {MAX_NAME} letters, digits and _, and does not start with a digit",
+    WORD: f"a word is at most {MAX_NAME} letters, digits and _",
     PLACEHOLDER: 'a shape is a list such as [2, "k"], or a placeholder such as "{bias_shape}"',
     SIZE: 'a dimension is an integer or made of sizes with + - * //, such as "2 * k"',
     DIGITS: 'a number as it is printed, such as "0.511301270", or a fraction such as "1/5"',
@@ -40,7 +42,11 @@ Number = bool | int | float
 Dimension = Annotated[int, Meta(ge=0, le=MAX_SIZE)] | Annotated[str, Meta(pattern=SIZE)]
 Shape = list[Dimension] | Annotated[str, Meta(pattern=PLACEHOLDER)]
 SweepValue = (
-    bool | int | float | Annotated[str, Meta(pattern=WORD)] | list[Annotated[int, Meta(ge=0, le=MAX_SIZE)]]
+    bool
+    | Annotated[int, Meta(ge=-MAX_SIZE, le=MAX_SIZE)]
+    | float
+    | Annotated[str, Meta(pattern=WORD)]
+    | Annotated[list[Annotated[int, Meta(ge=0, le=MAX_SIZE)]], Meta(max_length=MAX_DIMENSIONS)]
 )
 Nested = Annotated[Any, Meta(extra_json_schema={"$ref": "#/$defs/Numbers"})]
 Printed = Annotated[Any, Meta(extra_json_schema={"$ref": "#/$defs/Printed"})]
@@ -217,6 +223,13 @@ class Document(Table, frozen=True, kw_only=True):
     expect: list[Annotated[Expect, Meta(extra_json_schema=_one_of(SUBJECTS))]] = []
 
 
+ALONE = {
+    name: msgspec.defstruct(name, [(name, kind)])
+    for name, kind in get_type_hints(Document, include_extras=True).items()
+}
+"""A document of one key alone: which entry of a large table is wrong is found without reading all the rest again."""
+
+
 class Mistake(ValueError):
     """A mistake in a case file; `path` leads to it.
 
@@ -232,6 +245,9 @@ class Mistake(ValueError):
 
 def structure(document: Mapping[str, Any]) -> Document:
     """The document as types. Raises Mistake with the path of the first mistake."""
+    for key in document:
+        if key not in Document.__struct_fields__:
+            raise _error(f"Object contains unknown field `{key}`", (), on_key=True)
     try:
         return msgspec.convert(document, Document)
     except msgspec.ValidationError as error:
@@ -249,12 +265,13 @@ def _check_nested(value: Any, kinds: tuple[type, ...], allowed: str) -> None:
                 raise ValueError(f"has an empty list, but must have {allowed}")
             stack += item
         elif type(item) not in kinds:
-            raise ValueError(f"has {item!r}, but must have {allowed}")
+            raise ValueError(f"has {shown(item)}, but must have {allowed}")
         elif isinstance(item, str) and not re.search(DIGITS, item):
-            raise ValueError(f'has "{item}", but must have {PHRASES[DIGITS]}')
+            raise ValueError(f'has "{shortened(item, SHOWN)}", but must have {PHRASES[DIGITS]}')
 
 
-# msgspec's messages end with a path in which dictionary keys are "...": the document tells which key it was.
+# msgspec's messages end with a path in which dictionary keys are "...": the document tells which key it was. Only
+# those about the document's own keys have none, and a key may be made to look like one: `structure` takes them first.
 
 STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
 
@@ -283,7 +300,7 @@ def _culprit(document: Mapping[str, Any], found: list[str | int], path: str) -> 
     table: Mapping[str, Any] = document[field]
     for key, value in table.items():
         try:
-            msgspec.convert({**document, field: {key: value}}, Document)
+            msgspec.convert({field: {key: value}}, ALONE[field])
         except msgspec.ValidationError as error:
             if _split(str(error))[1] == path:
                 return key

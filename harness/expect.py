@@ -258,11 +258,15 @@ def _check_numbers(made: Expectation, path: tuple[str | int, ...]) -> None:
 
 
 def _check_subject(made: Expectation, variant: "Variant", path: tuple[str | int, ...]) -> None:
-    floats = [name for name, spec in variant.specs.items() if spec.dtype == "float"]
-    trained = list(variant.training.parameters) if variant.training else []
-    assigned = [name for name in floats if name not in variant.sources]
-    allowed = {"value": assigned, "gradient": floats, "parameter": trained}[made.what]
-    if made.name not in allowed:
+    def right(name: str) -> bool:
+        if made.what == "parameter":
+            return variant.training is not None and name in variant.training.parameters
+        return variant.specs[name].dtype == "float" and (
+            made.what == "gradient" or name not in variant.sources
+        )
+
+    if made.name not in variant.specs or not right(made.name):
+        allowed = [name for name in variant.specs if right(name)]
         message = f'there is no {made.what} "{made.name}" here; {allowed_names(made.name, allowed)}'
         raise Mistake(message, (*path, made.what))
 

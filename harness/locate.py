@@ -6,9 +6,13 @@ cannot go on; what it has seen until then is enough to name a duplicate key.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
+
+from harness.toml import MAX_KEY_PARTS
 
 Path = tuple[str | int, ...]
 
@@ -47,7 +51,12 @@ class Locator:
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column, from 1."""
-        return self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset)
+        line = bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
 
     def key(self, path: Path) -> tuple[int, int] | None:
         """Where the key of `path` stands, or the nearest thing around it."""
@@ -64,7 +73,7 @@ class Locator:
         if match is None:
             return self.value(path)
         content = list(_content(match.group()))
-        at = _offset([character for character, _ in content], line, column)
+        at = _offset("".join(character for character, _ in content), line, column)
         inside = content[at][1] if at < len(content) else content[-1][1] if content else 0
         return self.place(match.start() + inside)
 
@@ -77,13 +86,11 @@ class Locator:
         return None
 
 
-def _offset(characters: list[str], line: int, column: int) -> int:
-    """The index of line and column in a string's characters."""
+def _offset(content: str, line: int, column: int) -> int:
+    """The index of line and column in a string's content."""
     start = 0
     for _ in range(line - 1):
-        if "\n" not in characters[start:]:
-            break
-        start = characters.index("\n", start) + 1
+        start = content.find("\n", start) + 1 or start
     return start + column - 1
 
 
@@ -149,6 +156,8 @@ class _Scanner:
             table = (*table, name)
             if last:
                 return table, start
+            if len(table) > MAX_KEY_PARTS:
+                raise _UnreadableError
             self.found.keys.setdefault(table, start)
             if table in self.counts:
                 table = (*table, self.counts[table])

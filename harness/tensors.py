@@ -21,13 +21,15 @@ import numpy as np
 from msgspec import UNSET
 
 from harness.document import MAX_SIZE, Generated, Mistake, Tensor
-from harness.errors import allowed_names
+from harness.errors import allowed_names, shown
+from harness.files import open_regular
+from harness.npy import NpyHeader, data_length, read_header
+from reference.ops.shapes import MAX_DIMENSIONS
 
 Array = np.ndarray[Any, Any]
 Bindings = Mapping[str, Any]
 
 MAX_ELEMENTS = 50_000_000
-MAX_DIMENSIONS = 16
 MAX_EXPRESSION = 200
 
 
@@ -54,7 +56,7 @@ class Source:
     @property
     def size(self) -> int:
         """Elements in memory, those of all steps."""
-        return math.prod(self.shape) * (self.steps or 1)
+        return elements(self.drawn_shape)
 
     def draw(self, dtype: str | None = None) -> Array:
         """The array, float64, int64 or bool: floats rounded to `dtype`, or as written (None).
@@ -133,15 +135,19 @@ def _pair(value: Any) -> tuple[float, float]:
 # Shapes
 
 
+def elements(shape: Iterable[int]) -> int:
+    """Elements of a shape; an axis of none counts as one, since NumPy refuses the others when their product is huge."""
+    return math.prod(max(1, size) for size in shape)
+
+
 def dimension(size: int | str, bindings: Bindings) -> int:
     """A dimension: an integer, or `+ - * //` of sizes. Raises Mistake with the column within the text."""
     if isinstance(size, int):
         return size
-    if len(size) > MAX_EXPRESSION:
-        raise Mistake(f"a dimension has at most {MAX_EXPRESSION} characters, not {len(size)}", ())
     value = _evaluate(_parsed(size), bindings)
     if not 0 <= value <= MAX_SIZE:
-        raise Mistake(f'"{size}" is {value}, but a dimension must be 0 or more', (), within=(1, 1))
+        message = f'"{size}" is {shown(value)}, but a dimension must be 0 or more, and at most 2**53'
+        raise Mistake(message, (), within=(1, 1))
     return value
 
 
@@ -154,6 +160,8 @@ def sizes_in(size: int | str) -> set[str]:
 
 @lru_cache(maxsize=1024)
 def _parsed(text: str) -> ast.expr:
+    if len(text) > MAX_EXPRESSION:
+        raise Mistake(f"a dimension has at most {MAX_EXPRESSION} characters, not {len(text)}", ())
     try:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -184,8 +192,8 @@ def _evaluate(node: ast.expr, bindings: Bindings) -> int:
 
 
 def _size(name: str, bindings: Bindings, within: tuple[int, int]) -> int:
-    sizes = [known for known, value in bindings.items() if type(value) is int]
-    if name not in sizes:
+    if type(bindings.get(name)) is not int:
+        sizes = [known for known, value in bindings.items() if type(value) is int]
         raise Mistake(f'unknown size "{name}"; {allowed_names(name, sizes)}', (), within=within)
     return int(bindings[name])
 
@@ -207,11 +215,15 @@ def nested_shape(values: Any) -> tuple[int, ...]:
 
 def leaves(values: Any) -> Iterator[Any]:
     """The elements of a nested list, in order."""
-    if isinstance(values, list):
-        for item in values:
-            yield from leaves(item)
-    else:
-        yield values
+    stack = [iter([values])]
+    while stack:
+        for item in stack[-1]:
+            if isinstance(item, list):
+                stack.append(iter(item))
+                break
+            yield item
+        else:
+            stack.pop()
 
 
 def shape_of(tensor: Tensor, bindings: Bindings) -> tuple[int, ...]:
@@ -295,10 +307,13 @@ def _check_element(element: Any, dtype: str, path: tuple[str]) -> None:
 
 
 def _check_arange(source: Source) -> None:
-    for number in _pair(source.spec.arange):
+    start, step = _pair(source.spec.arange)
+    for number in (start, step):
         _check_element(number, source.dtype, ("arange",))
         if not math.isfinite(number):
             raise Mistake(f"arange needs finite numbers, not {number}", ("arange",))
+    if source.dtype == "int64" and abs(start) + abs(step) * source.size > MAX_SIZE:
+        raise Mistake(f"arange from {start} by {step} leaves the integers up to 2**53", ("arange",))
 
 
 def _check_one_hot(source: Source) -> None:
@@ -331,7 +346,7 @@ CHECKS: dict[str, Callable[[Source], None]] = {
     "one_hot": _check_one_hot,
     "labels": _check_labels,
     "tril": _check_tril,
-    "file": lambda source: _open_npy(source).close(),
+    "file": lambda source: check_npy(source),  # noqa: PLW0108  (it stands below)
 }
 
 
@@ -342,32 +357,33 @@ FILE_DTYPES = {
     "int64": ("i1", "i2", "i4", "i8", "u1", "u2", "u4"),
     "bool": ("b1",),
 }
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def check_npy(source: Source) -> None:
+    """Whether the file is what the case says, its data unread. Raises Mistake."""
+    with _opened(source) as stream:
+        _checked_header(source, stream)
 
 
 def read_npy(source: Source) -> Array:
     """The array of a `.npy` file. Raises Mistake where the file is not what the case says."""
-    with _open_npy(source) as stream:
-        stream.seek(0)
+    with _opened(source) as stream:
+        header = _checked_header(source, stream)
         try:
-            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
-        except (ValueError, OSError, EOFError) as error:
-            raise Mistake(f'"{source.spec.file}" cannot be read: {error}', ("file",)) from None
+            data = stream.read(header.nbytes)
+        except OSError as error:
+            raise Mistake(f'"{source.spec.file}" cannot be read: {error.strerror}', ("file",)) from None
+    if len(data) != header.nbytes:
+        raise Mistake(f'"{source.spec.file}" was changed while it was read', ("file",))
+    return header.array(data)
 
 
-def _open_npy(source: Source) -> IO[bytes]:
-    """The file, open, when place, dtype, shape and length are right."""
+def _opened(source: Source) -> IO[bytes]:
     path = _inside(source)
     try:
-        stream = path.open("rb")
+        return open_regular(path)
     except OSError as error:
         raise Mistake(f'"{source.spec.file}" cannot be opened: {error.strerror}', ("file",)) from None
-    try:
-        _check_header(source, stream, path.stat().st_size)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
 
 
 def _inside(source: Source) -> Path:
@@ -384,13 +400,14 @@ def _inside(source: Source) -> Path:
     return path
 
 
-def _check_header(source: Source, stream: IO[bytes], length: int) -> None:
+def _checked_header(source: Source, stream: IO[bytes]) -> NpyHeader:
+    """The header, when dtype, shape and length are right; the stream then stands at the data."""
     name = source.spec.file
     try:
-        version = np.lib.format.read_magic(stream)
-        shape, _, dtype = HEADERS[version](stream)
-    except (ValueError, KeyError, EOFError, OSError):
+        header = read_header(stream)
+    except ValueError:
         raise Mistake(f'"{name}" has no readable .npy header', ("file",)) from None
+    shape, dtype = header.shape, header.dtype
     if dtype.str[1:] not in FILE_DTYPES[source.dtype]:
         allowed = ", ".join(np.dtype(kind).name for kind in FILE_DTYPES[source.dtype])
         raise Mistake(
@@ -398,16 +415,9 @@ def _check_header(source: Source, stream: IO[bytes], length: int) -> None:
         )
     if shape != source.shape:
         raise Mistake(f'"{name}" has shape {shape}, but the tensor has shape {source.shape}', ("file",))
-    found, needed = length - stream.tell(), math.prod(shape) * dtype.itemsize
-    if found != needed:
-        raise Mistake(f'"{name}" has {found} bytes of data, but shape {shape} needs {needed}', ("file",))
-
-
-def total(sizes: Iterable[int]) -> None:
-    """Holds all tensors of a variant together to the limit. Raises Mistake."""
-    elements = sum(sizes)
-    if elements > MAX_ELEMENTS:
-        message = (
-            f"all tensors of a variant have {elements} elements together; at most {MAX_ELEMENTS} are allowed"
+    found = data_length(stream)
+    if found != header.nbytes:
+        raise Mistake(
+            f'"{name}" has {found} bytes of data, but shape {shape} needs {header.nbytes}', ("file",)
         )
-        raise Mistake(message, ("tensors",), on_key=True)
+    return header

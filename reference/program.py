@@ -7,7 +7,9 @@ assignment: `w = C @ (u + v)` becomes the nodes `w.1 = add(u, v)` and `w = matmu
 
 import ast
 import difflib
+import itertools
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from reference.ops import OPS, OpError, Spec
+from reference.ops.shapes import MAX_DIMENSIONS
 
 CONSTANTS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}
 BINARY = {
@@ -35,7 +38,13 @@ FOLD: dict[type, Callable[[Any, Any], Any]] = {
 }
 MAX_TEXT = 100_000
 MAX_NODES = 10_000
+MAX_DEPTH = 100
+"""Levels of the syntax tree: far below what Python's own stack holds, so that it never depends on the caller's."""
+MAX_NAME = 200
 MAX_INTEGER = 2**53
+MAX_COMPARED = 60
+MAX_CANDIDATES = 2_000
+"""Characters of a name, and names, among which the nearest is looked for: that takes their product, and more."""
 
 Number = int | float
 
@@ -95,7 +104,7 @@ class Program:
 
     def source(self, node: Node) -> str:
         """The line of the text on which the node's statement begins."""
-        return self.text.splitlines()[node.line - 1].strip()
+        return _lines(self.text)[node.line - 1].strip()
 
     def specs(self, inputs: Mapping[str, Spec]) -> dict[str, Spec]:
         """Shape and dtype of every name. Raises ProgramError where a shape, dtype or attribute does not fit."""
@@ -109,6 +118,9 @@ class Program:
                 raise ProgramError(f"{node.op}: {error}", node.line, node.column) from None
             if len(shapes) != len(node.outs):
                 message = f"{node.op} gives {len(shapes)} values, but {len(node.outs)} names are assigned"
+                raise ProgramError(message, node.line, node.column)
+            if most := [shape for shape in shapes if len(shape) > MAX_DIMENSIONS]:
+                message = f"{node.op} gives {len(most[0])} dimensions; at most {MAX_DIMENSIONS} are allowed"
                 raise ProgramError(message, node.line, node.column)
             env.update((name, Spec(shape)) for name, shape in zip(node.outs, shapes, strict=True))
         return env
@@ -145,8 +157,40 @@ class Program:
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """`; did you mean "sigmoid"?`, or nothing where no allowed name is near."""
-    close = difflib.get_close_matches(name, [str(a) for a in allowed], n=1)
+    near = (str(a) for a in itertools.islice(allowed, MAX_CANDIDATES))
+    candidates = [a for a in near if len(a) <= MAX_COMPARED] if len(name) <= MAX_COMPARED else []
+    close = difflib.get_close_matches(name, candidates, n=1)
     return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def syntax(text: str) -> ast.Module:
+    """The program's syntax tree, of a depth that every walk over it can take. Raises ProgramError."""
+    if len(text) > MAX_TEXT:
+        raise ProgramError(f"the program has {len(text)} characters; at most {MAX_TEXT} are allowed")
+    try:
+        tree = ast.parse(text, "")  # to quote a wrong line, Python opens the file of that name: there is none
+    except SyntaxError as error:
+        raise ProgramError(f"cannot be read: {error.msg}", error.lineno or 1, error.offset or 1) from None
+    except (RecursionError, MemoryError):
+        raise ProgramError(f"nested too deeply; at most {MAX_DEPTH} levels are allowed") from None
+    except ValueError as error:
+        raise ProgramError(f"cannot be read: {error}") from None
+    _check_depth(tree)
+    return tree
+
+
+def _check_depth(tree: ast.Module) -> None:
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    placed = [node for node in level if isinstance(node, ast.expr)]
+    if placed:
+        raise ProgramError(f"nested too deeply; at most {MAX_DEPTH} levels are allowed", placed[0].lineno, 1)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as Python's parser counts them: str.splitlines knows further line ends."""
+    return re.split(r"\r\n|\r|\n", text)
 
 
 class _Reader:
@@ -160,7 +204,7 @@ class _Reader:
 
     def nodes(self) -> list[Node]:
         result: list[Node] = []
-        tree = self.tree()
+        tree = syntax(self.text)
         self.later = _assigned_names(tree)
         for statement in tree.body:
             if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
@@ -172,48 +216,31 @@ class _Reader:
             raise ProgramError("the program is empty; it needs at least one assignment, such as `y = A @ x`")
         return result
 
-    def tree(self) -> ast.Module:
-        if len(self.text) > MAX_TEXT:
-            raise ProgramError(f"the program has {len(self.text)} characters; at most {MAX_TEXT} are allowed")
-        try:
-            return ast.parse(self.text)
-        except SyntaxError as error:
-            raise ProgramError(f"cannot be read: {error.msg}", error.lineno or 1, error.offset or 1) from None
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise ProgramError(f"cannot be read: {error or 'nested too deeply'}") from None
-
     def error(self, node: ast.AST, message: str) -> ProgramError:
         line = getattr(node, "lineno", 1)
-        prefix = self.text.splitlines()[line - 1].encode()[: getattr(node, "col_offset", 0)]
+        prefix = _lines(self.text)[line - 1].encode()[: getattr(node, "col_offset", 0)]
         return ProgramError(message, line, len(prefix.decode(errors="replace")) + 1)
 
     def statement(self, statement: ast.Assign, target: ast.expr) -> list[Node]:
-        try:
-            if not isinstance(target, ast.Tuple):
-                return self.assign(statement, [target], statement.value)
-            if not isinstance(statement.value, ast.Tuple):
-                return self.assign(statement, target.elts, statement.value)
-            if len(target.elts) != len(statement.value.elts):
-                found = (
-                    f"{len(target.elts)} names on the left, {len(statement.value.elts)} values on the right"
-                )
-                raise self.error(statement, found)
-            return self.parallel(statement, target.elts, statement.value.elts)
-        except RecursionError:
-            raise self.error(statement, "nested too deeply") from None
+        if not isinstance(target, ast.Tuple):
+            return self.assign(statement, [target], statement.value)
+        if not isinstance(statement.value, ast.Tuple):
+            return self.assign(statement, target.elts, statement.value)
+        if len(target.elts) != len(statement.value.elts):
+            found = f"{len(target.elts)} names on the left, {len(statement.value.elts)} values on the right"
+            raise self.error(statement, found)
+        return self.parallel(statement, target.elts, statement.value.elts)
 
     def parallel(self, statement: ast.Assign, targets: list[ast.expr], values: list[ast.expr]) -> list[Node]:
         """`a, b = x, y`: as in Python, the right side does not see the names on the left."""
-        before = dict(self.assigned)
-        result, after = [], {}
+        result, after = [], dict[str, int]()
         for target, value in zip(targets, values, strict=True):
-            self.assigned = {**before}
             result += self.assign(statement, [target], value)
             name = result[-1].outs[0]
             if name in after:
                 raise self.error(target, f'"{name}" is assigned twice in one statement')
-            after[name] = self.assigned[name]
-        self.assigned = {**before, **after}
+            after[name] = self.assigned.pop(name)
+        self.assigned.update(after)
         return result
 
     def assign(self, statement: ast.Assign, targets: list[ast.expr], value: ast.expr) -> list[Node]:
@@ -221,7 +248,7 @@ class _Reader:
         if len(set(outs)) != len(outs):
             raise self.error(statement, "a name is assigned twice in one statement")
         self.pending = []
-        self.names = (f"{outs[0]}.{k}" for k in range(1, MAX_NODES))
+        self.names = (f"{outs[0]}.{k}" for k in itertools.count(1))
         op, args, kw = self.call(value)
         line, column = statement.lineno, value.col_offset + 1
         self.assigned.update(dict.fromkeys(outs, line))
@@ -231,6 +258,10 @@ class _Reader:
         if not isinstance(target, ast.Name):
             raise self.error(target, "only names can be assigned")
         name = target.id
+        if len(name) > MAX_NAME:
+            raise self.error(
+                target, f"a name may have at most {MAX_NAME} characters, this one has {len(name)}"
+            )
         kinds = ((self.bindings, "a size or placeholder"), (OPS, "an op"), (CONSTANTS, "a constant"))
         for names, what in ((self.tensors or (), "a tensor"), *kinds):
             if name in names:
@@ -324,6 +355,8 @@ class _Reader:
         if isinstance(value, ast.Name):
             return self.read(value)
         op, args, kw = self.call(value)
+        if len(self.pending) >= MAX_NODES:
+            raise self.error(value, f"a program may have at most {MAX_NODES} op calls")
         name = next(self.names)
         self.pending.append(Node((name,), op, args, kw, value.lineno, value.col_offset + 1))
         return name
@@ -348,6 +381,8 @@ class _Reader:
             case ast.Constant(bool() | str() | None):
                 return None
             case ast.Constant(int() | float() as value):
+                if value == math.inf:
+                    raise self.error(node, "this number is beyond what a float64 holds; infinity is inf")
                 return self.bounded(node, value)
             case ast.Name(name) if isinstance(self.bindings.get(name), int | float):
                 return self.bounded(node, self.bindings[name])

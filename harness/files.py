@@ -1,0 +1,29 @@
+"""Reading what a stranger's path leads to: a regular file of bounded size, and nothing that blocks or never ends."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """The file, open for reading. Raises OSError, also for what is no regular file: a pipe would block for ever."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(
+            number, os.strerror(number) if stat.S_ISDIR(mode) else "it is no regular file", str(path)
+        )
+    return os.fdopen(descriptor, "rb")
+
+
+def read_at_most(path: Path, limit: int) -> bytes:
+    """The file's content. Raises OSError, also where it has more than `limit` bytes."""
+    with open_regular(path) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"the file is larger than {limit} bytes", str(path))
+    return data

@@ -1,0 +1,27 @@
+"""TOML, held to bounded time and stack: a stranger's file may be as odd as it likes.
+
+tomli is the parser that tomllib is a copy of, with the same messages, compiled.
+"""
+
+import re
+from typing import Any
+
+import tomli
+
+MAX_KEY_PARTS = 100
+"""tomli takes time that grows with the square of the parts of a dotted key."""
+
+_PART = r"""(?:[A-Za-z0-9_-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*\.[ \t]*{_PART}){{{MAX_KEY_PARTS}}}")
+
+
+def loads(text: str) -> dict[str, Any]:
+    """The document. Raises ValueError, in tomli's form of words, for everything that is no document."""
+    if long := _LONG_KEY.search(text):
+        line, column = text.count("\n", 0, long.start()) + 1, long.start() - text.rfind("\n", 0, long.start())
+        message = f"A dotted key may have at most {MAX_KEY_PARTS} parts"
+        raise ValueError(f"{message} (at line {line}, column {column})")
+    try:
+        return tomli.loads(text)
+    except RecursionError:
+        raise ValueError("The file is nested too deeply (at end of document)") from None
