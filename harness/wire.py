@@ -14,11 +14,23 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
+from harness.errors import shortened, shown
+
 PROTOCOL = 1
 MAGIC = b"GCH1"
 PREFIX = struct.Struct("<4sIQ")
-MAX_HEADER = 256 * 2**20
+MAX_HEADER = 64 * 2**20
+MAX_BRACKETS = 2_000_000
+"""Lists and objects of a header, two an array: many more than so many take minutes to read."""
 MAX_PAYLOAD = 8 * 2**30
+MAX_TEXT = 100_000
+"""Characters of a text in a header, such as a traceback: of a longer one begin and end are kept."""
+MAX_NAME = 1_000
+MAX_STEP = 2**31
+MAX_DIMENSIONS = 64
+MAX_ITEMS = 100_000
+MAX_DEPTH = 8
+"""Items of a header beside its arrays, and lists within lists: what is more is not of this protocol."""
 DTYPES = ("float32", "float64", "float16", "int32", "int64", "bool")
 """What may cross the pipe; whether it is the dtype that was asked for is for the judge."""
 
@@ -33,9 +45,6 @@ BOOTSTRAP = (
     "m.main()"
 )
 """What an interpreter runs after `-c`: it reads the worker's source from the pipe and hands over to its main()."""
-
-MAX_DIMENSIONS = 32
-"""Of an array that comes back: NumPy 1.23 has no more."""
 
 Array = np.ndarray[Any, Any]
 
@@ -80,11 +89,20 @@ class Frame:
 
     def _array(self, spec: "_Described", offset: int) -> Array:
         count, (_, dtype) = math.prod(spec.shape), wire_format(spec.dtype)
-        if count * dtype.itemsize > len(self.payload) - offset or len(spec.shape) > MAX_DIMENSIONS:
-            raise Nonsense(
-                f"cannot read an array described as {str(spec)[:200]}, {offset} bytes from the start"
-            )
-        return np.frombuffer(self.payload, dtype, count, offset).reshape(spec.shape)
+        if count * dtype.itemsize > len(self.payload) - offset or not _is_name(spec.role + spec.name):
+            raise Nonsense(f"cannot read an array described as {shown(spec)}, {offset} bytes from the start")
+        return _reshaped(np.frombuffer(self.payload, dtype, count, offset), spec.shape)
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= MAX_NAME and text.isprintable()
+
+
+def _reshaped(flat: Array, shape: tuple[int, ...]) -> Array:
+    try:
+        return flat.reshape(shape)
+    except (ValueError, OverflowError):  # too many dimensions, or an empty array whose other sizes overflow
+        raise Nonsense(f"there is no array of shape {shown(shape)}") from None
 
 
 class _Described(msgspec.Struct, frozen=True):
@@ -92,9 +110,9 @@ class _Described(msgspec.Struct, frozen=True):
 
     role: str
     name: str
-    step: int | None
+    step: Annotated[int, msgspec.Meta(ge=0, lt=MAX_STEP)] | None
     dtype: Literal[DTYPES]  # type: ignore[valid-type]
-    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
+    shape: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
 
 
 @cache
@@ -131,9 +149,46 @@ def read_frame(read: Callable[[int], bytes | bytearray]) -> Frame:
     if header_size > MAX_HEADER or payload_size > MAX_PAYLOAD:
         raise Nonsense(f"a message claims {header_size} + {payload_size} bytes")
     try:
-        header = msgspec.json.decode(read(header_size))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Nonsense(f"a message's header is not JSON: {error}") from None
+        header = _header(bytes(read(header_size)))
+        return Frame(header, memoryview(read(payload_size)))
+    except MemoryError:
+        raise Nonsense(f"a message claims {header_size} + {payload_size} bytes: no room for them") from None
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+        raise Nonsense("a message's header has more in it than any answer")
+    try:
+        header = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Nonsense(f"a message's header is not JSON: {shortened(str(error), MAX_NAME)}") from None
     if not isinstance(header, dict):
         raise Nonsense(f"a message's header is {type(header).__name__}, should be an object")
-    return Frame(header, memoryview(read(payload_size)))
+    if not all(map(_is_name, header)):
+        raise Nonsense("a message's header has keys that are no names")
+    return {key: value if key == "arrays" else _bounded(value) for key, value in header.items()}
+
+
+def _bounded(value: Any) -> Any:
+    """The value, if it is of a size and depth that can be shown and recorded."""
+    if isinstance(value, str):
+        return _text(value)
+    level, count = [value], 0
+    for _ in range(MAX_DEPTH):
+        count += sum(len(item) if isinstance(item, str) else 1 for item in level)
+        if count > MAX_ITEMS:
+            raise Nonsense("a message's header has more in it than any answer")
+        inner = [item for item in level if isinstance(item, list | dict)]
+        level = [child for item in inner for child in (_members(item) if isinstance(item, dict) else item)]
+    if level:
+        raise Nonsense("a message's header is nested too deeply")
+    return value
+
+
+def _members(table: dict[str, Any]) -> list[Any]:
+    return [*table.keys(), *table.values()]
+
+
+def _text(text: str) -> str:
+    """Begin and end of it, in what UTF-8 can hold: a traceback may quote half a character of a file's name."""
+    return shortened(text, MAX_TEXT).encode("utf-8", "backslashreplace").decode()
