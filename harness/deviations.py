@@ -22,8 +22,8 @@ A framework's ledger lies beside its adapter. Whoever runs the harness may give 
 entries name their `framework` too; all of them count.
 """
 
+import functools
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,7 +35,9 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from harness.errors import HarnessError, allowed_names
+from harness import toml
+from harness.errors import HarnessError, allowed_names, printable, shown
+from harness.files import read_at_most
 from harness.locate import STRING, Locator
 from harness.record import LARGEST, Tensor
 from harness.verdict import Verdict
@@ -47,12 +49,20 @@ DTYPES = tuple(DTYPE_SCALE)
 PHASES = ("value", "gradient", "parameter")
 """The roles of tensors: a program's values, its gradients, the parameters after an optimizer's step."""
 
+MAX_BYTES = 1_000_000
+MAX_PATTERN = 1_000
+MAX_VERSION = 200
+"""Bytes of a ledger, characters of a pattern over cell ids, and of a version: matching takes their product."""
+
 _CLASS = re.compile(r"\[!?[^\[][^\]]*\]")
 _VALUE = re.compile(rf"\[[^\]]*\]|{STRING.pattern}", re.DOTALL)
 
 
 class LedgerError(HarnessError):
     """A ledger that isn't as it must be; the text names file, line and entry."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class AmbiguousLedger(LedgerError):
@@ -110,7 +120,7 @@ class Deviation:
     def holds_for(self, version: str) -> bool:
         """Whether the version is one of its own; what isn't a PEP 440 version never is."""
         try:
-            return self.version.contains(Version(version), prereleases=True)
+            return self.version.contains(Version(version[:MAX_VERSION]), prereleases=True)
         except InvalidVersion:
             return False
 
@@ -300,8 +310,8 @@ def load_given(paths: Iterable[Path], known: Collection[str] | None = None) -> l
 
 def _read(path: Path, framework: str | None) -> tuple[Deviation, ...]:
     try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
+        text = read_at_most(path, MAX_BYTES).decode("utf-8").replace("\r\n", "\n")
+        data = toml.loads(text)
     except OSError as error:
         raise LedgerError(f"{path}: can't read it: {error.strerror}") from error
     except ValueError as error:
@@ -338,15 +348,23 @@ class _File:
             raise LedgerError(f"{self.place('deviation')}: begin each entry with a line [[deviation]]")
         return [_Entry(self, index, table) for index, table in enumerate(tables)]
 
+    @functools.cached_property
+    def values_of_entries(self) -> Mapping[int, Mapping[str, int]]:
+        """Where the values of each entry begin, by its number and their keys."""
+        found: dict[int, dict[str, int]] = {}
+        for path, at in self.locator.values.items():
+            if len(path) == 3 and path[0] == "deviation":
+                found.setdefault(int(path[1]), {})[str(path[2])] = at
+        return found
+
     def block(self, index: int) -> Block:
         """An entry's own lines. What stands between its last value and the next entry belongs to that one."""
-        text, keys, values = self.locator.text, self.locator.keys, self.locator.values
+        text, keys = self.locator.text, self.locator.keys
         start = text.rfind("\n", 0, keys["deviation", index]) + 1
-        entry = ("deviation", index)
-        own = {str(path[2]): at for path, at in values.items() if path[:2] == entry and len(path) == 3}
+        own = self.values_of_entries[index]
         spans = {key: (at - start, _end(text, at) - start) for key, at in own.items()}
         last = start + max(end for _, end in spans.values())
-        first, (final, _) = text.count("\n", 0, start) + 1, self.locator.place(last)
+        (first, _), (final, _) = self.locator.place(start), self.locator.place(last)
         end = text.find("\n", last)
         return Block(first, final, text[start : end if end >= 0 else len(text)], spans)
 
@@ -390,7 +408,7 @@ class _Entry:
         return LedgerError(f"{place}: deviation {self.index + 1}: {message}")
 
     def _wrong(self, key: str, must: str) -> LedgerError:
-        return self._error(f"{key} = {self.table[key]!r}: {must}", key)
+        return self._error(f"{key} = {shown(self.table[key])}: {must}", key)
 
     def _check_keys(self) -> None:
         for key in self.table:
@@ -439,6 +457,8 @@ class _Entry:
     def _pattern(self) -> str:
         """A bracket left open stands for itself in fnmatch, and cell ids hold none: it could never match."""
         pattern = self._text("cell")
+        if len(pattern) > MAX_PATTERN:
+            raise self._wrong("cell", f"a pattern may have at most {MAX_PATTERN} characters")
         if "[" in _CLASS.sub("", pattern):
             raise self._wrong("cell", "'[' opens a set of characters, and no ']' closes it")
         return pattern
@@ -450,8 +470,11 @@ class _Entry:
         return dtype
 
     def _version(self) -> SpecifierSet:
+        text = self._text("version")
+        if len(text) > MAX_VERSION:
+            raise self._wrong("version", f"may have at most {MAX_VERSION} characters")
         try:
-            return SpecifierSet(self._text("version"))
+            return SpecifierSet(text)
         except InvalidSpecifier as error:
             raise self._wrong("version", "must be a PEP 440 specifier such as '>=1.9,<2'") from error
 
@@ -468,6 +491,8 @@ class _Entry:
 
 
 def _is_date_or_version(text: str) -> bool:
+    if len(text) > MAX_VERSION:
+        return False
     for read in (date.fromisoformat, Version):
         try:
             read(text)

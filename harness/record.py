@@ -22,13 +22,17 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import msgspec
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, shown
+from harness.files import open_regular
 from harness.verdict import Verdict
 from reference.rounding import RULES_VERSION, K
+
+MAX_LINE = 64 * 2**20
+"""Bytes of a line that the reader takes."""
 
 FORMAT = 1
 """Version of the run file's format."""
@@ -453,23 +457,33 @@ def read_run(path: Path) -> Run:
     Raises NotARun, EmptyRun, TruncatedRun, DuplicateCell or TotalsDoNotAddUp: a file that is less than a
     complete run is never read as one.
     """
-    lines = _lines(path)
-    first = next(lines)
+    try:
+        with open_regular(path) as stream:
+            return _read(path, _lines(path, stream))
+    except OSError as error:
+        raise NotARun(f"{path}: can't read it: {error.strerror}; {_repeat(path)} writes it") from error
+
+
+def _read(path: Path, lines: Iterator[bytes]) -> Run:
+    first = next(lines, b"")
+    if not first.strip() and not any(line.strip() for line in lines):
+        raise EmptyRun(f"{path}: the file is empty; {_repeat(path)} writes it anew")
     reader = _Reader(path, _decode_header(path, first))
     for number, line in enumerate(lines, 2):
         reader.take(number, _decode(path, number, line, cells=len(reader.cells)))
     return reader.finish()
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    """The file's lines, at least one, each with its line end: a half-written last line lacks it."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise NotARun(f"{path}: can't read it: {error.strerror}; {_repeat(path)} writes it") from error
-    if not content.strip():
-        raise EmptyRun(f"{path}: the file is empty; {_repeat(path)} writes it anew")
-    return iter(content.splitlines(keepends=True))
+def _lines(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+    """The file's lines, one at a time, each with its line end: a half-written last line lacks it."""
+    number = 0
+    while line := stream.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise NotARun(
+                f"{path}:{number}: a line of more than {MAX_LINE} bytes; {_repeat(path)} writes it anew"
+            )
+        yield line
 
 
 def _repeat(path: Path) -> str:
@@ -480,7 +494,7 @@ def _decode_header(path: Path, line: bytes) -> Header:
     """The first line, if this is a run in this version of the format."""
     try:
         opening = msgspec.json.decode(line, type=_Opening)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         if not line.endswith(b"\n") and line.startswith(b'{"kind":"header"'):
             raise _truncated(path, 0, "its header breaks off") from error
         raise NotARun(f"{path}:1: not the header of a run: {error}; {_repeat(path)} writes a run") from error
@@ -491,7 +505,7 @@ def _decode_header(path: Path, line: bytes) -> Header:
         raise NotARun(f"{path}:1: {told}; {_repeat(path)} writes it anew")
     try:
         return msgspec.json.decode(line, type=Header)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise NotARun(f"{path}:1: {error}; {_repeat(path)} writes it anew") from error
 
 
@@ -501,7 +515,7 @@ def _decode(path: Path, number: int, line: bytes, *, cells: int) -> Line:
         found: Line = msgspec.json.decode(line, type=Line)
     except msgspec.ValidationError as error:
         raise NotARun(f"{path}:{number}: {error}; {_repeat(path)} writes it anew") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         if not line.endswith(b"\n"):
             raise _truncated(path, cells, f"line {number} breaks off") from error
         raise NotARun(f"{path}:{number}: not JSON: {error}; {_repeat(path)} writes it anew") from error
@@ -579,6 +593,10 @@ class _Reader:
             self.abouts[line.framework] = line.about
 
     def _take_cell(self, number: int, cell: Cell) -> None:
+        fields = f"{cell.dtype}-{cell.framework}-{cell.mode}"
+        if not cell.cell.endswith(fields):
+            told = f"the id {shown(cell.cell)} does not end in {shown(fields)[1:-1]}"
+            raise NotARun(f"{self.path}:{number}: {told}; {_repeat(self.path)} writes it anew")
         if cell.cell in self.cells:
             told = f"{cell.cell} is here a second time, first in line {self.cells[cell.cell][0]}"
             raise DuplicateCell(f"{self.path}:{number}: {told}; {_repeat(self.path)} writes it anew")
