@@ -10,6 +10,7 @@ import difflib
 import itertools
 import math
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -168,7 +169,12 @@ def syntax(text: str) -> ast.Module:
     if len(text) > MAX_TEXT:
         raise ProgramError(f"the program has {len(text)} characters; at most {MAX_TEXT} are allowed")
     try:
-        tree = ast.parse(text, "")  # to quote a wrong line, Python opens the file of that name: there is none
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # such as that of `1if`: what is not allowed is told below
+            tree = ast.parse(
+                text, ""
+            )  # to quote a wrong line, Python opens the file of that name: there is none
     except SyntaxError as error:
         raise ProgramError(f"cannot be read: {error.msg}", error.lineno or 1, error.offset or 1) from None
     except (RecursionError, MemoryError):

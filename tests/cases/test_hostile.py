@@ -6,6 +6,7 @@ import os
 import struct
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -266,6 +267,13 @@ def test_the_watch_sees_what_it_watches_for() -> None:
         exec("import os")
         os.listdir()  # noqa: PTH208
     assert {event.split()[0] for event in EVENTS} == {"exec", "os.listdir"}
+
+
+@pytest.mark.parametrize("program", ["y = A[1if 1else 2]", "y = sum(A, axis='\\d')"])
+def test_what_python_warns_of_in_a_program_is_not_printed(tmp_path: Path, program: str) -> None:
+    with warnings.catch_warnings(record=True, action="always") as found:
+        assert isinstance(loaded(tmp_path, text(program)), CaseError)
+    assert found == []
 
 
 # Paths
