@@ -169,12 +169,9 @@ def syntax(text: str) -> ast.Module:
     if len(text) > MAX_TEXT:
         raise ProgramError(f"the program has {len(text)} characters; at most {MAX_TEXT} are allowed")
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # such as that of `1if`: what is not allowed is told below
-            tree = ast.parse(
-                text, ""
-            )  # to quote a wrong line, Python opens the file of that name: there is none
+        # Python warns of `1if`, which is an error here; and to quote a wrong line it opens a file of the name given.
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(text, "")
     except SyntaxError as error:
         raise ProgramError(f"cannot be read: {error.msg}", error.lineno or 1, error.offset or 1) from None
     except (RecursionError, MemoryError):

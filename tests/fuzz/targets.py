@@ -456,11 +456,11 @@ def change_kept(data: bytes, random: Random) -> bytes:
 
 
 TARGETS = {
-    "case": Target(case, case_seeds, change_case, 0.12, 10.0),
-    "program": Target(program, program_seeds, change_text, 0.24),
-    "run": Target(run_file, run_seeds, change_lines, 0.16),
-    "ledger": Target(ledger, ledger_seeds, change_ledger, 0.12),
-    "message": Target(message, message_seeds, change_message, 0.18),
-    "npy": Target(npy, npy_seeds, change_npy, 0.09),
-    "kept": Target(kept, kept_seeds, change_kept, 0.09),
+    "case": Target(case, case_seeds, change_case, 0.06, 10.0),
+    "program": Target(program, program_seeds, change_text, 0.22),
+    "run": Target(run_file, run_seeds, change_lines, 0.2),
+    "ledger": Target(ledger, ledger_seeds, change_ledger, 0.06),
+    "message": Target(message, message_seeds, change_message, 0.3),
+    "npy": Target(npy, npy_seeds, change_npy, 0.06),
+    "kept": Target(kept, kept_seeds, change_kept, 0.1),
 }

@@ -1,0 +1,128 @@
+"""What the largest cases cost that the limits allow: seconds to load and to evaluate, and memory.
+
+    python benchmarks/limits.py
+
+Each case is made from the limits as the code has them, and takes a process of its own: `load` is the file to a case, `reference` the
+values, gradients and tolerances of a variant, `memory` the process's peak beyond what it needs without a case.
+"""
+
+import argparse
+import math
+import multiprocessing
+import platform
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from harness.case import MAX_EXACT_WORK, MAX_EXPANDED, MAX_PRODUCTS, MAX_WORK, load
+from harness.record import header
+from harness.tensors import MAX_ELEMENTS
+from harness.wanted import Wanted
+from reference.program import MAX_TEXT
+
+FORM = "title = 't'\nsource = 's'\n{before}program = '''\n{program}\n'''\n{after}[tensors]\n{tensors}"
+
+
+def text(program: str, tensors: str, before: str = "", after: str = "") -> str:
+    return FORM.format(program=program, tensors=tensors, before=before, after=after)
+
+
+def chain(first: str, line: str, most: int) -> str:
+    """Lines, each of which needs the one before it, up to so many characters."""
+    lines = [first]
+    size = len(first)
+    while size < most:
+        lines.append(line.format(new=len(lines), old=len(lines) - 1))
+        size += len(lines[-1]) + 1
+    return "\n".join(lines[:-1])
+
+
+def most_elements() -> str:
+    return text(
+        "y = exp(x)\nloss = sum(y * y)", f"x = {{ shape = [{MAX_ELEMENTS // 3 - 1}], uniform = [-1, 1] }}\n"
+    )
+
+
+def most_work() -> str:
+    """Small tensors, for which the reference makes the most runs."""
+    size = 9_999
+    calls = MAX_WORK // (5 * size) - 1
+    lines = "\n".join(f"y{i} = sigmoid(y{i - 1} * x)" for i in range(1, calls))
+    return text(f"y0 = exp(x)\n{lines}", f"x = {{ shape = [{size}], uniform = [-1, 1] }}\n")
+
+
+def most_products() -> str:
+    side = math.floor(MAX_PRODUCTS ** (1 / 3)) - 1
+    shaped = f"{{ shape = [{side}, {side}], uniform = [-1, 1] }}\n"
+    return text("y = x @ w\nloss = sum(y * y)", f"x = {shaped}w = {shaped}")
+
+
+def longest_program() -> str:
+    return text(chain("y0=exp(x)", "y{new}=y{old}+x", MAX_TEXT), "x = { shape = [2], uniform = [-1, 1] }\n")
+
+
+def most_variants() -> str:
+    """Every variant has a program of its own."""
+    count = 1_000
+    before = f"[sweep]\nk = [{', '.join(map(str, range(count)))}]\n"
+    program = chain("y0=exp(x)*{{k}}", "y{new}=y{old}+x", MAX_EXPANDED // count - len(before) - 200)
+    return text(program, "x = { shape = [2], uniform = [-1, 1] }\n", after=before).replace("{{k}}", "{k}")
+
+
+def most_exact_work() -> str:
+    side = math.floor((MAX_EXACT_WORK / 10) ** (1 / 3)) - 1
+    shaped = f"{{ shape = [{side}, {side}], choice = [0, 1] }}\n"
+    sweep = f"[sweep]\nk = [{', '.join(map(str, range(1, 10)))}]\n"
+    return text("y = x @ w\nloss = sum(y * {k})", f"x = {shaped}w = {shaped}", "exact = true\n", sweep)
+
+
+CASES = {
+    "most elements": most_elements,
+    "most elements read and written": most_work,
+    "most multiplications": most_products,
+    "longest program": longest_program,
+    "largest file times variants": most_variants,
+    "most exact work": most_exact_work,
+}
+
+
+def memory() -> int:
+    """The process's largest so far, in MB (Linux)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def measure(name: str) -> str:
+    before, content = memory(), CASES[name]()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.toml"
+        path.write_text(content)
+        start = time.process_time()
+        case = load(path, path.parent)
+        loaded = time.process_time()
+        with np.errstate(all="ignore"):
+            Wanted(case.variants[0]).single()
+        evaluated = time.process_time()
+    told = f"{len(content):9,} {len(case.variants):8,} {loaded - start:7.1f} s {evaluated - loaded:9.1f} s {memory() - before:6,} MB"
+    return f"{name:32}{told}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args()
+    machine = header(harness="", roots=[], command=[], frameworks=[]).machine
+    print(
+        f"{machine.cpu}, {machine.os}; Python {platform.python_version()}, NumPy {np.__version__}; processor time"
+    )
+    print(f"{'case':32}{'characters':>10}{'variants':>9}{'load':>10}{'reference':>12}{'memory':>10}")
+    for name in CASES:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            print(pool.apply(measure, (name,)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
