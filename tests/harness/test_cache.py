@@ -520,6 +520,7 @@ def test_where_the_place_cannot_be_used_references_are_computed_anew_and_it_is_s
     for _ in range(3):
         assert bits(Wanted(variant(), one).single()) == bits(Wanted(variant()).single())
     assert (one.tally.read, one.tally.computed) == (0, 3)
+    assert str(one.tally).count("can't be used") == 1
     assert re.fullmatch(
         r"references: 0 read, 3 computed \(.* s\)\nthe cache at .* can't be used: .*; references are computed anew",
         str(one.tally),
@@ -681,8 +682,10 @@ def test_a_link_in_the_cache_is_removed_and_not_what_it_points_to(command, kept,
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious").write_text("mine")
     (one.path / "link").symlink_to(tmp_path / "elsewhere" / "precious")
+    (one.path / "dangling").symlink_to(tmp_path / "nowhere")
     command("--clear")
     assert (tmp_path / "elsewhere" / "precious").read_text() == "mine"
+    assert not (one.path / "dangling").is_symlink()
     assert not (one.path / "link").is_symlink()
 
 
@@ -759,8 +762,8 @@ def test_without_the_cache_nothing_is_read_or_kept_or_said(matrix, tmp_path):
 def test_a_cache_that_cannot_be_used_is_one_line_and_the_run_goes_on(matrix, tmp_path):
     (tmp_path / "cache").write_text("a file")
     for more in ((), ("-n2",)):
-        outcome, _ = matrix("faultless", more=more)
-        outcome.assert_outcomes(passed=6)
+        outcome, _ = matrix("faultless", "prints", more=more)
+        outcome.assert_outcomes(passed=12)
         told = [line for line in outcome.outlines + outcome.errlines if "can't be used" in line]
         assert len(told) == 1
         assert told[0].endswith("; references are computed anew")
