@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
@@ -457,21 +458,28 @@ def read_run(path: Path) -> Run:
     Raises NotARun, EmptyRun, TruncatedRun, DuplicateCell or TotalsDoNotAddUp: a file that is less than a
     complete run is never read as one.
     """
+    with _lines_of(path) as lines:
+        reader = _begun(path, lines)
+        for number, line in enumerate(lines, 2):
+            reader.take(number, _decode(path, number, line, cells=len(reader.cells)))
+        return reader.finish()
+
+
+@contextmanager
+def _lines_of(path: Path) -> Iterator[Iterator[bytes]]:
     try:
         with open_regular(path) as stream:
-            return _read(path, _lines(path, stream))
+            yield _lines(path, stream)
     except OSError as error:
         raise NotARun(f"{path}: can't read it: {error.strerror}; {_repeat(path)} writes it") from error
 
 
-def _read(path: Path, lines: Iterator[bytes]) -> Run:
+def _begun(path: Path, lines: Iterator[bytes]) -> "_Reader":
+    """A reader that has the first line."""
     first = next(lines, b"")
     if not first.strip() and not any(line.strip() for line in lines):
         raise EmptyRun(f"{path}: the file is empty; {_repeat(path)} writes it anew")
-    reader = _Reader(path, _decode_header(path, first))
-    for number, line in enumerate(lines, 2):
-        reader.take(number, _decode(path, number, line, cells=len(reader.cells)))
-    return reader.finish()
+    return _Reader(path, _decode_header(path, first))
 
 
 def _lines(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
@@ -546,15 +554,14 @@ ALIKE = ("format", "harness", "rules", "K", "commit", "python", "frameworks")
 def read_unfinished(path: Path) -> Unfinished:
     """As much of a run as is there; the half of a last line is no part of it.
 
-    Raises FileNotFoundError, TruncatedRun where not even the header is whole, and NotARun, EmptyRun or DuplicateCell
-    where a line is damaged in another way.
+    Raises TruncatedRun where not even the header is whole, and NotARun, EmptyRun or DuplicateCell where a line is
+    damaged in another way.
     """
-    path.stat()
-    lines = _lines(path)
-    reader = _Reader(path, _decode_header(path, next(lines)))
-    for number, line in enumerate(lines, 2):
-        if line.endswith(b"\n"):
-            reader.take(number, _decode(path, number, line, cells=len(reader.cells)))
+    with _lines_of(path) as lines:
+        reader = _begun(path, lines)
+        for number, line in enumerate(lines, 2):
+            if line.endswith(b"\n"):
+                reader.take(number, _decode(path, number, line, cells=len(reader.cells)))
     return Unfinished(reader.header, reader.abouts, tuple(cell for _, cell in reader.cells.values()))
 
 

@@ -32,9 +32,11 @@ def resumed(path: Path, header: Header, roots: Sequence[Path]) -> Unfinished | N
 
     Raises NotResumable where `header` is of another kind of run, and what `read_unfinished` raises.
     """
+    if not path.exists():
+        return None
     try:
         unfinished = read_unfinished(path)
-    except (EmptyRun, TruncatedRun, FileNotFoundError):
+    except (EmptyRun, TruncatedRun):
         return None
     check_resumable(path, unfinished.header, header)
 
