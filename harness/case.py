@@ -236,6 +236,7 @@ class _Loader:
         self.path, self.root, self.file, self.text, self.name = path, root, file, text, name
         self.programs: dict[tuple[Any, ...], Program] = {}
         self.sources: dict[tuple[Any, ...], Source] = {}
+        self.fixed: dict[str, Source] = {}
 
     def case(self, *, proven: bool) -> Case:
         self.document = structure(parse(self.text))
@@ -429,6 +430,8 @@ class _Loader:
                 raise Mistake(f'the program does not use the tensor "{name}"', ("tensors", name), on_key=True)
 
     def source(self, name: str, bindings: Mapping[str, Any]) -> Source:
+        if name in self.fixed:
+            return self.fixed[name]
         tensor, training = self.document.tensors[name], self.document.training
         if tensor.each is not UNSET and training is UNSET:
             raise Mistake('each = "step" needs a [training] with steps', ("tensors", name, "each"))
@@ -455,6 +458,8 @@ class _Loader:
         )
         _at(path, tensors.check, source)
         self.sources[name, shape, classes] = source
+        if not self.names_in_shape(name, tensor):
+            self.fixed[name] = source
         return source
 
     def output(self, bindings: Mapping[str, Any]) -> str:

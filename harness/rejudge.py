@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from harness import __version__, arrays, record
+from harness import __version__, arrays, cache, record
 from harness.case import Case, load
 from harness.deviations import Deviation, Ledger, phases_of, used_of
 from harness.deviations import load as load_ledger
@@ -152,6 +152,11 @@ class Sources:
         return {}
 
     @cached_property
+    def _cache(self) -> cache.Cache | None:
+        """References of these same rules and inputs; by other rules they have other names."""
+        return cache.given()
+
+    @cached_property
     def _cases(self) -> dict[str, Case]:
         return {}
 
@@ -160,7 +165,7 @@ class Sources:
         variants = {variant.id: variant for variant in self._case(cell.case).variants}
         if cell.variant not in variants:
             raise CaseGone(f"{cell.cell}: the case has no variant {cell.variant!r} any more; run it again")
-        wanted = Wanted(variants[cell.variant])
+        wanted = Wanted(variants[cell.variant], self._cache)
         if wanted.content != cell.content:
             told = f"its program or inputs have changed (digest {wanted.content}, was {cell.content})"
             raise CaseChanged(f"{cell.cell}: {told}; judge it with the case as it was, or run it again")

@@ -11,7 +11,7 @@ or a variant, changes no other.
 import ast
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -135,7 +135,8 @@ def _pair(value: Any) -> tuple[float, float]:
 # Shapes
 
 
-def elements(shape: Iterable[int]) -> int:
+@lru_cache(maxsize=4096)
+def elements(shape: tuple[int, ...]) -> int:
     """Elements of a shape; an axis of none counts as one, since NumPy refuses the others when their product is huge."""
     return math.prod(max(1, size) for size in shape)
 

@@ -172,7 +172,7 @@ def _header(data: bytes) -> dict[str, Any]:
 def _bounded(value: Any) -> Any:
     """The value, if it is of a size and depth that can be shown and recorded."""
     if isinstance(value, str):
-        return _text(value)
+        return shortened(value, MAX_TEXT)
     level, count = [value], 0
     for _ in range(MAX_DEPTH):
         count += sum(len(item) if isinstance(item, str) else 1 for item in level)
@@ -187,8 +187,3 @@ def _bounded(value: Any) -> Any:
 
 def _members(table: dict[str, Any]) -> list[Any]:
     return [*table.keys(), *table.values()]
-
-
-def _text(text: str) -> str:
-    """Begin and end of it, in what UTF-8 can hold: a traceback may quote half a character of a file's name."""
-    return shortened(text, MAX_TEXT).encode("utf-8", "backslashreplace").decode()

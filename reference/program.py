@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
+@lru_cache(maxsize=8)
 def syntax(text: str) -> ast.Module:
     """The program's syntax tree, of a depth that every walk over it can take. Raises ProgramError."""
     if len(text) > MAX_TEXT:
