@@ -5,6 +5,7 @@ It runs in the framework's own interpreter, read from the pipe, so nothing of ou
 - only the standard library and NumPy (1.23 or 2.x), Python 3.10 or later;
 - the protocol owns a private copy of fd 1; whatever a framework prints goes to the log (fd 2);
 - an op that the adapter lacks, an exception, an array changed in place: an answer, not the worker's end;
+- it ends with its host, however that ends and whatever the worker is at;
 - it is never told an expected value.
 
 Frame: magic, length of the header, length of the payload, JSON header, raw little-endian arrays in C order.
@@ -17,11 +18,18 @@ import sys
 # Before any other import: a folder in the working directory that is called like a module must not shadow it.
 sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
 
+if sys.version_info < (3, 10):  # noqa: UP036 - the interpreter is somebody else's
+    sys.exit(f"{sys.executable} is Python {sys.version.split()[0]}; a worker needs 3.10 or later")
+
+import contextlib
+import faulthandler
 import json
 import linecache
 import math
 import os
 import platform
+import select
+import signal
 import struct
 import time
 import traceback
@@ -32,11 +40,28 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
-import numpy as np
+OLDEST_NUMPY = (1, 23)
+
+
+def missing_numpy(found: str) -> str:
+    needed = ".".join(map(str, OLDEST_NUMPY))
+    command = f"{sys.executable} -m pip install 'numpy>={needed}'"
+    return f"{sys.executable} has {found}; a worker needs NumPy {needed} or later: {command}"
+
+
+try:
+    import numpy as np
+except ImportError as error:
+    sys.exit(missing_numpy(f"no NumPy that can be imported ({error})"))
+if tuple(map(int, np.__version__.split(".")[:2])) < OLDEST_NUMPY:
+    sys.exit(missing_numpy(f"NumPy {np.__version__}"))
 
 PROTOCOL = 1
 PREFIX = struct.Struct("<4sIQ")
 MAGIC = b"GCH1"
+DTYPES = ("float16", "float32", "float64", "int32", "int64", "bool")
+GRACE = 2.0
+"""Seconds that a worker has to end by itself after its host is gone."""
 
 Arrays = dict[str, Any]
 Round = tuple[int | None, dict[tuple[str, str], Any]]
@@ -199,9 +224,9 @@ class Reply:
     blobs: list[bytes] = field(default_factory=list)
 
     def add(self, role: str, name: str, step: int | None, array: np.ndarray) -> None:
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"{role} {name} has dtype {array.dtype}, should be a number")
         dtype, _ = wire_format(array.dtype)
+        if dtype not in DTYPES:
+            raise TypeError(f"{role} {name} has dtype {dtype}, should be one of {', '.join(DTYPES)}")
         self.specs.append({"role": role, "name": name, "step": step, "dtype": dtype, "shape": array.shape})
         self.blobs.append(wire_bytes(array))
 
@@ -284,6 +309,11 @@ def report(reply: Reply, adapter: ModuleType, step: Any, role: str, names: list[
             reply.add(role, name, step, adapter.to_numpy(found[name]))
 
 
+def whole(text: str) -> str:
+    """Text without half characters, as in names of files: JSON has no way to say these."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def answer(adapter: ModuleType, request: dict[str, Any], payload: bytearray) -> Replied:
     """The reply to one run request, whatever happens."""
     try:
@@ -292,9 +322,9 @@ def answer(adapter: ModuleType, request: dict[str, Any], payload: bytearray) -> 
         reply = run(adapter, request, arrays)
         spent = {"seconds": time.perf_counter() - start, "compiling": compiling(adapter) - compiled}
     except Unsupported as error:
-        return {"type": "unsupported", "id": request["id"], "op": error.op, "reason": str(error)}, ()
-    except (Exception, SystemExit):  # noqa: BLE001 - whatever it is, it is the answer
-        return {"type": "raised", "id": request["id"], "error": traceback.format_exc()}, ()
+        return {"type": "unsupported", "id": request["id"], "op": error.op, "reason": whole(str(error))}, ()
+    except BaseException:  # noqa: BLE001 - whatever it is, also an exit or pytest.fail(): it is the answer
+        return {"type": "raised", "id": request["id"], "error": whole(traceback.format_exc())}, ()
     if changed := [a.name for a in arrays if a.differs(payload)]:
         return {"type": "changed", "id": request["id"], "names": changed}, ()
     header = {"type": "done", "id": request["id"], **spent, "arrays": reply.specs}
@@ -333,31 +363,77 @@ def check_version(hello: dict[str, Any]) -> None:
 
 def greet(hello: dict[str, Any]) -> tuple[ModuleType | None, dict[str, Any]]:
     """The adapter and the answer to hello."""
+    versions = {"python": platform.python_version(), "numpy": np.__version__}
     try:
         check_version(hello)
         adapter = load_adapter(hello)
-        about = {**adapter.about(), "python": platform.python_version(), "numpy": np.__version__}
-    except (Exception, SystemExit):  # noqa: BLE001 - whatever it is, it is the answer
-        return None, {"type": "failed", "error": traceback.format_exc()}
+        about = {**adapter.about(), **versions}
+    except BaseException:  # noqa: BLE001 - whatever it is, it is the answer
+        return None, {"type": "failed", "error": whole(traceback.format_exc()), **versions}
     return adapter, {"type": "ready", "protocol": PROTOCOL, "about": about}
 
 
-def private_streams() -> tuple[BinaryIO, BinaryIO]:
-    """The protocol's two ends, out of reach of print() and input()."""
-    source = sys.stdin.buffer  # as it is: it may already hold bytes that the bootstrap's read brought along
+def watch_host() -> None:
+    """Fork a process that kills this one, and whatever it started, when the host is gone and a grace has passed.
+
+    The end of the pipe is all that a worker can learn of its host's death, here and at the far end of an ssh. An
+    idle worker reads it and ends; one that is caught in native code never reads again, and if that code holds the
+    GIL no thread of the worker runs either: so another process has to look. It waits for the pipe's end without
+    reading from it, and costs no time while it waits.
+    """
+    worker = os.getpid()
+    if os.fork():
+        return
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        os.close(1)  # the host sees by these that the worker is dead
+        os.close(2)
+        hangup = select.poll()
+        hangup.register(0, 0)
+        hangup.poll()
+        time.sleep(GRACE)
+        if os.getpgrp() == worker:  # the group cannot be another's while this process is in it
+            os.killpg(worker, signal.SIGKILL)
+        elif os.getppid() == worker:
+            os.kill(worker, signal.SIGKILL)
+    finally:
+        os._exit(0)
+
+
+def offer_to_the_oom_killer() -> None:
+    """Where memory runs out, it should be the worker that dies, and not the host with everybody's results."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def private_sink() -> BinaryIO:
+    """Where answers go: out of reach of print(), which goes to the log."""
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - for the whole life of the worker
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    return source, sink
+    return sink
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> int:
+def private_source() -> BinaryIO:
+    """Where requests come from: out of reach of input(), and of programs that are started and read their stdin.
+
+    For use after hello: the host sends nothing more before it is answered, so no buffer holds any of it.
+    """
+    source = os.fdopen(os.dup(0), "rb")
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
+    return source
+
+
+def serve() -> int:
     """Answer until stop or the end of the pipe; the exit code."""
-    first = read_frame(source)
+    sink = private_sink()
+    first = read_frame(sys.stdin.buffer)  # it may already hold bytes that the bootstrap's read brought along
     if first is None:
         return 0
+    source, process = private_source(), os.getpid()
     adapter, header = greet(first[0])
     write_frame(sink, header)
     if adapter is None:
@@ -365,9 +441,18 @@ def serve(source: BinaryIO, sink: BinaryIO) -> int:
     while (frame := read_frame(source)) and frame[0]["type"] != "stop":
         if frame[0]["type"] != "run":
             raise ProtocolError(f"a frame of type {frame[0]['type']!r}, should be run or stop")
-        write_frame(sink, *answer(adapter, *frame))
+        reply = answer(adapter, *frame)
+        if os.getpid() != process:
+            os._exit(1)  # a process that an adapter forked and let return: the pipe is its parent's
+        write_frame(sink, *reply)
     return 0
 
 
 def main() -> None:
-    sys.exit(serve(*private_streams()))
+    faulthandler.enable()
+    offer_to_the_oom_killer()
+    watch_host()
+    try:
+        sys.exit(serve())
+    except (BrokenPipeError, EOFError):
+        os._exit(1)  # the host is gone: nobody is left to be told

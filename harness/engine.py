@@ -1,10 +1,13 @@
 """Runs cells: each framework in a lane of its own, side by side, while the host computes what they must be.
 
 A lane is a thread that keeps a window of cells in flight to its worker and never runs far ahead of what has been
-judged. A dead worker costs the cell it was at: the cells behind it go to its successor.
+judged. A lost worker costs one cell, the first whose answer is still due: the cells behind it go to its successor.
 """
 
 import functools
+import itertools
+import math
+import shlex
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -25,12 +28,14 @@ from harness.trace import describe_place, first_difference, traced_names
 from harness.verdict import Verdict
 from harness.wanted import Key, Wanted, each_step
 from harness.wire import Array, Frame, Nonsense, Sent, python_json
-from harness.worker import CELL_TIMEOUT, Worker, WorkerDied
+from harness.worker import CELL_TIMEOUT, START_TIMEOUT, Worker, WorkerDied, readable
 from reference.rounding import Expected
 
 WINDOW = 16
 AHEAD = 64
 START_ATTEMPTS = 2
+LOST_IN_A_ROW = 100
+"""Workers that may be lost one after the other without an answer between: more than the largest sweep of one op has."""
 KEPT_REFERENCES = 64
 
 
@@ -60,21 +65,28 @@ class Request:
     build: Callable[[], tuple[dict[str, Any], list[Sent]]]
     future: "Future[Answer]" = field(default_factory=Future)
     urgent: bool = False
+    number: int = field(default_factory=itertools.count(1).__next__)
 
 
 class Lane:
     """One framework's worker and the requests on their way to it."""
 
     def __init__(
-        self, framework: Framework, interpreter: Interpreter | Absent, cell_timeout: float = CELL_TIMEOUT
+        self,
+        framework: Framework,
+        interpreter: Interpreter | Absent,
+        cell_timeout: float = CELL_TIMEOUT,
+        start_timeout: float = START_TIMEOUT,
     ) -> None:
-        self.framework, self.interpreter, self.cell_timeout = framework, interpreter, cell_timeout
+        self.framework, self.interpreter = framework, interpreter
+        self.cell_timeout, self.start_timeout = cell_timeout, start_timeout
         self.about: Mapping[str, Any] | None = None
         self._pending: deque[Request] = deque()
         self._flying: deque[Request] = deque()
         self._unjudged = 0
         self._failed_starts = 0
-        self._start_failure = ""
+        self._lost = 0
+        self._why_none = ""
         self._closing = False
         self._worker: Worker | None = None
         self._changed = threading.Condition()
@@ -141,45 +153,66 @@ class Lane:
             request.future.set_exception(error)
             return
         self._flying.append(request)
-        worker.send({**header, "id": id(request)}, arrays)
+        worker.send({**header, "id": request.number}, arrays)
 
     def _started(self) -> Worker | None:
+        if self._worker is not None and self._worker.over and not self._flying:
+            self._bury()  # it died when nothing was asked of it, so no cell pays
         if (
             self._worker is None
             and isinstance(self.interpreter, Interpreter)
             and self._failed_starts < START_ATTEMPTS
+            and self._lost < LOST_IN_A_ROW
         ):
             try:
-                self._worker = worker = Worker(self.interpreter.argv, self.cell_timeout)
-                self.about = worker.hello(self.framework.adapter, self.framework.subject)
+                self._worker = self._new_worker(self.interpreter)
+                self.about = self._worker.hello(self.framework.adapter, self.framework.subject)
                 self._failed_starts = 0
-            except (WorkerDied, OSError) as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is, the lane must not end of it)
                 self._bury()
                 self._failed_starts += 1
-                self._start_failure = f"the worker did not start ({' '.join(self.interpreter.argv)}): {error}"
+                reason = str(error) if isinstance(error, WorkerDied) else f"could not be started: {error!r}"
+                self._why_none = f"the worker {reason}\ninterpreter: {shlex.join(self.interpreter.argv)}"
         return self._worker
+
+    def _new_worker(self, interpreter: Interpreter) -> Worker:
+        """Started under the lock: `close` finds either it or no later one."""
+        with self._changed:
+            if self._closing:
+                raise WorkerDied("was not started: the run is over")
+            self._worker = Worker(interpreter.argv, self.cell_timeout, self.start_timeout)
+            return self._worker
 
     def _unavailable(self) -> Answer:
         if isinstance(self.interpreter, Absent):
             return Answer(Verdict.ABSENT, str(self.interpreter))
-        return Answer(Verdict.CRASHED, self._start_failure)
+        return Answer(Verdict.CRASHED, self._why_none)
 
     def _receive(self) -> None:
         assert self._worker is not None
         request = self._flying[0]
         try:
-            answer = read_answer(self._worker.receive(), id(request))
+            answer = read_answer(self._worker.receive(), request.number)
             self._flying.popleft()
-        except (WorkerDied, Nonsense) as error:
-            reason = str(error) if isinstance(error, WorkerDied) else f"spoke nonsense: {error}"
+            self._lost = 0
+        except Exception as error:  # noqa: BLE001 (whatever it is, the lane must not end of it)
+            reason = (
+                str(error) if isinstance(error, WorkerDied) else f"spoke nonsense: {readable(str(error))}"
+            )
             answer = Answer(Verdict.CRASHED, f"the worker {reason}")
             self._flying.popleft()
-            self._send_again()
+            self._send_again(reason)
         request.future.set_result(answer)
 
-    def _send_again(self) -> None:
+    def _send_again(self, reason: str) -> None:
         """The worker is lost: requests behind the one that killed it wait for its successor."""
         self._bury()
+        self._lost += 1
+        if self._lost == LOST_IN_A_ROW:
+            self._why_none = (
+                f"not run: {self._lost} workers in a row were lost without one answer, so no other is started; "
+                f"run this cell alone to try again\nthe last worker {reason}"
+            )
         with self._changed:
             for request in reversed(self._flying):
                 self._unjudged -= not request.urgent
@@ -197,16 +230,21 @@ def read_answer(frame: Frame, identity: int) -> Answer:
     """An Answer from a worker's message. Raises Nonsense where it is none, or of another request."""
     header = frame.header
     if header.get("id") != identity:
-        raise Nonsense("it answered another request")
+        raise Nonsense(f"it answered another request: {header.get('id')!r}, should be {identity}")
     match header:
-        case {"type": "done", "seconds": float(seconds), "compiling": float(compiling)}:
+        case {
+            "type": "done",
+            "seconds": float(seconds),
+            "compiling": float(compiling),
+        } if math.isfinite(seconds + compiling):
             return Answer(None, "", frame.arrays(), seconds, compiling)
         case {"type": "unsupported", "op": op, "reason": reason}:
-            return Answer(Verdict.UNSUPPORTED, f"{op}: {reason}")
+            return Answer(Verdict.UNSUPPORTED, readable(f"{op}: {reason}"))
         case {"type": "raised", "error": str(text)}:
-            return Answer(Verdict.ERRORED, text)
+            return Answer(Verdict.ERRORED, readable(text))
         case {"type": "changed", "names": list(names)}:
-            return Answer(Verdict.DISAGREE, f"changed its inputs in place: {', '.join(map(str, names))}")
+            listed = ", ".join(map(str, names))
+            return Answer(Verdict.DISAGREE, readable(f"changed its inputs in place: {listed}"))
     raise Nonsense(f"a message of type {header.get('type')!r} with {', '.join(header)}")
 
 

@@ -141,7 +141,7 @@ def frame(header: Mapping[str, Any], arrays: Iterable[Sent] = ()) -> list[bytes 
     return [PREFIX.pack(MAGIC, len(text), sum(map(len, pieces))) + text, *pieces]
 
 
-def read_frame(read: Callable[[int], bytes | bytearray]) -> Frame:
+def read_frame(read: Callable[[int], bytes | bytearray | memoryview]) -> Frame:
     """The next message. `read(n)` gives exactly n bytes. Raises Nonsense where it is no frame."""
     magic, header_size, payload_size = PREFIX.unpack(bytes(read(PREFIX.size)))
     if magic != MAGIC:

@@ -2,12 +2,17 @@
 
 A reader thread empties the worker's stdout whatever else happens, so neither side can block the other for ever, and
 holds the only timer: when nothing has come for too long it kills the process group, which ends every kind of hang.
+Whatever ends a worker, its group is killed once more, so nothing that it started lives on; only a process that took
+itself out of the group is out of reach, and nobody waits for it. What ends a worker whose host has died is in
+`adapters/worker.py`, since that has to work at the far end of an ssh too.
 """
 
 import contextlib
+import fcntl
 import os
 import queue
 import select
+import shlex
 import signal
 import subprocess
 import threading
@@ -17,8 +22,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from harness.plan import shipped_adapters
+import numpy as np
+
+from harness.plan import REQUIREMENTS, shipped_adapters
 from harness.remote import command
+from harness.text import visible
 from harness.wire import PROTOCOL, Frame, Nonsense, Sent, frame, read_frame
 
 START_TIMEOUT = 300.0
@@ -26,6 +34,17 @@ START_TIMEOUT = 300.0
 
 CELL_TIMEOUT = 120.0
 LOG_TAIL = 8192
+LOG_LINES = 24
+"""The last lines of a worker's log that a message shows: the stack of a fatal signal stands there, its top first."""
+LONGEST_LINE = 500
+LONGEST_TEXT = 20_000
+"""Characters that a report takes over from a worker; the middle of a longer text is left out."""
+LINGER = 2.0
+"""Seconds that a worker may take to end once it is asked to, and once its pipe is closed."""
+PIPE = 2**20
+"""Bytes that a pipe may hold, the most that Linux lets anybody have: an array up to that waits for nobody."""
+TICK = 0.2
+"""Seconds after which somebody who waits for a worker looks whether it still lives."""
 READ_AHEAD = 65536
 """Bytes that one read may bring of messages to come: small cells then cost one system call, large arrays no copy."""
 PIECES = 512
@@ -49,29 +68,34 @@ class WorkerDied(Exception):
 class Worker:
     """A started worker. `send` requests, `receive` one frame for each, then `stop`."""
 
-    def __init__(self, argv: Iterable[str], cell_timeout: float = CELL_TIMEOUT) -> None:
+    def __init__(
+        self,
+        argv: Iterable[str],
+        cell_timeout: float = CELL_TIMEOUT,
+        start_timeout: float = START_TIMEOUT,
+    ) -> None:
+        """Raises WorkerDied where the operating system cannot start it."""
         self._worker_source = (shipped_adapters() / WORKER_SOURCE).read_bytes()
-        self._cell_timeout = cell_timeout
+        self._argv = list(argv)
+        self._cell_timeout, self._start_timeout = cell_timeout, start_timeout
         self._frames: queue.Queue[Frame | WorkerDied] = queue.Queue()
-        self._log: deque[bytes] = deque(maxlen=64)
+        self._log = b""
         self._waiting = 0
-        self._deadline = time.monotonic() + START_TIMEOUT
+        self._deadline = time.monotonic() + start_timeout
         self._lock = threading.Lock()
         self._killed_for = ""
+        self._ready = False
+        self._over = False
         self._ahead = memoryview(b"")
-        self._process = subprocess.Popen(  # noqa: S603 (the user names the interpreter)
-            command(list(argv), ENVIRONMENT),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **ENVIRONMENT},
-            start_new_session=True,
-        )
-        self._threads = [
-            threading.Thread(target=target, daemon=True) for target in (self._read_frames, self._read_log)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._process = _started(self._argv)
+        os.set_blocking(self._stdin.fileno(), False)
+        for pipe in (self._stdin, self._stdout):
+            _widen(pipe.fileno())
+        self._incoming = _poll(self._stdout.fileno(), select.POLLIN)
+        self._log_reader = threading.Thread(target=self._read_log, daemon=True)
+        self._log_reader.start()
+        self._reader = threading.Thread(target=self._read_frames, daemon=True)
+        self._reader.start()
 
     def hello(self, adapter: Path, subject: Path | None = None) -> Mapping[str, Any]:
         """Hand over the adapter; what the framework says of itself. Raises WorkerDied where it does not start."""
@@ -85,17 +109,30 @@ class Worker:
             "seed": 0,
             "subject": None if subject is None else str(subject),
         }
-        self._send([source, *frame(greeting)], START_TIMEOUT)
+        self._send([source, *frame(greeting)], self._start_timeout)
         ready = self.receive().header
         if ready.get("type") == "failed":
-            raise WorkerDied(f"did not start:\n{ready.get('error', '')}")
+            raise WorkerDied(self._not_loaded(ready, adapter.with_name(REQUIREMENTS)))
         if (
             ready.get("type") != "ready"
             or ready.get("protocol") != PROTOCOL
             or not isinstance(ready.get("about"), dict)
         ):
-            raise WorkerDied(f"spoke nonsense at the start: {str(ready)[:200]}")
+            raise WorkerDied(f"spoke nonsense at the start: {readable(str(ready))[:LONGEST_LINE]}")
+        self._ready = True
         return dict(ready["about"])
+
+    def _not_loaded(self, answer: Mapping[str, Any], requirements: Path) -> str:
+        """Why an adapter could not be loaded, in which Python, and the command that installs what it needs."""
+        lines = [
+            "could not load the adapter:",
+            *(f"  {line}" for line in readable(str(answer.get("error", ""))).splitlines()),
+            f"found Python {answer.get('python')} with NumPy {answer.get('numpy')}",
+        ]
+        if requirements.is_file():
+            install = f"{shlex.join(self._argv)} -m pip install -r {shlex.quote(str(requirements))}"
+            lines.append(f"install what the adapter needs with: {install}")
+        return "\n".join(lines)
 
     def send(self, header: Mapping[str, Any], arrays: Iterable[Sent]) -> None:
         """Queue one request. A worker that died is noticed by `receive`."""
@@ -111,23 +148,39 @@ class Worker:
 
     def stop(self) -> None:
         """End the worker, kindly at first; afterwards no process is left."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError):
             self._stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=2)
+            self._process.wait(timeout=LINGER)
         self.kill("stopped")
+        self._reader.join(timeout=LINGER)
 
     def kill(self, reason: str) -> None:
         """Kill the worker and everything it started."""
         self._killed_for = self._killed_for or reason
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._kill_group()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # not even a signal ends a wait for a dead disk
+            self._process.wait(timeout=LINGER)
+
+    def _kill_group(self) -> None:
+        if not self._over:  # after that, its number may be another's
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self._over or self._process.poll() is not None
 
     @property
     def _stdin(self) -> IO[bytes]:
         assert self._process.stdin is not None
         return self._process.stdin
+
+    @property
+    def _stdout(self) -> IO[bytes]:
+        assert self._process.stdout is not None
+        return self._process.stdout
 
     def _send(self, pieces: Iterable[bytes | memoryview], timeout: float) -> None:
         with self._lock:
@@ -135,7 +188,24 @@ class Worker:
                 self._deadline = time.monotonic() + timeout
             self._waiting += 1
         with contextlib.suppress(OSError, ValueError):
-            _write(self._stdin.fileno(), pieces)
+            self._write(self._stdin.fileno(), pieces)
+
+    def _write(self, fd: int, pieces: Iterable[bytes | memoryview]) -> None:
+        """Write all pieces, copying none: a message of many small arrays is one system call.
+
+        A worker that does not read is not waited for longer than it lives, whoever else holds the pipe.
+        """
+        left = deque(piece for piece in pieces if len(piece))
+        while left and not self._over:
+            try:
+                count = os.writev(fd, [left[i] for i in range(min(PIECES, len(left)))])
+            except BlockingIOError:
+                _poll(fd, select.POLLOUT).poll(TICK * 1000)
+                continue
+            while left and count >= len(left[0]):
+                count -= len(left.popleft())
+            if count:
+                left[0] = memoryview(left[0])[count:]
 
     def _read_frames(self) -> None:
         try:
@@ -150,25 +220,28 @@ class Worker:
                     break
                 self._frames.put(message)
         except Nonsense as error:
-            self.kill(f"spoke nonsense: {error}")
+            self.kill(f"spoke nonsense: {readable(str(error))}")
         except EOFError:
             pass
+        except Exception as error:  # noqa: BLE001 (whatever it is: without an obituary all would wait for ever)
+            self.kill(f"could not be understood: {error!r}")
         self._frames.put(WorkerDied(self._obituary()))
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._stdout.close()
 
-    def _read_exactly(self, size: int) -> bytearray:
-        assert self._process.stdout is not None
-        fd = self._process.stdout.fileno()
-        data = bytearray(size)
+    def _read_exactly(self, size: int) -> bytearray | memoryview:
+        """So many bytes. Memory for many is not touched before they come: a claim alone costs the host nothing."""
+        fd = self._stdout.fileno()
+        data = bytearray(size) if size < READ_AHEAD else np.empty(size, np.uint8).data
         view, got = memoryview(data), 0
         while got < size:
             if not self._ahead:
-                if not select.select([fd], [], [], self._patience())[0]:
+                if not self._incoming.poll(self._patience() * 1000):
                     self._check_deadline()
+                    self._check_life()
                     continue
                 if size - got >= READ_AHEAD:
                     got += _some(os.readv(fd, [view[got:]]))
+                    self._check_deadline()
                     continue
                 self._ahead = memoryview(os.read(fd, READ_AHEAD))
                 _some(len(self._ahead))
@@ -176,36 +249,129 @@ class Worker:
             view[got : got + count] = self._ahead[:count]
             self._ahead = self._ahead[count:]
             got += count
+            if got < size:
+                self._check_deadline()
         return data
 
     def _patience(self) -> float:
         with self._lock:
-            return min(1.0, max(0.01, self._deadline - time.monotonic())) if self._waiting else 0.2
+            return min(TICK, max(0.01, self._deadline - time.monotonic())) if self._waiting else TICK
 
     def _check_deadline(self) -> None:
+        """Kill a worker that is late: one that says nothing, or never comes to the end of a message."""
         with self._lock:
             late = self._waiting > 0 and time.monotonic() > self._deadline
         if late:
-            self.kill("gave no answer in time and was killed")
+            self.kill(self._lateness())
+
+    def _lateness(self) -> str:
+        if self._ready:
+            return (
+                f"gave no answer within {self._cell_timeout:g} s and was killed; "
+                "pytest --cell-timeout=SECONDS allows more"
+            )
+        return f"was not ready within {self._start_timeout:g} s and was killed"
+
+    def _check_life(self) -> None:
+        """Raises EOFError for a dead worker whose pipe stays open, since a process that it started holds it."""
+        if self._process.poll() is not None:
+            raise EOFError
 
     def _read_log(self) -> None:
+        """Keep the end of what the worker prints, however much it is; after its death, what is still in the pipe."""
         assert self._process.stderr is not None
         with self._process.stderr as stream:
-            while chunk := os.read(stream.fileno(), LOG_TAIL):
-                self._log.append(chunk)
+            words = _poll(stream.fileno(), select.POLLIN)
+            after_death = 0
+            while after_death < PIPE:
+                over = self._over
+                if words.poll(0 if over else TICK * 1000):
+                    chunk = os.read(stream.fileno(), READ_AHEAD)
+                    if not chunk:
+                        return
+                    self._log = (self._log + chunk)[-LOG_TAIL:]
+                    after_death += len(chunk) if over else 0
+                elif over:
+                    return
 
     def _obituary(self) -> str:
         """How it ended: killed by us, by a signal, or its exit code; and its last lines."""
-        code = self._process.wait()
-        self._threads[1].join(timeout=1)
-        if self._killed_for:
-            how = self._killed_for
-        elif code < 0:
-            how = f"died of signal {-code} ({signal.Signals(-code).name})"
-        else:
-            how = f"ended with exit code {code}"
-        lines = b"".join(self._log)[-LOG_TAIL:].decode(errors="replace").splitlines()[-12:]
+        try:
+            self._process.wait(timeout=LINGER)
+        except subprocess.TimeoutExpired:
+            self.kill("closed its end of the pipe, lived on and was killed")
+        self._kill_group()
+        self._over = True
+        self._log_reader.join(timeout=LINGER)
+        how = self._killed_for or how_it_ended(self._process.returncode)
+        lines = readable(self._log.decode(errors="replace")).splitlines()[-LOG_LINES:]
         return "\n".join([how, *(f"  {line}" for line in lines)])
+
+
+def _widen(fd: int) -> None:
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # a user has only so many pages for pipes
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE)
+
+
+def _poll(fd: int, event: int) -> select.poll:
+    """What waits for one descriptor; `select.select` knows only the first 1,024."""
+    poll = select.poll()
+    poll.register(fd, event)
+    return poll
+
+
+def _started(argv: list[str]) -> subprocess.Popen[bytes]:
+    """The interpreter's process, in a session of its own, so that Ctrl-C reaches only the host."""
+    try:
+        return subprocess.Popen(  # noqa: S603 (the user names the interpreter)
+            command(argv, ENVIRONMENT),
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **ENVIRONMENT},
+            start_new_session=True,
+        )
+    except OSError as error:
+        hint = ""
+        if isinstance(error, FileNotFoundError) and Path(argv[0]).exists():
+            hint = " (the file is there: what its first line names is not)"
+        raise WorkerDied(f"could not be started: {error.strerror}{hint}") from None
+
+
+def how_it_ended(code: int | None) -> str:
+    """An exit code in words."""
+    if code is None:
+        return "could not be killed: the operating system does not let go of it"
+    if code == -signal.SIGKILL:
+        return "died of signal 9 (SIGKILL), which the harness did not send: perhaps the machine ran out of memory"
+    if code < 0:
+        return f"died of signal {-code}{_name_of_signal(-code)}"
+    if code > 128 and _name_of_signal(code - 128):
+        name = f"{code - 128}{_name_of_signal(code - 128)}"
+        return f"ended with exit code {code}, which is how a shell tells of signal {name}"
+    return f"ended with exit code {code} and without an answer"
+
+
+def _name_of_signal(number: int) -> str:
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:
+        return ""
+
+
+def readable(text: str) -> str:
+    """A worker's text as a report takes it: visible, and neither it nor a line of it endless."""
+    if len(text) > LONGEST_TEXT:
+        left_out = f"\n... {len(text) - LONGEST_TEXT:,} characters left out ...\n"
+        text = text[: LONGEST_TEXT // 2] + left_out + text[-LONGEST_TEXT // 2 :]
+    return "\n".join(_readable_line(line) for line in text.splitlines())
+
+
+def _readable_line(line: str) -> str:
+    line = visible(line.expandtabs())
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ... ({len(line):,} characters)"
 
 
 def _some(count: int) -> int:
@@ -213,14 +379,3 @@ def _some(count: int) -> int:
     if not count:
         raise EOFError
     return count
-
-
-def _write(fd: int, pieces: Iterable[bytes | memoryview]) -> None:
-    """Write all pieces, copying none: a message of many small arrays is one system call."""
-    left = deque(piece for piece in pieces if len(piece))
-    while left:
-        count = os.writev(fd, [left[i] for i in range(min(PIECES, len(left)))])
-        while left and count >= len(left[0]):
-            count -= len(left.popleft())
-        if count:
-            left[0] = memoryview(left[0])[count:]

@@ -78,7 +78,11 @@ def test_a_faultless_framework_agrees_and_the_run_file_adds_up(matrix):
     ("fake", "verdict", "words"),
     [
         ("segfaults", "crashed", "died of signal 11 (SIGSEGV)*about to die"),
-        ("hangs", "crashed", "gave no answer in time and was killed"),
+        (
+            "hangs",
+            "crashed",
+            "gave no answer within 5 s and was killed; pytest --cell-timeout=SECONDS allows more",
+        ),
         ("forgets", "disagree", "did not come back"),
         ("raises", "errored", "this framework does not like two elements"),
         ("overwrites", "disagree", "changed its inputs in place: W, x"),

@@ -24,7 +24,7 @@ SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbi
 needs_sshd = pytest.mark.skipif(SSHD is None, reason="no sshd here (Debian: apt-get install openssh-server)")
 
 ADAPTER = """
-import os, time
+import ctypes, os, time
 import numpy as np
 BEFORE_NUMPY = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 MODES = ("eager",)
@@ -35,6 +35,7 @@ OPS = {
     "mul": np.multiply,
     "sum": lambda x, *, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims),
     "loop": lambda x: time.sleep(600),
+    "pause": lambda x: ctypes.PyDLL(None).pause(),  # with the GIL: no thread of the worker can run
 }
 def setup(threads, seed): pass
 def about(): return {"version": "1", "pid": os.getpid(), "ssh": "SSH_CONNECTION" in os.environ, **BEFORE_NUMPY}
@@ -150,7 +151,7 @@ def worker(argv, adapter):
 
 
 def request(op, number):
-    node = {"out": ["y"], "op": op, "args": ["x", "x"] if op != "loop" else ["x"], "kw": {}}
+    node = {"out": ["y"], "op": op, "args": ["x", "x"] if op not in ("loop", "pause") else ["x"], "kw": {}}
     empty = {"case": "c", "bindings": {}, "probes": {}, "training": None, "gradients": []}
     return {"type": "run", "id": number, "mode": "eager", "dtype": "float64", "program": [node], "output": "y", "values": ["y"], **empty}  # fmt: skip
 
@@ -222,6 +223,16 @@ def test_an_idle_worker_on_the_other_host_ends_with_its_ssh(ssh, adapter, end):
     with worker([*ssh, sys.executable], adapter) as (far, about):
         assert not gone(about["pid"], within=0.2)
         far.stop() if end == "stop" else far.kill("asked to")
+        assert gone(about["pid"], within=10)
+
+
+@needs_sshd
+@pytest.mark.parametrize("op", ["loop", "pause"])
+def test_a_worker_that_is_busy_on_the_other_host_is_killed_when_its_ssh_has_ended(ssh, adapter, op):
+    with worker([*ssh, sys.executable], adapter) as (far, about):
+        far.send(request(op, 1), [Sent("input", "x", np.ones(1))])
+        assert not gone(about["pid"], within=0.5)
+        far.kill("asked to")
         assert gone(about["pid"], within=10)
 
 

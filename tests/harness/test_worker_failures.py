@@ -1,0 +1,594 @@
+"""Every way in which a worker can fail, with a real process: the fault costs its own cell, says why, leaves nothing.
+
+The faults are the functions of tests/fakes/worker_faults.py. Each strikes in one cell; the cells before and after it in
+the same lane, and those of another lane, must agree.
+"""
+
+import contextlib
+import functools
+import os
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import engine as engine_module
+from harness import record
+from harness.case import load
+from harness.engine import Engine, Lane
+from harness.interpreters import Interpreter
+from harness.plan import Selection, cells, frameworks
+from harness.wire import BOOTSTRAP
+from harness.worker import how_it_ended, readable
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="workers are POSIX processes")
+
+FAKES = Path(__file__).parents[1] / "fakes"
+MARKER = "HARNESS_TEST_MARKER"
+SOON = 30.0
+"""Seconds within which everything here is over, also on a busy machine."""
+
+CASE = """
+title = "A tiny layer"
+source = "A test of the harness"
+program = '''
+z = W @ x
+loss = sum(z * z)
+'''
+gradients = ["W", "x"]
+dtypes = ["float32"]
+
+[tensors]
+W = {{ shape = [3, "k"], uniform = [-1, 1] }}
+x = {{ shape = ["k"], uniform = [-1, 1] }}
+
+[sweep]
+k = {sizes}
+"""
+STRUCK = 2
+"""The size at which a fault strikes."""
+
+ADAPTER = """
+import sys
+
+sys.path.insert(0, {fakes!r})
+
+from numpy_adapter import *
+import worker_faults
+
+MODES = ("eager",)
+"""
+IN_THE_CELL = "differentiate = worker_faults.striking({name!r})\n"
+AT_THE_START = "from numpy_adapter import differentiate\nworker_faults.{name}()\n"
+
+
+@pytest.fixture
+def marker(monkeypatch):
+    """Put into the environment of whatever is started, so that what is left of it is found."""
+    value = uuid.uuid4().hex
+    monkeypatch.setenv(MARKER, value)
+    return value
+
+
+def marked(value):
+    """The processes that live and carry the marker."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            carries = process.environ().get(MARKER) == value
+            if carries and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def wait_until(condition, seconds=SOON):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        time.sleep(0.05)
+
+
+def assert_nothing_lives(value, within=1.5):
+    """What has been killed may need a moment to be gone."""
+    deadline = time.monotonic() + within
+    while (left := marked(value)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left, [(p.pid, p.cmdline()[:1], p.status()) for p in left]
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A folder with a case and adapters, which may have a fault; gives `(case root, adapter folder)`."""
+
+    def build(*faults, start=(), sizes=(1, STRUCK, 4)):
+        case = tmp_path / "cases" / "tiny" / "layer.toml"
+        case.parent.mkdir(parents=True)
+        case.write_text(CASE.format(sizes=list(sizes)))
+        for name in ("faultless", *faults, *start):
+            folder = tmp_path / "adapters" / name
+            folder.mkdir(parents=True)
+            body = {"faultless": "from numpy_adapter import differentiate\n"}.get(
+                name, AT_THE_START if name in start else IN_THE_CELL
+            )
+            (folder / "adapter.py").write_text(ADAPTER.format(fakes=str(FAKES)) + body.format(name=name))
+            (folder / "requirements.txt").write_text("numpy\n")
+        return tmp_path / "cases", tmp_path / "adapters"
+
+    return build
+
+
+class Run:
+    """An engine with its cells; `line(framework, size)` waits for the line that the report gets."""
+
+    def __init__(self, root, adapters, *, interpreters, timeout):
+        interpreters = {**dict.fromkeys(p.name for p in adapters.iterdir()), **interpreters}
+        argv = {name: given or (sys.executable,) for name, given in interpreters.items()}
+        self.engine = Engine(lambda f: Interpreter(argv[f.name], "a test"), {}, cell_timeout=timeout)
+        found = cells(load(root / "tiny" / "layer.toml", root).variants, frameworks([adapters]), Selection())
+        self.cells = {(c.framework.name, c.variant.bindings["k"]): c for c in found}
+
+    def submit(self, keys=None):
+        self.engine.submit(self.cells[key] for key in (keys or self.cells))
+
+    def line(self, framework, size):
+        """The cell's line, after it has been to the run file and back."""
+        cell = self.cells[framework, size]
+        self.engine._requests[cell.id].future.result(timeout=SOON)
+        line = self.engine.result(cell)
+        assert record.encode(line)
+        return line
+
+    def lines(self):
+        return {key: self.line(*key) for key in self.cells}
+
+
+@pytest.fixture
+def running(house, marker):
+    """Makes a Run; at the end it is closed in bounded time, and nothing of it lives."""
+    runs = []
+
+    def start(*faults, timeout=SOON, interpreters=(), at_start=(), sizes=(1, STRUCK, 4)):
+        root, adapters = house(*faults, start=at_start, sizes=sizes)
+        runs.append(Run(root, adapters, interpreters=dict(interpreters), timeout=timeout))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        begin = time.monotonic()
+        run.engine.close()
+        assert time.monotonic() - begin < 6
+    assert_nothing_lives(marker)
+
+
+LATE = "gave no answer within 2 s and was killed; pytest --cell-timeout=SECONDS allows more"
+FAULTS = {
+    "segfaults": ("crashed", "died of signal 11 (SIGSEGV)*about to read from address 0*in segfaults"),
+    "aborts": ("crashed", "died of signal 6 (SIGABRT)*in aborts"),
+    "leaves": ("crashed", "the worker ended with exit code 0 and without an answer"),
+    "is_killed": ("crashed", "died of signal 9 (SIGKILL), which the harness did not send*out of memory"),
+    "dies_of_a_nameless_signal": ("crashed", "the worker died of signal 40"),
+    "dies_and_leaves_a_child_with_its_pipes": ("crashed", "ended with exit code 9"),
+    "closes_its_pipe_and_sleeps": ("crashed", "closed its end of the pipe, lived on and was killed"),
+    "asks_for_too_much": ("errored", "Unable to allocate"),
+    "recurs": ("errored", "RecursionError"),
+    "floods_stdout": ("agree", ""),
+    "floods_stderr": ("agree", ""),
+    "raises_with_a_long_and_dirty_text": ("errored", "ValueError: \\udcff\\x1b[31m\\x00xxx*characters"),
+    "interrupts_itself": ("errored", "KeyboardInterrupt"),
+    "exits": ("errored", "SystemExit: 3"),
+    "starts_a_program_that_reads_its_stdin": ("agree", ""),
+    "asks_the_user": ("errored", "EOFError"),
+    "says_half_and_dies": ("crashed", "ended with exit code 0 and without an answer"),
+    "writes_to_every_descriptor": ("crashed", "spoke nonsense: a message starts with b'this'*'GCH1'"),
+    "answers_another_request": ("crashed", "spoke nonsense: it answered another request: *, should be "),
+    "took_no_time": ("crashed", "spoke nonsense: "),
+    "forks_and_both_return": ("agree", ""),
+    "adds_a_tensor": ("disagree", "gradient of z was not asked for"),
+    "sends_a_tensor_twice": ("crashed", "spoke nonsense: the array ('value', 'loss', None) came twice"),
+    "forgets_a_tensor": ("disagree", "did not come back"),
+    "transposes": ("disagree", "gradient of W has shape (2, 3), should be (3, 2)"),
+    "widens": ("disagree", "has dtype float64, should be float32"),
+    "rounds_to_bytes": ("errored", "gradient W has dtype int8, should be one of float16, float32"),
+    "is_complex": ("errored", "gradient W has dtype complex64, should be one of"),
+    "answers_nan": ("disagree", "= nan, should be"),
+    "answers_infinity": ("disagree", "= inf, should be"),
+    "changes_its_inputs": ("disagree", "changed its inputs in place: W, x"),
+}
+HANGS = (
+    "sleeps",
+    "loops",
+    "waits_in_c_with_the_gil",
+    "computes_in_c_with_the_gil",
+    "ignores_signals_and_sleeps",
+    "stops",
+    "answers_late",
+    "says_half_and_waits",
+    "never_ends_its_header",
+    "never_ends_its_payload",
+    "claims_gigabytes",
+)
+
+
+def assert_says(message, words):
+    """The words stand there in this order, `*` between them."""
+    at = 0
+    for word in words.split("*"):
+        assert word in message[at:], (word, message)
+        at = message.index(word, at) + len(word)
+    assert len(message) < 25_000
+
+
+def assert_costs_its_own_cell(run, fault, verdict, words, struck=STRUCK):
+    for (name, size), line in run.lines().items():
+        if (name, size) == (fault, struck):
+            assert line.verdict == verdict, line.message
+            assert_says(line.message, words)
+        else:
+            assert line.verdict == "agree", (name, size, line.message)
+
+
+@contextlib.contextmanager
+def no_more_memory():
+    """The host's largest memory so far does not grow by much."""
+    before = largest_memory()
+    yield
+    assert largest_memory() - before < 100e6
+
+
+def largest_memory():
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_costs_its_own_cell_and_says_why(running, fault):
+    run = running(fault)
+    with no_more_memory():
+        run.submit()
+        assert_costs_its_own_cell(run, fault, *FAULTS[fault])
+
+
+@pytest.mark.parametrize("fault", HANGS)
+def test_a_hang_is_ended_in_time_whatever_it_hangs_in(running, fault):
+    run = running(fault, timeout=2)
+    with no_more_memory():
+        run.submit()
+        assert_costs_its_own_cell(run, fault, "crashed", LATE)
+
+
+@pytest.mark.parametrize("fault", ["dies_after_answering", "answers_twice"])
+def test_what_goes_wrong_behind_an_answer_costs_the_next_cell_and_no_other(running, fault):
+    """The answer stands; whether the next cell had begun, nobody can tell, and it must not become green by guess."""
+    words = {
+        "dies_after_answering": "ended with exit code 7",
+        "answers_twice": "it answered another request: *, should be ",
+    }
+    run = running(fault, sizes=(1, STRUCK, 4, 5))
+    run.submit()
+    assert_costs_its_own_cell(run, fault, "crashed", words[fault], struck=4)
+
+
+def test_a_worker_that_dies_when_nothing_is_asked_of_it_costs_nothing(running):
+    run = running("dies_when_idle")
+    run.submit([("dies_when_idle", 1), ("dies_when_idle", STRUCK)])
+    assert run.line("dies_when_idle", 1).verdict == "agree"
+    assert run.line("dies_when_idle", STRUCK).verdict == "agree"
+    time.sleep(1)
+    run.submit([("dies_when_idle", 4)])
+    assert run.line("dies_when_idle", 4).verdict == "agree"
+
+
+def test_a_child_that_left_the_group_is_out_of_reach_but_nobody_waits_for_it(running, tmp_path, monkeypatch):
+    fault = "dies_and_leaves_a_child_in_a_session_of_its_own"
+    monkeypatch.setenv("BEGUN", str(tmp_path / "pid"))
+    run = running(fault)
+    begin = time.monotonic()
+    run.submit()
+    assert_costs_its_own_cell(run, fault, "crashed", "ended with exit code 9*still here")
+    run.engine.close()
+    assert time.monotonic() - begin < 8
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    wait_until(lambda: not run.engine._lanes[fault]._thread.is_alive())
+
+
+def limited(tmp_path, kilobytes):
+    """An interpreter whose memory is limited, which needs no option of the harness."""
+    python = tmp_path / "limited"
+    python.write_text(f'#!/bin/sh\nulimit -v {kilobytes}\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+def test_a_worker_at_its_limit_of_memory_says_so(running, tmp_path):
+    """Python raises MemoryError; where there is not even memory to answer, the traceback is in the log."""
+    run = running("hoards", interpreters={"hoards": (str(limited(tmp_path, 400_000)),)})
+    run.submit()
+    for (name, size), line in run.lines().items():
+        if (name, size) == ("hoards", STRUCK):
+            assert line.verdict in ("errored", "crashed")
+            assert "MemoryError" in line.message
+        else:
+            assert line.verdict == "agree", line.message
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux only")
+def test_where_memory_runs_out_a_worker_is_killed_before_its_host(running):
+    run = running()
+    run.submit()
+    run.lines()
+    worker = run.engine._lanes["faultless"]._worker
+    assert Path(f"/proc/{worker._process.pid}/oom_score_adj").read_text().strip() == "500"
+
+
+# At the start
+
+
+def script(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def numpy_of(tmp_path, source):
+    """An interpreter that finds this NumPy first."""
+    (tmp_path / "site" / "numpy").mkdir(parents=True)
+    (tmp_path / "site" / "numpy" / "__init__.py").write_text(source)
+    text = f'#!/bin/sh\nPYTHONPATH={tmp_path / "site"} exec "{sys.executable}" "$@"\n'
+    return script(tmp_path / "python", text)
+
+
+def old_python(tmp_path):
+    """The running interpreter, which says that it is an older one."""
+    lie = "import sys; sys.version_info = (3, 9, 1); sys.version = '3.9.1 (main)'; exec(sys.argv[2])"
+    return script(tmp_path / "python", f'#!/bin/sh\nexec "{sys.executable}" -c {shlex.quote(lie)} "$@"\n')
+
+
+INTERPRETERS = {
+    "is missing": (
+        lambda tmp: tmp / "nowhere" / "python",
+        "the worker could not be started: No such file or directory*interpreter: *nowhere/python",
+    ),
+    "has a first line that names nothing": (
+        lambda tmp: script(tmp / "python", "#!/nowhere/python\n"),
+        "could not be started: No such file or directory (the file is there: what its first line names is not)",
+    ),
+    "is not executable": (lambda tmp: tmp, "the worker could not be started: Permission denied"),
+    "ends at once": (
+        lambda tmp: script(tmp / "python", "#!/bin/sh\necho no licence >&2\nexit 3\n"),
+        "the worker ended with exit code 3 and without an answer*no licence*interpreter: ",
+    ),
+    "dies at once under a shell": (
+        lambda tmp: script(tmp / "python", "#!/bin/sh\nsh -c 'kill -SEGV $$'\nexit $?\n"),
+        "ended with exit code 139, which is how a shell tells of signal 11 (SIGSEGV)",
+    ),
+    "is no Python": (lambda tmp: "/bin/echo", "the worker spoke nonsense: a message starts with b'-c i'"),
+    "is too old": (old_python, "is Python 3.9.1; a worker needs 3.10 or later"),
+    "has an old NumPy": (
+        lambda tmp: numpy_of(tmp, "__version__ = '1.19.5'"),
+        "has NumPy 1.19.5; a worker needs NumPy 1.23 or later: *-m pip install 'numpy>=1.23'",
+    ),
+    "has a broken NumPy": (
+        lambda tmp: numpy_of(tmp, "raise ImportError('libopenblas.so.0: no such file')"),
+        "has no NumPy that can be imported (libopenblas.so.0: no such file); *pip install 'numpy>=1.23'",
+    ),
+}
+
+
+@pytest.mark.parametrize("problem", INTERPRETERS)
+def test_an_interpreter_of_no_use_is_crashed_with_the_reason(running, tmp_path, problem):
+    python, words = INTERPRETERS[problem]
+    run = running("leaves", interpreters={"leaves": (str(python(tmp_path)),)})
+    run.submit()
+    for (name, _), line in run.lines().items():
+        assert line.verdict == ("agree" if name == "faultless" else "crashed"), line.message
+        assert_says(line.message, words if name == "leaves" else "")
+        assert "Traceback" not in line.message
+
+
+STARTS = {
+    "imports_what_nobody_has": "could not load the adapter:*ModuleNotFoundError*a_module_that_nobody_has"
+    "*found Python 3.*with NumPy *install what the adapter needs with: *-m pip install -r *requirements.txt",
+    "leaves_while_it_is_loaded": "the worker ended with exit code 0 and without an answer",
+    "hangs_while_it_is_loaded": "the worker was not ready within 1.5 s and was killed",
+    "dies_once_it_is_ready": "the worker ended with exit code 5 and without an answer",
+}
+
+
+@pytest.mark.parametrize("fault", STARTS)
+def test_an_adapter_that_does_not_load_is_crashed_with_the_reason(running, monkeypatch, fault):
+    if "hangs" in fault:
+        monkeypatch.setattr(engine_module, "Lane", functools.partial(Lane, start_timeout=1.5))
+    run = running(at_start=[fault])
+    run.submit([key for key in run.cells if key[0] == fault])
+    for size in (1, STRUCK, 4):
+        line = run.line(fault, size)
+        assert line.verdict == "crashed"
+        assert_says(line.message, STARTS[fault])
+
+
+def test_an_interpreter_that_is_too_slow_is_given_up_in_time(running, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "Lane", functools.partial(Lane, start_timeout=1))
+    python = script(tmp_path / "python", "#!/bin/sh\nsleep 1000\n")
+    run = running("leaves", interpreters={"leaves": (str(python),)})
+    run.submit([("leaves", size) for size in (1, STRUCK, 4)])
+    for size in (1, STRUCK, 4):
+        line = run.line("leaves", size)
+        assert line.verdict == "crashed"
+        assert_says(line.message, "the worker was not ready within 1 s and was killed")
+
+
+def test_a_start_that_fails_once_costs_one_cell(running, tmp_path):
+    fail = f"mkdir {tmp_path}/tried 2>/dev/null && exit 1"
+    python = script(tmp_path / "python", f'#!/bin/sh\n{fail}\nexec "{sys.executable}" "$@"\n')
+    run = running(interpreters={"faultless": (str(python),)})
+    run.submit()
+    assert [line.verdict for line in run.lines().values()] == ["crashed", "agree", "agree"]
+
+
+def test_a_framework_that_dies_in_every_cell_is_given_up_and_no_cell_is_lost(running, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "LOST_IN_A_ROW", 3)
+    starts = tmp_path / "starts"
+    python = script(tmp_path / "python", f'#!/bin/sh\necho x >> {starts}\nexec "{sys.executable}" "$@"\n')
+    run = running(at_start=["dies_once_it_is_ready"], interpreters={"dies_once_it_is_ready": (str(python),)})
+    run.cells = {key: cell for key, cell in run.cells.items() if key[0] == "dies_once_it_is_ready"}
+    variants = list(run.cells)
+    run.submit()
+    assert [run.line(*key).verdict for key in variants] == ["crashed"] * 3
+    assert starts.read_text() == "x\n" * 3
+    run.submit()
+    for key in variants:
+        line = run.line(*key)
+        assert line.verdict == "crashed"
+        assert_says(
+            line.message, "not run: 3 workers in a row were lost*the last worker ended with exit code 5"
+        )
+    assert starts.read_text() == "x\n" * 3
+
+
+def test_a_thread_that_never_ends_does_not_keep_a_worker_alive(running, marker):
+    run = running(at_start=["leaves_a_thread_that_never_ends"])
+    run.submit()
+    assert {line.verdict for line in run.lines().values()} == {"agree"}
+
+
+def test_lost_workers_leave_no_descriptor_and_no_thread_in_the_host(running):
+    run = running("leaves", "dies_and_leaves_a_child_with_its_pipes", sizes=(1, STRUCK))
+    run.submit()
+    run.lines()
+    run.engine.close()
+    descriptors, threads = psutil.Process().num_fds(), threading.active_count()
+    for _ in range(3):
+        lane = Lane(run.cells["leaves", STRUCK].framework, Interpreter((sys.executable,), "a test"))
+        request = engine_module.Request(functools.partial(run.engine._message, run.cells["leaves", STRUCK]))
+        lane.submit([request])
+        assert request.future.result(timeout=SOON).verdict == "crashed"
+        lane.close()
+    assert psutil.Process().num_fds() <= descriptors
+    assert threading.active_count() <= threads
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1, "ended with exit code 1 and without an answer"),
+        (255, "ended with exit code 255 and without an answer"),
+        (None, "could not be killed: the operating system does not let go of it"),
+    ],
+)
+def test_an_exit_code_in_words(code, words):
+    assert how_it_ended(code) == words
+
+
+def test_a_text_of_a_worker_is_made_readable():
+    assert readable("a\tb\x1b[2J\r\nü\x00\ud800") == "a       b\\x1b[2J\nü\\x00\\ud800"
+    assert readable("x" * 1000).endswith(" ... (1,000 characters)")
+    assert "characters left out" in readable("line\n" * 10_000)
+
+
+# The host ends
+
+HOST_ENDS = {
+    "Ctrl-C": lambda host: os.killpg(host, signal.SIGINT),
+    "SIGINT": lambda host: os.kill(host, signal.SIGINT),
+    "SIGTERM": lambda host: os.kill(host, signal.SIGTERM),
+    "SIGHUP": lambda host: os.kill(host, signal.SIGHUP),
+    "SIGKILL": lambda host: os.kill(host, signal.SIGKILL),
+}
+
+
+@pytest.fixture
+def busy_pytest(house, tmp_path, marker, monkeypatch):
+    """A run at work: one worker idles, the other computes in C and holds the GIL, and has a child."""
+    hosts = []
+
+    def start(*more):
+        begun = tmp_path / "begun"
+        monkeypatch.setenv("BEGUN", str(begun))
+        root, adapters = house("computes_in_c_with_the_gil")
+        (tmp_path / "pytest.ini").write_text("[pytest]\n")
+        names = ("faultless", "computes_in_c_with_the_gil")
+        named = [f"--interpreter={name}={sys.executable}" for name in names]
+        named += [f"--framework={name}" for name in names]
+        command = [sys.executable, "-m", "pytest", f"--cases={root}", f"--adapters={adapters}", *named, *more]
+        host = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        hosts.append(host)
+        wait_until(begun.exists)
+        return host
+
+    yield start
+    for host in hosts:
+        host.kill()
+        host.wait()
+    for process in marked(marker):
+        process.kill()
+
+
+@pytest.mark.parametrize("end", HOST_ENDS)
+def test_no_process_outlives_the_host_however_it_ends(busy_pytest, marker, end):
+    host = busy_pytest()
+    assert len(marked(marker)) >= 4
+    HOST_ENDS[end](host.pid)
+    host.wait(timeout=SOON)
+    assert_nothing_lives(marker, within=5)
+
+
+def test_no_worker_outlives_a_killed_xdist_worker(busy_pytest, marker):
+    host = busy_pytest("-n2")
+    workers = {p.pid: p for p in psutil.Process(host.pid).children()}
+    mine = [p for p in marked(marker) if p.pid != host.pid and p.pid not in workers]
+    busy = next(p for p in mine if p.cpu_percent(interval=0.3) > 20)
+    node = next(w for w in workers.values() if busy.pid in {c.pid for c in w.children(recursive=True)})
+    below = node.children(recursive=True)
+    node.kill()
+    _, alive = psutil.wait_procs(below, timeout=5)
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+    host.kill()
+    assert_nothing_lives(marker, within=8)
+
+
+def test_a_wrapper_that_stays_does_not_keep_a_worker_alive(running, tmp_path):
+    """Such as `conda run`: the worker is a child of what was started, in the same group."""
+    python = script(tmp_path / "python", f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+    run = running(
+        "waits_in_c_with_the_gil", timeout=2, interpreters={"waits_in_c_with_the_gil": (str(python),)}
+    )
+    run.submit()
+    assert_costs_its_own_cell(run, "waits_in_c_with_the_gil", "crashed", LATE)
+
+
+def test_a_worker_whose_host_is_gone_ends_without_a_word(tmp_path, marker):
+    """Its host may have died in the middle of a message, or before it could take the answer."""
+    source = (FAKES.parents[1] / "adapters" / "worker.py").read_bytes()
+    for said in (b"", b"GCH1\x10\x00"):
+        worker = subprocess.Popen(
+            [sys.executable, "-c", BOOTSTRAP],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        _, log = worker.communicate(b"%d\n" % len(source) + source + said, timeout=SOON)
+        assert log == b""
+    assert_nothing_lives(marker, within=4)
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit")
+def test_a_limit_of_memory_is_part_of_the_interpreters_command(running):
+    limit = ("prlimit", "--as=1000000000", sys.executable)
+    run = running("asks_for_too_much", interpreters={"asks_for_too_much": limit})
+    run.submit()
+    assert_costs_its_own_cell(run, "asks_for_too_much", "errored", "Unable to allocate")
