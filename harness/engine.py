@@ -13,13 +13,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from harness import record
-from harness.cache import Cache
+from harness.cache import Cache, for_compilers
 from harness.deviations import Ledger, phases_of
 from harness.interpreters import Absent, Interpreter
 from harness.judge import Answered, Judgement, judge, within
@@ -77,8 +78,9 @@ class Lane:
         interpreter: Interpreter | Absent,
         cell_timeout: float = CELL_TIMEOUT,
         start_timeout: float = START_TIMEOUT,
+        local: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.framework, self.interpreter = framework, interpreter
+        self.framework, self.interpreter, self._local = framework, interpreter, local
         self.cell_timeout, self.start_timeout = cell_timeout, start_timeout
         self.about: Mapping[str, Any] | None = None
         self._pending: deque[Request] = deque()
@@ -180,7 +182,7 @@ class Lane:
         with self._changed:
             if self._closing:
                 raise WorkerDied("was not started: the run is over")
-            self._worker = Worker(interpreter.argv, self.cell_timeout, self.start_timeout)
+            self._worker = Worker(interpreter.argv, self.cell_timeout, self.start_timeout, self._local)
             return self._worker
 
     def _unavailable(self) -> Answer:
@@ -261,6 +263,7 @@ class Engine:
     ) -> None:
         """`keep` puts a cell's arrays away and says what the run file calls them; `cache` knows references."""
         self._keep, self._cache = keep, cache
+        self._local = {} if cache is None else for_compilers()
         self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
         self._lock = threading.Lock()
         self._wanted_by_variant: OrderedDict[tuple[str, str], Wanted] = OrderedDict()
@@ -279,7 +282,7 @@ class Engine:
     def _lane(self, framework: Framework) -> Lane:
         if framework.name not in self._lanes:
             interpreter = self._interpreter(framework)
-            self._lanes[framework.name] = Lane(framework, interpreter, self._cell_timeout)
+            self._lanes[framework.name] = Lane(framework, interpreter, self._cell_timeout, local=self._local)
         return self._lanes[framework.name]
 
     def about(self, framework: str) -> Mapping[str, Any] | None:

@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -73,8 +74,12 @@ class Worker:
         argv: Iterable[str],
         cell_timeout: float = CELL_TIMEOUT,
         start_timeout: float = START_TIMEOUT,
+        local: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Raises WorkerDied where the operating system cannot start it."""
+        """Raises WorkerDied where the operating system cannot start it.
+
+        `local` are variables that hold on this machine alone, such as folders: they do not cross an ssh.
+        """
         self._worker_source = (shipped_adapters() / WORKER_SOURCE).read_bytes()
         self._argv = list(argv)
         self._cell_timeout, self._start_timeout = cell_timeout, start_timeout
@@ -87,7 +92,7 @@ class Worker:
         self._ready = False
         self._over = False
         self._ahead = memoryview(b"")
-        self._process = _started(self._argv)
+        self._process = _started(self._argv, local)
         os.set_blocking(self._stdin.fileno(), False)
         for pipe in (self._stdin, self._stdout):
             _widen(pipe.fileno())
@@ -241,7 +246,6 @@ class Worker:
                     continue
                 if size - got >= READ_AHEAD:
                     got += _some(os.readv(fd, [view[got:]]))
-                    self._check_deadline()
                     continue
                 self._ahead = memoryview(os.read(fd, READ_AHEAD))
                 _some(len(self._ahead))
@@ -321,7 +325,7 @@ def _poll(fd: int, event: int) -> select.poll:
     return poll
 
 
-def _started(argv: list[str]) -> subprocess.Popen[bytes]:
+def _started(argv: list[str], local: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """The interpreter's process, in a session of its own, so that Ctrl-C reaches only the host."""
     try:
         return subprocess.Popen(  # noqa: S603 (the user names the interpreter)
@@ -330,7 +334,7 @@ def _started(argv: list[str]) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **ENVIRONMENT},
+            env={**os.environ, **local, **ENVIRONMENT},
             start_new_session=True,
         )
     except OSError as error:

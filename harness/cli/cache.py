@@ -44,8 +44,8 @@ def shown(root: Path) -> str:
     lines = [str(root)]
     for name, what in WHAT.items():
         found = list(cache.files(root / name))
-        most = f" of at most {size(cache.bound())}" if name == cache.REFERENCES else ""
-        lines.append(f"  {name}: {what}: {len(found)} files, {size_of(found)}{most}{_ages(found)}")
+        taken = f"{size_of(found)} of at most {size(cache.bound())}"
+        lines.append(f"  {name}: {what}: {len(found)} files, {taken}{_ages(found)}")
     return "\n".join(lines)
 
 
