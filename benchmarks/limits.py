@@ -66,10 +66,12 @@ def longest_program() -> str:
 
 def most_variants() -> str:
     """Every variant has a program of its own."""
-    count = 1_000
-    before = f"[sweep]\nk = [{', '.join(map(str, range(count)))}]\n"
-    program = chain("y0=exp(x)*{{k}}", "y{new}=y{old}+x", MAX_EXPANDED // count - len(before) - 200)
-    return text(program, "x = { shape = [2], uniform = [-1, 1] }\n", after=before).replace("{{k}}", "{k}")
+    swept = range(1, 32)
+    sweep = "[sweep]\n" + "".join(f"{name} = {list(swept)}\n" for name in "kj")
+    program = chain(
+        "y0=exp(x)*{k}*{j}", "y{new}=y{old}+x", MAX_EXPANDED // len(swept) ** 2 - len(sweep) - 200
+    )
+    return text(program, "x = { shape = [2], uniform = [-1, 1] }\n", after=sweep)
 
 
 def most_exact_work() -> str:
