@@ -43,10 +43,7 @@ def shown(value: Any) -> str:
     """A stranger's value as a message quotes it, whatever its size."""
     try:
         return shortened(repr(value), SHOWN)
-    except (
-        ValueError,
-        RecursionError,
-    ):  # an integer of more digits than Python prints, or a list in a list in ...
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints; lists in lists
         return f"what is too large to print, of type {type(value).__name__}"
 
 

@@ -360,8 +360,6 @@ class _Reader:
         if isinstance(value, ast.Name):
             return self.read(value)
         op, args, kw = self.call(value)
-        if len(self.pending) >= MAX_NODES:
-            raise self.error(value, f"a program may have at most {MAX_NODES} op calls")
         name = next(self.names)
         self.pending.append(Node((name,), op, args, kw, value.lineno, value.col_offset + 1))
         return name

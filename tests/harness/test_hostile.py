@@ -223,7 +223,7 @@ def test_an_array_described_amiss_is_nonsense(change: dict[str, Any]) -> None:
 HEADERS = {
     "digits": b'{"x": 1' + b"0" * 5_000 + b"}", "NaN": b'{"id": 1, "type": "done", "seconds": NaN}', "infinite": b'{"id": 1, "type": "done", "seconds": 1e999}',
     "nested": b'{"id": 1, "type": "unsupported", "op": "x", "reason": ' + b"[" * 900 + b"]" * 900 + b"}", "nested without end": b'{"x": ' + b"[" * 100_000,
-    "nested arrays": b'{"id": 1, "type": "done", "seconds": 0.5, "arrays": ' + b"[" * 900 + b"]" * 900 + b"}", "lists": b'{"x": [' + b"[]," * 3_000_000 + b"[]]}",
+    "nested arrays": b'{"id": 1, "type": "done", "seconds": 0.5, "arrays": ' + b"[" * 900 + b"]" * 900 + b"}",
     "names": b'{"id": 1, "type": "changed", "names": [' + b'"x",' * 200_000 + b'"x"]}', "key": b'{"' + b"k" * 1_000_000 + b'": 1}', "no UTF-8": b'{"x": "\xff"}',
     "another encoding": '{"id": 1, "type": "raised", "error": "x"}'.encode("utf-16"), "an identity as text": b'{"id": "1", "type": "raised", "error": "x"}',
     "no identity": b'{"type": "raised", "error": "x"}', "another identity": b'{"id": 1, "id": 2, "type": "raised", "error": "x"}', "a list": b"[]", "nothing": b"",
@@ -233,6 +233,11 @@ HEADERS = {
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
 def test_a_header_of_anything_else_is_nonsense(header: bytes) -> None:
     refused(message(header))
+
+
+def test_a_header_of_millions_of_arrays_is_not_read() -> None:
+    header = b'{"id": 1, "type": "done", "seconds": 0.5, "arrays": [' + b"[]," * 3_000_000 + b"[]]}"
+    assert "more in it than any answer" in refused(message(header))
 
 
 @pytest.mark.parametrize("claimed", [(MAX_HEADER + 1, 0), (2**32 - 1, 0), (0, 2**63), (2, 2**64 - 1)])
