@@ -44,9 +44,11 @@ def instead_of_the_message(act):
 
 
 def say_that_it_has_begun():
-    """For tests that wait for it."""
+    """And which process it is, for tests that wait for it."""
     if "BEGUN" in os.environ:
-        Path(os.environ["BEGUN"]).touch()
+        begun = Path(os.environ["BEGUN"])
+        begun.with_suffix(".new").write_text(str(os.getpid()))
+        begun.with_suffix(".new").rename(begun)
 
 
 # The process ends
