@@ -246,6 +246,7 @@ class Worker:
                     continue
                 if size - got >= READ_AHEAD:
                     got += _some(os.readv(fd, [view[got:]]))
+                    self._check_deadline()
                     continue
                 self._ahead = memoryview(os.read(fd, READ_AHEAD))
                 _some(len(self._ahead))

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import os
 import resource
+import select
 import shlex
 import shutil
 import signal
@@ -17,12 +18,14 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from harness import engine as engine_module
 from harness import record
+from harness import worker as worker_module
 from harness.case import load
 from harness.engine import Engine, Lane
 from harness.interpreters import Interpreter
@@ -212,8 +215,6 @@ HANGS = (
     "stops",
     "answers_late",
     "says_half_and_waits",
-    "never_ends_its_header",
-    "never_ends_its_payload",
     "claims_gigabytes",
 )
 
@@ -263,6 +264,21 @@ def test_a_hang_is_ended_in_time_whatever_it_hangs_in(running, fault):
     with no_more_memory():
         run.submit()
         assert_costs_its_own_cell(run, fault, "crashed", LATE)
+
+
+@pytest.mark.parametrize("fault", ["never_ends_its_header", "never_ends_its_payload"])
+def test_a_message_that_never_ends_is_ended_though_something_always_comes(running, monkeypatch, fault):
+    """Nobody who waits for more of it waits in vain: here a second, and a byte comes each millisecond."""
+
+    def patient(fd, event):
+        poll = select.poll()
+        poll.register(fd, event)
+        return SimpleNamespace(poll=lambda milliseconds: poll.poll(max(milliseconds, 1000)))
+
+    monkeypatch.setattr(worker_module, "_poll", patient)
+    run = running(fault, timeout=2)
+    run.submit()
+    assert_costs_its_own_cell(run, fault, "crashed", LATE)
 
 
 @pytest.mark.parametrize("fault", ["dies_after_answering", "answers_twice"])
