@@ -115,16 +115,17 @@ def _member(role: str, name: str, step: int | None) -> str:
 
 
 def _arrays(members: zipfile.ZipFile, length: int) -> Answered:
+    """All of the members: `keep` compresses none, so that together they are no larger than their file."""
     found = members.infolist()
     names = {member.filename for member in found}
     if sum(member.file_size for member in found) > length or len(names) != len(found):
-        raise ValueError("its members overlap")
+        raise ValueError("its members overlap, or are larger than the file")
     return dict(_array(members, member) for member in found)
 
 
 def _array(members: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[str, str, int | None], Array]:
-    """A member's key and array. `keep` compresses nothing, so that a file can't be larger than it is."""
-    if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+    """A member's key and array. Of what is compressed nobody knows the size before it is there."""
+    if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{member.filename!r} is compressed")
     with members.open(member) as stream:
         header = read_header(stream)
