@@ -25,6 +25,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from harness.errors import shortened
 from harness.plan import REQUIREMENTS, shipped_adapters
 from harness.remote import command
 from harness.text import visible
@@ -368,15 +369,8 @@ def _name_of_signal(number: int) -> str:
 
 def readable(text: str) -> str:
     """A worker's text as a report takes it: visible, and neither it nor a line of it endless."""
-    if len(text) > LONGEST_TEXT:
-        left_out = f"\n... {len(text) - LONGEST_TEXT:,} characters left out ...\n"
-        text = text[: LONGEST_TEXT // 2] + left_out + text[-LONGEST_TEXT // 2 :]
-    return "\n".join(_readable_line(line) for line in text.splitlines())
-
-
-def _readable_line(line: str) -> str:
-    line = visible(line.expandtabs())
-    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ... ({len(line):,} characters)"
+    lines = shortened(text, LONGEST_TEXT).splitlines()
+    return "\n".join(shortened(visible(line.expandtabs()), LONGEST_LINE) for line in lines)
 
 
 def _some(count: int) -> int:

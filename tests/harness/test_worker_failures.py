@@ -506,8 +506,10 @@ def test_an_exit_code_in_words(code, words):
 
 def test_a_text_of_a_worker_is_made_readable():
     assert readable("a\tb\x1b[2J\r\nü\x00\ud800") == "a       b\\x1b[2J\nü\\x00\\ud800"
-    assert readable("x" * 1000).endswith(" ... (1,000 characters)")
-    assert "characters left out" in readable("line\n" * 10_000)
+    assert readable("BEGIN" + "x" * 1000 + "END").startswith("BEGINx")
+    assert readable("BEGIN" + "x" * 1000 + "END").endswith("xEND")
+    assert "[508 characters more]" in readable("BEGIN" + "x" * 1000 + "END")
+    assert "characters more" in readable("line\n" * 10_000)
 
 
 # The host ends
