@@ -173,6 +173,8 @@ def _bounded(value: Any) -> Any:
     """The value, if it is of a size and depth that can be shown and recorded."""
     if isinstance(value, str):
         return shortened(value, MAX_TEXT)
+    if not isinstance(value, list | dict):
+        return value
     level, count = [value], 0
     for _ in range(MAX_DEPTH):
         count += sum(len(item) if isinstance(item, str) else 1 for item in level)

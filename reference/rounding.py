@@ -275,16 +275,15 @@ class Expected:
     @cached_property
     def median_sigma(self) -> float:
         """The median of sigma; 0 of no elements."""
-        flat = self.sigma.flatten()
-        middle = [(flat.size - 1) // 2, flat.size // 2]
-        if flat.size:
-            flat.partition(middle)
-        return float(flat[middle].mean()) if flat.size else 0.0
+        if not self.sigma.size:
+            return 0.0
+        ordered = np.sort(self.sigma, axis=None)
+        return float(ordered.item((ordered.size - 1) // 2) + ordered.item(ordered.size // 2)) / 2
 
     @cached_property
     def magnitude(self) -> float:
         """The largest |value|; 0 of no elements."""
-        return float(np.max(np.abs(self.value), initial=0.0))
+        return float(np.abs(self.value).max()) if self.value.size else 0.0
 
 
 def runs_for(size: int) -> int:
