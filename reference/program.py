@@ -138,7 +138,8 @@ class Program:
             kw = {key: narrow(value) for key, value in n.kw.items()}
             return Node(n.outs, n.op, tuple(map(narrow, n.args)), kw, n.line, n.column)
 
-        return Program(tuple(map(rounded, self.nodes)), self.text)
+        with np.errstate(over="ignore"):  # beyond the dtype's range is infinite, as in a framework
+            return Program(tuple(map(rounded, self.nodes)), self.text)
 
     def ancestors(self, names: Iterable[str]) -> set[str]:
         """Every name that `names` are computed from, and `names` themselves."""
@@ -206,6 +207,7 @@ class _Reader:
         self.assigned: dict[str, int] = {}
         self.pending: list[Node] = []
         self.names: Iterator[str] = iter(())
+        self.numbers: dict[ast.expr, Number | None] = {}
 
     def nodes(self) -> list[Node]:
         result: list[Node] = []
@@ -380,6 +382,12 @@ class _Reader:
 
     def number(self, node: ast.expr) -> Number | None:
         """The value of an expression made of numbers, constants and sizes alone; None for any other."""
+        if node not in self.numbers:
+            self.numbers[node] = self.worked_out(node)
+        return self.numbers[node]
+
+    def worked_out(self, node: ast.expr) -> Number | None:
+        """The same, anew: every expression asks it of all that it contains."""
         match node:
             case ast.Constant(bool() | str() | None):
                 return None

@@ -187,6 +187,24 @@ def test_loading_takes_time_that_grows_with_the_program_and_not_faster(tmp_path:
     assert seconds(6_400) < 3 * 4 * min(seconds(1_600) for _ in range(3))
 
 
+def test_an_expression_is_worked_out_once_however_deep_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a program of deep expressions would take a hundred times as long as a flat one of its length."""
+    seen: list[Any] = []
+    usual = language._Reader.worked_out
+    monkeypatch.setattr(
+        language._Reader, "worked_out", lambda self, node: seen.append(node) or usual(self, node)
+    )
+    language.Program.parse("y = x" + " - x" * 90)
+    assert 90 < len(seen) == len(set(seen))
+
+
+def test_a_number_beyond_the_narrowest_dtype_is_infinite_there(tmp_path: Path) -> None:
+    """Without a word of NumPy's: warnings are errors here."""
+    found = loaded(tmp_path, text("y = A * 1e39"))
+    assert isinstance(found, Case)
+    assert found.variants[0].program.rounded("float32").nodes[0].args == ("A", math.inf)
+
+
 # Nothing is executed
 
 CANARY = "canary"
