@@ -21,6 +21,8 @@ ROOT = HERE.parents[1]
 MEMORY_MB = 2048
 SLOWER = 5
 """How many times longer an instrumented target may take."""
+HANGS = 600
+"""Seconds of the clock after which an input counts as one that never ends; a busy machine may stand still for minutes."""
 MOST_FINDINGS = 20
 """A target with so many is not fuzzed further: mend these first."""
 
@@ -60,7 +62,12 @@ def run(name: str, inputs: int, seed: int, findings: Path) -> dict[str, object]:
             f"-max_len={targets.MAX_LENGTH}",
             f"-rss_limit_mb={MEMORY_MB}",
         ]
-        flags += ["-timeout=60", f"-artifact_prefix={findings / name}-", "-print_final_stats=1", str(corpus)]
+        flags += [
+            f"-timeout={HANGS}",
+            f"-artifact_prefix={findings / name}-",
+            "-print_final_stats=1",
+            str(corpus),
+        ]
         command = [sys.executable, str(Path(__file__)), "--target", name, *flags]
         ended = subprocess.run(
             command, capture_output=True, text=True, errors="replace", env=environment(), check=False
