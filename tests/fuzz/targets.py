@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-import mutations
+import fuzz_mutations as mutations
 import numpy as np
 
 from harness import arrays, deviations, record
