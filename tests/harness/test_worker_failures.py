@@ -543,6 +543,7 @@ def busy_pytest(house, tmp_path, marker, monkeypatch):
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=_usual_signals,  # noqa: PLW1509
         )
         hosts.append(host)
         wait_until(begun.exists)
@@ -554,6 +555,12 @@ def busy_pytest(house, tmp_path, marker, monkeypatch):
         host.wait()
     for process in marked(marker):
         process.kill()
+
+
+def _usual_signals():
+    """Tests that run in the background, or under nohup, pass on that they ignore these."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("end", HOST_ENDS)
