@@ -127,11 +127,11 @@ def test_fault_02_an_empty_run_or_a_failed_import_is_no_result(tmp_path, matrix)
 
 def test_fault_03_no_stale_result_stands_beside_fresh_ones(tmp_path):
     path = tmp_path / "run.jsonl"
-    for name in ("old", "new"):
+    for name in ("old::float32-torch-eager", "new::float32-torch-eager"):
         with started(path) as run:
             run.cell(cell(name))
             run.footer(1)
-    assert [c.cell for c in read_run(path).cells] == ["new"]
+    assert [c.cell for c in read_run(path).cells] == ["new::float32-torch-eager"]
     with started(path) as run:
         run.cell(cell())
         with pytest.raises(DuplicateCell):
