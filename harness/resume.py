@@ -84,4 +84,5 @@ def check_selected(path: Path, done: Unfinished, nodes: Iterable[str]) -> None:
 
 def _selected(cell: Cell, files: dict[str, list[str]]) -> bool:
     name = cell.cell.rpartition("::")[2]
-    return any(file.endswith(f"/{cell.case}.toml") for file in files.get(name, ()))
+    # pytest names no file where a case lies outside its rootdir
+    return any(file == "/" or file.endswith(f"/{cell.case}.toml") for file in files.get(name, ()))

@@ -189,11 +189,12 @@ def uploads(machine, run):
 
 
 def copy_runs(machine, source, target, names=FRAMEWORKS):
-    """As if the frameworks' jobs had run again."""
+    """As if the frameworks' jobs had run again, later."""
     for name in names:
-        shutil.copytree(
-            machine.uploads / str(source) / f"run-{name}", machine.uploads / str(target) / f"run-{name}"
-        )
+        again = machine.uploads / str(target) / f"run-{name}"
+        shutil.copytree(machine.uploads / str(source) / f"run-{name}", again)
+        run = again / "run.jsonl"
+        run.write_text(re.sub(r'"started":"20\d\d', '"started":"2999', run.read_text(), count=1))
 
 
 def test_a_framework_job_runs_the_cells_of_that_framework_and_keeps_run_and_arrays(machine, first):

@@ -650,7 +650,7 @@ def test_the_command_shows_place_number_size_bound_and_times(command, kept):
     )
     oldest, newest = (time.strftime("%Y-%m-%d", time.localtime(t)) for t in (0, time.time()))
     assert re.search(rf"last used between {oldest} \d\d:\d\d and {newest} \d\d:\d\d\n", told)
-    assert "jax: what JAX has compiled: 0 files, 0 bytes\n" in told
+    assert "jax: what JAX has compiled: 0 files, 0 bytes of at most 1 GiB\n" in told
 
 
 def test_clearing_removes_everything_of_ours_and_nothing_else(command, kept):
