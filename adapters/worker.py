@@ -8,7 +8,9 @@ It runs in the framework's own interpreter, read from the pipe, so nothing of ou
 - it ends with its host, however that ends and whatever the worker is at;
 - it is never told an expected value.
 
-Frame: magic, length of the header, length of the payload, JSON header, raw little-endian arrays in C order.
+Frame: magic, length of the header, length of the payload, header, raw little-endian arrays in C order. The header is two
+lines of JSON: what is of this message alone, and what messages of its family share (the arrays' names, dtypes and shapes;
+in a request also the program and what is asked), so that it is read only once. Each array begins at a multiple of 8 bytes.
 """
 
 # ruff: noqa: E402
@@ -18,11 +20,15 @@ import sys
 # Before any other import: a folder in the working directory that is called like a module must not shadow it.
 sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
 
+if sys.byteorder != "little":
+    sys.exit("a worker needs a little-endian machine: so are the arrays that it is sent")
 if sys.version_info < (3, 10):  # noqa: UP036 - the interpreter is somebody else's
     sys.exit(f"{sys.executable} is Python {sys.version.split()[0]}; a worker needs 3.10 or later")
 
 import contextlib
 import faulthandler
+import functools
+import gc
 import json
 import linecache
 import math
@@ -34,11 +40,10 @@ import struct
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 OLDEST_NUMPY = (1, 23)
 
@@ -56,17 +61,29 @@ except ImportError as error:
 if tuple(map(int, np.__version__.split(".")[:2])) < OLDEST_NUMPY:
     sys.exit(missing_numpy(f"NumPy {np.__version__}"))
 
-PROTOCOL = 1
+PROTOCOL = 2
 PREFIX = struct.Struct("<4sIQ")
 MAGIC = b"GCH1"
 DTYPES = ("float16", "float32", "float64", "int32", "int64", "bool")
+READ_JSON, WRITE_JSON = json.JSONDecoder().raw_decode, json.JSONEncoder().encode
+"""What `json.loads` and `json.dumps` come to, without their detours: they are on every cell's way."""
+NAMES = {np.dtype(name): name for name in DTYPES}
+ALIGNMENT = 8
+"""Every array begins at a multiple of so many bytes of a payload."""
 GRACE = 2.0
 """Seconds that a worker has to end by itself after its host is gone."""
 
+REMEMBERED = 256
+"""Shared lines whose meaning is kept."""
+BUFFER = 65536
+"""Bytes of a pipe that one system call reads or writes: a small cell's message is one."""
+
 Arrays = dict[str, Any]
-Round = tuple[int | None, dict[tuple[str, str], Any]]
-Replied = tuple[dict[str, Any], tuple[bytes, ...]]
-Frame = tuple[dict[str, Any], bytearray]
+Round = tuple[int | None, Arrays, Any]
+Frame = tuple[dict[str, Any], bytes, bytes]
+Received = list[tuple["Place", np.ndarray]]
+Spec = tuple[str, str, int | None, str, tuple[int, ...]]
+SPEC = ("role", "name", "step", "dtype", "shape")
 
 
 class Unsupported(Exception):
@@ -79,57 +96,70 @@ class ProtocolError(Exception):
     """The host spoke nonsense, or another version."""
 
 
+class Family:
+    """What cells have in common that one compiled function can serve: mode, dtype, program, shapes, what is asked.
+
+    Each is made once, from the shared line of its requests, and kept: so it is its own key.
+    """
+
+    def __init__(self, adapter: ModuleType, mode: str, shared: dict[str, Any]) -> None:
+        self.training = shared["training"]
+        self.values, self.gradients = shared["values"], shared["gradients"]
+        self.parameters: list[str] = self.training["parameters"] if self.training else []
+        self.probes = {name: (shape, shared["dtype"]) for name, shape in shared["probes"].items()}
+        self.places = places(shared["arrays"])
+        self.size = -(-self.places[-1].stop // ALIGNMENT) * ALIGNMENT if self.places else 0
+        if mode not in adapter.MODES:
+            raise ValueError(f"mode {mode!r}: the adapter has {', '.join(adapter.MODES)}")
+        self.task = {
+            "mode": mode,
+            "output": shared["output"],
+            "wanted_values": tuple(self.values),
+            "wrt": tuple(dict.fromkeys([*self.gradients, *self.parameters])),  # no name twice
+            "probes": frozenset(self.probes),
+            "optimizer": self.training["optimizer"] if self.training else None,
+            "calls": [Call(node, adapter.OPS) for node in shared["program"]],
+        }
+
+
 @dataclass(frozen=True)
 class Task:
     """What an adapter is asked. Two tasks are equal if one compiled function can serve both."""
 
-    key: "Family"
+    family: Family
     case: str = field(compare=False)
     bindings: dict[str, int] = field(compare=False)
+    cotangent: Any = field(compare=False)
     mode: str = field(compare=False)
     output: str = field(compare=False)
     wanted_values: tuple[str, ...] = field(compare=False)
     wrt: tuple[str, ...] = field(compare=False)
-    probes: dict[str, Any] = field(compare=False)
-    cotangent: Any = field(compare=False)
+    probes: frozenset[str] = field(compare=False)
     optimizer: dict[str, Any] | None = field(compare=False)
-    nodes: list[dict[str, Any]] = field(compare=False, repr=False)
-    ops: dict[str, Callable[..., Any]] = field(compare=False, repr=False)
+    calls: "list[Call]" = field(compare=False, repr=False)
 
     def walk(self, env: Arrays) -> Arrays:
         """Run the program; `env` holds the inputs, and each probe under the name of its node."""
         env = dict(env)
-        for node in self.nodes:
-            results = self.call(node, [env[a] if isinstance(a, str) else a for a in node["args"]])
-            for name, result in zip(node["out"], results, strict=True):
-                env[name] = result + env[name] if name in self.probes else result
+        for call in self.calls:
+            try:
+                result = call.native(*[env[a] if isinstance(a, str) else a for a in call.args])
+            except Unsupported as error:
+                error.op = error.op or call.op
+                raise
+            results = (result,) if call.single and not isinstance(result, (tuple, list)) else result
+            for name, part in zip(call.outs, results, strict=True):
+                env[name] = part + env[name] if name in self.probes else part
         return env
 
-    def call(self, node: dict[str, Any], args: list[Any]) -> Any:
-        op = node["op"]
-        try:
-            result = self.ops.get(op, no_such_op)(*args, **attributes(op, node["kw"]))
-        except Unsupported as error:
-            error.op = error.op or op
-            raise
-        return (result,) if len(node["out"]) == 1 and not isinstance(result, (tuple, list)) else result
 
+class Call:
+    """One node of a program: the adapter's native call with the node's attributes, and its arguments' names."""
 
-class Family:
-    """What a compiled function depends on, as one text; it is made when first asked for, so eager modes never do."""
-
-    def __init__(self, *parts: Any) -> None:
-        self.parts = parts
-
-    @cached_property
-    def text(self) -> str:
-        return json.dumps(self.parts)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Family) and self.text == other.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
+    def __init__(self, node: dict[str, Any], ops: dict[str, Callable[..., Any]]) -> None:
+        self.op, self.outs, self.args, self.kw = node["op"], node["out"], node["args"], node["kw"]
+        self.native = functools.partial(ops.get(self.op, no_such_op), **attributes(self.op, self.kw))
+        self.single = len(self.outs) == 1
 
 
 def no_such_op(*_: Any, **__: Any) -> Any:
@@ -149,139 +179,134 @@ def basic_index(index: list[Any]) -> tuple[Any, ...]:
 # Frames
 
 
-def read_exactly(stream: BinaryIO, size: int) -> bytearray:
+def read_exactly(stream: BinaryIO, size: int) -> bytes:
     """`size` bytes from the pipe."""
-    data, got = bytearray(size), 0
-    while got < size:
-        count = stream.readinto(memoryview(data)[got:])  # type: ignore[attr-defined]
-        if not count:
-            raise EOFError(f"the pipe closed after {got} of {size} bytes")
-        got += count
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError(f"the pipe closed after {len(data)} of {size} bytes")
     return data
 
 
 def read_frame(stream: BinaryIO) -> Frame | None:
-    """The next frame; None at a clean end."""
-    first = stream.read(1)
-    if not first:
+    """The next frame: its own line, the shared line unread, the payload. None at a clean end."""
+    prefix = stream.read(PREFIX.size)
+    if not prefix:
         return None
-    magic, header, payload = PREFIX.unpack(first + read_exactly(stream, PREFIX.size - 1))
+    if len(prefix) < PREFIX.size:
+        raise EOFError(f"the pipe closed after {len(prefix)} of {PREFIX.size} bytes")
+    magic, header, payload = PREFIX.unpack(prefix)
     if magic != MAGIC:
         raise ProtocolError(f"a frame starts with {magic!r}, should be {MAGIC!r}")
-    return json.loads(read_exactly(stream, header)), read_exactly(stream, payload)
+    own, _, shared = read_exactly(stream, header).partition(b"\n")
+    request, _ = READ_JSON(own.decode())
+    return request, shared, read_exactly(stream, payload)
 
 
-def write_frame(stream: BinaryIO, header: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> None:
-    text = json.dumps(header).encode()
-    stream.write(PREFIX.pack(MAGIC, len(text), sum(map(len, blobs))) + text)
-    stream.writelines(blobs)
+def write_frame(stream: BinaryIO, header: dict[str, Any], reply: "Reply | None" = None) -> None:
+    shared, blobs = (described(tuple(reply.specs)), padded(reply.blobs)) if reply else (b"{}", [])
+    text = b"%b\n%b" % (WRITE_JSON(header).encode(), shared)
+    stream.writelines([PREFIX.pack(MAGIC, len(text), sum(map(len, blobs))), text, *blobs])
     stream.flush()
 
 
-@dataclass
-class Received:
-    """One array of a request: `each` has a leading axis of steps, `place` is where it lies in the payload."""
+def padded(blobs: list[bytes]) -> list[bytes]:
+    """Each followed by what makes it a multiple of ALIGNMENT long."""
+    return [part for blob in blobs for part in (blob, bytes(-len(blob) % ALIGNMENT))]
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def described(specs: tuple["Spec", ...]) -> bytes:
+    """The shared line of an answer: cells of one family have the same."""
+    return json.dumps({"arrays": [dict(zip(SPEC, spec, strict=True)) for spec in specs]}).encode()
+
+
+class Place(NamedTuple):
+    """One array of a request: `each` has a leading axis of steps, `start` to `stop` is where it lies in the payload."""
 
     role: str
     name: str
     each: bool
-    array: np.ndarray
-    place: slice
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    start: int
+    stop: int
 
-    def differs(self, payload: bytes) -> bool:
-        return wire_bytes(self.array) != payload[self.place]
-
-
-@cache
-def wire_format(dtype: Any) -> tuple[str, np.dtype]:
-    """A dtype's name, and the dtype as its elements cross the pipe."""
-    return np.dtype(dtype).name, np.dtype(dtype).newbyteorder("<")
+    def of(self, payload: bytearray) -> np.ndarray:
+        """A view, which may be written to."""
+        return np.ndarray(self.shape, self.dtype, payload, self.start)
 
 
-def wire_bytes(array: np.ndarray) -> bytes:
-    return np.asarray(array, wire_format(array.dtype)[1]).tobytes()  # tobytes is in C order
+def places(specs: list[dict[str, Any]]) -> list[Place]:
+    found, offset = [], 0
+    for spec in specs:
+        dtype, shape = np.dtype(spec["dtype"]), tuple(spec["shape"])
+        stop = offset + math.prod(shape) * dtype.itemsize
+        found.append(Place(spec["role"], spec["name"], spec["each"], dtype, shape, offset, stop))
+        offset = -(-stop // ALIGNMENT) * ALIGNMENT
+    return found
 
 
-def unpack(header: dict[str, Any], payload: bytearray) -> list[Received]:
-    arrays, offset = [], 0
-    for spec in header["arrays"]:
-        shape, (_, dtype) = spec["shape"], wire_format(spec["dtype"])
-        wire = np.frombuffer(payload, dtype, math.prod(shape), offset).reshape(shape)
-        array = wire.astype(spec["dtype"])  # aligned, and of the machine's byte order
-        place = slice(offset, offset + wire.nbytes)
-        arrays.append(Received(spec["role"], spec["name"], spec["each"], array, place))
-        offset = place.stop
-    if offset != len(payload):
-        raise ProtocolError(f"the arrays need {offset} bytes, the payload has {len(payload)}")
-    return arrays
+def unpack(family: Family, payload: bytes) -> tuple[Received, bytearray]:
+    """The arrays, and the copy of the payload in which they lie."""
+    if len(payload) != family.size:
+        raise ProtocolError(f"the arrays need {family.size} bytes, the payload has {len(payload)}")
+    memory = bytearray(payload)
+    return [(place, place.of(memory)) for place in family.places], memory
 
 
 @dataclass
 class Reply:
     """Arrays on their way out. They become bytes at once: a later step may change the tensor in place."""
 
-    specs: list[dict[str, Any]] = field(default_factory=list)
+    specs: list[Spec] = field(default_factory=list)
     blobs: list[bytes] = field(default_factory=list)
 
     def add(self, role: str, name: str, step: int | None, array: np.ndarray) -> None:
-        dtype, _ = wire_format(array.dtype)
-        if dtype not in DTYPES:
-            raise TypeError(f"{role} {name} has dtype {dtype}, should be one of {', '.join(DTYPES)}")
-        self.specs.append({"role": role, "name": name, "step": step, "dtype": dtype, "shape": array.shape})
-        self.blobs.append(wire_bytes(array))
+        dtype = NAMES.get(array.dtype)
+        if dtype is None:
+            raise TypeError(f"{role} {name} has dtype {array.dtype}, should be one of {', '.join(DTYPES)}")
+        self.specs.append((role, name, step, dtype, array.shape))
+        self.blobs.append(array.tobytes())  # in C order
+
+
+Replied = tuple[dict[str, Any], Reply | None]
 
 
 # One run
 
 
-def make_task(adapter: ModuleType, request: dict[str, Any]) -> Task:
-    training = request["training"] or {}
-    if request["mode"] not in adapter.MODES:
-        raise ValueError(f"mode {request['mode']!r}: the adapter has {', '.join(adapter.MODES)}")
-    asked = dict.fromkeys([*request["gradients"], *training.get("parameters", ())])  # no name twice
-    parts = [request[k] for k in ("program", "output", "values", "probes", "mode", "dtype")]
-    return Task(
-        key=Family(parts, list(asked), request["arrays"]),
-        case=request["case"],
-        bindings=request["bindings"],
-        mode=request["mode"],
-        output=request["output"],
-        wanted_values=tuple(request["values"]),
-        wrt=tuple(asked),
-        probes=request["probes"],
-        cotangent=None,
-        optimizer=training.get("optimizer"),
-        nodes=request["program"],
-        ops=adapter.OPS,
-    )
+@functools.lru_cache(maxsize=REMEMBERED)
+def family_of(adapter: ModuleType, mode: str, shared: bytes) -> Family:
+    return Family(adapter, mode, json.loads(shared))
 
 
-def rounds(adapter: ModuleType, request: dict[str, Any], arrays: list[Received]) -> Iterator[Round]:
-    """(step, native arrays by role and name): one round without training, where step is None."""
-    native, training = adapter.to_native, request["training"]
-    fixed = {(a.role, a.name): native(a.array) for a in arrays if not a.each}
-    for name, shape in request["probes"].items():
-        fixed["input", name] = native(np.zeros(shape, request["dtype"]))
+def rounds(adapter: ModuleType, family: Family, received: Received) -> Iterator[Round]:
+    """(step, native inputs by name, cotangent): one round without training, where step is None."""
+    native, training = adapter.to_native, family.training
+    fixed = {place[:2]: native(array) for place, array in received if not place.each}
+    for name, (shape, dtype) in family.probes.items():
+        fixed["input", name] = native(np.zeros(shape, dtype))
     for step in range(training["steps"]) if training else [None]:
-        yield step, fixed | {(a.role, a.name): native(a.array[step, ...]) for a in arrays if a.each}
+        now = fixed | {place[:2]: native(array[step, ...]) for place, array in received if place.each}
+        cotangent = now.pop(("cotangent", family.task["output"]), None)
+        yield step, {name: array for (_, name), array in now.items()}, cotangent
 
 
-def run(adapter: ModuleType, request: dict[str, Any], arrays: list[Received]) -> Reply:
+def run(adapter: ModuleType, request: dict[str, Any], family: Family, received: Received) -> Reply:
     """Values and gradients; with training, at each step's own parameters, which then move and stay native."""
-    task, reply, training = make_task(adapter, request), Reply(), request["training"]
+    reply, case, bindings = Reply(), request["case"], request["bindings"]
     parameters: Arrays = {}
-    for step, given in rounds(adapter, request, arrays):
-        inputs = {name: array for (role, name), array in given.items() if role == "input"}
+    for step, inputs, cotangent in rounds(adapter, family, received):
         if step == 0:
-            parameters = {name: inputs[name] for name in training["parameters"]}
-            move = optimizer(adapter, training["optimizer"], parameters)
-        now = replace(task, cotangent=given.get(("cotangent", task.output)))
-        values, gradients, *moved = adapter.differentiate(now, inputs | parameters)
-        report(reply, adapter, step, "value", request["values"], values)
-        report(reply, adapter, step, "gradient", request["gradients"], gradients)
-        if training:
+            parameters = {name: inputs[name] for name in family.parameters}
+            move = optimizer(adapter, family.training["optimizer"], parameters)
+        task = Task(family, case, bindings, cotangent, **family.task)
+        values, gradients, *moved = adapter.differentiate(task, inputs | parameters)
+        report(reply, adapter, step, "value", family.values, values)
+        report(reply, adapter, step, "gradient", family.gradients, gradients)
+        if family.training:
             parameters = moved[0] if moved else move(needed(gradients, parameters))
-            report(reply, adapter, step, "parameter", training["parameters"], parameters)
+            report(reply, adapter, step, "parameter", family.parameters, parameters)
     return reply
 
 
@@ -314,29 +339,29 @@ def whole(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def answer(adapter: ModuleType, request: dict[str, Any], payload: bytearray) -> Replied:
+def answer(adapter: ModuleType, request: dict[str, Any], shared: bytes, payload: bytes) -> Replied:
     """The reply to one run request, whatever happens."""
     try:
-        arrays = unpack(request, payload)
-        start, compiled = time.perf_counter(), compiling(adapter)
-        reply = run(adapter, request, arrays)
-        spent = {"seconds": time.perf_counter() - start, "compiling": compiling(adapter) - compiled}
+        family = family_of(adapter, request["mode"], shared)
+        received, memory = unpack(family, payload)
+        start, compiled = time.perf_counter(), adapter.compiling()
+        reply = run(adapter, request, family, received)
+        spent = {"seconds": time.perf_counter() - start, "compiling": adapter.compiling() - compiled}
     except Unsupported as error:
-        return {"type": "unsupported", "id": request["id"], "op": error.op, "reason": whole(str(error))}, ()
+        return {"type": "unsupported", "id": request["id"], "op": error.op, "reason": whole(str(error))}, None
     except BaseException:  # noqa: BLE001 - whatever it is, also an exit or pytest.fail(): it is the answer
-        return {"type": "raised", "id": request["id"], "error": whole(traceback.format_exc())}, ()
-    if changed := [a.name for a in arrays if a.differs(payload)]:
-        return {"type": "changed", "id": request["id"], "names": changed}, ()
-    header = {"type": "done", "id": request["id"], **spent, "arrays": reply.specs}
-    return header, tuple(reply.blobs)
-
-
-def compiling(adapter: ModuleType) -> float:
-    """Seconds that the framework has spent compiling so far, where its adapter counts them."""
-    return float(adapter.compiling()) if hasattr(adapter, "compiling") else 0.0
+        return {"type": "raised", "id": request["id"], "error": whole(traceback.format_exc())}, None
+    if memory != payload:
+        changed = [p.name for p in family.places if memory[p.start : p.stop] != payload[p.start : p.stop]]
+        return {"type": "changed", "id": request["id"], "names": changed}, None
+    return {"type": "done", "id": request["id"], **spent}, reply
 
 
 # Start and loop
+
+
+def no_seconds() -> float:
+    return 0.0
 
 
 def load_adapter(hello: dict[str, Any]) -> ModuleType:
@@ -346,6 +371,7 @@ def load_adapter(hello: dict[str, Any]) -> ModuleType:
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in folders]
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
     module = ModuleType("adapter")
+    module.compiling = no_seconds  # an adapter may count what its framework spends compiling
     module.__file__ = path
     sys.modules["adapter"] = module
     exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - our own, or the user's choice
@@ -409,7 +435,7 @@ def offer_to_the_oom_killer() -> None:
 
 def private_sink() -> BinaryIO:
     """Where answers go: out of reach of print(), which goes to the log."""
-    sink = os.fdopen(os.dup(1), "wb")
+    sink = os.fdopen(os.dup(1), "wb", BUFFER)
     os.dup2(2, 1)
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -421,7 +447,7 @@ def private_source() -> BinaryIO:
 
     For use after hello: the host sends nothing more before it is answered, so no buffer holds any of it.
     """
-    source = os.fdopen(os.dup(0), "rb")
+    source = os.fdopen(os.dup(0), "rb", BUFFER)
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     return source
@@ -438,6 +464,8 @@ def serve() -> int:
     write_frame(sink, header)
     if adapter is None:
         return 1
+    gc.collect()
+    gc.freeze()  # a framework's modules stay: the collector need not look at them again after every few cells
     while (frame := read_frame(source)) and frame[0]["type"] != "stop":
         if frame[0]["type"] != "run":
             raise ProtocolError(f"a frame of type {frame[0]['type']!r}, should be run or stop")

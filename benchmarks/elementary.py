@@ -30,7 +30,7 @@ from harness.definitions import DEFINITIONS
 from harness.engine import Answer, read_answer
 from harness.plan import REQUIREMENTS, Framework, frameworks, shipped_adapters
 from harness.record import header
-from harness.wire import Sent
+from harness.wire import Sent, shared_line
 from harness.worker import Worker
 from reference import Program
 from reference.ops.elementary import FUNCTIONS
@@ -233,13 +233,14 @@ NUMBERS = itertools.count(1)
 def answer(subject: Subject, program: Program, dtype: str, inputs: Inputs) -> Array | str:
     """What the framework gives for y, or what became of the request."""
     identity, shape = next(NUMBERS), np.shape(inputs["x"])
-    request = {
-        "type": "run", "id": identity, "case": "elementary", "bindings": {}, "dtype": dtype, "mode": subject.mode,
-        "program": [{"out": n.outs, "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in program.nodes],
+    own = {"type": "run", "id": identity, "case": "elementary", "bindings": {}, "mode": subject.mode}
+    shared = {
+        "dtype": dtype, "program": [{"out": n.outs, "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in program.nodes],
         "output": "y", "values": ["y"], "gradients": ["x"], "probes": {}, "training": None,
     }  # fmt: skip
     sent = [Sent("input", n, a) for n, a in inputs.items()]
-    subject.worker.send(request, [*sent, Sent("cotangent", "y", np.ones(shape, dtype))])
+    sent.append(Sent("cotangent", "y", np.ones(shape, dtype)))
+    subject.worker.send(own, sent, shared_line(shared, sent))
     found: Answer = read_answer(subject.worker.receive(), identity)
     return found.arrays["value", "y", None] if found.verdict is None else str(found.verdict)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.wire import Sent
+from harness.wire import Sent, shared_line
 from harness.worker import Worker
 
 ADAPTER = """
@@ -32,10 +32,14 @@ SIZES = {"24 B": (1000, 3), "64 KB": (200, 2**13), "32 MB": (5, 2**22)}
 """How many messages of how many float64."""
 
 
-def request(number: int) -> dict[str, object]:
+def request(number: int, array: np.ndarray) -> tuple[dict[str, object], list[Sent], bytes]:
     node = {"out": ["y"], "op": "add", "args": ["x", "x"], "kw": {}}
     asked = {"program": [node], "output": "y", "values": ["y"], "gradients": [], "probes": {}}
-    return {"type": "run", "id": number, "case": "c", "bindings": {}, "mode": "eager", "dtype": "float64", "training": None, **asked}  # fmt: skip
+    own, sent = (
+        {"type": "run", "id": number, "case": "c", "bindings": {}, "mode": "eager"},
+        [Sent("input", "x", array)],
+    )
+    return own, sent, shared_line({"dtype": "float64", "training": None, **asked}, sent)
 
 
 def main() -> None:
@@ -59,7 +63,7 @@ def round_trip(worker: Worker, count: int, array: np.ndarray) -> float:
     taken = []
     for number in range(count):
         begin = time.perf_counter()
-        worker.send(request(number), [Sent("input", "x", array)])
+        worker.send(*request(number, array))
         answer = worker.receive()
         taken.append(time.perf_counter() - begin - answer.header["seconds"])
     return statistics.median(taken)

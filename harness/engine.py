@@ -28,7 +28,7 @@ from harness.plan import Cell, Framework
 from harness.trace import describe_place, first_difference, traced_names
 from harness.verdict import Verdict
 from harness.wanted import Key, Wanted, each_step
-from harness.wire import Array, Frame, Nonsense, Sent, python_json
+from harness.wire import Array, Frame, Nonsense, Sent, python_json, shared_line
 from harness.worker import CELL_TIMEOUT, START_TIMEOUT, Worker, WorkerDied, readable
 from reference.rounding import Expected
 
@@ -59,11 +59,15 @@ class Trace:
     answer: Answer
 
 
+Message = tuple[dict[str, Any], list[Sent], bytes]
+"""A request without its number: the header's own part, the arrays, the header's shared line."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One message to a worker, built when its turn comes."""
 
-    build: Callable[[], tuple[dict[str, Any], list[Sent]]]
+    build: Callable[[], "Message"]
     future: "Future[Answer]" = field(default_factory=Future)
     urgent: bool = False
     number: int = field(default_factory=itertools.count(1).__next__)
@@ -150,12 +154,12 @@ class Lane:
             request.future.set_result(self._unavailable())
             return
         try:
-            header, arrays = request.build()
+            header, arrays, shared = request.build()
         except Exception as error:  # noqa: BLE001 (whatever it is belongs to this cell, and must not end the lane)
             request.future.set_exception(error)
             return
         self._flying.append(request)
-        worker.send({**header, "id": request.number}, arrays)
+        worker.send({**header, "id": request.number}, arrays, shared)
 
     def _started(self) -> Worker | None:
         if self._worker is not None and self._worker.over and not self._flying:
@@ -338,10 +342,13 @@ class Engine:
                     self._wanted_by_variant.popitem(last=False)
             return self._wanted_by_variant[key]
 
-    def _message(self, cell: Cell) -> tuple[dict[str, Any], list[Sent]]:
+    def _message(self, cell: Cell) -> Message:
         variant, wanted = cell.variant, self._wanted(cell)
-        header = message_header(cell, wanted, variant.values, variant.gradients)
-        return header, self._arrays(cell, wanted, wanted.inputs, each_step(variant))
+        arrays = self._arrays(cell, wanted, wanted.inputs, each_step(variant))
+        if cell.dtype not in wanted.lines:
+            shared = _shared(cell, wanted, variant.values, variant.gradients)
+            wanted.lines[cell.dtype] = shared_line(shared, arrays)
+        return _own(cell), arrays, wanted.lines[cell.dtype]
 
     def _arrays(
         self, cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], each: Iterable[str] = ()
@@ -390,30 +397,31 @@ class Engine:
         names = traced_names(wanted.program, self._floats(cell), cell.variant.output)
         values = [n for n in names if n not in inputs]
 
-        def build() -> tuple[dict[str, Any], list[Sent]]:
-            header = message_header(cell, wanted, values, names, steps=1)
-            return header, self._arrays(cell, wanted, inputs)
+        def build() -> Message:
+            arrays = self._arrays(cell, wanted, inputs)
+            return _own(cell), arrays, shared_line(_shared(cell, wanted, values, names, steps=1), arrays)
 
         request = Request(build, urgent=True)
         self._lane(cell.framework).submit([request])
         return Trace(wanted.at(inputs, values, names), request.future.result())
 
 
-def message_header(
+def _own(cell: Cell) -> dict[str, Any]:
+    """What a request says of this cell alone."""
+    return {"type": "run", "case": cell.case, "bindings": dict(cell.variant.bindings), "mode": cell.mode}
+
+
+def _shared(
     cell: Cell, wanted: Wanted, values: Iterable[str], gradients: Iterable[str], steps: int | None = None
 ) -> dict[str, Any]:
-    """A run request without its arrays. Gradients of assigned names are asked for through probes.
+    """What a request says of its family. Gradients of assigned names are asked for through probes.
 
     `steps` is how many steps a case with training takes, by default its own number.
     """
     gradients, program, variant = list(gradients), wanted.program, cell.variant
     assigned = {name for node in program.nodes for name in node.outs}
     return {
-        "type": "run",
-        "case": cell.case,
-        "bindings": dict(variant.bindings),
         "dtype": cell.dtype,
-        "mode": cell.mode,
         "program": wanted.nodes,
         "output": variant.output,
         "values": list(values),
@@ -435,7 +443,7 @@ def _training(wanted: Wanted, steps: int | None) -> dict[str, Any] | None:
 
 
 def _cast(array: Array, dtype: str) -> Array:
-    return array.astype(dtype) if array.dtype.kind == "f" else array
+    return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
 
 
 def _identity(cell: Cell) -> dict[str, str]:

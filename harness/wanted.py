@@ -32,6 +32,8 @@ class Wanted:
         self.inputs: dict[str, Array] = variant.draw(variant.narrowest)
         self.cotangent = variant.cotangent(variant.narrowest)
         self._single: dict[Key, Expected] | None = None
+        self.lines: dict[str, bytes] = {}
+        """By dtype, what requests of this variant share (wire.shared_line): the same for every framework."""
 
     def single(self) -> dict[Key, Expected]:
         """What a variant without training must give."""

@@ -1,4 +1,9 @@
-"""The frames that host and worker exchange: magic, two lengths, a JSON header, raw little-endian arrays.
+"""The frames that host and worker exchange: magic, two lengths, a header, raw little-endian arrays.
+
+A header is two lines of JSON. The first has what is of this message alone. The second has what messages of its family
+share (the arrays' names, dtypes and shapes; in a request also the program and what is asked): who has read it once
+knows it when it comes again. Every array begins at a multiple of 8 bytes.
+
 
 The worker's half is in `adapters/worker.py`, which has to run where nothing of ours is installed.
 """
@@ -6,17 +11,19 @@ The worker's half is in `adapters/worker.py`, which has to run where nothing of 
 import json
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, Literal
+from functools import cache, lru_cache
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
 from harness.errors import shortened, shown
 
-PROTOCOL = 1
+PROTOCOL = 2
+ALIGNMENT = 8
+"""Every array begins at a multiple of so many bytes of a payload."""
 MAGIC = b"GCH1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER = 64 * 2**20
@@ -25,9 +32,11 @@ MAX_BRACKETS = 2_000_000
 MAX_PAYLOAD = 8 * 2**30
 MAX_TEXT = 100_000
 """Characters of a text in a header, such as a traceback: of a longer one begin and end are kept."""
+MAX_KNOWN = 65536
+"""Bytes of a second line that is kept with what it says."""
 MAX_NAME = 1_000
 MAX_STEP = 2**31
-MAX_DIMENSIONS = 64
+MAX_DIMENSIONS, MAX_ELEMENTS = 64, 2**59
 MAX_ITEMS = 100_000
 MAX_DEPTH = 8
 """Items of a header beside its arrays, and lists within lists: what is more is not of this protocol."""
@@ -65,44 +74,75 @@ class Sent:
 
 @dataclass(frozen=True)
 class Frame:
-    """A message: its JSON header and the raw arrays behind it."""
+    """A message: the first line of its header, the second one unread, and the raw arrays behind it."""
 
     header: dict[str, Any]
+    shared: bytes
     payload: memoryview
 
     def arrays(self) -> dict[tuple[str, str, int | None], Array]:
         """The arrays by role, name and step. Raises Nonsense where lengths, dtypes or names do not fit."""
-        try:
-            specs = msgspec.convert(self.header.get("arrays", []), list[_Described])
-        except msgspec.ValidationError as error:
-            raise Nonsense(f"cannot read an array as it is described: {error}") from None
-        found: dict[tuple[str, str, int | None], Array] = {}
-        offset = 0
-        for spec in specs:
-            key, array = (spec.role, spec.name, spec.step), self._array(spec, offset)
-            if key in found:
-                raise Nonsense(f"the array {key} came twice")
-            found[key], offset = array, offset + array.nbytes
-        if offset != len(self.payload):
-            raise Nonsense(f"the arrays need {offset} bytes, the message has {len(self.payload)}")
-        return found
+        known = len(self.shared) <= MAX_KNOWN
+        places = _places_known(self.shared) if known else _places(self.shared)
+        size = _aligned(places[-1].stop) if places else 0
+        if size != len(self.payload):
+            raise Nonsense(f"the arrays need {size} bytes, the message has {len(self.payload)}")
+        return {place.key: place.read(self.payload) for place in places}
 
-    def _array(self, spec: "_Described", offset: int) -> Array:
-        count, (_, dtype) = math.prod(spec.shape), wire_format(spec.dtype)
-        if count * dtype.itemsize > len(self.payload) - offset or not _is_name(spec.role + spec.name):
-            raise Nonsense(f"cannot read an array described as {shown(spec)}, {offset} bytes from the start")
-        return _reshaped(np.frombuffer(self.payload, dtype, count, offset), spec.shape)
+
+class _Place(NamedTuple):
+    """Where one array lies in a message's payload."""
+
+    key: tuple[str, str, int | None]
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    elements: int
+    start: int
+    stop: int
+
+    def read(self, payload: memoryview) -> Array:
+        return np.frombuffer(payload, self.dtype, self.elements, self.start).reshape(self.shape)
+
+
+def _places(shared: bytes) -> tuple[_Place, ...]:
+    """Where the arrays of a message lie. Raises Nonsense where they can lie nowhere."""
+    try:
+        described = msgspec.json.decode(shared, type=_Shared).arrays
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        reason = shortened(str(error), MAX_NAME)
+        raise Nonsense(f"cannot read an array as it is described: {reason}") from None
+    found: dict[tuple[str, str, int | None], _Place] = {}
+    start = 0
+    for spec in described:
+        key, count, (_, dtype) = (
+            (spec.role, spec.name, spec.step),
+            math.prod(spec.shape),
+            wire_format(spec.dtype),
+        )
+        stop = start + count * dtype.itemsize
+        if stop > MAX_PAYLOAD or not _is_name(spec.role + spec.name) or not _is_shape(spec.shape):
+            raise Nonsense(f"cannot read an array described as {shown(spec)}, {start} bytes from the start")
+        if key in found:
+            raise Nonsense(f"the array {key} came twice")
+        found[key] = _Place(key, dtype, spec.shape, count, start, stop)
+        start = _aligned(stop)
+    return tuple(found.values())
+
+
+_places_known = lru_cache(maxsize=256)(_places)
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def _is_shape(shape: tuple[int, ...]) -> bool:
+    """Whether NumPy has such arrays: an empty one's other sizes must not overflow either."""
+    return math.prod(size or 1 for size in shape) <= MAX_ELEMENTS
 
 
 def _is_name(text: str) -> bool:
     return len(text) <= MAX_NAME and text.isprintable()
-
-
-def _reshaped(flat: Array, shape: tuple[int, ...]) -> Array:
-    try:
-        return flat.reshape(shape)
-    except (ValueError, OverflowError):  # too many dimensions, or an empty array whose other sizes overflow
-        raise Nonsense(f"there is no array of shape {shown(shape)}") from None
 
 
 class _Described(msgspec.Struct, frozen=True):
@@ -113,6 +153,12 @@ class _Described(msgspec.Struct, frozen=True):
     step: Annotated[int, msgspec.Meta(ge=0, lt=MAX_STEP)] | None
     dtype: Literal[DTYPES]  # type: ignore[valid-type]
     shape: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
+
+
+class _Shared(msgspec.Struct, frozen=True):
+    """The second line of a worker's header."""
+
+    arrays: list[_Described] = []
 
 
 @cache
@@ -126,19 +172,35 @@ def python_json(data: Any) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(data).encode())
 
 
-def frame(header: Mapping[str, Any], arrays: Iterable[Sent] = ()) -> list[bytes | memoryview]:
-    """The pieces of one message, ready to be written one after the other without another copy."""
-    pieces, specs = [], []
-    for sent in arrays:
-        dtype, wire = wire_format(sent.array.dtype)
-        array: Any = np.asarray(sent.array, dtype=wire, order="C")
-        specs.append(
-            {"role": sent.role, "name": sent.name, "step": None, "each": sent.each}
-            | {"dtype": dtype, "shape": array.shape}
-        )
-        pieces.append(memoryview(array.reshape(-1)).cast("B") if array.size else memoryview(b""))
-    text = msgspec.json.encode({**header, "arrays": specs})
+def shared_line(shared: Mapping[str, Any], arrays: Iterable[Sent]) -> bytes:
+    """The second line of a header: what messages of a family share, their arrays as they are described."""
+    specs = [
+        {"role": sent.role, "name": sent.name, "step": None, "each": sent.each}
+        | {"dtype": wire_format(sent.array.dtype)[0], "shape": sent.array.shape}
+        for sent in arrays
+    ]
+    return msgspec.json.encode({**shared, "arrays": specs})
+
+
+def frame(
+    header: Mapping[str, Any], arrays: Sequence[Sent] = (), shared: bytes | None = None
+) -> list[bytes | memoryview]:
+    """The pieces of one message, ready to be written one after the other without another copy.
+
+    `shared` is the second line of its header, with these arrays in it, where it is known already.
+    """
+    pieces = [piece for sent in arrays for piece in _raw(sent.array)]
+    text = b"%b\n%b" % (msgspec.json.encode(header), shared_line({}, arrays) if shared is None else shared)
     return [PREFIX.pack(MAGIC, len(text), sum(map(len, pieces))) + text, *pieces]
+
+
+def _raw(array: Array) -> Iterator[bytes | memoryview]:
+    """The bytes of an array in C order as they cross the pipe, a view where they lie so already; and the padding."""
+    if array.size:
+        flat: Any = np.asarray(array, wire_format(array.dtype)[1], order="C").reshape(-1)
+        yield memoryview(flat).cast("B")
+        if padding := -flat.nbytes % ALIGNMENT:
+            yield bytes(padding)
 
 
 def read_frame(read: Callable[[int], bytes | bytearray | memoryview]) -> Frame:
@@ -149,24 +211,26 @@ def read_frame(read: Callable[[int], bytes | bytearray | memoryview]) -> Frame:
     if header_size > MAX_HEADER or payload_size > MAX_PAYLOAD:
         raise Nonsense(f"a message claims {header_size} + {payload_size} bytes")
     try:
-        header = _header(bytes(read(header_size)))
-        return Frame(header, memoryview(read(payload_size)))
+        header, shared = _header(bytes(read(header_size)))
+        return Frame(header, shared, memoryview(read(payload_size)))
     except MemoryError:
         raise Nonsense(f"a message claims {header_size} + {payload_size} bytes: no room for them") from None
 
 
-def _header(data: bytes) -> dict[str, Any]:
+def _header(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The first line, read, and the second one."""
     if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
         raise Nonsense("a message's header has more in it than any answer")
+    own, _, shared = data.partition(b"\n")
     try:
-        header = msgspec.json.decode(data)
+        header = msgspec.json.decode(own)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Nonsense(f"a message's header is not JSON: {shortened(str(error), MAX_NAME)}") from None
     if not isinstance(header, dict):
         raise Nonsense(f"a message's header is {type(header).__name__}, should be an object")
     if not all(map(_is_name, header)):
         raise Nonsense("a message's header has keys that are no names")
-    return {key: value if key == "arrays" else _bounded(value) for key, value in header.items()}
+    return {key: _bounded(value) for key, value in header.items()}, shared or b"{}"
 
 
 def _bounded(value: Any) -> Any:

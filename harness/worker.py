@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -140,9 +140,9 @@ class Worker:
             lines.append(f"install what the adapter needs with: {install}")
         return "\n".join(lines)
 
-    def send(self, header: Mapping[str, Any], arrays: Iterable[Sent]) -> None:
-        """Queue one request. A worker that died is noticed by `receive`."""
-        self._send(frame(header, arrays), self._cell_timeout)
+    def send(self, header: Mapping[str, Any], arrays: Sequence[Sent], shared: bytes) -> None:
+        """Queue one request; `shared` is `wire.shared_line`. A worker that died is noticed by `receive`."""
+        self._send(frame(header, arrays, shared), self._cell_timeout)
 
     def receive(self) -> Frame:
         """The next answer. Raises WorkerDied where none can come any more."""

@@ -7,6 +7,7 @@ per position. So each element (position) is handed over as its own sample, and t
 import operator
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
@@ -135,10 +136,21 @@ def to_numpy(tensor: Any) -> onp.ndarray:
 
 
 def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    leaves = {name: x.detach() for name, x in inputs.items() if onp.dtype(x.dtype).kind == "f"}
-    for leaf in leaves.values():  # all of them: backward() refuses an output that depends on no leaf
+    leaves = {name: inputs[name].detach() for name in task.wrt}
+    for leaf in leaves.values():
         leaf.attach_grad()
     with mx.autograd.record():
         env = task.walk({**inputs, **leaves})
-    env[task.output].backward(task.cotangent)
-    return {name: env[name] for name in task.wanted_values}, {name: leaves[name].grad for name in task.wrt}
+    if depends(task):  # otherwise the gradients are the zeros that they are attached as
+        env[task.output].backward(task.cotangent)
+    return {name: env[name] for name in task.wanted_values}, {n: leaf.grad for n, leaf in leaves.items()}
+
+
+@lru_cache(maxsize=256)
+def depends(task: Task) -> bool:
+    """Whether the output depends on any tensor whose gradient is asked for: backward() refuses one that doesn't."""
+    reached = set(task.wrt)
+    for call in task.calls:
+        if not reached.isdisjoint(a for a in call.args if isinstance(a, str)):
+            reached.update(call.outs)
+    return task.output in reached

@@ -29,7 +29,7 @@ class Client:
     """One worker. `ready` is its answer to hello."""
 
     def __init__(
-        self, argv: list[str], adapter: Path, *, subject: Path | None = None, protocol: int = 1, **popen: Any
+        self, argv: list[str], adapter: Path, *, subject: Path | None = None, protocol: int = 2, **popen: Any
     ) -> None:
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
         self.process = subprocess.Popen(
@@ -51,8 +51,10 @@ class Client:
     def stdin(self) -> Any:
         return self.process.stdin
 
-    def send(self, header: dict[str, Any], payload: bytes = b"") -> None:
-        text = json.dumps(header).encode()
+    def send(
+        self, header: dict[str, Any], shared: dict[str, Any] | None = None, payload: bytes = b""
+    ) -> None:
+        text = b"\n".join(json.dumps(part).encode() for part in (header, shared or {"arrays": []}))
         self.stdin.write(struct.pack("<4sIQ", b"GCH1", len(text), len(payload)) + text + payload)
         self.stdin.flush()
 
@@ -62,12 +64,13 @@ class Client:
         magic, header, payload = struct.unpack("<4sIQ", prefix)
         assert magic == b"GCH1", magic
         read = self.process.stdout.read  # type: ignore[union-attr]
-        return json.loads(read(header)), read(payload)
+        own, shared = map(json.loads, read(header).split(b"\n"))
+        return {**own, **shared}, read(payload)
 
     def run(self, program: list[dict[str, Any]], inputs: dict[str, Any], **request: Any) -> dict[str, Any]:
         """The reply's header, with `arrays` by (role, name), or by (role, name, step) with training."""
-        header, payload = pack_request(program, inputs, request)
-        self.send(header, payload)
+        header, shared, payload = pack_request(program, inputs, request)
+        self.send(header, shared, payload)
         reply, blob = self.receive()
         assert reply.get("id") == header["id"]
         if reply["type"] == "done":
@@ -97,18 +100,15 @@ def node(out: str, op: str, *args: Any, **kw: Any) -> dict[str, Any]:
 
 def pack_request(
     program: list[dict[str, Any]], inputs: dict[str, Any], request: dict[str, Any]
-) -> tuple[dict[str, Any], bytes]:
+) -> tuple[dict[str, Any], dict[str, Any], bytes]:
     output = request.get("output", program[-1]["out"][-1])
     each = request.pop("each", ())
     given = [("input", name, np.asarray(a)) for name, a in inputs.items()]
     given += [("cotangent", output, np.asarray(a)) for a in [request.pop("cotangent", None)] if a is not None]
-    header = {
-        "type": "run",
-        "id": 7,
-        "case": "toys/case",
-        "bindings": {},
+    own = {"type": "run", "id": 7, "case": "toys/case", "bindings": {}, "mode": "eager"}
+    own |= {name: request.pop(name) for name in own if name in request}
+    shared = {
         "dtype": next((a.dtype.name for _, _, a in given if a.dtype.kind == "f"), "float64"),
-        "mode": "eager",
         "program": program,
         "output": output,
         "values": [output],
@@ -121,7 +121,7 @@ def pack_request(
             for role, name, a in given
         ],
     }
-    return header, b"".join(a.tobytes() for _, _, a in given)
+    return own, shared, b"".join(a.tobytes() + bytes(-a.nbytes % 8) for _, _, a in given)
 
 
 def described(array: np.ndarray) -> dict[str, Any]:
@@ -136,6 +136,6 @@ def unpack(specs: list[dict[str, Any]], blob: bytes) -> dict[tuple[Any, ...], np
         array = np.frombuffer(blob[offset : offset + size], dtype).reshape(spec["shape"])
         step = () if spec["step"] is None else (spec["step"],)
         found[spec["role"], spec["name"], *step] = array
-        offset += size
+        offset += size + -size % 8
     assert offset == len(blob), "the reply's payload is longer than its arrays"
     return found

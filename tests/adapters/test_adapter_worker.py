@@ -32,7 +32,7 @@ def assert_lives(toy: Client) -> None:
 
 def test_ready_tells_the_framework_and_the_interpreter(toy: Client) -> None:
     about = toy.ready["about"]
-    assert toy.ready["protocol"] == 1
+    assert toy.ready["protocol"] == 2
     assert about["framework"] == "toy"
     assert about["python"].startswith("3.")
     assert about["numpy"] == np.__version__
@@ -158,10 +158,10 @@ def test_an_optimizer_that_the_adapter_lacks_is_unsupported(toy: Client) -> None
 
 
 def test_another_protocol_version_is_refused_with_both_numbers() -> None:
-    client = Client([sys.executable], TOY, protocol=2)
+    client = Client([sys.executable], TOY, protocol=1)
     assert client.ready["type"] == "failed"
-    assert "speaks protocol 1" in client.ready["error"]
-    assert "protocol 2" in client.ready["error"]
+    assert "speaks protocol 2" in client.ready["error"]
+    assert "protocol 1" in client.ready["error"]
     assert client.close() == 1
 
 

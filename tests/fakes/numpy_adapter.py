@@ -68,7 +68,7 @@ def plain(kw):
 def differentiate(task, inputs):
     dtype = next(a.dtype for a in inputs.values() if a.dtype.kind == "f")
     wide = {n: a.astype(np.float64) if a.dtype.kind == "f" else a for n, a in inputs.items()}
-    nodes = tuple(Node(tuple(n["out"]), n["op"], tuple(n["args"]), plain(n["kw"]), 1, 1) for n in task.nodes)
+    nodes = tuple(Node(tuple(c.outs), c.op, tuple(c.args), plain(c.kw), 1, 1) for c in task.calls)
     env = task.walk(wide)
     cotangent = np.ones(()) if task.cotangent is None else task.cotangent.astype(np.float64)
     grads = backward(Program(nodes, ""), env, {task.output: cotangent}, task.wrt)

@@ -32,13 +32,13 @@ def striking(name):
 
 
 def instead_of_the_message(act):
-    """Run `act(write_frame, stream, header, blobs)` in place of the worker's next message."""
+    """Run `act(write_frame, stream, header, reply)` in place of the worker's next message."""
     worker = sys.modules["worker"]
     write_frame = worker.write_frame
 
-    def once(stream, header, blobs=()):
+    def once(stream, header, reply=None):
         worker.write_frame = write_frame
-        act(write_frame, stream, header, blobs)
+        act(write_frame, stream, header, reply)
 
     worker.write_frame = once
 
@@ -76,8 +76,8 @@ def dies_of_a_nameless_signal(task, inputs):
 
 
 def dies_after_answering(task, inputs):
-    def act(write_frame, stream, header, blobs):
-        write_frame(stream, header, blobs)
+    def act(write_frame, stream, header, reply):
+        write_frame(stream, header, reply)
         os._exit(7)
 
     instead_of_the_message(act)
@@ -205,7 +205,7 @@ def asks_the_user(task, inputs):
 
 
 def says_half_and_dies(task, inputs):
-    def act(write_frame, stream, header, blobs):
+    def act(write_frame, stream, header, reply):
         stream.write(sys.modules["worker"].PREFIX.pack(b"GCH1", 400, 100) + b'{"type": ')
         stream.flush()
         os._exit(0)
@@ -214,7 +214,7 @@ def says_half_and_dies(task, inputs):
 
 
 def says_half_and_waits(task, inputs):
-    def act(write_frame, stream, header, blobs):
+    def act(write_frame, stream, header, reply):
         stream.write(sys.modules["worker"].PREFIX.pack(b"GCH1", 400, 100) + b'{"type": ')
         stream.flush()
         time.sleep(1000)
@@ -239,7 +239,7 @@ def _trickle(stream, header, payload):
 
 
 def claims_gigabytes(task, inputs):
-    def act(write_frame, stream, header, blobs):
+    def act(write_frame, stream, header, reply):
         stream.write(sys.modules["worker"].PREFIX.pack(b"GCH1", 2, 8 * 2**30) + b"{}")
         stream.flush()
         time.sleep(1000)
@@ -256,23 +256,23 @@ def writes_to_every_descriptor(task, inputs):
 
 
 def answers_twice(task, inputs):
-    def act(write_frame, stream, header, blobs):
-        write_frame(stream, header, blobs)
-        write_frame(stream, header, blobs)
+    def act(write_frame, stream, header, reply):
+        write_frame(stream, header, reply)
+        write_frame(stream, header, reply)
 
     instead_of_the_message(act)
 
 
 def answers_another_request(task, inputs):
-    def act(write_frame, stream, header, blobs):
-        write_frame(stream, {**header, "id": header["id"] + 1}, blobs)
+    def act(write_frame, stream, header, reply):
+        write_frame(stream, {**header, "id": header["id"] + 1}, reply)
 
     instead_of_the_message(act)
 
 
 def took_no_time(task, inputs):
-    def act(write_frame, stream, header, blobs):
-        write_frame(stream, {**header, "seconds": float("nan")}, blobs)
+    def act(write_frame, stream, header, reply):
+        write_frame(stream, {**header, "seconds": float("nan")}, reply)
 
     instead_of_the_message(act)
 
@@ -288,17 +288,18 @@ def forks_and_both_return(task, inputs):
 
 
 def adds_a_tensor(task, inputs):
-    def act(write_frame, stream, header, blobs):
-        extra = {"role": "gradient", "name": "z", "step": None, "dtype": "float32", "shape": [1]}
-        write_frame(stream, {**header, "arrays": [*header["arrays"], extra]}, (*blobs, bytes(4)))
+    def act(write_frame, stream, header, reply):
+        reply.add("gradient", "z", None, np.zeros(1, np.float32))
+        write_frame(stream, header, reply)
 
     instead_of_the_message(act)
 
 
 def sends_a_tensor_twice(task, inputs):
-    def act(write_frame, stream, header, blobs):
-        arrays = header["arrays"]
-        write_frame(stream, {**header, "arrays": [*arrays, arrays[0]]}, (*blobs, blobs[0]))
+    def act(write_frame, stream, header, reply):
+        reply.specs.append(reply.specs[0])
+        reply.blobs.append(reply.blobs[0])
+        write_frame(stream, header, reply)
 
     instead_of_the_message(act)
 
@@ -361,8 +362,8 @@ def leaves_while_it_is_loaded():
 
 
 def dies_once_it_is_ready():
-    def act(write_frame, stream, header, blobs):
-        write_frame(stream, header, blobs)
+    def act(write_frame, stream, header, reply):
+        write_frame(stream, header, reply)
         os._exit(5)
 
     instead_of_the_message(act)

@@ -335,9 +335,11 @@ def change_message(data: bytes, random: Random) -> bytes:
     _, length, size = struct.unpack_from("<4sIQ", data)
     header, payload = data[16 : 16 + length], data[16 + length :]
     if random.random() < 0.8:
-        tree = json.loads(header)
+        lines = header.split(b"\n")
+        place = random.randrange(len(lines))
+        tree = json.loads(lines[place])
         mutations.change_tree(tree, random)
-        header = dumped(tree)
+        header = b"\n".join([*lines[:place], dumped(tree), *lines[place + 1 :]])
     else:
         payload = mutations.splice(payload, random)
     claimed = [len(header), len(payload)]

@@ -191,8 +191,14 @@ def reader(data: bytes) -> Callable[[int], bytes]:
     return read
 
 
+def two_lines(header: dict[str, Any]) -> bytes:
+    shared = {"arrays": header["arrays"]} if "arrays" in header else {}
+    own = {name: value for name, value in header.items() if name not in shared}
+    return json.dumps(own).encode() + b"\n" + json.dumps(shared).encode()
+
+
 def message(header: bytes | dict[str, Any], payload: bytes = b"") -> bytes:
-    text = json.dumps(header).encode() if isinstance(header, dict) else header
+    text = two_lines(header) if isinstance(header, dict) else header
     return struct.pack("<4sIQ", MAGIC, len(text), len(payload)) + text + payload
 
 

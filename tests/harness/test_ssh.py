@@ -16,7 +16,7 @@ import pytest
 
 from harness.record import read_run
 from harness.remote import command, remote_shells
-from harness.wire import Sent
+from harness.wire import Sent, shared_line
 from harness.worker import ENVIRONMENT, Worker, WorkerDied
 
 ROOT = Path(__file__).parents[2]
@@ -150,10 +150,14 @@ def worker(argv, adapter):
         started.stop()
 
 
-def request(op, number):
+def request(op, number, array):
     node = {"out": ["y"], "op": op, "args": ["x", "x"] if op not in ("loop", "pause") else ["x"], "kw": {}}
-    empty = {"case": "c", "bindings": {}, "probes": {}, "training": None, "gradients": []}
-    return {"type": "run", "id": number, "mode": "eager", "dtype": "float64", "program": [node], "output": "y", "values": ["y"], **empty}  # fmt: skip
+    asked = {"program": [node], "output": "y", "values": ["y"], "gradients": []}
+    own, sent = (
+        {"type": "run", "id": number, "case": "c", "bindings": {}, "mode": "eager"},
+        [Sent("input", "x", array)],
+    )
+    return own, sent, shared_line({"dtype": "float64", "probes": {}, "training": None, **asked}, sent)
 
 
 def gone(pid, within):
@@ -211,10 +215,10 @@ def test_the_one_thread_environment_arrives_before_numpy_is_imported(ssh, adapte
 def test_a_thousand_cells_and_arrays_of_32_megabytes_come_back(ssh, adapter):
     with worker([*ssh, sys.executable], adapter) as (far, _):
         large = np.random.default_rng(0).normal(size=(2048, 2048))
-        far.send(request("add", 0), [Sent("input", "x", large)])
+        far.send(*request("add", 0, large))
         assert np.array_equal(far.receive().arrays()["value", "y", None], 2 * large)
         for number in range(1, 1001):
-            far.send(request("mul", number), [Sent("input", "x", np.full(3, float(number)))])
+            far.send(*request("mul", number, np.full(3, float(number))))
             answer = far.receive()
             assert answer.header["id"] == number
             assert answer.arrays()["value", "y", None][2] == number**2
@@ -233,7 +237,7 @@ def test_an_idle_worker_on_the_other_host_ends_with_its_ssh(ssh, adapter, end):
 @pytest.mark.parametrize("op", ["loop", "pause"])
 def test_a_worker_that_is_busy_on_the_other_host_is_killed_when_its_ssh_has_ended(ssh, adapter, op):
     with worker([*ssh, sys.executable], adapter) as (far, about):
-        far.send(request(op, 1), [Sent("input", "x", np.ones(1))])
+        far.send(*request(op, 1, np.ones(1)))
         assert not gone(about["pid"], within=0.5)
         far.kill("asked to")
         assert gone(about["pid"], within=10)

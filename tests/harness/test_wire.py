@@ -34,8 +34,15 @@ def reader(data):
     return read
 
 
+def two_lines(header):
+    """What is of a message alone, and what it shares with others."""
+    shared = {"arrays": header["arrays"]} if "arrays" in header else {}
+    own = {name: value for name, value in header.items() if name not in shared}
+    return json.dumps(own).encode() + b"\n" + json.dumps(shared).encode()
+
+
 def message(header, payload=b""):
-    text = json.dumps(header).encode() if isinstance(header, dict) else header
+    text = two_lines(header) if isinstance(header, dict) else header
     return MAGIC + struct.pack("<IQ", len(text), len(payload)) + text + payload
 
 
@@ -68,7 +75,7 @@ SPEC = {"role": "value", "name": "y", "step": None, "dtype": "float64", "shape":
 @pytest.mark.parametrize(
     ("specs", "payload", "words"),
     [
-        ([SPEC], b"1234567", "cannot read an array"),
+        ([SPEC], b"1234567", "the arrays need 8 bytes, the message has 7"),
         ([SPEC], b"12345678" * 2, "the arrays need 8 bytes, the message has 16"),
         ([SPEC, SPEC], b"12345678" * 2, "came twice"),
         ([{**SPEC, "dtype": "object"}], b"12345678", "cannot read an array"),
