@@ -13,12 +13,10 @@ import contextlib
 import errno
 import functools
 import hashlib
-import io
 import math
 import os
 import re
 import secrets
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,13 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import platformdirs
 
 import reference
 from harness.errors import HarnessError
-from harness.wire import Nonsense, Sent, frame, read_frame
-from reference.rounding import RULES_VERSION, Expected
+from reference.rounding import RULES_VERSION, References
 
 FORMAT = 1
 FOLDER, SIZE = "HARNESS_CACHE", "HARNESS_CACHE_SIZE"
@@ -51,9 +49,10 @@ BLOCK = 4096
 HOUR = 3600.0
 """How old the time of last use must be before a read renews it: a read is then rarely also a write."""
 
+ALIGNMENT = 8
+"""The rows of an entry begin at a multiple of so many bytes, where their elements are read in place."""
+
 Array = np.ndarray[Any, Any]
-Key = tuple[str, str]
-References = dict[Key, Expected]
 
 
 def folder(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -145,7 +144,14 @@ def digest(*parts: bytes | memoryview) -> bytes:
 def key_of(rules: bytes, asked: str, arrays: Sequence[tuple[str, Array]]) -> bytes:
     """The name of an entry: by which rules, what is asked, and every array by name, dtype, shape and bytes."""
     specs = repr([(name, a.dtype.str, a.shape) for name, a in arrays])
-    return digest(rules, asked.encode(), specs.encode(), *(a.tobytes() for _, a in arrays))
+    return digest(rules, asked.encode(), specs.encode(), *(raw(a) for _, a in arrays))
+
+
+def raw(array: Array) -> memoryview | bytes:
+    """An array's bytes in C order; a view where they lie so already."""
+    if not array.size or not array.flags.c_contiguous:
+        return array.tobytes()
+    return array.reshape(-1).view(np.uint8).data
 
 
 @dataclass
@@ -211,10 +217,9 @@ class Cache:
 
     def get(self, key: bytes) -> References | None:
         """An entry, verified; None where there is none. A damaged one is removed."""
-        path = self.path / key.hex()
+        path = f"{self.path}/{key.hex()}"
         try:
-            with path.open("rb", buffering=0) as stream:
-                data, used = stream.readall(), os.fstat(stream.fileno()).st_mtime
+            data, used = read(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -225,7 +230,7 @@ class Cache:
             if found is None:
                 with self._lock:
                     self.tally.damaged += 1
-                path.unlink(missing_ok=True)
+                Path(path).unlink(missing_ok=True)
             elif abs(time.time() - used) > HOUR:
                 os.utime(path)
         return found
@@ -265,9 +270,10 @@ class Cache:
 
 
 def encode(key: bytes, found: References) -> bytes:
-    """An entry: its checksum, and a frame as they go to workers, with sigma stacked upon the value."""
-    stacked = [Sent(*name, np.stack([e.value, e.sigma])) for name, e in found.items()]
-    body = b"".join(frame({}, stacked))
+    """An entry: its checksum, a line with the names and shapes of the tensors, the rows of value and of sigma."""
+    line = msgspec.json.encode([(*name, span.shape) for name, span in found.spans.items()])
+    line += b" " * (-(len(line) + 1) % ALIGNMENT) + b"\n"
+    body = b"".join((line, raw(found.value), raw(found.sigma)))
     return digest(key, body) + body
 
 
@@ -276,13 +282,28 @@ def decode(key: bytes, data: bytes) -> References | None:
     size = hashlib.sha256().digest_size
     if digest(key, memoryview(data)[size:]) != data[:size]:
         return None
-    stream = io.BytesIO(data)
-    stream.seek(size)
     try:
-        arrays = read_frame(stream.read).arrays()
-        return {(role, name): Expected(a[0, ...], a[1, ...]) for (role, name, _), a in arrays.items()}
-    except (Nonsense, IndexError, struct.error):  # written by other rules than today's
+        start = data.index(b"\n", size) + 1
+        tensors = msgspec.json.decode(
+            memoryview(data)[size:start], type=list[tuple[str, str, tuple[int, ...]]]
+        )
+        value, sigma = np.frombuffer(data, offset=start).reshape(2, -1)
+        return References({(role, name): shape for role, name, shape in tensors}, value, sigma)
+    except (ValueError, msgspec.MsgspecError):  # written by other rules than today's
         return None
+
+
+def read(path: str) -> tuple[bytes, float]:
+    """A file's content, and when it was last used. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        about = os.fstat(fd)
+        pieces = [os.read(fd, about.st_size)]
+        while pieces[-1] and sum(map(len, pieces)) < about.st_size:
+            pieces.append(os.read(fd, about.st_size))
+        return b"".join(pieces), about.st_mtime
+    finally:
+        os.close(fd)
 
 
 def write(path: Path, data: bytes) -> None:

@@ -27,10 +27,10 @@ from harness.judge import Answered, Judgement, judge, within
 from harness.plan import Cell, Framework
 from harness.trace import describe_place, first_difference, traced_names
 from harness.verdict import Verdict
-from harness.wanted import Key, Wanted, each_step
+from harness.wanted import Wanted, each_step
 from harness.wire import Array, Frame, Nonsense, Sent, python_json, shared_line
 from harness.worker import CELL_TIMEOUT, START_TIMEOUT, Worker, WorkerDied, readable
-from reference.rounding import Expected
+from reference.rounding import References
 
 WINDOW = 16
 AHEAD = 64
@@ -55,7 +55,7 @@ class Answer:
 class Trace:
     """What every value and cotangent on the way to a cell's output must be, and what the subject answered."""
 
-    due: Mapping[Key, Expected]
+    due: References
     answer: Answer
 
 

@@ -25,6 +25,7 @@ from harness.trace import Place, describe_place, first_difference
 from harness.verdict import Verdict
 from harness.wanted import Key
 from reference.program import Node, nearest
+from reference.rounding import References
 
 NOT_RUN = {Verdict.UNSUPPORTED, Verdict.ABSENT, Verdict.ERRORED, Verdict.CRASHED}
 COULD_NOT_RUN = 2
@@ -134,17 +135,14 @@ def explain(selected: Selected, engine: Engine, console: Console) -> int:
 def _column(cell: Cell, engine: Engine) -> Column:
     result = engine.result(cell)
     if result.verdict in NOT_RUN:
-        return Column(cell, result, Trace({}, Answer(result.verdict)), {}, None)
+        return Column(cell, result, Trace(References.of({}), Answer(result.verdict)), {}, None)
     trace = engine.trace(cell)
     answered = {(role, name): a for (role, name, _), a in trace.answer.arrays.items()}
     try:
-        tensors = {
-            key: compare(key, answered[key], due, cell.dtype, scale=1.0)
-            for key, due in trace.due.items()
-            if key in answered
-        }
+        found = compare(trace.due.only(answered), answered, cell.dtype)
     except FloatingPointError as error:
         raise HarnessError(f"{cell.id}: {error}") from None
+    tensors = {(tensor.role, tensor.name): tensor for tensor in found}
     right = {key: tensor.used <= 1 for key, tensor in tensors.items()}
     place = first_difference(cell.variant.program, cell.variant.output, right)
     return Column(cell, result, trace, tensors, place)

@@ -6,7 +6,7 @@ broadcast by it, and every tensor that was asked for is judged whether or not it
 
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from harness.record import LARGEST, Tensor
 from harness.verdict import Verdict, worst
 from harness.wanted import Array, Key, Wanted
-from reference.rounding import Expected, K
+from reference.rounding import K, References
 
 Answered = Mapping[tuple[str, str, int | None], Array]
 """What a subject answered: arrays by role, name and training step (None without training)."""
@@ -80,8 +80,8 @@ def _judge_steps(wanted: Wanted, dtype: str, arrays: Answered) -> list[Tensor]:
         due = wanted.at(inputs, variant.values, variant.gradients)
         own = {n: answer.get(("gradient", n)) for n in parameters}
         gradients = {n: _usable(g, parameters[n]) for n, g in own.items()}
-        due |= wanted.update(parameters, gradients)
-        for tensor in _judge_together(due, dtype, answer, step):
+        moved = wanted.update(parameters, gradients)
+        for tensor in _judge_together(References.of({**due, **moved}), dtype, answer, step):
             key = (tensor.role, tensor.name)
             found[key] = _worse(found.get(key, tensor), tensor)
         following = {n: answer.get(("parameter", n)) for n in parameters}
@@ -114,67 +114,88 @@ def _usable(array: Array | None, like: Array) -> Array:
 
 
 def _judge_together(
-    due: Mapping[Key, Expected], dtype: str, answer: Mapping[Key, Array], step: int | None
+    due: References, dtype: str, answer: Mapping[Key, Array], step: int | None
 ) -> list[Tensor]:
     largest: dict[str, float] = {}
-    for (role, _), e in due.items():
-        largest[role] = max(largest.get(role, 0.0), e.magnitude)
-    judged = [
-        compare(
-            key,
-            answer.get(key),
-            e,
-            dtype,
-            scale=max(e.magnitude, ROLE_SCALE * largest[key[0]]),
-            step=step,
-        )
-        for key, e in due.items()
+    for (role, _), magnitude in zip(due, due.magnitudes, strict=True):
+        largest[role] = max(largest.get(role, 0.0), magnitude)
+    scales = [
+        max(magnitude, ROLE_SCALE * largest[role])
+        for (role, _), magnitude in zip(due, due.magnitudes, strict=True)
     ]
-    return judged + [_unasked(key, step) for key in answer if key not in due]
+    return compare(due, answer, dtype, scales, step) + [
+        _unasked(key, step) for key in answer if key not in due
+    ]
 
 
-def within(due: Mapping[Key, Expected], dtype: str, arrays: Answered) -> dict[Key, bool]:
+def within(due: References, dtype: str, arrays: Answered) -> dict[Key, bool]:
     """For each tensor of `due` that was answered, whether every element is within its tolerance."""
     answer = {(role, name): a for (role, name, _), a in arrays.items()}
-    return {k: compare(k, answer[k], e, dtype, scale=1.0).used <= 1 for k, e in due.items() if k in answer}
+    answered = due.only(answer)
+    return {(t.role, t.name): t.used <= 1 for t in compare(answered, answer, dtype)}
 
 
 def compare(
-    key: Key, got: Array | None, want: Expected, dtype: str, *, scale: float, step: int | None = None
-) -> Tensor:
-    """One tensor: structure first, then every element against its own tolerance.
+    due: References,
+    answer: Mapping[Key, Array],
+    dtype: str,
+    scales: Sequence[float] | None = None,
+    step: int | None = None,
+) -> list[Tensor]:
+    """Every tensor of `due`: structure first, then each element against its own tolerance.
 
-    The numbers of the result are those of the element with the largest used = error / tolerance.
+    `scales` are what the tensors' errors and tolerances are shares of, 1 where none are given.
     Raises FloatingPointError where a tolerance is not finite.
     """
-    tolerance = want.tolerance(dtype)
-    if problem := _structure(got, want.value, dtype):
-        return _broken(key, step, problem)
-    assert got is not None
-    if got.size == 0:
-        return NOTHING_WRONG(role=key[0], name=key[1], step=step)
-    with np.errstate(all="ignore"):  # what is not finite is dealt with, not warned of
-        error = _error(got, want.value, dtype)
-        used = _ratio(error, tolerance)
-    at = int(used.argmax())
-    worst_error, worst_used, due = error.item(at), used.item(at), want.value.item(at)
-    width = _share(want.median_tolerance(dtype), scale)
-    return Tensor(
-        role=key[0],
-        name=key[1],
-        step=step,
-        error=_bounded(worst_error),
-        tolerance=_bounded(tolerance.item(at)),
-        used=_bounded(worst_used),
-        ratio=_bounded(worst_used * K),
-        width=_bounded(width),
-        ulp=_bounded(worst_error / _spacing(due, dtype)),
-        relative=_bounded(_share(_largest(error), scale)),
-        where=_index(at, used.shape),
-        got=str(got.flat[at]),
-        want=repr(due),
-        verdict=verdict_of(worst_used, width),
-    )
+    tolerance = due.tolerance(dtype)
+    problems = {key: _structure(answer.get(key), span.shape, dtype) for key, span in due.spans.items()}
+    scale = dict(zip(due, scales or [1.0] * len(due), strict=True))
+    if any(problems.values()):
+        whole = due.only([key for key, problem in problems.items() if not problem])
+        tolerance = whole.tolerance(dtype)
+    else:
+        whole = due
+    got = whole.row_of(answer)
+    found = _compared(whole, got, tolerance, dtype, [scale[key] for key in whole], step)
+    return [_broken(key, step, problem) if problem else next(found) for key, problem in problems.items()]
+
+
+def _compared(
+    due: References, got: Array, tolerance: Array, dtype: str, scales: Sequence[float], step: int | None
+) -> Iterator[Tensor]:
+    """The numbers of each tensor are those of its element with the largest used = error / tolerance."""
+    if got.size:
+        with np.errstate(all="ignore"):  # what is not finite is dealt with, not warned of
+            error = _error(got, due.value, dtype)
+            used = _ratio(error, tolerance)
+    else:
+        error = used = tolerance
+    medians, errors = due.median_tolerance(dtype), due.largest(error)
+    for (key, span), scale, median, largest in zip(due.spans.items(), scales, medians, errors, strict=True):
+        shape, start, stop = span
+        if start == stop:
+            yield NOTHING_WRONG(role=key[0], name=key[1], step=step)
+            continue
+        place = int(used[start:stop].argmax())
+        at = start + place
+        worst_error, worst_used, want = error.item(at), used.item(at), due.value.item(at)
+        width = _share(median, scale)
+        yield Tensor(
+            role=key[0],
+            name=key[1],
+            step=step,
+            error=_bounded(worst_error),
+            tolerance=_bounded(tolerance.item(at)),
+            used=_bounded(worst_used),
+            ratio=_bounded(worst_used * K),
+            width=_bounded(width),
+            ulp=_bounded(worst_error / _spacing(want, dtype)),
+            relative=_bounded(_share(largest, scale)),
+            where=_index(place, shape),
+            got=str(got[at]),
+            want=repr(want),
+            verdict=verdict_of(worst_used, width),
+        )
 
 
 def _bounded(distance: float) -> float:
@@ -220,12 +241,12 @@ def verdict_of(used: float, width: float) -> Verdict:
     return Verdict.AGREE if width <= INCONCLUSIVE else Verdict.INCONCLUSIVE
 
 
-def _structure(got: Array | None, want: Array, dtype: str) -> str:
+def _structure(got: Array | None, shape: tuple[int, ...], dtype: str) -> str:
     """What is wrong before any element is looked at, or an empty text."""
     if got is None:
         return "did not come back"
-    if got.shape != want.shape:
-        return f"has shape {got.shape}, should be {want.shape}"
+    if got.shape != shape:
+        return f"has shape {got.shape}, should be {shape}"
     return "" if got.dtype == dtype else f"has dtype {got.dtype}, should be {dtype}"
 
 

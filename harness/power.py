@@ -31,7 +31,7 @@ from harness.networks import network
 from harness.verdict import Verdict
 from harness.wanted import Array, Key, Wanted
 from reference.optimizers import sgd_momentum
-from reference.rounding import Expected, expected, seed_of
+from reference.rounding import Expected, References, expected, seed_of
 
 IMPLEMENTATION = "numpy_implementation"
 CATALOGUES = "catalogue_*.py"
@@ -349,10 +349,10 @@ def _moved(truth: Array, moved: Array, scale: float) -> float:
 class _Judged:
     """What every rule says of the correct answer, tensor by tensor, and then of faulty ones."""
 
-    def __init__(self, due: Mapping[Key, Expected], correct: Answer, dtype: str) -> None:
+    def __init__(self, due: References, correct: Answer, dtype: str) -> None:
         self.due, self.correct, self.dtype = due, correct, dtype
         scales = _scales(due)
-        tensors = [compare(k, correct[k], e, dtype, scale=scales[k]) for k, e in due.items()]
+        tensors = compare(due, correct, dtype, [scales[key] for key in due])
         self.inconclusive = any(t.verdict is Verdict.INCONCLUSIVE for t in tensors)
         self.worst = max((t.used, f"{t.role} {t.name}") for t in tensors)
         self.used = {(t.role, t.name): t.used for t in tensors}
@@ -370,11 +370,15 @@ class _Judged:
         for key, e in self.due.items():
             got = answer[key]
             same = np.array_equal(got, self.correct[key])
-            ours = self.used[key] if same else compare(key, got, e, self.dtype, scale=1.0).used
+            ours = self.used[key] if same else self._used(key, got)
             used = max(used, ours)
             for rule in (r for r, seen in found.items() if not seen):
                 found[rule] = self.other[rule][key] if same else rule_rejects(rule, got, e.value, self.dtype)
         return {OURS: used > 1, **found}, used
+
+    def _used(self, key: Key, got: Array) -> float:
+        [tensor] = compare(self.due.only([key]), {key: got}, self.dtype)
+        return tensor.used
 
 
 def _scales(due: Mapping[Key, Expected]) -> dict[Key, float]:

@@ -96,8 +96,8 @@ def _one_hot(source: Source, random: np.random.Generator) -> Array:
     shape = source.drawn_shape
     axis = int(source.spec.one_hot) % len(source.shape) + len(shape) - len(source.shape)  # type: ignore[arg-type]
     places = random.integers(0, shape[axis], (*shape[:axis], 1, *shape[axis + 1 :]))
-    array = np.zeros(shape)
-    np.put_along_axis(array, places, 1.0, axis)
+    classes = np.arange(shape[axis]).reshape(-1, *[1] * (len(shape) - axis - 1))
+    array: Array = (places == classes).astype(np.float64)
     return array
 
 

@@ -3,20 +3,20 @@
 One evaluation serves every dtype: the inputs are rounded to the narrowest one, so they are exact in all.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from harness.cache import Cache
+from harness.cache import Cache, digest, raw
 from harness.case import Variant
 from harness.wire import python_json
 from reference.backprop import backprop
 from reference.optimizers import OPTIMIZERS
 from reference.program import Program
-from reference.rounding import EXACT, Exact, Expected, expected, seed_of
+from reference.rounding import EXACT, Exact, Expected, References, expected, seed_of
 
 Array = np.ndarray[Any, Any]
 Key = tuple[str, str]
@@ -31,14 +31,17 @@ class Wanted:
         self.program: Program = variant.program.rounded(variant.narrowest)
         self.inputs: dict[str, Array] = variant.draw(variant.narrowest)
         self.cotangent = variant.cotangent(variant.narrowest)
-        self._single: dict[Key, Expected] | None = None
+        self._single: References | None = None
         self.lines: dict[str, bytes] = {}
         """By dtype, what requests of this variant share (wire.shared_line): the same for every framework."""
 
-    def single(self) -> dict[Key, Expected]:
+    def single(self) -> References:
         """What a variant without training must give."""
         if self._single is None:
-            self._single = self.at(self.inputs, self.variant.values, self.variant.gradients)
+            variant = self.variant
+            places = [(node.line, node.column) for node in self.program.nodes]  # the seed depends on them
+            asked = ("variant", self._digest, places)
+            self._single = self._evaluated(self.inputs, variant.values, variant.gradients, asked, [])
         return self._single
 
     @cached_property
@@ -52,7 +55,12 @@ class Wanted:
 
     @cached_property
     def content(self) -> str:
-        """Digest of all that an answer depends on: the program but not where it stands, inputs, what is asked."""
+        """Short digest of all that an answer depends on, the program but not where it stands."""
+        return self._digest.hex()[:16]
+
+    @cached_property
+    def _digest(self) -> bytes:
+        """SHA-256 of the program but not where it stands, the inputs, and what is asked."""
         variant = self.variant
         nodes = [(n.outs, n.op, n.args, sorted(n.kw.items())) for n in self.program.nodes]
         asked = (nodes, variant.output, variant.values, variant.gradients, variant.training, variant.exact)
@@ -60,31 +68,43 @@ class Wanted:
         if self.cotangent is not None:
             arrays.append(("its cotangent", self.cotangent))
         shapes = [(name, a.dtype.name, a.shape) for name, a in arrays]
-        parts = (repr((asked, shapes)).encode(), *(a.tobytes() for _, a in arrays))
-        return f"{seed_of(*parts):016x}"
+        return digest(repr((asked, shapes)).encode(), *(raw(a) for _, a in arrays))
 
-    def at(
-        self, inputs: Mapping[str, Array], values: Iterable[str], gradients: Iterable[str]
-    ) -> dict[Key, Expected]:
+    def at(self, inputs: Mapping[str, Array], values: Iterable[str], gradients: Iterable[str]) -> References:
         """Values and gradients by name at these inputs."""
         values, gradients = tuple(values), tuple(gradients)
-        cotangent = np.ones(()) if self.cotangent is None else self.cotangent
+        asked = ("values and gradients", self._nodes, self.variant.output, values, gradients)
+        arrays = [*sorted(inputs.items()), ("its cotangent", self._cotangent)]
+        return self._evaluated(inputs, values, gradients, asked, arrays)
+
+    @property
+    def _cotangent(self) -> Array:
+        return np.ones(()) if self.cotangent is None else self.cotangent
+
+    def _evaluated(
+        self,
+        inputs: Mapping[str, Array],
+        values: Sequence[str],
+        gradients: Sequence[str],
+        asked: tuple[Any, ...],
+        arrays: Sequence[tuple[str, Array]],
+    ) -> References:
+        """The same; `asked` and `arrays` are its name in the cache."""
 
         def compute(c: Exact) -> dict[Key, Array]:
-            env, grads = backprop(self.program, inputs, gradients, {self.variant.output: cotangent}, c)
+            env, grads = backprop(self.program, inputs, gradients, {self.variant.output: self._cotangent}, c)
             wanted = {("value", name): env[name] for name in values}
             return wanted | {("gradient", name): grads[name] for name in gradients}
 
         if self.variant.exact:  # no perturbed runs: a read would take as long
-            return {key: _unrounded(a) for key, a in compute(EXACT).items()}
-        ordered = [(n, inputs[n]) for n in sorted(inputs)]
+            return References.of({key: _unrounded(a) for key, a in compute(EXACT).items()})
 
-        def perturbed() -> dict[Key, Expected]:
+        def perturbed() -> References:
             size = sum(a.size for a in inputs.values())
-            return expected(compute, size, seed_of(self._nodes.encode(), *(a.tobytes() for _, a in ordered)))
+            drawn = (inputs[name].tobytes() for name in sorted(inputs))
+            return expected(compute, size, seed_of(self._nodes.encode(), *drawn))
 
-        asked = ("values and gradients", self._nodes, self.variant.output, values, gradients)
-        return self._known(asked, [*ordered, ("its cotangent", cotangent)], perturbed)
+        return self._known(asked, arrays, perturbed)
 
     @cached_property
     def _nodes(self) -> str:
@@ -93,9 +113,9 @@ class Wanted:
     def _known(
         self,
         asked: tuple[Any, ...],
-        arrays: list[tuple[str, Array]],
-        compute: Callable[[], dict[Key, Expected]],
-    ) -> dict[Key, Expected]:
+        arrays: Sequence[tuple[str, Array]],
+        compute: Callable[[], References],
+    ) -> References:
         """What `compute` gives, from the cache where it is there; `asked` and `arrays` are all that it depends on."""
         return compute() if self._cache is None else self._cache.reference(repr(asked), arrays, compute)
 
@@ -110,7 +130,7 @@ class Wanted:
         assert self.variant.training is not None
         return {k: _narrow(v, self.variant.narrowest) for k, v in self.variant.training.options.items()}
 
-    def update(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> dict[Key, Expected]:
+    def update(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> References:
         """The parameters after one step of the optimizer, from the parameters and gradients before it."""
         training = self.variant.training
         assert training is not None
@@ -121,7 +141,7 @@ class Wanted:
 
         arrays = [*parameters.items(), *gradients.items()]
 
-        def perturbed() -> dict[Key, Expected]:
+        def perturbed() -> References:
             seed = seed_of(repr(training).encode(), *(a.tobytes() for _, a in arrays))
             return expected(compute, sum(p.size for p in parameters.values()), seed)
 

@@ -135,6 +135,8 @@ class Program:
             return float(kind(value)) if isinstance(value, float) else value
 
         def rounded(n: Node) -> Node:
+            if not any(isinstance(value, float) for value in (*n.args, *n.kw.values())):
+                return n
             kw = {key: narrow(value) for key, value in n.kw.items()}
             return Node(n.outs, n.op, tuple(map(narrow, n.args)), kw, n.line, n.column)
 

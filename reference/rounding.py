@@ -17,10 +17,10 @@ Algorithms, 2nd ed., section 4.2), the next those of a bias added first.
 
 import hashlib
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -255,35 +255,107 @@ class Expected:
 
     def tolerance(self, dtype: str) -> Array:
         """K sigma in `dtype`. Raises FloatingPointError where it is not finite: that would let everything pass."""
+        return References.of({"": self}).tolerance(dtype).reshape(self.value.shape)
+
+
+class Span(NamedTuple):
+    """Where the elements of one tensor stand, in C order, in the row of them all."""
+
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+
+class References(Mapping[Any, Expected]):
+    """What every tensor of an answer must be, by key; their elements stand side by side in one row.
+
+    So they are kept, read and judged in one go, however many tensors there are.
+    """
+
+    def __init__(self, shapes: Mapping[Any, tuple[int, ...]], value: Array, sigma: Array) -> None:
+        """`value` and `sigma` have one dimension. Raises ValueError where the shapes do not add up to their size."""
+        self.value, self.sigma = value, sigma
+        self.spans: dict[Any, Span] = {}
+        stop = 0
+        for key, shape in shapes.items():
+            start, stop = stop, stop + math.prod(shape)
+            self.spans[key] = Span(shape, start, stop)
+        if value.shape != (stop,) or sigma.shape != (stop,):
+            raise ValueError(f"{stop} elements are described, {value.shape} and {sigma.shape} are there")
+
+    @classmethod
+    def of(cls, tensors: Mapping[Any, Expected]) -> Self:
+        """The same tensors side by side."""
+        if isinstance(tensors, cls):
+            return tensors
+        shapes = {key: np.shape(e.value) for key, e in tensors.items()}
+        return cls(shapes, _row(e.value for e in tensors.values()), _row(e.sigma for e in tensors.values()))
+
+    def only(self, keys: Container[Any]) -> "References":
+        """Those of its tensors that are among the keys."""
+        return References.of({key: self[key] for key in self if key in keys})
+
+    def __getitem__(self, key: Any) -> Expected:
+        shape, start, stop = self.spans[key]
+        return Expected(self.value[start:stop].reshape(shape), self.sigma[start:stop].reshape(shape))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.spans)
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def row_of(self, arrays: Mapping[Any, Array]) -> Array:
+        """These arrays, which have the tensors' keys and shapes, as a row like `value`."""
+        return np.concatenate([arrays[key].reshape(-1) for key in self.spans] or [self.value])
+
+    def tolerance(self, dtype: str) -> Array:
+        """K sigma of every element in `dtype`. Raises FloatingPointError where one is not finite: all would pass."""
         if not self.is_finite:
             raise FloatingPointError(
                 "a tolerance is not finite: the case leaves an op's domain, or overflows"
             )
         return K * DTYPE_SCALE[dtype] * self.sigma
 
-    def median_tolerance(self, dtype: str) -> float:
-        """The tolerance that half of the elements have, or less."""
-        return K * DTYPE_SCALE[dtype] * self.median_sigma
+    def median_tolerance(self, dtype: str) -> list[float]:
+        """For each tensor the tolerance that half of its elements have, or less; 0 of no elements."""
+        return [K * DTYPE_SCALE[dtype] * median for median in self._median_sigma]
 
     # Each is asked for once for every framework and dtype.
 
     @cached_property
     def is_finite(self) -> bool:
         """Whether K sigma is a finite number everywhere, in every dtype."""
-        return bool(np.all(np.isfinite(K * self.sigma)))
+        return bool(np.isfinite(K * self.sigma).all())
 
     @cached_property
-    def median_sigma(self) -> float:
-        """The median of sigma; 0 of no elements."""
-        if not self.sigma.size:
-            return 0.0
-        ordered = np.sort(self.sigma, axis=None)
-        return float(ordered.item((ordered.size - 1) // 2) + ordered.item(ordered.size // 2)) / 2
+    def magnitudes(self) -> list[float]:
+        """For each tensor the largest |value|; 0 of no elements."""
+        return self.largest(np.abs(self.value))
 
     @cached_property
-    def magnitude(self) -> float:
-        """The largest |value|; 0 of no elements."""
-        return float(np.abs(self.value).max()) if self.value.size else 0.0
+    def _median_sigma(self) -> list[float]:
+        return [_median(self.sigma[start:stop]) for _, start, stop in self.spans.values()]
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [start for _, start, stop in self.spans.values() if start < stop]
+
+    def largest(self, row: Array) -> list[float]:
+        """For each tensor the largest of its elements of a row like `value`, in which is no NaN; 0 of no elements."""
+        found = iter(np.maximum.reduceat(row, self._starts).tolist() if self._starts else ())
+        return [next(found) if start < stop else 0.0 for _, start, stop in self.spans.values()]
+
+
+def _row(arrays: Iterable[Array]) -> Array:
+    return np.concatenate([np.empty(0), *(np.reshape(a, -1) for a in arrays)])
+
+
+def _median(a: Array) -> float:
+    if not a.size:
+        return 0.0
+    ordered = np.sort(a)
+    return float(ordered.item((ordered.size - 1) // 2) + ordered.item(ordered.size // 2)) / 2
 
 
 def runs_for(size: int) -> int:
@@ -303,7 +375,7 @@ def seed_of(*parts: bytes) -> int:
 
 def expected(
     compute: Callable[[Exact], Mapping[Any, Array]], size: int, seed: int, runs: int | None = None
-) -> dict[Any, Expected]:
+) -> References:
     """Reference and sigma of every tensor that `compute` returns.
 
     `compute` evaluates rows through the context it is given; `size` is the number of input elements.
@@ -317,7 +389,8 @@ def expected(
         for run in range(count):
             for key, a in compute(Rounding(seed + run, tape, magnification)).items():
                 squares[key] += np.square(a - exact[key])
-        return {key: Expected(a, _sigma(a, squares[key] / count, count)) for key, a in exact.items()}
+        sigmas = {key: _sigma(a, squares[key] / count, count) for key, a in exact.items()}
+        return References.of({key: Expected(a, sigmas[key]) for key, a in exact.items()})
 
 
 def _sigma(reference: Array, mean_square: Array, runs: int) -> Array:

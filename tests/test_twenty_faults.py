@@ -31,7 +31,7 @@ from harness.record import (
 from harness.summary import table
 from harness.verdict import Verdict, worst
 from harness.wanted import Wanted
-from reference.rounding import DTYPE_SCALE, Expected, K
+from reference.rounding import DTYPE_SCALE, Expected, K, References
 
 ROOT = Path(__file__).parents[1]
 TESTS = [ast.parse(path.read_text(), str(path)) for path in sorted((ROOT / "tests").rglob("test_*.py"))]
@@ -69,7 +69,13 @@ def expected(value, tolerance=1e-3):
 
 
 def compared(got, want, scale=1.0):
-    return compare(("gradient", "W"), np.asarray(got, np.float32), want, "float32", scale=scale)
+    return compared_as(np.asarray(got, np.float32), want, "float32", scale)
+
+
+def compared_as(got, want, dtype, scale=1.0):
+    key = ("value", "y")
+    [tensor] = compare(References.of({key: want}), {key: got}, dtype, [scale])
+    return tensor
 
 
 def cell(name="a::float32-torch-eager", verdict=Verdict.AGREE, **changes):
@@ -293,7 +299,7 @@ def test_fault_16_a_scalar_does_not_pass_for_an_array():
         tensor = compared(np.ones(shape), want)
         assert tensor.verdict is Verdict.DISAGREE
         assert tensor.problem == f"has shape {shape}, should be (2, 3)"
-    wide = compare(("value", "y"), np.ones((2, 3)), want, "float32", scale=1.0)
+    wide = compared_as(np.ones((2, 3)), want, "float32")
     assert wide.problem == "has dtype float64, should be float32"
 
 
@@ -318,7 +324,7 @@ def test_fault_18_no_test_is_defined_twice():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fault_19_every_number_of_a_message_is_the_one_that_was_used(tolerance, dtype):
     sigma = np.full(1, tolerance / K / DTYPE_SCALE[dtype])
-    tensor = compare(("value", "y"), np.array([1.25], dtype), Expected(np.ones(1), sigma), dtype, scale=1.0)
+    tensor = compared_as(np.array([1.25], dtype), Expected(np.ones(1), sigma), dtype)
     said = re.fullmatch(
         r"value y\[0\] = (\S+), should be (\S+) ± (\S+) +\((\S+) × tolerance\)",
         describe([tensor], Verdict.DISAGREE),

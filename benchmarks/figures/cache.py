@@ -51,7 +51,7 @@ class Entry:
         rng = np.random.default_rng(0)
         self.cache, self.count = cache, 0
         self.input = rng.random(size // 8)
-        self.found: References = {("gradient", "x"): Expected(self.input, rng.random(size // 8))}
+        self.found = References.of({("gradient", "x"): Expected(self.input, rng.random(size // 8))})
 
     def write(self) -> None:
         """Ask for a reference that is not there yet."""

@@ -26,7 +26,7 @@ from harness.judge import judge
 from harness.verdict import Verdict
 from harness.wanted import Wanted
 from reference import rounding
-from reference.rounding import Expected
+from reference.rounding import Expected, References
 
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests" / "fakes"
@@ -74,10 +74,12 @@ def kept(tmp_path):
 
 def some(value=1.0, shape=(2, 3)):
     """An entry's content."""
-    return {
-        ("value", "loss"): Expected(np.full((), float(value)), np.full((), 1e-8)),
-        ("gradient", "W"): Expected(np.full(shape, float(value)), np.full(shape, 1e-7)),
-    }
+    return References.of(
+        {
+            ("value", "loss"): Expected(np.full((), float(value)), np.full((), 1e-8)),
+            ("gradient", "W"): Expected(np.full(shape, float(value)), np.full(shape, 1e-7)),
+        }
+    )
 
 
 def key(number=0):
@@ -95,7 +97,8 @@ def training_step(wanted, scale=1.0):
     parameters = {"W": scale * wanted.inputs["W"]}
     gradients = {"W": np.full((3, 2), 0.5)}
     inputs = wanted.inputs_at(0, parameters)
-    return wanted.at(inputs, ("loss",), ("W", "x")) | wanted.update(parameters, gradients)
+    value, moved = wanted.at(inputs, ("loss",), ("W", "x")), wanted.update(parameters, gradients)
+    return References.of({**value, **moved})
 
 
 # What is read is what would be computed
@@ -126,7 +129,7 @@ def test_nan_infinity_zeros_without_elements_and_scalars_keep_their_bits(kept):
         ("value", "odd"): Expected(odd, odd),
         ("value", "none"): Expected(np.zeros((0, 3)), np.zeros((0, 3))),
     }
-    content |= some(-0.0)
+    content = References.of({**content, **some(-0.0)})
     kept().put(key(), content)
     assert bits(kept().get(key())) == bits(content)
 
@@ -330,7 +333,7 @@ import random, sys
 from pathlib import Path
 import numpy as np
 from harness.cache import Cache, key_of
-from reference.rounding import Expected
+from reference.rounding import Expected, References
 folder, seed, seconds = sys.argv[1:]
 import time
 random.seed(int(seed))
@@ -340,7 +343,7 @@ while time.monotonic() < end:
     cache = Cache(Path(folder), 4_000_000)
     for _ in range(100):
         n = random.randrange(40)
-        made = lambda: {("value", "y"): Expected(np.full(10 + 500 * n, n / 7), np.full(10 + 500 * n, n / 9))}
+        made = lambda: References.of({("value", "y"): Expected(np.full(10 + 500 * n, n / 7), np.full(10 + 500 * n, n / 9))})
         got, want = cache.reference(str(n), [], made)["value", "y"], made()["value", "y"]
         assert got.value.tobytes() == want.value.tobytes() and got.sigma.tobytes() == want.sigma.tobytes()
     assert not cache.tally.trouble and not cache.tally.damaged, cache.tally
@@ -566,12 +569,12 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from harness.cache import Cache, claim
-from reference.rounding import Expected
+from reference.rounding import Expected, References
 claim(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 cache = Cache(Path(sys.argv[1]))
 for n in range(2):
-    cache.reference(str(n), [], lambda: {("value", "y"): Expected(np.ones(1000), np.ones(1000))})
+    cache.reference(str(n), [], lambda: References.of({("value", "y"): Expected(np.ones(1000), np.ones(1000))}))
 print(cache.tally)
 """
 
@@ -791,7 +794,9 @@ def test_no_answer_and_no_verdict_is_kept(variant, kept):
 def test_an_entry_of_64_kb_is_read_and_verified_within_a_millisecond(kept):
     """In time of the processor, the best of many: what else runs here does not count."""
     arrays = [("x", np.ones((64, 64)))]
-    content = {("gradient", name): Expected(np.ones((32, 32)), np.ones((32, 32))) for name in "abcdefgh"}
+    content = References.of(
+        {("gradient", name): Expected(np.ones((32, 32)), np.ones((32, 32))) for name in "abcdefgh"}
+    )
     one = kept()
     one.reference("asked", arrays, lambda: content)
     taken = []

@@ -6,7 +6,7 @@ import pytest
 from harness.judge import compare, describe, within
 from harness.record import LARGEST
 from harness.verdict import Verdict
-from reference.rounding import DTYPE_SCALE, Expected, K
+from reference.rounding import DTYPE_SCALE, Expected, K, References
 
 KEY = ("gradient", "W")
 
@@ -17,7 +17,8 @@ def expected(value, sigma=1e-7):
 
 
 def judged(got, want, dtype="float32", scale=1.0):
-    return compare(KEY, got, want, dtype, scale=scale)
+    [tensor] = compare(References.of({KEY: want}), {KEY: got} if got is not None else {}, dtype, [scale])
+    return tensor
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -123,7 +124,7 @@ def test_a_tolerance_wider_than_a_hundredth_of_the_scale_is_inconclusive_but_nev
 
 
 def test_within_tells_only_of_tensors_that_were_answered():
-    wanted = {("value", "y"): expected([1.0]), ("value", "z"): expected([1.0])}
+    wanted = References.of({("value", "y"): expected([1.0]), ("value", "z"): expected([1.0])})
     assert within(wanted, "float32", {("value", "y", None): np.array([1.5], np.float32)}) == {
         ("value", "y"): False
     }

@@ -16,7 +16,7 @@ from harness.judge import _worse, compare
 from harness.record import LARGEST, read_run
 from harness.rejudge import CaseChanged, CaseGone, NeedsArrays, NeedsLedger, Sources, rejudge
 from harness.verdict import Verdict
-from reference.rounding import RULES_VERSION, Expected, K
+from reference.rounding import RULES_VERSION, Expected, K, References
 
 FAKES = Path(__file__).parents[1] / "fakes"
 CASE = """
@@ -172,16 +172,15 @@ def test_a_larger_k_turns_a_tight_tensor_inconclusive_at_its_hundredth(ran):
         assert verdicts(ran.path / "new.jsonl")["float32-faultless-eager"] == verdict
 
 
+KEY = ("value", "y")
+
+
 def test_the_widest_and_the_worst_step_both_reach_the_line():
     """A step may have the larger error and another the wider tolerance; one K or another makes either count."""
-    want = Expected(np.ones(1), np.full(1, 1e-3 / K))
-    wide = Expected(np.ones(1), np.full(1, 2e-2 / K))
-    one = compare(
-        ("value", "y"), np.array([1.0009]), Expected(want.value, want.sigma / 2**-28.5), "float64", scale=1
-    )
-    other = compare(
-        ("value", "y"), np.array([1.0]), Expected(wide.value, wide.sigma / 2**-28.5), "float64", scale=1
-    )
+    want = Expected(np.ones(1), np.full(1, 1e-3 / K / 2**-28.5))
+    wide = Expected(np.ones(1), np.full(1, 2e-2 / K / 2**-28.5))
+    [one] = compare(References.of({KEY: want}), {KEY: np.array([1.0009])}, "float64")
+    [other] = compare(References.of({KEY: wide}), {KEY: np.array([1.0])}, "float64")
     assert (one.verdict, other.verdict) == (Verdict.AGREE, Verdict.INCONCLUSIVE)
     for merged in (_worse(one, other), _worse(other, one)):
         assert merged.verdict is Verdict.INCONCLUSIVE
