@@ -4,9 +4,11 @@ A lane is a thread that keeps a window of cells in flight to its worker and neve
 judged. A lost worker costs one cell, the first whose answer is still due: the cells behind it go to its successor.
 """
 
+import contextlib
 import functools
 import itertools
 import math
+import os
 import shlex
 import threading
 from collections import OrderedDict, deque
@@ -29,10 +31,12 @@ from harness.trace import describe_place, first_difference, traced_names
 from harness.verdict import Verdict
 from harness.wanted import Wanted, each_step
 from harness.wire import Array, Frame, Nonsense, Sent, python_json, shared_line
-from harness.worker import CELL_TIMEOUT, START_TIMEOUT, Worker, WorkerDied, readable
+from harness.worker import CELL_TIMEOUT, READ_AHEAD, START_TIMEOUT, Worker, WorkerDied, readable
 from reference.rounding import References
 
 WINDOW = 16
+BATCH = 8
+"""Requests that are sent together: the threads of host and lanes then seldom wait for each other."""
 AHEAD = 64
 START_ATTEMPTS = 2
 LOST_IN_A_ROW = 100
@@ -96,6 +100,10 @@ class Lane:
         self._closing = False
         self._worker: Worker | None = None
         self._changed = threading.Condition()
+        self._sending = False
+        self._wake_reader, self._wake_writer = os.pipe()
+        os.set_blocking(self._wake_reader, False)
+        os.set_blocking(self._wake_writer, False)
         self._thread = threading.Thread(target=self._run, name=f"lane {framework.name}", daemon=True)
         self._thread.start()
 
@@ -104,39 +112,52 @@ class Lane:
         with self._changed:
             for request in requests:
                 self._pending.appendleft(request) if request.urgent else self._pending.append(request)
-            self._changed.notify()
+            self._wake()
 
     def judged(self) -> None:
         """One answer has been used: the lane may go on by one."""
         with self._changed:
             self._unjudged -= 1
-            self._changed.notify()
+            if self._unjudged == AHEAD - BATCH:
+                self._wake()
 
     def close(self) -> None:
         """Kill the worker; answers that are still awaited never come."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._wake()
             worker = self._worker
         if worker is not None:
             worker.kill("stopped")
         self._thread.join(timeout=5)
 
+    def _wake(self) -> None:
+        """Let the lane look again what may be sent, whether it waits for that or for its worker."""
+        self._changed.notify()
+        with contextlib.suppress(OSError):  # so many calls are waiting already, or the lane has ended
+            os.write(self._wake_writer, b"!")
+
     def _run(self) -> None:
-        while not self._closing:
-            request = self._next()
-            if request is not None:
-                self._begin(request)
-            elif self._flying and not self._closing:
-                self._receive()
-        if self._worker is not None:
-            self._worker.stop()
+        try:
+            while not self._closing:
+                request = self._next()
+                if request is not None:
+                    self._begin(request)
+                elif self._flying and not self._closing:
+                    self._receive()
+        finally:
+            if self._worker is not None:
+                self._worker.stop()
+            with self._changed:
+                os.close(self._wake_reader)
+                os.close(self._wake_writer)
+                self._wake_writer = -1
 
     def _next(self) -> Request | None:
         """A request to send now, or None when it is time to receive, or to end."""
         with self._changed:
             while not self._closing:
-                if self._pending and len(self._flying) < WINDOW and self._may_go_on():
+                if self._pending and self._may_send():
                     request = self._pending.popleft()
                     self._unjudged += not request.urgent
                     return request
@@ -145,8 +166,14 @@ class Lane:
                 self._changed.wait()
             return None
 
-    def _may_go_on(self) -> bool:
-        return self._pending[0].urgent or self._unjudged < AHEAD
+    def _may_send(self) -> bool:
+        """An urgent request at once; others when there is room for a batch, until there is none for one."""
+        if self._pending[0].urgent:
+            return True
+        room = min(WINDOW - len(self._flying), AHEAD - self._unjudged)
+        busy = self._worker is not None and self._worker.is_writing
+        self._sending = room > 0 and not busy and (self._sending or room >= BATCH or not self._flying)
+        return self._sending
 
     def _begin(self, request: Request) -> None:
         worker = self._started()
@@ -195,6 +222,18 @@ class Lane:
         return Answer(Verdict.CRASHED, self._why_none)
 
     def _receive(self) -> None:
+        """Take the answers that are there, or wait a moment for one."""
+        assert self._worker is not None
+        if not self._worker.wait(self._wake_reader):
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_reader, READ_AHEAD)
+            return
+        self._take()
+        while self._flying and self._worker is not None and self._worker.has_begun:
+            self._take()
+
+    def _take(self) -> None:
+        """The answer to the request that was sent first, or why there is none."""
         assert self._worker is not None
         request = self._flying[0]
         try:

@@ -149,14 +149,12 @@ def compare(
     """
     tolerance = due.tolerance(dtype)
     problems = {key: _structure(answer.get(key), span.shape, dtype) for key, span in due.spans.items()}
-    scale = dict(zip(due, scales or [1.0] * len(due), strict=True))
+    scales, whole = scales or [1.0] * len(due), due
     if any(problems.values()):
+        scales = [scale for scale, problem in zip(scales, problems.values(), strict=True) if not problem]
         whole = due.only([key for key, problem in problems.items() if not problem])
         tolerance = whole.tolerance(dtype)
-    else:
-        whole = due
-    got = whole.row_of(answer)
-    found = _compared(whole, got, tolerance, dtype, [scale[key] for key in whole], step)
+    found = _compared(whole, whole.row_of(answer), tolerance, dtype, scales, step)
     return [_broken(key, step, problem) if problem else next(found) for key, problem in problems.items()]
 
 

@@ -67,7 +67,7 @@ class Wanted:
         arrays = sorted(self.inputs.items())
         if self.cotangent is not None:
             arrays.append(("its cotangent", self.cotangent))
-        shapes = [(name, a.dtype.name, a.shape) for name, a in arrays]
+        shapes = [(name, a.dtype.str, a.shape) for name, a in arrays]
         return digest(repr((asked, shapes)).encode(), *(raw(a) for _, a in arrays))
 
     def at(self, inputs: Mapping[str, Array], values: Iterable[str], gradients: Iterable[str]) -> References:

@@ -1,6 +1,6 @@
 """One worker process, seen from the host: started, sent requests, listened to, and killed when it must be.
 
-A reader thread empties the worker's stdout whatever else happens, so neither side can block the other for ever, and
+Whoever waits for an answer writes meanwhile what the pipe takes, so neither side can block the other for ever, and
 holds the only timer: when nothing has come for too long it kills the process group, which ends every kind of hang.
 Whatever ends a worker, its group is killed once more, so nothing that it started lives on; only a process that took
 itself out of the group is out of reach, and nobody waits for it. What ends a worker whose host has died is in
@@ -10,7 +10,6 @@ itself out of the group is out of reach, and nobody waits for it. What ends a wo
 import contextlib
 import fcntl
 import os
-import queue
 import select
 import shlex
 import signal
@@ -68,7 +67,10 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """A started worker. `send` requests, `receive` one frame for each, then `stop`."""
+    """A started worker. `send` requests, `receive` one frame for each, then `stop`.
+
+    It is used by one thread; only `kill` may come from another.
+    """
 
     def __init__(
         self,
@@ -84,24 +86,22 @@ class Worker:
         self._worker_source = (shipped_adapters() / WORKER_SOURCE).read_bytes()
         self._argv = list(argv)
         self._cell_timeout, self._start_timeout = cell_timeout, start_timeout
-        self._frames: queue.Queue[Frame | WorkerDied] = queue.Queue()
+        self._outgoing: deque[bytes | memoryview] = deque()
         self._log = b""
         self._waiting = 0
         self._deadline = time.monotonic() + start_timeout
-        self._lock = threading.Lock()
         self._killed_for = ""
         self._ready = False
         self._over = False
+        self._end = ""
         self._ahead = memoryview(b"")
         self._process = _started(self._argv, local)
         os.set_blocking(self._stdin.fileno(), False)
         for pipe in (self._stdin, self._stdout):
             _widen(pipe.fileno())
-        self._incoming = _poll(self._stdout.fileno(), select.POLLIN)
+        self._incoming = _poll((self._stdout.fileno(), select.POLLIN))
         self._log_reader = threading.Thread(target=self._read_log, daemon=True)
         self._log_reader.start()
-        self._reader = threading.Thread(target=self._read_frames, daemon=True)
-        self._reader.start()
 
     def hello(self, adapter: Path, subject: Path | None = None) -> Mapping[str, Any]:
         """Hand over the adapter; what the framework says of itself. Raises WorkerDied where it does not start."""
@@ -146,11 +146,52 @@ class Worker:
 
     def receive(self) -> Frame:
         """The next answer. Raises WorkerDied where none can come any more."""
-        item = self._frames.get()
-        if isinstance(item, WorkerDied):
-            self._frames.put(item)
-            raise item
-        return item
+        while not self.wait():
+            pass
+        if self._over:
+            raise WorkerDied(self._obituary())
+        try:
+            frame = read_frame(self._read_exactly)
+        except Nonsense as error:
+            self.kill(f"spoke nonsense: {readable(str(error))}")
+        except EOFError:
+            pass
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is the end of this worker)
+            self.kill(f"could not be understood: {error!r}")
+        else:
+            self._waiting -= 1
+            self._deadline = time.monotonic() + self._cell_timeout
+            return frame
+        raise WorkerDied(self._obituary())
+
+    def wait(self, wake: int | None = None) -> bool:
+        """Write what the pipe takes until something comes, of the worker or to the descriptor `wake`, or for a moment.
+
+        Whether `receive` has something to say: a message has begun, or none will come any more.
+        """
+        if self._over or self._ahead:
+            return True
+        watched = [(self._stdout.fileno(), select.POLLIN)]
+        if self._outgoing:
+            watched.append((self._stdin.fileno(), select.POLLOUT))
+        if wake is not None:
+            watched.append((wake, select.POLLIN))
+        ready = dict((_poll(*watched) if len(watched) > 1 else self._incoming).poll(self._patience() * 1000))
+        if self._outgoing and self._stdin.fileno() in ready:
+            self._write()
+        if not ready:
+            self._check_deadline()
+        return self._stdout.fileno() in ready or (not ready and self._process.poll() is not None)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a part of a request waits for room in the pipe."""
+        return bool(self._outgoing)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a message, or a part of one, has been read beyond the last."""
+        return bool(self._ahead)
 
     def stop(self) -> None:
         """End the worker, kindly at first; afterwards no process is left."""
@@ -159,7 +200,7 @@ class Worker:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=LINGER)
         self.kill("stopped")
-        self._reader.join(timeout=LINGER)
+        self._obituary()
 
     def kill(self, reason: str) -> None:
         """Kill the worker and everything it started."""
@@ -175,8 +216,10 @@ class Worker:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended."""
-        return self._over or self._process.poll() is not None
+        """Whether a worker of which nothing is asked has ended, or says something all the same."""
+        return (
+            self._over or self.has_begun or bool(self._incoming.poll(0)) or self._process.poll() is not None
+        )
 
     @property
     def _stdin(self) -> IO[bytes]:
@@ -189,50 +232,26 @@ class Worker:
         return self._process.stdout
 
     def _send(self, pieces: Iterable[bytes | memoryview], timeout: float) -> None:
-        with self._lock:
-            if self._waiting == 0:
-                self._deadline = time.monotonic() + timeout
-            self._waiting += 1
-        with contextlib.suppress(OSError, ValueError):
-            self._write(self._stdin.fileno(), pieces)
+        if self._waiting == 0:
+            self._deadline = time.monotonic() + timeout
+        self._waiting += 1
+        self._outgoing.extend(piece for piece in pieces if len(piece))
+        self._write()
 
-    def _write(self, fd: int, pieces: Iterable[bytes | memoryview]) -> None:
-        """Write all pieces, copying none: a message of many small arrays is one system call.
-
-        A worker that does not read is not waited for longer than it lives, whoever else holds the pipe.
-        """
-        left = deque(piece for piece in pieces if len(piece))
-        while left and not self._over:
-            try:
-                count = os.writev(fd, [left[i] for i in range(min(PIECES, len(left)))])
-            except BlockingIOError:
-                _poll(fd, select.POLLOUT).poll(TICK * 1000)
-                continue
-            while left and count >= len(left[0]):
-                count -= len(left.popleft())
-            if count:
-                left[0] = memoryview(left[0])[count:]
-
-    def _read_frames(self) -> None:
+    def _write(self) -> None:
+        """Write what the pipe takes, copying nothing: a message of many small arrays is one system call."""
+        left = self._outgoing
         try:
-            while True:
-                message = read_frame(self._read_exactly)
-                with self._lock:
-                    self._waiting -= 1
-                    self._deadline = time.monotonic() + self._cell_timeout
-                    uninvited = self._waiting < 0
-                if uninvited:
-                    self.kill("spoke nonsense: it answered what nobody asked")
-                    break
-                self._frames.put(message)
-        except Nonsense as error:
-            self.kill(f"spoke nonsense: {readable(str(error))}")
-        except EOFError:
+            while left:
+                count = os.writev(self._stdin.fileno(), [left[i] for i in range(min(PIECES, len(left)))])
+                while left and count >= len(left[0]):
+                    count -= len(left.popleft())
+                if count:
+                    left[0] = memoryview(left[0])[count:]
+        except BlockingIOError:
             pass
-        except Exception as error:  # noqa: BLE001 (whatever it is: without an obituary all would wait for ever)
-            self.kill(f"could not be understood: {error!r}")
-        self._frames.put(WorkerDied(self._obituary()))
-        self._stdout.close()
+        except (OSError, ValueError):  # it has ended, which `receive` tells
+            left.clear()
 
     def _read_exactly(self, size: int) -> bytearray | memoryview:
         """So many bytes. Memory for many is not touched before they come: a claim alone costs the host nothing."""
@@ -260,14 +279,11 @@ class Worker:
         return data
 
     def _patience(self) -> float:
-        with self._lock:
-            return min(TICK, max(0.01, self._deadline - time.monotonic())) if self._waiting else TICK
+        return min(TICK, max(0.01, self._deadline - time.monotonic())) if self._waiting else TICK
 
     def _check_deadline(self) -> None:
         """Kill a worker that is late: one that says nothing, or never comes to the end of a message."""
-        with self._lock:
-            late = self._waiting > 0 and time.monotonic() > self._deadline
-        if late:
+        if self._waiting > 0 and time.monotonic() > self._deadline:
             self.kill(self._lateness())
 
     def _lateness(self) -> str:
@@ -287,7 +303,7 @@ class Worker:
         """Keep the end of what the worker prints, however much it is; after its death, what is still in the pipe."""
         assert self._process.stderr is not None
         with self._process.stderr as stream:
-            words = _poll(stream.fileno(), select.POLLIN)
+            words = _poll((stream.fileno(), select.POLLIN))
             after_death = 0
             while after_death < PIPE:
                 over = self._over
@@ -302,6 +318,8 @@ class Worker:
 
     def _obituary(self) -> str:
         """How it ended: killed by us, by a signal, or its exit code; and its last lines."""
+        if self._end:
+            return self._end
         try:
             self._process.wait(timeout=LINGER)
         except subprocess.TimeoutExpired:
@@ -311,7 +329,9 @@ class Worker:
         self._log_reader.join(timeout=LINGER)
         how = self._killed_for or how_it_ended(self._process.returncode)
         lines = readable(self._log.decode(errors="replace")).splitlines()[-LOG_LINES:]
-        return "\n".join([how, *(f"  {line}" for line in lines)])
+        self._stdout.close()
+        self._end = "\n".join([how, *(f"  {line}" for line in lines)])
+        return self._end
 
 
 def _widen(fd: int) -> None:
@@ -320,10 +340,11 @@ def _widen(fd: int) -> None:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE)
 
 
-def _poll(fd: int, event: int) -> select.poll:
-    """What waits for one descriptor; `select.select` knows only the first 1,024."""
+def _poll(*watched: tuple[int, int]) -> select.poll:
+    """What waits for descriptors and their events; `select.select` knows only the first 1,024."""
     poll = select.poll()
-    poll.register(fd, event)
+    for fd, event in watched:
+        poll.register(fd, event)
     return poll
 
 

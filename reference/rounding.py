@@ -299,6 +299,9 @@ class References(Mapping[Any, Expected]):
         shape, start, stop = self.spans[key]
         return Expected(self.value[start:stop].reshape(shape), self.sigma[start:stop].reshape(shape))
 
+    def __contains__(self, key: object) -> bool:
+        return key in self.spans
+
     def __iter__(self) -> Iterator[Any]:
         return iter(self.spans)
 

@@ -270,9 +270,10 @@ def test_a_hang_is_ended_in_time_whatever_it_hangs_in(running, fault):
 def test_a_message_that_never_ends_is_ended_though_something_always_comes(running, monkeypatch, fault):
     """Nobody who waits for more of it waits in vain: here a second, and a byte comes each millisecond."""
 
-    def patient(fd, event):
+    def patient(*watched):
         poll = select.poll()
-        poll.register(fd, event)
+        for fd, event in watched:
+            poll.register(fd, event)
         return SimpleNamespace(poll=lambda milliseconds: poll.poll(max(milliseconds, 1000)))
 
     monkeypatch.setattr(worker_module, "_poll", patient)
