@@ -171,8 +171,8 @@ class Lane:
         if self._pending[0].urgent:
             return True
         room = min(WINDOW - len(self._flying), AHEAD - self._unjudged)
-        busy = self._worker is not None and self._worker.is_writing
-        self._sending = room > 0 and not busy and (self._sending or room >= BATCH or not self._flying)
+        full = self._worker is not None and self._worker.is_full
+        self._sending = room > 0 and not full and (self._sending or room >= BATCH or not self._flying)
         return self._sending
 
     def _begin(self, request: Request) -> None:

@@ -299,6 +299,7 @@ class RunWriter:
             held = None if done is None else _locked(path)
             self._file = _locked(fresh)
             self._file.truncate()
+            self._end = 0
         except OSError as error:
             message = f"{path}: can't write the run file: {error.strerror}; name another with --record FILE"
             raise UnwritableRun(message) from error
@@ -378,13 +379,14 @@ class RunWriter:
 
     def _write(self, line: Line) -> None:
         """Write a whole line, or nothing of it."""
-        left = memoryview(encode(line) + b"\n")
-        end = self._file.tell()
+        text = encode(line) + b"\n"
+        left = memoryview(text)
         try:
             while left:
                 left = left[self._file.write(left) :]
+            self._end += len(text)
         except OSError as error:
-            self._file.truncate(end)
+            self._file.truncate(self._end)
             kept = (
                 f"the {len(self._cells)} cells before it are kept, and --resume {self.path} goes on with them"
             )

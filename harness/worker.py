@@ -87,6 +87,7 @@ class Worker:
         self._argv = list(argv)
         self._cell_timeout, self._start_timeout = cell_timeout, start_timeout
         self._outgoing: deque[bytes | memoryview] = deque()
+        self._unwritten = 0
         self._log = b""
         self._waiting = 0
         self._deadline = time.monotonic() + start_timeout
@@ -141,7 +142,7 @@ class Worker:
         return "\n".join(lines)
 
     def send(self, header: Mapping[str, Any], arrays: Sequence[Sent], shared: bytes) -> None:
-        """Queue one request; `shared` is `wire.shared_line`. A worker that died is noticed by `receive`."""
+        """Queue one request, which `wait` and `receive` write; `shared` is `wire.shared_line`."""
         self._send(frame(header, arrays, shared), self._cell_timeout)
 
     def receive(self) -> Frame:
@@ -165,28 +166,27 @@ class Worker:
         raise WorkerDied(self._obituary())
 
     def wait(self, wake: int | None = None) -> bool:
-        """Write what the pipe takes until something comes, of the worker or to the descriptor `wake`, or for a moment.
+        """Write what the pipe takes, then wait: for the worker, for room to write, for `wake` to be readable, or a moment.
 
         Whether `receive` has something to say: a message has begun, or none will come any more.
         """
         if self._over or self._ahead:
             return True
+        self._write()
         watched = [(self._stdout.fileno(), select.POLLIN)]
         if self._outgoing:
             watched.append((self._stdin.fileno(), select.POLLOUT))
         if wake is not None:
             watched.append((wake, select.POLLIN))
         ready = dict((_poll(*watched) if len(watched) > 1 else self._incoming).poll(self._patience() * 1000))
-        if self._outgoing and self._stdin.fileno() in ready:
-            self._write()
         if not ready:
             self._check_deadline()
         return self._stdout.fileno() in ready or (not ready and self._process.poll() is not None)
 
     @property
-    def is_writing(self) -> bool:
-        """Whether a part of a request waits for room in the pipe."""
-        return bool(self._outgoing)
+    def is_full(self) -> bool:
+        """Whether as much waits to be written as a pipe holds."""
+        return self._unwritten >= PIPE
 
     @property
     def has_begun(self) -> bool:
@@ -235,15 +235,17 @@ class Worker:
         if self._waiting == 0:
             self._deadline = time.monotonic() + timeout
         self._waiting += 1
-        self._outgoing.extend(piece for piece in pieces if len(piece))
-        self._write()
+        for piece in pieces:
+            self._outgoing.append(piece)
+            self._unwritten += len(piece)
 
     def _write(self) -> None:
-        """Write what the pipe takes, copying nothing: a message of many small arrays is one system call."""
+        """Write what the pipe takes, copying nothing: requests with many small arrays are one system call."""
         left = self._outgoing
         try:
             while left:
                 count = os.writev(self._stdin.fileno(), [left[i] for i in range(min(PIECES, len(left)))])
+                self._unwritten -= count
                 while left and count >= len(left[0]):
                     count -= len(left.popleft())
                 if count:
@@ -252,6 +254,7 @@ class Worker:
             pass
         except (OSError, ValueError):  # it has ended, which `receive` tells
             left.clear()
+            self._unwritten = 0
 
     def _read_exactly(self, size: int) -> bytearray | memoryview:
         """So many bytes. Memory for many is not touched before they come: a claim alone costs the host nothing."""

@@ -238,6 +238,7 @@ def test_an_idle_worker_on_the_other_host_ends_with_its_ssh(ssh, adapter, end):
 def test_a_worker_that_is_busy_on_the_other_host_is_killed_when_its_ssh_has_ended(ssh, adapter, op):
     with worker([*ssh, sys.executable], adapter) as (far, about):
         far.send(*request(op, 1, np.ones(1)))
+        assert not far.wait()
         assert not gone(about["pid"], within=0.5)
         far.kill("asked to")
         assert gone(about["pid"], within=10)
