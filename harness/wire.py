@@ -62,8 +62,7 @@ class Nonsense(Exception):
     """The other side sent something that is no frame of this protocol."""
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """An array on its way to a worker; `each` marks a leading axis of training steps."""
 
     role: str
@@ -96,12 +95,11 @@ class _Place(NamedTuple):
     key: tuple[str, str, int | None]
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    elements: int
     start: int
     stop: int
 
     def read(self, payload: memoryview) -> Array:
-        return np.frombuffer(payload, self.dtype, self.elements, self.start).reshape(self.shape)
+        return np.ndarray(self.shape, self.dtype, payload, self.start)
 
 
 def _places(shared: bytes) -> tuple[_Place, ...]:
@@ -114,17 +112,13 @@ def _places(shared: bytes) -> tuple[_Place, ...]:
     found: dict[tuple[str, str, int | None], _Place] = {}
     start = 0
     for spec in described:
-        key, count, (_, dtype) = (
-            (spec.role, spec.name, spec.step),
-            math.prod(spec.shape),
-            wire_format(spec.dtype),
-        )
-        stop = start + count * dtype.itemsize
+        key, dtype = (spec.role, spec.name, spec.step), wire_format(spec.dtype)[1]
+        stop = start + math.prod(spec.shape) * dtype.itemsize
         if stop > MAX_PAYLOAD or not _is_name(spec.role + spec.name) or not _is_shape(spec.shape):
             raise Nonsense(f"cannot read an array described as {shown(spec)}, {start} bytes from the start")
         if key in found:
             raise Nonsense(f"the array {key} came twice")
-        found[key] = _Place(key, dtype, spec.shape, count, start, stop)
+        found[key] = _Place(key, dtype, spec.shape, start, stop)
         start = _aligned(stop)
     return tuple(found.values())
 
