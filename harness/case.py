@@ -5,14 +5,13 @@ limits below. Every mistake is one CaseError with file, line and column. Loading
 exact case, which is small, for the proof that it is.
 """
 
-import ast
 import errno
 import itertools
 import math
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,14 @@ import numpy as np
 from msgspec import UNSET, structs
 
 from harness import exact, tensors, toml
-from harness.document import PLACEHOLDER, Document, Generated, Mistake, structure
+from harness.document import PLACEHOLDER, Document, Generated, Mistake, Tensor, structure
 from harness.errors import CaseError, allowed_names, shown
 from harness.expect import Expectation, expectations
 from harness.files import read_at_most
 from harness.locate import Locator
 from harness.tensors import MAX_ELEMENTS, Array, Source, elements
 from reference.ops import OPS, Spec
-from reference.program import CONSTANTS, Program, ProgramError, syntax
+from reference.program import CONSTANTS, Program, ProgramError, Reader
 from reference.rounding import DTYPE_SCALE
 
 MAX_BYTES = 1_000_000
@@ -57,10 +56,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Variant:
-    """A case with every size and placeholder bound: one program with its arrays.
-
-    `specs` has shape and dtype of every name; of one that is drawn anew each step, those of a single step.
-    """
+    """A case with every size and placeholder bound: one program with its arrays."""
 
     case_name: str
     id: str
@@ -69,7 +65,6 @@ class Variant:
     output: str
     values: tuple[str, ...]
     gradients: tuple[str, ...]
-    specs: dict[str, Spec]
     training: Training | None
     dtypes: tuple[str, ...]
     file: str
@@ -77,6 +72,14 @@ class Variant:
     upstream: Source | None = field(repr=False)
     text: str = field(repr=False)
     exact: bool = False
+
+    @cached_property
+    def specs(self) -> dict[str, Spec]:
+        """Shape and dtype of every name; of one that is drawn anew each step, those of a single step.
+
+        Worked out anew where it is asked for: of thousands of variants that wait, it would be most of the memory.
+        """
+        return _specs(self.program, self.sources)
 
     @cached_property
     def program_line(self) -> int:
@@ -87,8 +90,8 @@ class Variant:
     @cached_property
     def family(self) -> Hashable:
         """What a compiled function depends on, but for dtype and mode: variants that follow each other can share one."""
-        shapes = tuple((name, spec.shape, spec.dtype) for name, spec in self.specs.items())
-        return self.program.text, tuple(self.bindings.items()), shapes
+        inputs = tuple((name, source.shape, source.dtype) for name, source in self.sources.items())
+        return self.program.text, tuple(self.bindings.items()), inputs
 
     @property
     def narrowest(self) -> str:
@@ -155,7 +158,7 @@ def display(path: Path) -> str:
 def _name_below(path: Path, root: Path, file: str) -> str:
     """The case's name. Symbolic links are followed before anything is read: none leads out of the root."""
     try:
-        below = path.resolve().relative_to(root.resolve())
+        below = path.resolve().relative_to(_followed(root.absolute()))
     except ValueError:
         raise CaseError(file, f"the file does not lie below the case root {root}") from None
     except (OSError, RuntimeError) as error:  # links in a circle
@@ -166,6 +169,12 @@ def _name_below(path: Path, root: Path, file: str) -> str:
             file, "a case's name stands in ids and reports; this one has characters that cannot be printed"
         )
     return name
+
+
+@lru_cache(maxsize=64)
+def _followed(root: Path) -> Path:
+    """A case root without links: the same for each of its thousands of files."""
+    return root.resolve()
 
 
 def _read(path: Path, file: str) -> str:
@@ -229,20 +238,42 @@ def _toml_mistake(text: str, message: str) -> Mistake:
     return Mistake(f"this is no TOML: {found[1][:1].lower()}{found[1][1:]}", (), within=(line, column))
 
 
+Compared = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""Names of the output, of the values and of the gradients that are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """One combination of the swept values: the text of each in ids, and all that sizes and placeholders stand for."""
+
+    texts: dict[str, str]
+    bindings: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return "-".join([f"{name}:{text}" for name, text in self.texts.items()])
+
+    def among(self, names: Collection[str]) -> tuple[str, ...]:
+        """The texts of those that are swept: what depends on these names alone is the same where they are."""
+        return tuple([text for name, text in self.texts.items() if name in names])
+
+
 class _Loader:
     """Builds one case; every method raises Mistake or ProgramError."""
 
     def __init__(self, path: Path, root: Path, file: str, text: str, name: str) -> None:
-        self.path, self.root, self.file, self.text, self.name = path, root, file, text, name
-        self.programs: dict[tuple[Any, ...], Program] = {}
-        self.sources: dict[tuple[Any, ...], Source] = {}
-        self.fixed: dict[str, Source] = {}
+        self.folder, self.root, self.path = path.parent, root, path
+        self.file, self.text, self.name = file, text, name
+        self.programs: dict[Hashable, Program] = {}
+        self.sources: dict[Hashable, Source] = {}
+        self.names: dict[Hashable, Compared] = {}
 
     def case(self, *, proven: bool) -> Case:
         self.document = structure(parse(self.text))
         self.check_namespace()
         self.check_limits()
-        self.read = self.names_in_program()
+        self.reader = Reader(self.document.program, self.document.tensors)
+        self.read = self.reader.names
         variants = tuple(self.variants())
         self.check_used()
         self.check_cotangents(variants)
@@ -291,28 +322,29 @@ class _Loader:
             message = f"{count} variants of a file of {len(self.text)} characters are too many"
             raise Mistake(f"{message}; their product may be at most {MAX_EXPANDED}", ("sweep",), on_key=True)
 
-    def names_in_program(self) -> set[str]:
-        """Every name in the program's text."""
-        tree = syntax(self.document.program)
-        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-
     def check_used(self) -> None:
         """A size or swept name that nothing uses is a mistake."""
-        used = self.read | {name for text in self.references() for name in _placeholders(text)}
-        for name, tensor in self.document.tensors.items():
-            used |= self.names_in_shape(name, tensor)
+        used = self.read.union(self.placeholders, *self.sizes_in.values())
         for table in ("sizes", "sweep"):
             for name in getattr(self.document, table):
                 if name not in used:
                     raise Mistake(f'"{name}" is used nowhere', (table, name), on_key=True)
 
-    def references(self) -> Iterator[str]:
+    @cached_property
+    def placeholders(self) -> set[str]:
+        """Those in output, values and gradients."""
         document = self.document
-        yield from () if document.output is UNSET else (document.output,)
-        yield from () if document.values is UNSET else document.values
-        yield from () if document.gradients is UNSET else document.gradients
+        output = [] if document.output is UNSET else [document.output]
+        values = [] if document.values is UNSET else document.values
+        gradients = [] if document.gradients is UNSET else document.gradients
+        return {name for text in (*output, *values, *gradients) for name in _placeholders(text)}
 
-    def names_in_shape(self, name: str, tensor: Any) -> set[str]:
+    @cached_property
+    def sizes_in(self) -> dict[str, set[str]]:
+        """The names in each tensor's shape."""
+        return {name: self.names_in_shape(name, tensor) for name, tensor in self.document.tensors.items()}
+
+    def names_in_shape(self, name: str, tensor: Tensor) -> set[str]:
         shape = () if tensor.shape is UNSET else tensor.shape
         if isinstance(shape, str):
             return _placeholders(shape)
@@ -353,50 +385,40 @@ class _Loader:
 
     # Variants
 
-    def bindings(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every combination of the swept values in the file's order, with its id."""
+    def choices(self) -> Iterator[_Choice]:
+        """Every combination of the swept values in the file's order."""
         swept = [
             [(name, *pair) for pair in _texts(name, values)] for name, values in self.document.sweep.items()
         ]
-        for choice in itertools.product(*swept):
-            bound = {name: value for name, _, value in choice}
-            yield "-".join(f"{name}:{text}" for name, text, _ in choice), {**self.document.sizes, **bound}
+        for chosen in itertools.product(*swept):
+            texts = {name: text for name, text, _ in chosen}
+            yield _Choice(texts, {**self.document.sizes, **{name: value for name, _, value in chosen}})
 
     def variants(self) -> Iterator[Variant]:
-        for id, bindings in self.bindings():
+        for choice in self.choices():
             try:
-                yield self.variant(id, bindings)
+                yield self.variant(choice)
             except (Mistake, ProgramError) as error:
-                raise _of_variant(error, id) from None
+                raise _of_variant(error, choice.id) from None
 
-    def variant(self, id: str, bindings: dict[str, Any]) -> Variant:
-        document = self.document
-        program = self.program(bindings)
-        sources = {name: self.source(name, bindings) for name in document.tensors}
-        self.check_elements(source.size for source in sources.values())
-        specs = program.specs({name: Spec(s.shape, s.dtype) for name, s in sources.items()})
-        output = self.output(bindings)
-        training = self.training(specs)
-        steps = training.steps if training else 1
-        self.check_elements([*(steps * elements(spec.shape) for spec in specs.values())])
-        self.check_work(program, specs, steps)
-        checked = _Names(document, bindings, program, specs)
-        values, gradients = checked.values(output), checked.gradients(training)
-        checked.check_feeds(output, values, gradients)
+    def variant(self, choice: _Choice) -> Variant:
+        program = self.program(choice)
+        sources = {name: self.source(name, choice) for name in self.document.tensors}
+        specs = _specs(program, sources)
+        self.check_work(program, specs, self.training.steps if self.training else 1)
+        output, values, gradients = self.compared(choice, program, specs)
         return Variant(
-            self.name, id, bindings, program, output, values, gradients, specs, training,
-            self.dtypes, self.file, sources, self.upstream(output, specs), self.text, document.exact,
+            self.name, choice.id, choice.bindings, program, output, values, gradients, self.training,
+            self.dtypes, self.file, sources, self.upstream(output, specs), self.text, self.document.exact,
         )  # fmt: skip
 
-    def check_elements(self, sizes: Iterable[int]) -> None:
-        """All that a variant holds at once, of every step, since every step is judged."""
-        if (count := sum(sizes)) > MAX_ELEMENTS:
+    def check_work(self, program: Program, specs: Mapping[str, Spec], steps: int) -> None:
+        """All that a variant holds at once, of every step, since every step is judged; and what it computes."""
+        if (count := steps * sum([elements(spec.shape) for spec in specs.values()])) > MAX_ELEMENTS:
             message = (
                 f"all tensors of a variant have {count} elements together; at most {MAX_ELEMENTS} are allowed"
             )
             raise Mistake(message, ("tensors",), on_key=True)
-
-    def check_work(self, program: Program, specs: Mapping[str, Spec], steps: int) -> None:
         work, products = _work(program, specs)
         found = [
             (work, MAX_WORK, "elements to read and write"),
@@ -408,12 +430,11 @@ class _Loader:
                 message = f"a variant has {count * steps} {what}; at most {most} are allowed"
                 raise Mistake(message, ("program",), on_key=True)
 
-    def program(self, bindings: Mapping[str, Any]) -> Program:
+    def program(self, choice: _Choice) -> Program:
         """The program; parsed once for all variants that differ only outside of it."""
-        used = {name: value for name, value in bindings.items() if name in self.read}
-        key = tuple((name, type(value), value) for name, value in used.items())
+        key = choice.among(self.read)
         if key not in self.programs:
-            program = Program.parse(self.document.program, bindings, self.document.tensors)
+            program = self.reader.program(choice.bindings)
             self.check_inputs(program)
             self.programs[key] = program
         return self.programs[key]
@@ -429,48 +450,39 @@ class _Loader:
             if name not in read:
                 raise Mistake(f'the program does not use the tensor "{name}"', ("tensors", name), on_key=True)
 
-    def source(self, name: str, bindings: Mapping[str, Any]) -> Source:
-        if name in self.fixed:
-            return self.fixed[name]
-        tensor, training = self.document.tensors[name], self.document.training
+    def source(self, name: str, choice: _Choice) -> Source:
+        """A tensor's source; one for all variants that differ only outside of its shape."""
+        key = name, *choice.among(self.sizes_in[name])
+        if key not in self.sources:
+            self.sources[key] = self.checked_source(name, self.document.tensors[name], choice.bindings)
+        return self.sources[key]
+
+    def checked_source(self, name: str, tensor: Tensor, bindings: Mapping[str, Any]) -> Source:
+        training, path = self.document.training, ("tensors", name)
         if tensor.each is not UNSET and training is UNSET:
-            raise Mistake('each = "step" needs a [training] with steps', ("tensors", name, "each"))
-        path = ("tensors", name)
+            raise Mistake('each = "step" needs a [training] with steps', (*path, "each"))
         labels = tensor.labels is not UNSET
         classes = _at((*path, "labels"), tensors.dimension, tensor.labels, bindings) if labels else 0
-        shape = _at(path, tensors.shape_of, tensor, bindings)
-        if (name, shape, classes) in self.sources:
-            return self.sources[name, shape, classes]
         source = Source(
             name=name,
             spec=tensor,
-            shape=shape,
-            dtype="int64"
-            if labels and tensor.dtype is UNSET
-            else "float"
-            if tensor.dtype is UNSET
-            else tensor.dtype,
+            shape=_at(path, tensors.shape_of, tensor, bindings),
+            dtype=tensor.drawn_dtype,
             seed=self.document.seed,
             steps=None if tensor.each is UNSET or training is UNSET else training.steps,
             classes=classes,
-            folder=self.path.parent,
+            folder=self.folder,
             root=self.root,
         )
         _at(path, tensors.check, source)
-        self.sources[name, shape, classes] = source
-        if not self.names_in_shape(name, tensor):
-            self.fixed[name] = source
         return source
 
-    def output(self, bindings: Mapping[str, Any]) -> str:
-        if self.document.output is UNSET:
-            return self.program(bindings).nodes[-1].outs[-1]
-        name = _bound(self.document.output, bindings, ("output",))
-        assigned = _assigned(self.program(bindings))
-        if name not in assigned:
-            message = f'the output "{name}" is not assigned in the program; {allowed_names(name, assigned)}'
-            raise Mistake(message, ("output",))
-        return name
+    def compared(self, choice: _Choice, program: Program, specs: Mapping[str, Spec]) -> Compared:
+        """What is compared; worked out once for all variants in which program and placeholders are the same."""
+        key = choice.among(self.read | self.placeholders)
+        if key not in self.names:
+            self.names[key] = _Names(self.document, choice.bindings, program, specs).compared(self.training)
+        return self.names[key]
 
     def upstream(self, output: str, specs: Mapping[str, Spec]) -> Source | None:
         """The output's cotangent: given, or random, since ones would hide transpositions."""
@@ -485,17 +497,18 @@ class _Loader:
         spec = given or Generated(uniform=(-1.0, 1.0))
         source = Source(
             output, spec, specs[output].shape, "float", self.document.seed, "cotangent",
-            folder=self.path.parent, root=self.root,
+            folder=self.folder, root=self.root,
         )  # fmt: skip
         _at(path, tensors.check, source)
         return source
 
-    def training(self, specs: Mapping[str, Spec]) -> Training | None:
+    @cached_property
+    def training(self) -> Training | None:
         training = self.document.training
         if training is UNSET:
             return None
         inputs = self.document.tensors
-        allowed = [name for name, t in inputs.items() if specs[name].dtype == "float" and t.each is UNSET]
+        allowed = [name for name, t in inputs.items() if t.drawn_dtype == "float" and t.each is UNSET]
         for i, name in enumerate(_once(training.parameters, "training", "parameters")):
             if name not in allowed:
                 message = f'"{name}" cannot be trained; {allowed_names(name, allowed)}'
@@ -513,6 +526,23 @@ class _Names:
     bindings: Mapping[str, Any]
     program: Program
     specs: Mapping[str, Spec]
+
+    def compared(self, training: Training | None) -> Compared:
+        output = self.output()
+        values, gradients = self.values(output), self.gradients(training)
+        self.check_feeds(output, values, gradients)
+        return output, values, gradients
+
+    def output(self) -> str:
+        """The one that is given, or what is assigned last."""
+        if self.document.output is UNSET:
+            return self.program.nodes[-1].outs[-1]
+        name = _bound(self.document.output, self.bindings, ("output",))
+        assigned = _assigned(self.program)
+        if name not in assigned:
+            message = f'the output "{name}" is not assigned in the program; {allowed_names(name, assigned)}'
+            raise Mistake(message, ("output",))
+        return name
 
     def values(self, output: str) -> tuple[str, ...]:
         """The output, and what else the case lists."""
@@ -553,6 +583,10 @@ class _Names:
                 raise ProgramError(message, node.line, 1)
 
 
+def _specs(program: Program, sources: Mapping[str, Source]) -> dict[str, Spec]:
+    return program.specs({name: Spec(source.shape, source.dtype) for name, source in sources.items()})
+
+
 def _prove(variant: Variant) -> None:
     size = sum(math.prod(spec.shape) for spec in variant.specs.values())
     if size > MAX_EXACT:
@@ -573,7 +607,7 @@ def _work(program: Program, specs: Mapping[str, Spec]) -> tuple[int, int]:
     size = {name: elements(spec.shape) for name, spec in specs.items()}
     moved = products = 0
     for node in program.nodes:
-        moved += sum(size[name] for name in (*node.inputs, *node.outs))
+        moved += sum([size[name] for name in (*node.inputs, *node.outs)])
         if node.op in CONTRACTIONS and isinstance(node.args[0], str):
             products += size[node.outs[0]] * max(1, specs[node.args[0]].shape[-1])
     return moved, products

@@ -7,6 +7,7 @@ exclude each other. Everything here is data; nothing is drawn, opened or evaluat
 import inspect
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
@@ -79,7 +80,7 @@ class Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
             raise ValueError(f"{counted}, but must have exactly one of {', '.join(names)}")
 
 
-class Generated(Table, frozen=True, kw_only=True):
+class Generated(Table, frozen=True, kw_only=True, dict=True):
     """How the elements of a tensor come about."""
 
     values: Nested | UnsetType = UNSET
@@ -99,7 +100,7 @@ class Generated(Table, frozen=True, kw_only=True):
         if self.values is not UNSET:
             _check_nested(self.values, (bool, int, float), "a number, true, false or a list of such")
 
-    @property
+    @cached_property
     def generator(self) -> str:
         """The name of the one generator that is given."""
         return self.given(GENERATORS)[0]
@@ -119,6 +120,13 @@ class Tensor(Generated, frozen=True, kw_only=True):
         super().__post_init__()
         if self.values is UNSET and self.shape is UNSET:
             raise ValueError(f"has no shape, which {self.generator} needs")
+
+    @property
+    def drawn_dtype(self) -> str:
+        """The one that is given, or that its generator gives: "float", "int64" or "bool"."""
+        if self.dtype is not UNSET:
+            return self.dtype
+        return "float" if self.labels is UNSET else "int64"
 
 
 def _options(optimizer: str) -> type[msgspec.Struct]:

@@ -12,6 +12,7 @@ their own ways, so that an exact result is not enough:
 * of the elementary functions only the root of a square is known exactly.
 """
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -119,6 +120,8 @@ class Rational:
 
 
 def _rational(number: Any) -> Rational:
+    if isinstance(number, Rational):
+        return number
     try:
         return Rational(_value(number))
     except (ValueError, OverflowError):
@@ -135,13 +138,21 @@ def rational(a: Array) -> Array:
 
 def representable(value: Fraction, dtype: str) -> bool:
     """Whether `value` is a number of `dtype`, zero or normal."""
-    info, numerator = np.finfo(dtype), abs(value.numerator)
-    significand = numerator // _lowest_bit(numerator) if numerator else 0
+    precision, least, most = _bits(dtype)
+    numerator, denominator = abs(value.numerator), value.denominator
+    exponent = numerator.bit_length() - denominator.bit_length()
     return not numerator or (
-        _is_power_of_two(value.denominator)
-        and significand.bit_length() <= info.nmant + 1
-        and Fraction(float(info.smallest_normal)) <= abs(value) <= Fraction(float(info.max))
+        _is_power_of_two(denominator)
+        and numerator.bit_length() - _lowest_bit(numerator).bit_length() < precision
+        and least <= exponent < most
     )
+
+
+@functools.cache
+def _bits(dtype: str) -> tuple[int, int, int]:
+    """Precision, and the exponents of two between which normal numbers are: from the first to before the second."""
+    info = np.finfo(dtype)
+    return info.nmant + 1, int(info.minexp), int(info.maxexp)
 
 
 class Fractions(Exact):
@@ -156,12 +167,10 @@ class Fractions(Exact):
 
     def r(self, a: Array, c: float = 1.0) -> Array:  # noqa: ARG002
         a = rational(a)
-        for where, element in np.ndenumerate(a):
+        for i, element in enumerate(a.flat):
             for dtype in self.dtypes:
                 if not representable(element.value, dtype):
-                    raise NotExact(
-                        f"{_at(where)}needs {element.value}, which is not representable in {dtype}"
-                    )
+                    raise NotExact(f"{_at(a, i)}needs {element.value}, which is not representable in {dtype}")
         return a
 
     def fn(self, name: str, *args: Array) -> Array:
@@ -173,26 +182,29 @@ class Fractions(Exact):
         raise NotExact("has intermediate terms that differ from one framework to another")
 
     def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
-        x, w = rational(x), rational(w)
-        largest, grain = np.abs(x) @ np.abs(w), _grain(x) * _grain(w)
+        x, x_grain = _integers(x)
+        w, w_grain = _integers(w)
+        grain = x_grain * w_grain
+        result, largest = _multiples(x @ w, grain), _multiples(np.abs(x) @ np.abs(w), grain)
         if bias is None:
-            return self.contraction(x @ w, largest, grain)
+            return self.contraction(result, largest, grain)
         bias = rational(bias)
-        return self.contraction(x @ w + bias, largest + np.abs(bias), min(grain, _grain(bias)))
+        return self.contraction(result + bias, largest + np.abs(bias), min(grain, _integers(bias)[1]))
 
     def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
-        a = rational(a)
-        magnitude = np.sum(np.abs(a), axis=axis, keepdims=keepdims)
-        return self.contraction(np.sum(a, axis=axis, keepdims=keepdims), magnitude, _grain(a))
+        a, grain = _integers(a)
+        result, magnitude = (np.sum(n, axis=axis, keepdims=keepdims) for n in (a, np.abs(a)))
+        return self.contraction(_multiples(result, grain), _multiples(magnitude, grain), grain)
 
     def contraction(self, result: Array, magnitude: Array, grain: Fraction) -> Array:
         """A sum whose terms are multiples of `grain`, and add up to `magnitude` if all are taken as positive."""
+        magnitude = rational(magnitude)
         for dtype in self.dtypes:
-            limit = grain * 2 ** (np.finfo(dtype).nmant + 1)
-            for where, element in np.ndenumerate(rational(magnitude)):
-                if element.value > limit or (element.value and not representable(grain, dtype)):
+            limit, holds = grain * 2 ** _bits(dtype)[0], representable(grain, dtype)
+            for i, element in enumerate(magnitude.flat):
+                if element.value > limit or (element.value and not holds):
                     raise NotExact(
-                        f"{_at(where)}needs a sum of multiples of {grain} whose magnitudes add up to {element.value}; "
+                        f"{_at(magnitude, i)}needs a sum of multiples of {grain} whose magnitudes add up to {element.value}; "
                         f"{dtype} is sure to hold its partial sums up to {limit}"
                     )
         return self.r(result)
@@ -202,14 +214,25 @@ class Fractions(Exact):
         return np.asarray(self.r(z), dtype=np.float64)
 
 
-def _at(where: tuple[int, ...]) -> str:
-    return f"at [{', '.join(map(str, where))}] " if where else ""
+def _at(a: Array, i: int) -> str:
+    where = map(str, np.unravel_index(i, a.shape))
+    return f"at [{', '.join(where)}] " if a.shape else ""
 
 
-def _grain(a: Array) -> Fraction:
-    """The largest power of two of which every element is a multiple."""
-    values = (element.value for element in a.flat if element.value)
-    return min((Fraction(_lowest_bit(v.numerator), v.denominator) for v in values), default=Fraction(1))
+def _integers(a: Array) -> tuple[Array, Fraction]:
+    """The array as integers, whose arithmetic is fast, and what they are multiples of: the largest power of two."""
+    values = [_fraction(element) for element in rational(a).flat]
+    largest = max((value.denominator for value in values), default=1)
+    integers = [value.numerator * (largest // value.denominator) for value in values]
+    lowest = min((_lowest_bit(n) for n in integers if n), default=largest)
+    made = np.empty(len(integers), dtype=object)
+    made[:] = [n // lowest for n in integers]
+    return made.reshape(np.shape(a)), Fraction(lowest, largest)
+
+
+def _multiples(integers: Array, grain: Fraction) -> Array:
+    """The fractions again."""
+    return np.asarray(np.frompyfunc(lambda n: Rational(n * grain), 1, 1)(integers), dtype=object)
 
 
 def _lowest_bit(n: int) -> int:

@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import IO
 
+SMALL = 1 << 16
+
 
 def open_regular(path: Path) -> IO[bytes]:
     """The file, open for reading. Raises OSError, also for what is no regular file: a pipe would block for ever."""
@@ -23,7 +25,11 @@ def open_regular(path: Path) -> IO[bytes]:
 def read_at_most(path: Path, limit: int) -> bytes:
     """The file's content. Raises OSError, also where it has more than `limit` bytes."""
     with open_regular(path) as stream:
-        data = stream.read(limit + 1)
+        data = stream.read(
+            min(limit + 1, SMALL)
+        )  # a buffer as large as the limit would take longer than all else
+        if len(data) == SMALL:
+            data += stream.read(limit + 1 - SMALL)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"the file is larger than {limit} bytes", str(path))
     return data

@@ -14,10 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from packaging.requirements import InvalidRequirement, Requirement
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,13 @@ def _first_distribution(file: Path) -> str | None:
     return next((requirement.name for requirement in requirements_in(file)), None)
 
 
-def requirements_in(file: Path) -> list[Requirement]:
+def requirements_in(file: Path) -> "list[Requirement]":
     """What a requirements.txt names; comments, pip's options and links are passed over."""
+    from packaging.requirements import (  # noqa: PLC0415  (long to load, and collection reads none)
+        InvalidRequirement,
+        Requirement,
+    )
+
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -30,7 +30,14 @@ from harness.resume import resumed
 from harness.sharding import SHARDING, Sharding
 
 MATRIX = pytest.StashKey["Matrix"]()
+ROOTS = pytest.StashKey[list[Path]]()
 DEFAULT_RECORD = "reports/run.jsonl"
+RECORDER = "gradient_conformance_recorder"
+LEDGER = "ledger-"
+"""How the names of items begin that hold a ledger against all cells."""
+
+CELL, ABOUT = "gradient_conformance_cell", "gradient_conformance_about"
+"""Properties of a test's report: a cell's line, and what its framework told of itself."""
 
 
 def split(values: Sequence[str]) -> tuple[str, ...]:
@@ -65,6 +72,7 @@ class Matrix:
         self.given_interpreters = dict(interpreters.assignment(text) for text in option.interpreter)
         self.cache = None if option.no_cache else cache.given()
         self.engine: Engine | None = None
+        self.loaded: dict[tuple[Path, Path], Case] = {}
         self.sent: set[str] = set()
 
     def header(self) -> record.Header:
@@ -87,6 +95,12 @@ class Matrix:
     def recorded(self) -> dict[str, record.Cell]:
         """The cells that the resumed run has, by id."""
         return {} if self.done is None else {cell.cell: cell for cell in self.done.cells}
+
+    def load(self, path: Path, root: Path) -> Case:
+        """The case in a file below a case root, read once a session. Raises CaseError."""
+        if (path, root) not in self.loaded:
+            self.loaded[path, root] = load(path, root)
+        return self.loaded[path, root]
 
     def cells(self, case: Case) -> Iterator[Cell]:
         return cells(case.variants, self.frameworks, self.selection)
@@ -129,7 +143,7 @@ class Matrix:
         if not ledger.entries:
             return []
         every = Selection(modes=("all",))
-        found = (load(path, root) for root in self.roots for path in sorted(root.rglob("*.toml")))
+        found = (self.load(path, root) for root in self.roots for path in sorted(root.rglob("*.toml")))
         return ledger.unmatched(c.id for case in found for c in cells(case.variants, [framework], every))
 
     def _keep_arrays(self) -> Callable[[str, Answered], str] | None:
@@ -178,8 +192,10 @@ def matrix_of(config: pytest.Config) -> Matrix:
 
 def case_roots(config: pytest.Config) -> list[Path]:
     """Where case files are looked for: the ini file's folders and those given by `--cases`."""
-    given = [config.invocation_params.dir / path for path in config.option.cases]
-    return [Path(path).resolve() for path in (*config.getini("harness_cases"), *given)]
+    if ROOTS not in config.stash:
+        given = [config.invocation_params.dir / path for path in config.option.cases]
+        config.stash[ROOTS] = [Path(path).resolve() for path in (*config.getini("harness_cases"), *given)]
+    return config.stash[ROOTS]
 
 
 def record_path(config: pytest.Config) -> Path:

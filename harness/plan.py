@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from harness.case import Variant
@@ -52,9 +53,18 @@ class Cell:
         variant = f"{self.variant.id}-" if self.variant.id else ""
         return f"{variant}{self.dtype}-{self.framework.name}-{self.mode}"
 
-    @property
+    @cached_property
     def id(self) -> str:
         return f"{self.case}::{self.name}"
+
+
+def framework_in(nodeid: str) -> str | None:
+    """The framework of a cell's node id; None for any other test."""
+    file, _, name = nodeid.partition("::")
+    parts = name.rsplit("-", 3)
+    # pytest names no file where a case lies outside its rootdir
+    is_cell = (not file or file.endswith(".toml")) and len(parts) >= 3 and parts[-3] in DTYPES
+    return parts[-2] if is_cell else None
 
 
 def shipped_adapters() -> Path:

@@ -4,10 +4,12 @@ Case files below a case root are collected; no other TOML file is touched. Each 
 own result, while the engine runs the selected cells of all frameworks side by side.
 """
 
+import gc
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,16 @@ from typing import Any
 import pytest
 
 from harness import arrays, cache, record, shard
-from harness.case import Case, load
+from harness.case import Case
 from harness.errors import HarnessError
 from harness.expect import check_variant
 from harness.matrix import (
+    ABOUT,
+    CELL,
     DEFAULT_RECORD,
+    LEDGER,
     MATRIX,
+    RECORDER,
     Matrix,
     arrays_folder,
     case_roots,
@@ -28,8 +34,7 @@ from harness.matrix import (
     matrix_of,
     record_path,
 )
-from harness.plan import Cell
-from harness.recorder import ABOUT, CELL, LEDGER, RECORDER, Recorder, framework_in
+from harness.plan import Cell, framework_in
 from harness.verdict import Verdict
 
 PATHS = (
@@ -112,14 +117,35 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args[:] = [str(config.invocation_params.dir / path) for path in config.option.cases]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Wrong options are found before anything is collected."""
+    _check_options(session)
+    if not case_roots(session.config):
+        return (yield)
+    with _unwatched():
+        return (yield)
+
+
+def _check_options(session: pytest.Session) -> None:
     if case_roots(session.config):
         matrix_of(session.config)
     elif session.config.inipath is None and (option := _separate_path(session.config.invocation_params.args)):
         message = f"no ini file with harness_cases was found; write {option}=PATH with an equals sign"
         raise pytest.UsageError(f"{message}: pytest looks for its ini file near paths that stand alone")
+
+
+@contextmanager
+def _unwatched() -> Iterator[None]:
+    """What comes to be here stays: Python's search for garbage would go through all of it again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 def _separate_path(args: Sequence[str]) -> str | None:
@@ -146,7 +172,7 @@ class CaseFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         matrix = matrix_of(self.config)
-        case = load(self.path, self.root)
+        case = matrix.load(self.path, self.root)
         for variant in case.variants:
             if any(expect.applies(variant) for expect in case.expects):
                 name = f"{variant.id}-reference" if variant.id else "reference"
@@ -294,6 +320,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _record(config: pytest.Config, ids: Sequence[str]) -> None:
     """Begin the run file; nothing is replaced, neither a run nor its arrays, where one of them is refused."""
+    from harness.recorder import Recorder  # noqa: PLC0415  (its tables and bars are long to load)
+
     folder, file = arrays_folder(config), record_path(config)
     try:
         if folder is not None:

@@ -11,19 +11,12 @@ import pytest
 from rich.console import Console
 
 from harness import record
-from harness.matrix import matrix_of, record_path
-from harness.plan import DTYPES
+from harness.matrix import ABOUT, CELL, LEDGER, matrix_of, record_path
+from harness.plan import framework_in
 from harness.progress import Bars, Lines, Shown
 from harness.resume import check_selected
 from harness.sharding import part_of
 from harness.summary import table
-
-RECORDER = "gradient_conformance_recorder"
-LEDGER = "ledger-"
-"""How the names of items begin that hold a ledger against all cells."""
-
-CELL, ABOUT = "gradient_conformance_cell", "gradient_conformance_about"
-"""Properties of a test's report: a cell's line, and what its framework told of itself."""
 
 
 def _progress(config: pytest.Config, ids: Sequence[str]) -> Shown | None:
@@ -117,12 +110,3 @@ class Recorder:
             terminalreporter.write_line(f"run file: {self.path}")
         if self.tally is not None:
             terminalreporter.write_line(str(self.tally))
-
-
-def framework_in(nodeid: str) -> str | None:
-    """The framework of a cell's node id; None for any other test."""
-    file, _, name = nodeid.partition("::")
-    parts = name.rsplit("-", 3)
-    # pytest names no file where a case lies outside its rootdir
-    is_cell = (not file or file.endswith(".toml")) and len(parts) >= 3 and parts[-3] in DTYPES
-    return parts[-2] if is_cell else None

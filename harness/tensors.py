@@ -70,29 +70,29 @@ class Source:
             return array.astype(self.dtype)
         return (array if dtype is None else array.astype(dtype)).astype(np.float64)
 
-    def random(self) -> np.random.Generator:
+    def random(self) -> "np.random.Generator":
         """The tensor's own stream. Its seed is given as words: as the integer they make it takes NumPy longer."""
         key = f"{self.seed}/{self.role}/{self.name}".encode()
         words = np.frombuffer(hashlib.sha256(key).digest(), "<u4").astype(np.uint32)
         return np.random.Generator(np.random.PCG64(words))
 
 
-def _uniform(source: Source, random: np.random.Generator) -> Array:
+def _uniform(source: Source, random: "np.random.Generator") -> Array:
     low, high = _pair(source.spec.uniform)
     return low + (high - low) * random.random(source.drawn_shape)
 
 
-def _normal(source: Source, random: np.random.Generator) -> Array:
+def _normal(source: Source, random: "np.random.Generator") -> Array:
     mean, deviation = _pair(source.spec.normal)
     return mean + deviation * random.standard_normal(source.drawn_shape)
 
 
-def _choice(source: Source, random: np.random.Generator) -> Array:
+def _choice(source: Source, random: "np.random.Generator") -> Array:
     allowed = np.array(source.spec.choice)
     return allowed[random.integers(0, len(allowed), source.drawn_shape)]
 
 
-def _one_hot(source: Source, random: np.random.Generator) -> Array:
+def _one_hot(source: Source, random: "np.random.Generator") -> Array:
     shape = source.drawn_shape
     axis = int(source.spec.one_hot) % len(source.shape) + len(shape) - len(source.shape)  # type: ignore[arg-type]
     places = random.integers(0, shape[axis], (*shape[:axis], 1, *shape[axis + 1 :]))
@@ -110,7 +110,7 @@ def _arange(source: Source) -> Array:
     return (start + step * np.arange(math.prod(source.shape))).reshape(source.shape)
 
 
-RANDOM: dict[str, Callable[[Source, np.random.Generator], Array]] = {
+RANDOM: dict[str, "Callable[[Source, np.random.Generator], Array]"] = {
     "uniform": _uniform,
     "normal": _normal,
     "choice": _choice,
@@ -180,10 +180,10 @@ ARITHMETIC: dict[type, Callable[[int, int], int]] = {
 def _evaluate(node: ast.expr, bindings: Bindings) -> int:
     within = (1, node.col_offset + 1)
     match node:
-        case ast.Constant(int() as value) if not isinstance(value, bool):
-            return value
         case ast.Name(name):
             return _size(name, bindings, within)
+        case ast.Constant(int() as value) if not isinstance(value, bool):
+            return value
         case ast.BinOp(left, op, right) if type(op) in ARITHMETIC:
             x, y = _evaluate(left, bindings), _evaluate(right, bindings)
             if isinstance(op, ast.FloorDiv) and y == 0:
@@ -193,10 +193,11 @@ def _evaluate(node: ast.expr, bindings: Bindings) -> int:
 
 
 def _size(name: str, bindings: Bindings, within: tuple[int, int]) -> int:
-    if type(bindings.get(name)) is not int:
+    size = bindings.get(name)
+    if type(size) is not int:
         sizes = [known for known, value in bindings.items() if type(value) is int]
         raise Mistake(f'unknown size "{name}"; {allowed_names(name, sizes)}', (), within=within)
-    return int(bindings[name])
+    return size
 
 
 def nested_shape(values: Any) -> tuple[int, ...]:

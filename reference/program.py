@@ -11,8 +11,8 @@ import itertools
 import math
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -49,6 +49,7 @@ MAX_CANDIDATES = 2_000
 """Characters of a name, and names, among which the nearest is looked for: that takes their product, and more."""
 
 Number = int | float
+SCALAR = Spec(())
 
 
 class ProgramError(ValueError):
@@ -69,11 +70,11 @@ class Node:
     kw: Mapping[str, Any]
     line: int
     column: int
+    inputs: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The names among the arguments."""
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names among the arguments."""
-        return tuple(arg for arg in self.args if isinstance(arg, str))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", tuple([arg for arg in self.args if isinstance(arg, str)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Program:
         read without being assigned; None lets every unassigned name be an input.
         Raises ProgramError with the place, what was found, what is allowed and the nearest name.
         """
-        return cls(tuple(_Reader(text, bindings or {}, tensors).nodes()), text)
+        return Reader(text, tensors).program(bindings or {})
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -112,19 +113,19 @@ class Program:
         """Shape and dtype of every name. Raises ProgramError where a shape, dtype or attribute does not fit."""
         env = dict(inputs)
         for node in self.nodes:
-            row = OPS[node.op]
-            args = [env[arg] if isinstance(arg, str) else Spec(()) for arg in node.args]
+            args = [env[arg] if isinstance(arg, str) else SCALAR for arg in node.args]
             try:
-                shapes = row.infer(*args, **node.kw)
+                shapes = OPS[node.op].infer(*args, **node.kw)
             except OpError as error:
                 raise ProgramError(f"{node.op}: {error}", node.line, node.column) from None
             if len(shapes) != len(node.outs):
                 message = f"{node.op} gives {len(shapes)} values, but {len(node.outs)} names are assigned"
                 raise ProgramError(message, node.line, node.column)
-            if most := [shape for shape in shapes if len(shape) > MAX_DIMENSIONS]:
-                message = f"{node.op} gives {len(most[0])} dimensions; at most {MAX_DIMENSIONS} are allowed"
-                raise ProgramError(message, node.line, node.column)
-            env.update((name, Spec(shape)) for name, shape in zip(node.outs, shapes, strict=True))
+            for name, shape in zip(node.outs, shapes, strict=True):
+                if len(shape) > MAX_DIMENSIONS:
+                    message = f"{node.op} gives {len(shape)} dimensions; at most {MAX_DIMENSIONS} are allowed"
+                    raise ProgramError(message, node.line, node.column)
+                env[name] = Spec(shape)
         return env
 
     def rounded(self, dtype: str) -> "Program":
@@ -201,29 +202,47 @@ def _lines(text: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", text)
 
 
-class _Reader:
-    """Turns a syntax tree into nodes; one instance reads one text."""
+class Reader:
+    """Reads one text, with one set of bindings after the other: always the same names, with other values.
 
-    def __init__(self, text: str, bindings: Mapping[str, Any], tensors: Collection[str] | None) -> None:
-        self.text, self.bindings, self.tensors = text, bindings, tensors
+    A statement that mentions none of the names whose values differ is read once.
+    """
+
+    def __init__(self, text: str, tensors: Collection[str] | None) -> None:
+        self.text, self.tensors = text, tensors
+        self.statements = syntax(text).body
+        self.mentioned = [_names_in(statement) for statement in self.statements]
+        self.known: dict[Hashable, list[Node]] = {}
+
+    @property
+    def names(self) -> set[str]:
+        """Every name in the text."""
+        return set[str]().union(*self.mentioned)
+
+    def program(self, bindings: Mapping[str, Any]) -> Program:
+        """The program with these bindings. Raises ProgramError."""
+        self.bindings = bindings
         self.assigned: dict[str, int] = {}
-        self.pending: list[Node] = []
-        self.names: Iterator[str] = iter(())
         self.numbers: dict[ast.expr, Number | None] = {}
+        nodes: list[Node] = []
+        for statement, names in zip(self.statements, self.mentioned, strict=True):
+            nodes += self.nodes(statement, names)
+            if len(nodes) > MAX_NODES:
+                raise self.error(statement, f"a program may have at most {MAX_NODES} op calls")
+        if not nodes:
+            raise ProgramError("the program is empty; it needs at least one assignment, such as `y = A @ x`")
+        return Program(tuple(nodes), self.text)
 
-    def nodes(self) -> list[Node]:
-        result: list[Node] = []
-        tree = syntax(self.text)
-        self.later = _assigned_names(tree)
-        for statement in tree.body:
+    def nodes(self, statement: ast.stmt, names: set[str]) -> list[Node]:
+        key = statement, *[repr(value) for name, value in self.bindings.items() if name in names]
+        if key not in self.known:
             if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
                 raise self.error(statement, "only assignments such as `y = A @ x` are allowed here")
-            result += self.statement(statement, statement.targets[0])
-            if len(result) > MAX_NODES:
-                raise self.error(statement, f"a program may have at most {MAX_NODES} op calls")
-        if not result:
-            raise ProgramError("the program is empty; it needs at least one assignment, such as `y = A @ x`")
-        return result
+            self.known[key] = self.statement(statement, statement.targets[0])
+        else:
+            outs = [name for node in self.known[key] for name in node.outs]
+            self.assigned.update({name: statement.lineno for name in outs if name.isidentifier()})
+        return self.known[key]
 
     def error(self, node: ast.AST, message: str) -> ProgramError:
         line = getattr(node, "lineno", 1)
@@ -256,8 +275,8 @@ class _Reader:
         outs = [self.target(target) for target in targets]
         if len(set(outs)) != len(outs):
             raise self.error(statement, "a name is assigned twice in one statement")
-        self.pending = []
-        self.names = (f"{outs[0]}.{k}" for k in itertools.count(1))
+        self.pending: list[Node] = []
+        self.unnamed = (f"{outs[0]}.{k}" for k in itertools.count(1))
         op, args, kw = self.call(value)
         line, column = statement.lineno, value.col_offset + 1
         self.assigned.update(dict.fromkeys(outs, line))
@@ -285,6 +304,8 @@ class _Reader:
         if (number := self.number(value)) is not None:
             raise self.error(value, f"{number!r} alone is no op call; write the number where it is used")
         match value:
+            case ast.Call():
+                return self.op_call(value)
             case ast.BinOp(left, op, right) if type(op) in BINARY:
                 return BINARY[type(op)][0], self.arguments([left, right]), {}
             case ast.BinOp():
@@ -299,8 +320,6 @@ class _Reader:
                 raise self.error(value, f'".{value.attr}" is not allowed; the only attribute is ".T"')
             case ast.Subscript(operand, index):
                 return "index", self.arguments([operand]), {"index": self.index(index)}
-            case ast.Call():
-                return self.op_call(value)
             case ast.Name():
                 raise self.error(
                     value, f'"{value.id}" alone is no op call; use the name itself where it is needed'
@@ -356,7 +375,7 @@ class _Reader:
         return self.bindings[name]
 
     def arguments(self, values: list[ast.expr]) -> tuple[str | Number, ...]:
-        return tuple(self.argument(value) for value in values)
+        return tuple([self.argument(value) for value in values])
 
     def argument(self, value: ast.expr) -> str | Number:
         if (number := self.number(value)) is not None:
@@ -364,7 +383,7 @@ class _Reader:
         if isinstance(value, ast.Name):
             return self.read(value)
         op, args, kw = self.call(value)
-        name = next(self.names)
+        name = next(self.unnamed)
         self.pending.append(Node((name,), op, args, kw, value.lineno, value.col_offset + 1))
         return name
 
@@ -372,8 +391,8 @@ class _Reader:
         name = node.id
         if name in self.assigned or (self.tensors is not None and name in self.tensors):
             return name
-        if name in self.later:
-            raise self.error(node, f'"{name}" is used before it is assigned on line {self.later[name]}')
+        if (line := _assigned_names(syntax(self.text)).get(name)) is not None:
+            raise self.error(node, f'"{name}" is used before it is assigned on line {line}')
         if name in OPS:
             raise self.error(node, f'"{name}" is an op; call it, as in {name}(x)')
         if self.tensors is not None:
@@ -391,19 +410,18 @@ class _Reader:
     def worked_out(self, node: ast.expr) -> Number | None:
         """The same, anew: every expression asks it of all that it contains."""
         match node:
+            case ast.Name(name):
+                value = self.bindings.get(name, CONSTANTS.get(name))
+                return self.bounded(node, value) if isinstance(value, Number) else None
             case ast.Constant(bool() | str() | None):
                 return None
             case ast.Constant(int() | float() as value):
                 if value == math.inf:
                     raise self.error(node, "this number is beyond what a float64 holds; infinity is inf")
                 return self.bounded(node, value)
-            case ast.Name(name) if isinstance(self.bindings.get(name), int | float):
-                return self.bounded(node, self.bindings[name])
-            case ast.Name(name) if name in CONSTANTS:
-                return CONSTANTS[name]
             case ast.Set():
                 value = self.placeholder(node)
-                return value if isinstance(value, int | float) else None
+                return value if isinstance(value, Number) else None
             case ast.UnaryOp(ast.USub(), operand):
                 inner = self.number(operand)
                 return None if inner is None else -inner
@@ -462,6 +480,22 @@ class _Reader:
         if not isinstance(value, int):
             raise self.error(node, "an index is an integer, a slice, ... or None")
         return value
+
+
+def _names_in(tree: ast.AST) -> set[str]:
+    """Every name in a tree. By hand, as `ast.walk` takes longer than reading the text."""
+    names, left = set[str](), [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+            continue
+        for value in vars(node).values():
+            if isinstance(value, ast.AST):
+                left.append(value)
+            elif isinstance(value, list):
+                left += [item for item in value if isinstance(item, ast.AST)]
+    return names
 
 
 def _assigned_names(tree: ast.Module) -> dict[str, int]:

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
 FLOAT = ("float",)
@@ -18,8 +18,7 @@ class OpError(ValueError):
     """Inputs or attributes that an op cannot take; the message says what was found and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """Shape and dtype of a tensor before it has values; the dtype is "float" (the cell's), "int64" or "bool"."""
 
     shape: Shape

@@ -20,9 +20,12 @@ def same(x: Shape) -> Shape:
 
 def broadcast(*shapes: Shape) -> Shape:
     """NumPy's broadcasting."""
+    if shapes.count(shapes[0]) == len(shapes):
+        return shapes[0]
     result: list[int] = []
-    for sizes in zip(*(((1,) * (max(map(len, shapes)) - len(s)) + s) for s in shapes), strict=True):
-        wide = {size for size in sizes if size != 1}
+    rank = max(map(len, shapes))
+    for sizes in zip(*[(1,) * (rank - len(shape)) + shape for shape in shapes], strict=True):
+        wide = {*sizes} - {1}
         if len(wide) > 1:
             raise OpError(
                 f"shapes {' and '.join(map(text, shapes))} do not broadcast: sizes {_and(sizes)} differ"

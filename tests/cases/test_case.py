@@ -9,6 +9,7 @@ import pytest
 from harness.case import Training
 from harness.errors import CaseError
 from reference.ops import Spec
+from reference.program import Program
 
 TRAINING = '\n[training]\noptimizer = { sgd = { lr = 0.1 } }\nparameters = ["A"]\nsteps = 4\n'
 
@@ -167,3 +168,30 @@ def test_a_file_anywhere_may_be_a_case(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text('title="t"\nsource="s"\nprogram="y = exp(x)"\n[tensors]\nx={values=[1]}')
     assert load(path, tmp_path).name == "deep/er/a.b"
+
+
+def test_swept_values_that_are_equal_and_not_the_same_give_programs_of_their_own(case: Any) -> None:
+    """0.0 == -0.0 and 1 == 1.0, but not as factors: what was read with the one must not serve the other."""
+    swept = "[0.0, -0.0, 1, 1.0]"
+    loaded = case(("sigmoid(y)", "relu(y) * {scale}"), add=f"\n[sweep]\nscale = {swept}\n")
+    factors = [variant.program.nodes[-1].args[1] for variant in loaded.variants]
+    assert str(factors) == swept
+
+
+def test_statements_are_read_once_for_all_variants_in_which_they_say_the_same(case: Any) -> None:
+    loaded = case(("sigmoid(y)", "{activation}(y)"), add='\n[sweep]\nactivation = ["relu", "tanh"]\n')
+    relu, tanh = (variant.program for variant in loaded.variants)
+    assert relu.nodes[0] is tanh.nodes[0]
+    assert [program.nodes[1].op for program in (relu, tanh)] == ["relu", "tanh"]
+    for variant in loaded.variants:
+        assert variant.program == Program.parse(variant.program.text, variant.bindings, list(variant.sources))
+
+
+def test_an_assignment_after_a_statement_that_was_read_before_is_checked_like_the_first(case: Any) -> None:
+    """Names that such a statement assigns are taken, and may be read."""
+    text = "{activation}(y)\nu = 2 * z\nz = relu(u)"
+    with pytest.raises(CaseError, match=r'"z" is assigned twice'):
+        case(("sigmoid(y)", text), add='\n[sweep]\nactivation = ["relu", "tanh"]\n')
+    text = "relu(y)\nu = {activation}(z)"
+    loaded = case(("sigmoid(y)", text), add='\n[sweep]\nactivation = ["relu", "tanh"]\n')
+    assert [variant.program.nodes[-1].args for variant in loaded.variants] == [("z",), ("z",)]

@@ -1,5 +1,7 @@
 """exact = true is accepted where nothing can round, refused with the op call and the number otherwise."""
 
+import itertools
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from harness.case import MAX_EXACT, MAX_EXACT_VARIANTS, Case, load
 from harness.errors import CaseError
-from harness.exact import Rational, rational, representable
+from harness.exact import Fractions, Rational, rational, representable
 from harness.judge import judge
 from harness.verdict import Verdict
 from harness.wanted import Wanted
@@ -163,3 +165,41 @@ def test_fractions_never_turn_into_floats_beside_one() -> None:
 
 def test_numbers_of_numpy_do_not_overflow() -> None:
     assert (Rational(Fraction(2) ** 60) * np.int64(2) ** 62).value == 2**122
+
+
+def values(a: Any) -> Any:
+    """The fractions of an array."""
+    return np.frompyfunc(lambda element: element.value, 1, 1)(a)
+
+
+@pytest.mark.parametrize("exponents", [(0, 1), (-3, 4), (-40, -30), (5, 9)])
+def test_products_and_sums_are_those_of_the_fractions(exponents: tuple[int, int]) -> None:
+    """They are computed with integers, which is fast: here again element by element, with the fractions themselves."""
+    random = np.random.default_rng(0)
+    x, w, b = (
+        rational(random.integers(-9, 9, shape) * 2.0 ** random.integers(*exponents, shape))
+        for shape in ((4, 3), (3, 2), (2,))
+    )
+    c = Fractions(["float64"])
+    product = values(x) @ values(w)
+    assert (values(c.matmul(x, w)) == product).all()
+    assert (values(c.matmul(x, w, b)) == product + values(b)).all()
+    assert (values(c.sum(x, axis=0)) == values(x).sum(axis=0)).all()
+    assert values(c.sum(x, axis=None)) == values(x).sum()
+
+
+EXPONENTS = (*range(-1090, 960, 50), *range(-40, 40, 7), -149, -126, -24, -14, 0, 104, 960)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_representable_is_what_a_conversion_keeps(dtype: str) -> None:
+    random, kind, info = np.random.default_rng(0), np.dtype(dtype).type, np.finfo(dtype)
+    found = set()
+    for bits, exponent in itertools.product((1, info.nmant, info.nmant + 1, info.nmant + 2), EXPONENTS):
+        value = int(random.integers(1, 2**bits, endpoint=True)) * Fraction(2) ** exponent
+        with np.errstate(over="ignore"):
+            kept = float(kind(float(value)))
+        keeps = math.isfinite(kept) and kept >= info.smallest_normal and Fraction(kept) == value
+        assert representable(value, dtype) == keeps
+        found.add(keeps)
+    assert found == {True, False}

@@ -190,9 +190,9 @@ def test_loading_takes_time_that_grows_with_the_program_and_not_faster(tmp_path:
 def test_an_expression_is_worked_out_once_however_deep_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a program of deep expressions would take a hundred times as long as a flat one of its length."""
     seen: list[Any] = []
-    usual = language._Reader.worked_out
+    usual = language.Reader.worked_out
     monkeypatch.setattr(
-        language._Reader, "worked_out", lambda self, node: seen.append(node) or usual(self, node)
+        language.Reader, "worked_out", lambda self, node: seen.append(node) or usual(self, node)
     )
     language.Program.parse("y = x" + " - x" * 90)
     assert 90 < len(seen) == len(set(seen))
