@@ -315,14 +315,24 @@ def test_a_damaged_entry_is_removed_and_written_anew(kept, damage):
     assert bits(kept().get(key())) == bits(some())
 
 
-def test_a_frame_of_other_rules_with_a_good_checksum_is_not_believed():
+def test_an_entry_of_other_rules_with_a_good_checksum_is_not_believed():
+    right = encode(key(), some())[32:]
     for body in (
         b"",
         b"GCH1",
-        b"GCH9" + bytes(12),
-        b"".join(cache.frame({}, [cache.Sent("value", "y", np.zeros(()))])),
+        b"[]",
+        b"{}\n",
+        right[:-8],
+        right + bytes(16),
+        right.replace(b"loss", b"lo\ns"),
     ):
         assert decode(key(), cache.digest(key(), body) + body) is None
+    assert decode(key(), cache.digest(key(), right) + right) is not None
+
+
+def test_an_entry_without_an_element_is_read():
+    nothing = References.of({("value", "y"): Expected(np.zeros((0, 3)), np.zeros((0, 3)))})
+    assert bits(decode(key(), encode(key(), nothing))) == bits(nothing)
 
 
 # Several processes
@@ -555,10 +565,10 @@ def test_where_nothing_can_be_written_what_is_there_is_still_read(kept, monkeypa
 def test_what_cannot_be_read_is_computed(kept, monkeypatch, number):
     kept().put(key(), some())
 
-    def refusing(path, *args, **kwargs):
-        raise OSError(number, os.strerror(number), str(path))
+    def refusing(path):
+        raise OSError(number, os.strerror(number), path)
 
-    monkeypatch.setattr(Path, "open", refusing)
+    monkeypatch.setattr(cache, "read", refusing)
     one = kept()
     assert one.get(key()) is None
     assert os.strerror(number) in one.tally.trouble
