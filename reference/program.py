@@ -483,18 +483,13 @@ class Reader:
 
 
 def _names_in(tree: ast.AST) -> set[str]:
-    """Every name in a tree. By hand, as `ast.walk` takes longer than reading the text."""
     names, left = set[str](), [tree]
     while left:
         node = left.pop()
         if isinstance(node, ast.Name):
             names.add(node.id)
-            continue
-        for value in vars(node).values():
-            if isinstance(value, ast.AST):
-                left.append(value)
-            elif isinstance(value, list):
-                left += [item for item in value if isinstance(item, ast.AST)]
+        else:
+            left += ast.iter_child_nodes(node)
     return names
 
 

@@ -109,7 +109,9 @@ def write(root: Path, files: int) -> None:
         path = root / "cases" / f"theme_{number % 20}" / f"case_{number}.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         head = f'title = "Case {number}"\nsource = "benchmarks"\nseed = {number}\n'
-        path.write_text(head + CASES[number % len(CASES)], encoding="utf-8")
+        program = f'program = """\n# {number}: no two files have one text, which would be parsed once'
+        text = CASES[number % len(CASES)].replace('program = """', program)
+        path.write_text(head + text, encoding="utf-8")
     (root / "pytest.ini").write_text("[pytest]\nharness_cases = cases\n", encoding="utf-8")
 
 

@@ -90,6 +90,10 @@ class Done:
     output: str
 
 
+UNUSUAL = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+"""Settings of some containers that would compile every module anew in each process, and write each line by itself."""
+
+
 @dataclass(frozen=True)
 class Command:
     """Runs Python in a folder, as a process of its own."""
@@ -99,7 +103,7 @@ class Command:
     allowed: tuple[int, ...] = (0,)
 
     def __call__(self, *arguments: str) -> Done:
-        environ = dict(os.environ)
+        environ = {name: value for name, value in os.environ.items() if name not in UNUSUAL}
         if self.first_on_path is not None:
             paths = [str(self.first_on_path), environ.get("PYTHONPATH", "")]
             environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
