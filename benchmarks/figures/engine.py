@@ -13,17 +13,23 @@ from harness.plan import Cell, Framework
 
 REACH = {"torch": 1.5}
 REACH_SLOWER = 1.1
+SIZES = {"small": mlps.LARGER, "tiny": mlps.FAMILIES}
 
 
 def rows(options: Options) -> Iterator[Figure]:
     count = options.count(1000, 60)
-    variants = mlps.variants(options.folder / "engine", mlps.seen(count // 2))
-    with closing(running.engine()) as engine:
-        for framework in present(options.frameworks):
-            yield from _framework(engine, framework, list(mlps.cells(variants, [framework])), options)
+    for size, families in SIZES.items():
+        variants = mlps.variants(options.folder / size, mlps.seen(count // 2, families))
+        running.know(variants)
+        with closing(running.engine()) as engine:
+            for framework in present(options.frameworks):
+                cells = list(mlps.cells(variants, [framework]))
+                yield from _framework(engine, framework, size, cells, options)
 
 
-def _framework(engine: Engine, framework: Framework, cells: list[Cell], options: Options) -> Iterator[Figure]:
+def _framework(
+    engine: Engine, framework: Framework, size: str, cells: list[Cell], options: Options
+) -> Iterator[Figure]:
     file, count = options.folder / "run.jsonl", len(cells)
 
     def through() -> float:
@@ -37,7 +43,7 @@ def _framework(engine: Engine, framework: Framework, cells: list[Cell], options:
     host, worker, alone = ((b - a) / options.rounds / count * 1e3 for a, b in zip(before, after, strict=True))
     wall = (statistics.median(times) / count * 1e3 for times in (ours, theirs))
     yield Figure(
-        f"{framework.name} {loop.about['version']}, {count} cells",
+        f"{framework.name} {loop.about['version']}, {count} {size} MLPs",
         ratios(ours, theirs),
         reach=REACH.get(framework.name, REACH_SLOWER),
         note="{:.3f} ms a cell, bare {:.3f}; processor: host {:.3f}, worker {:.3f}, bare {:.3f}".format(
