@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 SMALL = 1 << 16
+"""Bytes that are read first: a buffer as large as what is allowed takes longer to make than most files to read."""
 
 
 def open_regular(path: Path) -> IO[bytes]:
@@ -25,9 +26,7 @@ def open_regular(path: Path) -> IO[bytes]:
 def read_at_most(path: Path, limit: int) -> bytes:
     """The file's content. Raises OSError, also where it has more than `limit` bytes."""
     with open_regular(path) as stream:
-        data = stream.read(
-            min(limit + 1, SMALL)
-        )  # a buffer as large as the limit would take longer than all else
+        data = stream.read(min(limit + 1, SMALL))
         if len(data) == SMALL:
             data += stream.read(limit + 1 - SMALL)
     if len(data) > limit:

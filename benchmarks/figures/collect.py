@@ -6,7 +6,8 @@ framework lie first on the host's path and would tell if one were imported.
 
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from figures.measuring import Command, Figure, Options, known_frameworks
@@ -31,7 +32,7 @@ x = { shape = ["k"], uniform = [-1, 1] }
 t = { shape = ["k"], uniform = [-1, 1] }
 
 [sweep]
-k = [3, 8, 16, 33, 64]
+k = [SWEPT]
 loss = ["mse"]
 """,
     """
@@ -54,7 +55,7 @@ y = { shape = ["n"], labels = 4 }
 n = 32
 
 [sweep]
-activation = ["sigmoid", "tanh", "relu", "softplus", "sin"]
+activation = [SWEPT]
 """,
     """
 program = \"\"\"
@@ -68,19 +69,45 @@ a = { shape = [4, 5], uniform = [-1, 1] }
 b = { shape = [4, 5], uniform = [-1, 1] }
 
 [sweep]
-axis = [0, 1, -1, -2, [0, 1]]
+axis = [SWEPT]
 """,
 )
-"""Five variants each."""
+SWEPT = (
+    ("3", "8", "16", "33", "64"),
+    ('"sigmoid"', '"tanh"', '"relu"', '"softplus"', '"sin"'),
+    ("0", "1", "-1", "-2", "[0, 1]"),
+)
+"""Of each, the values of up to five variants."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file comes to ten cells: the options that choose frameworks, and how many variants the files have in turn."""
+
+    name: str
+    options: Sequence[str]
+    variants: Sequence[int]
+
+
+FORMS = (
+    Form("all frameworks", (), (1, 1, 1, 2)),
+    Form("one framework", ("--framework=torch",), (5,)),
+)
 
 
 def rows(options: Options) -> Iterator[Figure]:
-    root = options.folder / "collect"
-    files = FILES // 20 if options.quick else FILES
-    write(root, files)
     marks = standins(options.folder / "standins")
+    for form in FORMS:
+        yield from _collected(form, options)
+    told = f"{', '.join(marks()) or 'none'} of {', '.join(known_frameworks())}"
+    yield Figure("frameworks that the host imported", [len(marks())], "", 0, told)
+
+
+def _collected(form: Form, options: Options) -> Iterator[Figure]:
+    root, files = options.folder / form.name, FILES // 20 if options.quick else FILES
+    write(root, files, form.variants)
     run = Command(root, first_on_path=options.folder / "standins")
-    collect = ("-m", "pytest", "--collect-only", "-q", "--framework=torch", "cases")
+    collect = ("-m", "pytest", "--collect-only", "-q", *form.options, "cases")
     loading = "from pathlib import Path\nfrom harness.case import load\nroot = Path('cases')\n"
     parts = {
         "pytest and plugin imported": ("-c", "import pytest, harness.pytest_plugin"),
@@ -88,30 +115,30 @@ def rows(options: Options) -> Iterator[Figure]:
         "files loaded": ("-c", loading + "for path in root.rglob('*.toml'): load(path, root)"),
         "whole": collect,
     }
-    cells = sum("::" in line for line in run(*collect).output.splitlines())
+    cells = sum(".toml::" in line for line in run(*collect).output.splitlines())
     taken = [{part: run(*arguments) for part, arguments in parts.items()} for _ in range(options.rounds)]
     cpu = [{part: done.cpu for part, done in once.items()} for once in taken]
     note = f"processor {statistics.median(c['whole'] for c in cpu):.2f} s, of it"
-    yield Figure(f"{cells} cells from {files} files", [t["whole"].wall for t in taken], "s", REACH, note)
+    what = f"{form.name}, {cells} cells, {files} files"
+    yield Figure(what, [t["whole"].wall for t in taken], "s", REACH, note)
     imported = [c["pytest and plugin imported"] for c in cpu]
     yield Figure("  importing pytest and plugin", imported, "s")
     loaded = [c["files loaded"] - c["loader imported"] for c in cpu]
     yield Figure("  loading files", loaded, "s")
     rest = [c["whole"] - i - read for c, i, read in zip(cpu, imported, loaded, strict=True)]
     yield Figure("  the rest: items, names, printing", rest, "s")
-    told = f"{', '.join(marks()) or 'none'} of {', '.join(known_frameworks())}"
-    yield Figure("frameworks that the host imported", [len(marks())], "", 0, told)
 
 
-def write(root: Path, files: int) -> None:
-    """A folder with a case root of so many files, and pytest's ini file."""
+def write(root: Path, files: int, variants: Sequence[int]) -> None:
+    """A folder with a case root of so many files, which have so many variants in turn, and pytest's ini file."""
     for number in range(files):
         path = root / "cases" / f"theme_{number % 20}" / f"case_{number}.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         head = f'title = "Case {number}"\nsource = "benchmarks"\nseed = {number}\n'
         program = f'program = """\n# {number}: no two files have one text, which would be parsed once'
         text = CASES[number % len(CASES)].replace('program = """', program)
-        path.write_text(head + text, encoding="utf-8")
+        swept = SWEPT[number % len(SWEPT)][: variants[number % len(variants)]]
+        path.write_text(head + text.replace("SWEPT", ", ".join(swept)), encoding="utf-8")
     (root / "pytest.ini").write_text("[pytest]\nharness_cases = cases\n", encoding="utf-8")
 
 
