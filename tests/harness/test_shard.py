@@ -165,7 +165,7 @@ def matrix(pytester, tmp_path_factory, monkeypatch):
             f"--adapters={elsewhere / 'fakes' / 'adapters'}",
             *(f"--framework={name}" for name in frameworks),
             *(f"--interpreter={name}={sys.executable}" for name in frameworks),
-            f"--record={record}",
+            *([f"--record={record}"] if record else []),
             *options,
         )
 
@@ -205,6 +205,28 @@ def test_merged_shards_are_the_whole_run_and_empty_ones_are_no_error(matrix, opt
     assert main(["merge", *files[1:], f"--record={matrix.path / 'less.jsonl'}"]) == 2
     first = read_run(Path(files[0])).footer.part.index
     assert f"whose shards {first}/5 are not among the runs" in capsys.readouterr().err
+
+
+def test_an_interrupted_shard_goes_on_and_is_merged_as_if_nothing_had_happened(matrix):
+    matrix()
+    _, files = shards(matrix, 2)
+    lines = Path(files[0]).read_text().splitlines(keepends=True)
+    kept = [line for line in lines if '"kind":"header"' in line]
+    kept += [line for line in lines if '"kind":"cell"' in line][:1]
+    Path(files[0]).write_text("".join(kept))
+    matrix("--shard=1/2", f"--resume={files[0]}", record=None)
+    assert Path(files[0]).read_text().startswith("".join(kept))
+    assert main(["merge", *files, f"--record={matrix.path / 'merged.jsonl'}"]) == 0
+    assert facts(matrix.path / "merged.jsonl") == facts(matrix.path / "whole.jsonl")
+
+
+def test_another_shard_cannot_go_on_with_a_run_of_this_one(matrix):
+    _, files = shards(matrix, 2)
+    before = Path(files[0]).read_text()
+    Path(files[0]).write_text("".join(before.splitlines(keepends=True)[:-1]))
+    outcome = matrix("--shard=2/2", f"--resume={files[0]}", record=None)
+    assert outcome.ret != pytest.ExitCode.OK
+    outcome.stderr.fnmatch_lines(["*has cells that are not selected now*"])
 
 
 def test_checks_of_the_reference_and_stale_entries_are_in_one_shard_each(matrix):
