@@ -1,6 +1,7 @@
 """`engine`: cells of one framework through the engine, against a bare loop of the same calls in its interpreter."""
 
 import functools
+import gc
 import statistics
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +22,7 @@ def rows(options: Options) -> Iterator[Figure]:
     for size, families in SIZES.items():
         variants = mlps.variants(options.folder / size, mlps.seen(count // 2, families))
         running.know(variants)
+        gc.freeze()  # as the plugin does once all is collected
         with closing(running.engine()) as engine:
             for framework in present(options.frameworks):
                 cells = list(mlps.cells(variants, [framework]))
