@@ -369,9 +369,7 @@ def npy(data: bytes) -> None:
                 check(source)
                 array = read_npy(source)
                 assert array.shape == shape
-                with np.errstate(
-                    over="ignore", invalid="ignore"
-                ):  # as a variant draws: infinite, as in a framework
+                with np.errstate(over="ignore", invalid="ignore"):  # infinite, as where a variant draws
                     source.draw("float32")
             except Mistake:
                 pass
