@@ -294,6 +294,15 @@ def test_what_goes_wrong_behind_an_answer_costs_the_next_cell_and_no_other(runni
     assert_costs_its_own_cell(run, fault, "crashed", words[fault], struck=4)
 
 
+def test_an_answer_that_nobody_asked_for_is_found_before_the_next_request_and_costs_nothing(running):
+    run = running("answers_twice")
+    run.submit([("answers_twice", STRUCK)])
+    assert run.line("answers_twice", STRUCK).verdict == "agree"
+    time.sleep(0.5)
+    run.submit([("answers_twice", 4)])
+    assert run.line("answers_twice", 4).verdict == "agree"
+
+
 def test_a_worker_that_dies_when_nothing_is_asked_of_it_costs_nothing(running):
     run = running("dies_when_idle")
     run.submit([("dies_when_idle", 1), ("dies_when_idle", STRUCK)])
