@@ -108,7 +108,7 @@ class Family:
         self.parameters: list[str] = self.training["parameters"] if self.training else []
         self.probes = {name: (shape, shared["dtype"]) for name, shape in shared["probes"].items()}
         self.places = places(shared["arrays"])
-        self.size = -(-self.places[-1].stop // ALIGNMENT) * ALIGNMENT if self.places else 0
+        self.size = aligned(self.places[-1].stop) if self.places else 0
         if mode not in adapter.MODES:
             raise ValueError(f"mode {mode!r}: the adapter has {', '.join(adapter.MODES)}")
         self.task = {
@@ -236,13 +236,17 @@ class Place(NamedTuple):
         return np.ndarray(self.shape, self.dtype, payload, self.start)
 
 
+def aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
 def places(specs: list[dict[str, Any]]) -> list[Place]:
     found, offset = [], 0
     for spec in specs:
         dtype, shape = np.dtype(spec["dtype"]), tuple(spec["shape"])
         stop = offset + math.prod(shape) * dtype.itemsize
         found.append(Place(spec["role"], spec["name"], spec["each"], dtype, shape, offset, stop))
-        offset = -(-stop // ALIGNMENT) * ALIGNMENT
+        offset = aligned(stop)
     return found
 
 

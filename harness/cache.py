@@ -30,6 +30,7 @@ import platformdirs
 
 import reference
 from harness.errors import HarnessError
+from harness.wire import ALIGNMENT, raw
 from reference.rounding import RULES_VERSION, References
 
 FORMAT = 1
@@ -48,9 +49,6 @@ PARTS = 16
 BLOCK = 4096
 HOUR = 3600.0
 """How old the time of last use must be before a read renews it: a read is then rarely also a write."""
-
-ALIGNMENT = 8
-"""The rows of an entry begin at a multiple of so many bytes, where their elements are read in place."""
 
 Array = np.ndarray[Any, Any]
 
@@ -145,13 +143,6 @@ def key_of(rules: bytes, asked: str, arrays: Sequence[tuple[str, Array]]) -> byt
     """The name of an entry: by which rules, what is asked, and every array by name, dtype, shape and bytes."""
     specs = repr([(name, a.dtype.str, a.shape) for name, a in arrays])
     return digest(rules, asked.encode(), specs.encode(), *(raw(a) for _, a in arrays))
-
-
-def raw(array: Array) -> memoryview | bytes:
-    """An array's bytes in C order; a view where they lie so already."""
-    if not array.size or not array.flags.c_contiguous:
-        return array.tobytes()
-    return array.reshape(-1).view(np.uint8).data
 
 
 @dataclass

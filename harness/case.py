@@ -77,7 +77,7 @@ class Variant:
     def specs(self) -> dict[str, Spec]:
         """Shape and dtype of every name; of one that is drawn anew each step, those of a single step.
 
-        Worked out anew where it is asked for: of thousands of variants that wait, it would be most of the memory.
+        Worked out where it is first asked for: of thousands of variants that wait, it would be most of the memory.
         """
         return _specs(self.program, self.sources)
 

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.cache import Cache, digest, raw
+from harness.cache import Cache, digest
 from harness.case import Variant
-from harness.wire import python_json
+from harness.wire import python_json, raw
 from reference.backprop import backprop
 from reference.optimizers import OPTIMIZERS
 from reference.program import Program

@@ -4,7 +4,6 @@ A header is two lines of JSON. The first has what is of this message alone. The 
 share (the arrays' names, dtypes and shapes; in a request also the program and what is asked): who has read it once
 knows it when it comes again. Every array begins at a multiple of 8 bytes.
 
-
 The worker's half is in `adapters/worker.py`, which has to run where nothing of ours is installed.
 """
 
@@ -183,18 +182,23 @@ def frame(
 
     `shared` is the second line of its header, with these arrays in it, where it is known already.
     """
-    pieces = [piece for sent in arrays for piece in _raw(sent.array)]
+    pieces = [piece for sent in arrays for piece in _padded(raw(sent.array)) if piece]
     text = b"%b\n%b" % (msgspec.json.encode(header), shared_line({}, arrays) if shared is None else shared)
     return [PREFIX.pack(MAGIC, len(text), sum(map(len, pieces))) + text, *pieces]
 
 
-def _raw(array: Array) -> Iterator[bytes | memoryview]:
-    """The bytes of an array in C order as they cross the pipe, a view where they lie so already; and the padding."""
-    if array.size:
-        flat: Any = np.asarray(array, wire_format(array.dtype)[1], order="C").reshape(-1)
-        yield memoryview(flat).cast("B")
-        if padding := -flat.nbytes % ALIGNMENT:
-            yield bytes(padding)
+def raw(array: Array) -> memoryview:
+    """The bytes of an array in C order as they cross the pipe; a view where they lie so already."""
+    if not array.size:
+        return memoryview(b"")
+    flat: Any = np.asarray(array, wire_format(array.dtype)[1], order="C").reshape(-1)
+    return memoryview(flat).cast("B")
+
+
+def _padded(data: memoryview) -> Iterator[bytes | memoryview]:
+    """The data, and what makes their length a multiple of ALIGNMENT."""
+    yield data
+    yield bytes(-len(data) % ALIGNMENT)
 
 
 def read_frame(read: Callable[[int], bytes | bytearray | memoryview]) -> Frame:

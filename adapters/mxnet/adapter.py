@@ -7,7 +7,6 @@ per position. So each element (position) is handed over as its own sample, and t
 import operator
 import os
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
@@ -146,7 +145,6 @@ def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], d
     return {name: env[name] for name in task.wanted_values}, {n: leaf.grad for n, leaf in leaves.items()}
 
 
-@lru_cache(maxsize=256)
 def depends(task: Task) -> bool:
     """Whether the output depends on any tensor whose gradient is asked for: backward() refuses one that doesn't."""
     reached = set(task.wrt)
