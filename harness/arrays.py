@@ -16,9 +16,8 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.files import open_regular
-from harness.judge import Answered
 from harness.npy import read_header
-from harness.wire import DTYPES, Array
+from harness.wire import DTYPES, Answered, Array
 
 LONGEST = 120
 """Characters of a cell's id in a file's name, where file systems allow 255."""

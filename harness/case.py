@@ -151,8 +151,10 @@ def load(path: Path, root: Path, *, proven: bool = True) -> Case:
 
 def display(path: Path) -> str:
     """The path as messages show it: relative to the working directory where it lies below."""
-    absolute, here = path.absolute(), Path.cwd()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def _name_below(path: Path, root: Path, file: str) -> str:

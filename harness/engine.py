@@ -25,12 +25,12 @@ from harness import record
 from harness.cache import Cache, for_compilers
 from harness.deviations import Ledger, phases_of
 from harness.interpreters import Absent, Interpreter
-from harness.judge import Answered, Judgement, judge, within
+from harness.judge import Judgement, judge, within
 from harness.plan import Cell, Framework
 from harness.trace import describe_place, first_difference, traced_names
 from harness.verdict import Verdict
 from harness.wanted import Wanted, each_step
-from harness.wire import Array, Frame, Nonsense, Sent, python_json, shared_line
+from harness.wire import Answered, Array, Frame, Nonsense, Sent, python_json, shared_line
 from harness.worker import CELL_TIMEOUT, READ_AHEAD, START_TIMEOUT, Worker, WorkerDied, readable
 from reference.rounding import References
 

@@ -16,10 +16,8 @@ import numpy as np
 from harness.record import LARGEST, Tensor
 from harness.verdict import Verdict, worst
 from harness.wanted import Array, Key, Wanted
+from harness.wire import Answered
 from reference.rounding import K, References
-
-Answered = Mapping[tuple[str, str, int | None], Array]
-"""What a subject answered: arrays by role, name and training step (None without training)."""
 
 ROLE_SCALE = 1e-3
 """A tensor's scale is at least this share of the largest of its role, so that a zero by cancellation is judged."""

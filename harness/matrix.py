@@ -14,7 +14,6 @@ from harness.deviations import Ledger, load_given
 from harness.deviations import load as load_ledger
 from harness.engine import Engine
 from harness.errors import HarnessError
-from harness.judge import Answered
 from harness.plan import (
     DEVIATIONS,
     REQUIREMENTS,
@@ -28,6 +27,7 @@ from harness.plan import (
 )
 from harness.resume import resumed
 from harness.sharding import SHARDING, Sharding
+from harness.wire import Answered
 
 MATRIX = pytest.StashKey["Matrix"]()
 ROOTS = pytest.StashKey[list[Path]]()

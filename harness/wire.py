@@ -55,6 +55,8 @@ BOOTSTRAP = (
 """What an interpreter runs after `-c`: it reads the worker's source from the pipe and hands over to its main()."""
 
 Array = np.ndarray[Any, Any]
+Answered = Mapping[tuple[str, str, int | None], Array]
+"""What a subject answered: arrays by role, name and training step (None without training)."""
 
 
 class Nonsense(Exception):
@@ -78,8 +80,8 @@ class Frame:
     shared: bytes
     payload: memoryview
 
-    def arrays(self) -> dict[tuple[str, str, int | None], Array]:
-        """The arrays by role, name and step. Raises Nonsense where lengths, dtypes or names do not fit."""
+    def arrays(self) -> Answered:
+        """The arrays. Raises Nonsense where lengths, dtypes or names do not fit."""
         known = len(self.shared) <= MAX_KNOWN
         places = _places_known(self.shared) if known else _places(self.shared)
         size = _aligned(places[-1].stop) if places else 0

@@ -38,6 +38,7 @@ FOLD: dict[type, Callable[[Any, Any], Any]] = {
     ast.FloorDiv: lambda x, y: x // y,
     ast.Pow: lambda x, y: float(x) ** float(y),
 }
+LEAVES = (ast.Name, ast.Constant, ast.operator, ast.unaryop)
 MAX_TEXT = 100_000
 MAX_NODES = 10_000
 MAX_DEPTH = 100
@@ -171,30 +172,19 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 @lru_cache(maxsize=8)
 def syntax(text: str) -> ast.Module:
-    """The program's syntax tree, of a depth that every walk over it can take. Raises ProgramError."""
+    """The program's syntax tree. Raises ProgramError."""
     if len(text) > MAX_TEXT:
         raise ProgramError(f"the program has {len(text)} characters; at most {MAX_TEXT} are allowed")
     try:
         # Python warns of `1if`, which is an error here; and to quote a wrong line it opens a file of the name given.
         with warnings.catch_warnings(action="ignore"):
-            tree = ast.parse(text, "")
+            return ast.parse(text, "")
     except SyntaxError as error:
         raise ProgramError(f"cannot be read: {error.msg}", error.lineno or 1, error.offset or 1) from None
     except (RecursionError, MemoryError):
         raise ProgramError(f"nested too deeply; at most {MAX_DEPTH} levels are allowed") from None
     except ValueError as error:
         raise ProgramError(f"cannot be read: {error}") from None
-    _check_depth(tree)
-    return tree
-
-
-def _check_depth(tree: ast.Module) -> None:
-    level: list[ast.AST] = [tree]
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-    placed = [node for node in level if isinstance(node, ast.expr)]
-    if placed:
-        raise ProgramError(f"nested too deeply; at most {MAX_DEPTH} levels are allowed", placed[0].lineno, 1)
 
 
 def _lines(text: str) -> list[str]:
@@ -482,15 +472,18 @@ class Reader:
         return value
 
 
-def _names_in(tree: ast.AST) -> set[str]:
-    names, left = set[str](), [tree]
-    while left:
-        node = left.pop()
-        if isinstance(node, ast.Name):
-            names.add(node.id)
-        else:
-            left += ast.iter_child_nodes(node)
-    return names
+def _names_in(statement: ast.stmt) -> set[str]:
+    """Every name in a statement. Raises ProgramError where it is too deep for the walks over it that call themselves."""
+    names, level = set[str](), list[ast.AST]([statement])
+    for _ in range(MAX_DEPTH):
+        names.update([node.id for node in level if isinstance(node, ast.Name)])
+        level = [
+            part for node in level if not isinstance(node, LEAVES) for part in ast.iter_child_nodes(node)
+        ]
+        if not level:
+            return names
+    line = statement.lineno
+    raise ProgramError(f"nested too deeply; at most {MAX_DEPTH} levels are allowed", line, 1)
 
 
 def _assigned_names(tree: ast.Module) -> dict[str, int]:

@@ -14,9 +14,9 @@ import numpy as np
 
 from harness.arrays import ArraysUnreadable, load
 from harness.errors import HarnessError
-from harness.judge import Answered
 from harness.record import LARGEST, Cell, Run, Tensor
 from harness.verdict import Verdict
+from harness.wire import Answered
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Place = tuple[str, tuple[str, str, int | None]]
