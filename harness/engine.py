@@ -189,7 +189,7 @@ class Lane:
         worker.send({**header, "id": request.number}, arrays, shared)
 
     def _started(self) -> Worker | None:
-        if self._worker is not None and self._worker.over and not self._flying:
+        if self._worker is not None and not self._flying and self._worker.over:
             self._bury()  # it died when nothing was asked of it, so no cell pays
         if (
             self._worker is None
