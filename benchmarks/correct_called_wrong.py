@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.networks import network
-from harness.record import Cell, Run, read_run
-from harness.verdict import Verdict
+from gradient_conformance.harness.power.networks import network
+from gradient_conformance.harness.run.lines import CellLine, Run
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.verdict import Verdict
 
 OPS = ("leaky_relu", "bce_with_logits", "bce", "cross_entropy", "softplus", "mse", "linear")
 
@@ -57,7 +58,7 @@ def report(run: Run) -> str:
     return "\n".join(lines)
 
 
-def column(name: str, dtype: str, cells: Sequence[Cell]) -> list[str]:
+def column(name: str, dtype: str, cells: Sequence[CellLine]) -> list[str]:
     """Verdicts of one framework and dtype, and its disagreements by the op call at which they begin."""
     counts = Counter(cell.verdict for cell in cells)
     agreeing = [cell.used for cell in cells if cell.verdict is Verdict.AGREE and cell.used is not None]
@@ -67,7 +68,7 @@ def column(name: str, dtype: str, cells: Sequence[Cell]) -> list[str]:
     return lines + [f"    {n:4d} begin at {place}" for place, n in places.most_common()]
 
 
-def begins(cell: Cell) -> str:
+def begins(cell: CellLine) -> str:
     """The op at which a disagreement begins, with its direction, or the whole text where none is known."""
     text = cell.first_difference or cell.message.splitlines()[0]
     direction = "backward of " if text.startswith("backward") else ""

@@ -24,17 +24,21 @@ from typing import Any
 
 import mpmath
 import numpy as np
-
-from harness import interpreters
-from harness.definitions import DEFINITIONS
-from harness.engine import Answer, read_answer
-from harness.plan import REQUIREMENTS, Framework, frameworks, shipped_adapters
-from harness.record import header
-from harness.wire import Sent, shared_line
-from harness.worker import Worker
-from reference import Program
-from reference.ops.elementary import FUNCTIONS
-from reference.rounding import K
+from gradient_conformance.harness.frameworks import interpreters
+from gradient_conformance.harness.frameworks.found import (
+    REQUIREMENTS,
+    Framework,
+    frameworks,
+    shipped_adapters,
+)
+from gradient_conformance.harness.run.provenance import header
+from gradient_conformance.harness.truth.numbers import DEFINITIONS
+from gradient_conformance.harness.workers.answer import Answer, read_answer
+from gradient_conformance.harness.workers.wire import Sent, shared_line
+from gradient_conformance.harness.workers.worker import Worker
+from gradient_conformance.reference import Program, parse
+from gradient_conformance.reference.ops.elementary import FUNCTIONS
+from gradient_conformance.reference.rounding import K
 
 UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
 ROUNDING = 0.58
@@ -187,7 +191,7 @@ def measured(chosen: Range, dtype: str, points: int, subjects: Sequence[Subject]
     """The table's line of one range: every framework's largest error."""
     rng = np.random.default_rng(1)
     inputs = {n: a.astype(dtype) for n, a in chosen.draw(rng, points).items()}
-    program = Program.parse(chosen.program, {}, list(inputs))
+    program = parse(chosen.program, {}, list(inputs))
     truth = _truth(program, inputs)
     high = truth.astype(np.float64)
     low = (truth - high).astype(np.float64)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from figures import running
 from figures.measuring import known_frameworks
-
-from harness.case import load
-from harness.plan import Selection, cells
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.plan import Selection, cells
 
 
 def main() -> None:

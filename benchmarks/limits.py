@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-from harness.case import MAX_EXACT_WORK, MAX_EXPANDED, MAX_PRODUCTS, MAX_WORK, load
-from harness.record import header
-from harness.tensors import MAX_ELEMENTS
-from harness.wanted import Wanted
-from reference.program import MAX_TEXT
+from gradient_conformance.harness.case.limits import MAX_EXACT_WORK, MAX_EXPANDED, MAX_PRODUCTS, MAX_WORK
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.case.tensors import MAX_ELEMENTS
+from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.run.provenance import header
+from gradient_conformance.reference.language import MAX_TEXT
 
 FORM = "title = 't'\nsource = 's'\n{before}program = '''\n{program}\n'''\n{after}[tensors]\n{tensors}"
 

@@ -10,8 +10,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from harness.record import read_run
-from harness.shard import Shard, balanced, read_seconds
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.run.shard import Shard, balanced, read_seconds
 
 
 def seconds_of_frameworks(file: Path) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import threadpoolctl
 from figures.measuring import loop
-
-from harness.case import load
-from reference import backprop
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.reference import backprop
 
 
 def main() -> None:

@@ -21,8 +21,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import numpy as np
 from figures.measuring import Options
-
-from harness.record import header
+from gradient_conformance.harness.run.provenance import header
 
 ROWS = {
     "engine": "cells of one framework through the engine / a bare loop of the same calls",

@@ -25,12 +25,12 @@ from typing import Any
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
-
-from harness import interpreters
-from harness.plan import REQUIREMENTS, shipped_adapters
-from harness.record import header
-from reference import Program, backprop
-from reference.rounding import RULES_VERSION, Exact, expected, runs_for
+from gradient_conformance.harness.frameworks import interpreters
+from gradient_conformance.harness.frameworks.found import REQUIREMENTS, shipped_adapters
+from gradient_conformance.harness.run.provenance import header
+from gradient_conformance.reference import Program, backprop, parse
+from gradient_conformance.reference.contexts import Exact
+from gradient_conformance.reference.rounding import RULES_VERSION, expected, runs_for
 
 SIZES = (1e2, 1e3, 1e4, 1e5, 1e6)
 LARGEST_GRADCHECK = 1e4
@@ -118,7 +118,7 @@ def cost(inputs: Mapping[str, Any], repeats: int = 5) -> tuple[float, float]:
 
     Passes are timed before and after each whole evaluation, so that a machine that changes its speed changes both.
     """
-    program = Program.parse(MLP, {}, list(inputs))
+    program = parse(MLP, {}, list(inputs))
     single, whole = [], []
     for _ in range(repeats):
         single += [_seconds(lambda: backprop(program, inputs, PARAMETERS)) for _ in range(7)]
@@ -146,7 +146,7 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def profile(inputs: Mapping[str, Any]) -> None:
     """The functions that take most of the time."""
-    program = Program.parse(MLP, {}, list(inputs))
+    program = parse(MLP, {}, list(inputs))
     with cProfile.Profile() as recorded:
         tolerances(program, inputs)
     pstats.Stats(recorded, stream=sys.stdout).sort_stats("tottime").print_stats(12)

@@ -13,9 +13,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-from harness.wire import Sent, shared_line
-from harness.worker import Worker
+from gradient_conformance.harness.workers.wire import Sent, shared_line
+from gradient_conformance.harness.workers.worker import Worker
 
 ADAPTER = """
 import numpy as np

@@ -4,55 +4,36 @@ A lane is a thread that keeps a window of cells in flight to its worker and neve
 judged. A lost worker costs one cell, the first whose answer is still due: the cells behind it go to its successor.
 """
 
-import contextlib
 import functools
-import itertools
-import math
-import os
-import shlex
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from harness import record
-from harness.cache import Cache, for_compilers
-from harness.deviations import Ledger, phases_of
-from harness.interpreters import Absent, Interpreter
-from harness.judge import Judgement, judge, within
-from harness.plan import Cell, Framework
-from harness.trace import describe_place, first_difference, traced_names
-from harness.verdict import Verdict
-from harness.wanted import Wanted, each_step
-from harness.wire import Answered, Array, Frame, Nonsense, Sent, python_json, shared_line
-from harness.worker import CELL_TIMEOUT, READ_AHEAD, START_TIMEOUT, Worker, WorkerDied, readable
-from reference.rounding import References
+from ..reference.rounding import References
+from .frameworks.found import Framework
+from .frameworks.interpreters import Absent, Interpreter
+from .judging.judge import Judgement, judge, within
+from .judging.settling import judged_line, unjudged
+from .judging.trace import describe_place, first_difference, traced_names
+from .ledger.entries import Ledger, phases_of
+from .plan import Cell
+from .reading.elements import Array
+from .references.cache import Cache, for_compilers
+from .references.variant import Wanted, each_step
+from .roles import Answered
+from .run.lines import CellLine
+from .verdict import Verdict
+from .workers.answer import Answer
+from .workers.lane import Lane, Message, Request
+from .workers.wire import Sent, python_json, shared_line
+from .workers.worker import CELL_TIMEOUT
 
-WINDOW = 16
-BATCH = 8
-"""Requests that are sent together: the threads of host and lanes then seldom wait for each other."""
-AHEAD = 64
-START_ATTEMPTS = 2
-LOST_IN_A_ROW = 100
-"""Workers that may be lost one after the other without an answer between: more than the largest sweep of one op has."""
 KEPT_REFERENCES = 64
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a lane got for a request: a verdict where there is nothing to judge, or arrays."""
-
-    verdict: Verdict | None
-    message: str = ""
-    arrays: Answered = field(default_factory=dict)
-    seconds: float = 0.0
-    compiling: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,236 +42,6 @@ class Trace:
 
     due: References
     answer: Answer
-
-
-Message = tuple[dict[str, Any], list[Sent], bytes]
-"""A request without its number: the header's own part, the arrays, the header's shared line."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One message to a worker, built when its turn comes."""
-
-    build: Callable[[], "Message"]
-    future: "Future[Answer]" = field(default_factory=Future)
-    urgent: bool = False
-    number: int = field(default_factory=itertools.count(1).__next__)
-
-
-class Lane:
-    """One framework's worker and the requests on their way to it."""
-
-    def __init__(
-        self,
-        framework: Framework,
-        interpreter: Interpreter | Absent,
-        cell_timeout: float = CELL_TIMEOUT,
-        start_timeout: float = START_TIMEOUT,
-        local: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        self.framework, self.interpreter, self._local = framework, interpreter, local
-        self.cell_timeout, self.start_timeout = cell_timeout, start_timeout
-        self.about: Mapping[str, Any] | None = None
-        self._pending: deque[Request] = deque()
-        self._flying: deque[Request] = deque()
-        self._unjudged = 0
-        self._failed_starts = 0
-        self._lost = 0
-        self._why_none = ""
-        self._closing = False
-        self._worker: Worker | None = None
-        self._changed = threading.Condition()
-        self._sending = False
-        self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_reader, False)
-        os.set_blocking(self._wake_writer, False)
-        self._thread = threading.Thread(target=self._run, name=f"lane {framework.name}", daemon=True)
-        self._thread.start()
-
-    def submit(self, requests: Iterable[Request]) -> None:
-        """Queue requests behind those that wait; an urgent one goes first."""
-        with self._changed:
-            for request in requests:
-                self._pending.appendleft(request) if request.urgent else self._pending.append(request)
-            self._wake()
-
-    def judged(self) -> None:
-        """One answer has been used: the lane may go on by one."""
-        with self._changed:
-            self._unjudged -= 1
-            if self._unjudged == AHEAD - BATCH:
-                self._wake()
-
-    def close(self) -> None:
-        """Kill the worker; answers that are still awaited never come."""
-        with self._changed:
-            self._closing = True
-            self._wake()
-            worker = self._worker
-        if worker is not None:
-            worker.kill("stopped")
-        self._thread.join(timeout=5)
-
-    def _wake(self) -> None:
-        """Let the lane look again what may be sent, whether it waits for that or for its worker."""
-        self._changed.notify()
-        with contextlib.suppress(OSError):  # so many calls are waiting already, or the lane has ended
-            os.write(self._wake_writer, b"!")
-
-    def _run(self) -> None:
-        try:
-            while not self._closing:
-                request = self._next()
-                if request is not None:
-                    self._begin(request)
-                elif self._flying and not self._closing:
-                    self._receive()
-        finally:
-            if self._worker is not None:
-                self._worker.stop()
-            with self._changed:
-                os.close(self._wake_reader)
-                os.close(self._wake_writer)
-                self._wake_writer = -1
-
-    def _next(self) -> Request | None:
-        """A request to send now, or None when it is time to receive, or to end."""
-        with self._changed:
-            while not self._closing:
-                if self._pending and self._may_send():
-                    request = self._pending.popleft()
-                    self._unjudged += not request.urgent
-                    return request
-                if self._flying:
-                    return None
-                self._changed.wait()
-            return None
-
-    def _may_send(self) -> bool:
-        """An urgent request at once; others when there is room for a batch, until there is none for one."""
-        if self._pending[0].urgent:
-            return True
-        room = min(WINDOW - len(self._flying), AHEAD - self._unjudged)
-        full = self._worker is not None and self._worker.is_full
-        self._sending = room > 0 and not full and (self._sending or room >= BATCH or not self._flying)
-        return self._sending
-
-    def _begin(self, request: Request) -> None:
-        worker = self._started()
-        if worker is None:
-            request.future.set_result(self._unavailable())
-            return
-        try:
-            header, arrays, shared = request.build()
-        except Exception as error:  # noqa: BLE001 (whatever it is belongs to this cell, and must not end the lane)
-            request.future.set_exception(error)
-            return
-        self._flying.append(request)
-        worker.send({**header, "id": request.number}, arrays, shared)
-
-    def _started(self) -> Worker | None:
-        if self._worker is not None and not self._flying and self._worker.over:
-            self._bury()  # it died when nothing was asked of it, so no cell pays
-        if (
-            self._worker is None
-            and isinstance(self.interpreter, Interpreter)
-            and self._failed_starts < START_ATTEMPTS
-            and self._lost < LOST_IN_A_ROW
-        ):
-            try:
-                self._worker = self._new_worker(self.interpreter)
-                self.about = self._worker.hello(self.framework.adapter, self.framework.subject)
-                self._failed_starts = 0
-            except Exception as error:  # noqa: BLE001 (whatever it is, the lane must not end of it)
-                self._bury()
-                self._failed_starts += 1
-                reason = str(error) if isinstance(error, WorkerDied) else f"could not be started: {error!r}"
-                self._why_none = f"the worker {reason}\ninterpreter: {shlex.join(self.interpreter.argv)}"
-        return self._worker
-
-    def _new_worker(self, interpreter: Interpreter) -> Worker:
-        """Started under the lock: `close` finds either it or no later one."""
-        with self._changed:
-            if self._closing:
-                raise WorkerDied("was not started: the run is over")
-            self._worker = Worker(interpreter.argv, self.cell_timeout, self.start_timeout, self._local)
-            return self._worker
-
-    def _unavailable(self) -> Answer:
-        if isinstance(self.interpreter, Absent):
-            return Answer(Verdict.ABSENT, str(self.interpreter))
-        return Answer(Verdict.CRASHED, self._why_none)
-
-    def _receive(self) -> None:
-        """Take the answers that are there, or wait a moment for one."""
-        assert self._worker is not None
-        if not self._worker.wait(self._wake_reader):
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wake_reader, READ_AHEAD)
-            return
-        self._take()
-        while self._flying and self._worker is not None and self._worker.has_begun:
-            self._take()
-
-    def _take(self) -> None:
-        """The answer to the request that was sent first, or why there is none."""
-        assert self._worker is not None
-        request = self._flying[0]
-        try:
-            answer = read_answer(self._worker.receive(), request.number)
-            self._flying.popleft()
-            self._lost = 0
-        except Exception as error:  # noqa: BLE001 (whatever it is, the lane must not end of it)
-            reason = (
-                str(error) if isinstance(error, WorkerDied) else f"spoke nonsense: {readable(str(error))}"
-            )
-            answer = Answer(Verdict.CRASHED, f"the worker {reason}")
-            self._flying.popleft()
-            self._send_again(reason)
-        request.future.set_result(answer)
-
-    def _send_again(self, reason: str) -> None:
-        """The worker is lost: requests behind the one that killed it wait for its successor."""
-        self._bury()
-        self._lost += 1
-        if self._lost == LOST_IN_A_ROW:
-            self._why_none = (
-                f"not run: {self._lost} workers in a row were lost without one answer, so no other is started; "
-                f"run this cell alone to try again\nthe last worker {reason}"
-            )
-        with self._changed:
-            for request in reversed(self._flying):
-                self._unjudged -= not request.urgent
-                self._pending.appendleft(request)
-            self._flying.clear()
-
-    def _bury(self) -> None:
-        if self._worker is not None:
-            self._worker.kill("was killed")
-            self._worker.stop()
-            self._worker = None
-
-
-def read_answer(frame: Frame, identity: int) -> Answer:
-    """An Answer from a worker's message. Raises Nonsense where it is none, or of another request."""
-    header = frame.header
-    if header.get("id") != identity:
-        raise Nonsense(f"it answered another request: {header.get('id')!r}, should be {identity}")
-    match header:
-        case {
-            "type": "done",
-            "seconds": float(seconds),
-            "compiling": float(compiling),
-        } if math.isfinite(seconds + compiling):
-            return Answer(None, "", frame.arrays(), seconds, compiling)
-        case {"type": "unsupported", "op": op, "reason": reason}:
-            return Answer(Verdict.UNSUPPORTED, readable(f"{op}: {reason}"))
-        case {"type": "raised", "error": str(text)}:
-            return Answer(Verdict.ERRORED, readable(text))
-        case {"type": "changed", "names": list(names)}:
-            listed = ", ".join(map(str, names))
-            return Answer(Verdict.DISAGREE, readable(f"changed its inputs in place: {listed}"))
-    raise Nonsense(f"a message of type {header.get('type')!r} with {', '.join(header)}")
 
 
 class Engine:
@@ -332,29 +83,29 @@ class Engine:
         """What the framework's worker told of itself; None while it has not started."""
         return self._lanes[framework].about
 
-    def result(self, cell: Cell) -> record.Cell:
+    def result(self, cell: Cell) -> CellLine:
         """Wait for a cell's answer and judge it."""
         lane = self._lanes[cell.framework.name]
         answer = self._requests.pop(cell.id).future.result()
         lane.judged()
         if answer.verdict is Verdict.ABSENT:
-            return _unjudged(cell, answer)
+            return unjudged(cell, answer)
         wanted = self._wanted(cell)
         line = self._judge(cell, wanted, answer, lane)
         kept = self._keep(cell.id, answer.arrays) if self._keep and answer.arrays else None
         return msgspec.structs.replace(line, content=wanted.content, arrays=kept)
 
-    def _judge(self, cell: Cell, wanted: Wanted, answer: Answer, lane: Lane) -> record.Cell:
+    def _judge(self, cell: Cell, wanted: Wanted, answer: Answer, lane: Lane) -> CellLine:
         """Judge an answer. A case whose tolerances are not finite says nothing."""
         if answer.verdict is not None:
-            return _unjudged(cell, answer)
+            return unjudged(cell, answer)
         try:
             judgement = judge(wanted, cell.dtype, answer.arrays)
         except FloatingPointError as error:
-            return _unjudged(cell, replace(answer, verdict=Verdict.INCONCLUSIVE, message=str(error)))
+            return unjudged(cell, replace(answer, verdict=Verdict.INCONCLUSIVE, message=str(error)))
         verdict, message = self._look_up(cell, judgement, lane)
         place = self._place(cell, wanted, answer, judgement) if judgement.wrong_numbers else None
-        return _judged(cell, answer, judgement, verdict, message, place)
+        return judged_line(cell, answer, judgement, verdict, message, place)
 
     def close(self) -> None:
         """End every lane and its worker."""
@@ -483,44 +234,3 @@ def _training(wanted: Wanted, steps: int | None) -> dict[str, Any] | None:
 
 def _cast(array: Array, dtype: str) -> Array:
     return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
-
-
-def _identity(cell: Cell) -> dict[str, str]:
-    return {
-        "cell": cell.id,
-        "case": cell.case,
-        "variant": cell.variant.id,
-        "dtype": cell.dtype,
-        "framework": cell.framework.name,
-        "mode": cell.mode,
-    }
-
-
-def _unjudged(cell: Cell, answer: Answer) -> record.Cell:
-    assert answer.verdict is not None
-    return record.Cell(
-        **_identity(cell),
-        verdict=answer.verdict,
-        used=None,
-        relative=None,
-        tensors=[],
-        seconds=answer.seconds,
-        compiling=answer.compiling,
-        message=answer.message,
-    )
-
-
-def _judged(
-    cell: Cell, answer: Answer, judgement: Judgement, verdict: Verdict, message: str, place: str | None
-) -> record.Cell:
-    return record.Cell(
-        **_identity(cell),
-        verdict=verdict,
-        used=judgement.used,
-        relative=judgement.relative,
-        tensors=list(judgement.tensors),
-        seconds=answer.seconds,
-        compiling=answer.compiling,
-        message=message,
-        first_difference=place,
-    )

@@ -1,37 +1,17 @@
 """What is to be run: frameworks found in adapter folders, and cells, the product of case variants with them."""
 
-import ast
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
-from harness.case import Variant
-from harness.errors import HarnessError
-from reference.program import nearest
-from reference.rounding import DTYPE_SCALE
+from ..reference.names import nearest
+from ..reference.rounding import DTYPE_SCALE
+from .case.variant import Variant
+from .errors import HarnessError
+from .frameworks.found import Framework
 
-ADAPTER = "adapter.py"
-REQUIREMENTS = "requirements.txt"
-DEVIATIONS = "deviations.toml"
-SUBJECT_ADAPTER = "subject.py"
 DTYPES = tuple(DTYPE_SCALE)
-
-
-@dataclass(frozen=True)
-class Framework:
-    """A column of the matrix: a framework's adapter, or somebody's own file as a subject."""
-
-    name: str
-    adapter: Path
-    modes: tuple[str, ...]
-    subject: Path | None = None
-
-    @property
-    def folder(self) -> Path:
-        return self.adapter.parent
 
 
 @dataclass(frozen=True)
@@ -65,64 +45,6 @@ def framework_in(nodeid: str) -> str | None:
     # pytest names no file where a case lies outside its rootdir
     is_cell = (not file or file.endswith(".toml")) and len(parts) >= 3 and parts[-3] in DTYPES
     return parts[-2] if is_cell else None
-
-
-def shipped_adapters() -> Path:
-    """The folder `adapters` beside the package: in a checkout its neighbour, in an installation inside it."""
-    inside = Path(__file__).parent / "_adapters"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "adapters"
-
-
-def frameworks(folders: Iterable[Path]) -> list[Framework]:
-    """Every framework of the adapter folders, by name. Raises HarnessError where a name stands twice."""
-    found: dict[str, Framework] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise HarnessError(f"{folder}: no such folder of adapters")
-        for adapter in sorted(folder.glob(f"*/{ADAPTER}")):
-            name = adapter.parent.name
-            if name in found:
-                raise HarnessError(
-                    f'framework "{name}" stands in {found[name].folder} and in {adapter.parent}'
-                )
-            found[name] = Framework(_checked_name(name, adapter), adapter, modes_of(adapter))
-    return [found[name] for name in sorted(found)]
-
-
-def subject(path: Path, taken: Sequence[Framework]) -> Framework:
-    """Somebody's own Python file as one more column, called like the file."""
-    if not path.is_file():
-        raise HarnessError(f"{path}: no such file to take as a subject")
-    name = _checked_name(path.stem, path)
-    if name in {framework.name for framework in taken}:
-        raise HarnessError(f'{path}: "{name}" is the name of a framework; call the file something else')
-    adapter = shipped_adapters() / SUBJECT_ADAPTER
-    return Framework(name, adapter, modes_of(adapter), subject=path.resolve())
-
-
-def _checked_name(name: str, path: Path) -> str:
-    if not re.fullmatch(r"\w+", name):
-        raise HarnessError(f'{path}: "{name}" is to be a column of cell ids: letters, digits and _ only')
-    return name
-
-
-def modes_of(adapter: Path) -> tuple[str, ...]:
-    """The modes that an adapter names, the default first; read without importing it, since that loads a framework."""
-    try:
-        tree = ast.parse(adapter.read_text(encoding="utf-8"))
-        value = next(
-            node.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == ["MODES"]
-        )
-        modes = ast.literal_eval(value)
-        if isinstance(modes, tuple) and modes and all(re.fullmatch(r"\w+", mode) for mode in modes):
-            return modes
-    except (StopIteration, ValueError, SyntaxError, TypeError):
-        pass
-    raise HarnessError(
-        f'{adapter}: needs a line such as MODES = ("eager",), a tuple of words, the default first'
-    )
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,56 @@
-"""Text from cases, workers and interpreters where it meets a terminal: nothing in it may move the cursor or hide a part."""
+"""Text that a user sees: bounded, on one line, and nothing in it moves the cursor or hides a part."""
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..reference.names import nearest
+
+SHOWN = 200
+"""Characters of a stranger's value, and names of a list, that a message repeats."""
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of writing, and halves of characters."""
+
+
+def display(path: Path) -> str:
+    """The path as messages show it: relative to the working directory where it lies below."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def allowed_names(name: str, allowed: Iterable[str]) -> str:
+    """`allowed are a, b; did you mean "a"?`: what may stand where `name` was found, and the nearest of it."""
+    names = list(allowed)
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    told = f"allowed are {', '.join(names[:SHOWN])}{rest}" if names else "there is none"
+    return told + nearest(name, names)
+
+
+def shown(value: Any) -> str:
+    """A stranger's value as a message quotes it, whatever its size."""
+    try:
+        return shortened(repr(value), SHOWN)
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints; lists in lists
+        return f"what is too large to print, of type {type(value).__name__}"
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, without its middle where it is longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]} [{len(text) - 2 * half} characters more] {text[-half:]}"
+
+
+def printable(text: str) -> str:
+    """One line that a terminal only shows: what would steer it, or turn its direction, is written as an escape."""
+    return re.sub(
+        r"[^ -~]", lambda m: m[0] if m[0].isprintable() else m[0].encode("unicode_escape").decode(), text
+    )
 
 
 def visible(text: str) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from reference.ops import OPS
-from reference.program import Node, Program
-from reference.rounding import EXACT, Exact
+from .contexts import EXACT, Exact
+from .ops import OPS
+from .program import Node, Program
 
 Array = Any
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FRAMEWORKS = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/adapter.py"))
-OURS = {"harness", "reference", "adapters", "tests", "worker"}
+OURS = {"gradient_conformance", "harness", "reference", "adapters", "tests", "worker"}
 LIBRARIES = {"torch", "tensorflow", "jax", "mxnet", "optax", "keras"}
 
 
@@ -53,7 +53,7 @@ def test_the_worker_needs_the_standard_library_and_numpy_alone():
 
 def test_no_framework_is_imported_by_the_host():
     """Not even where they are installed: collecting must not load one."""
-    code = f"import sys, harness.pytest_plugin, harness.cli; print(sorted({LIBRARIES!r} & set(sys.modules)))"
+    code = f"import sys, gradient_conformance.harness.plugin.hooks, gradient_conformance.harness.cli; print(sorted({LIBRARIES!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from harness.cli import main
-from harness.verdict import Verdict
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.verdict import Verdict
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -90,7 +89,9 @@ def test_every_verdict_is_explained_with_what_pytest_makes_of_it():
 
 
 def test_the_reference_alone_works_as_shown():
-    code = re.search(r"^    from reference import.*?(?=^\S)", README, re.MULTILINE | re.DOTALL)[0]
+    code = re.search(
+        r"^    from gradient_conformance.reference import.*?(?=^\S)", README, re.MULTILINE | re.DOTALL
+    )[0]
     names = {}
     setup = "import numpy as np\nW, x = np.ones((2, 3)), np.ones(3)\n"
     exec(setup + re.sub(r"^    ", "", code, flags=re.MULTILINE), names)

@@ -12,26 +12,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from harness.case import load
-from harness.deviations import LedgerError
-from harness.deviations import load as load_ledger
-from harness.judge import INCONCLUSIVE, compare, describe, judge, verdict_of
-from harness.record import (
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.judging.judge import INCONCLUSIVE, compare, describe, judge, verdict_of
+from gradient_conformance.harness.ledger.entries import LedgerError
+from gradient_conformance.harness.ledger.reading import load as load_ledger
+from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.report.summary import table
+from gradient_conformance.harness.run.lines import (
     LARGEST,
     AboutChanged,
-    Cell,
+    CellLine,
     DuplicateCell,
     EmptyRun,
     RunError,
-    RunWriter,
-    header,
-    read_run,
 )
-from harness.summary import table
-from harness.verdict import Verdict, worst
-from harness.wanted import Wanted
-from reference.rounding import DTYPE_SCALE, Expected, K, References
+from gradient_conformance.harness.run.provenance import header
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.run.writing import RunWriter
+from gradient_conformance.harness.verdict import Verdict, worst
+from gradient_conformance.reference.rounding import DTYPE_SCALE, Expected, K, References
 
 ROOT = Path(__file__).parents[1]
 TESTS = [ast.parse(path.read_text(), str(path)) for path in sorted((ROOT / "tests").rglob("test_*.py"))]
@@ -81,7 +80,7 @@ def compared_as(got, want, dtype, scale=1.0):
 def cell(name="a::float32-torch-eager", verdict=Verdict.AGREE, **changes):
     fields = {"case": "a", "variant": "", "dtype": "float32", "framework": "torch", "mode": "eager"}
     numbers = {"used": None, "relative": None, "tensors": [], "seconds": 0.0}
-    return Cell(cell=name, verdict=verdict, **{**fields, **numbers, **changes})
+    return CellLine(cell=name, verdict=verdict, **{**fields, **numbers, **changes})
 
 
 def started(path):

@@ -14,10 +14,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves helpers beside a test out
 
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.verdict import Verdict
 from workflow import Context, evaluate, filled, load, runner
-
-from harness.record import read_run
-from harness.verdict import Verdict
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / ".github" / "workflows" / "conformance.yml"

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gradient_conformance.harness.frameworks.found import shipped_adapters
+from gradient_conformance.harness.frameworks.interpreters import Interpreter
+from gradient_conformance.harness.plan import Cell
+from gradient_conformance.harness.workers.worker import WORKER_SOURCE
 
 from figures.measuring import Loop, interpreter_of
-from harness.interpreters import Interpreter
-from harness.plan import Cell, shipped_adapters
-from harness.worker import WORKER_SOURCE
 
 SCRIPT = Path(__file__).parents[1] / "bare_loop.py"
 

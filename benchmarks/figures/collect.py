@@ -108,9 +108,9 @@ def _collected(form: Form, options: Options) -> Iterator[Figure]:
     write(root, files, form.variants)
     run = Command(root, first_on_path=options.folder / "standins")
     collect = ("-m", "pytest", "--collect-only", "-q", *form.options, "cases")
-    loading = "from pathlib import Path\nfrom harness.case import load\nroot = Path('cases')\n"
+    loading = "from pathlib import Path\nfrom gradient_conformance.harness.case.loading import load\nroot = Path('cases')\n"
     parts = {
-        "pytest and plugin imported": ("-c", "import pytest, harness.pytest_plugin"),
+        "pytest and plugin imported": ("-c", "import pytest, gradient_conformance.harness.plugin.hooks"),
         "loader imported": ("-c", loading),
         "files loaded": ("-c", loading + "for path in root.rglob('*.toml'): load(path, root)"),
         "whole": collect,

@@ -6,11 +6,13 @@ import statistics
 from collections.abc import Iterator
 from contextlib import closing
 
+from gradient_conformance.harness.engine import Engine
+from gradient_conformance.harness.frameworks.found import Framework
+from gradient_conformance.harness.plan import Cell
+
 from figures import mlps, profiling, running
 from figures.bare import bare
 from figures.measuring import Figure, Options, alternately, present, ratios, seconds
-from harness.engine import Engine
-from harness.plan import Cell, Framework
 
 REACH = {"torch": 1.5}
 REACH_SLOWER = 1.1

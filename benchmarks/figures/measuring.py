@@ -18,10 +18,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
-
-from harness import interpreters
-from harness.plan import REQUIREMENTS, Framework, frameworks, shipped_adapters
-from harness.worker import ENVIRONMENT
+from gradient_conformance.harness.frameworks import interpreters
+from gradient_conformance.harness.frameworks.found import (
+    REQUIREMENTS,
+    Framework,
+    frameworks,
+    shipped_adapters,
+)
+from gradient_conformance.harness.workers.worker import ENVIRONMENT
 
 SLOW_KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Set where an old OpenBLAS (MXNet's NumPy) does not know the processor; they slow a new one."""

@@ -9,11 +9,12 @@ from contextlib import closing
 from dataclasses import replace
 
 import psutil
+from gradient_conformance.harness.frameworks.found import Framework
+from gradient_conformance.harness.frameworks.interpreters import Interpreter
+from gradient_conformance.harness.plan import Cell
 
 from figures import mlps, running
 from figures.measuring import Figure, Options, interpreter_of, present
-from harness.interpreters import Interpreter
-from harness.plan import Cell, Framework
 
 REACH = 1.05
 SAMPLES = 20

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.case import Variant, load
-from harness.plan import Cell, Framework
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.case.variant import Variant
+from gradient_conformance.harness.frameworks.found import Framework
+from gradient_conformance.harness.plan import Cell
 
 CLASSES, FEATURES = 4, 8
 LOSSES = {

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.frameworks.found import Framework
+from gradient_conformance.harness.workers.worker import ENVIRONMENT
+
 from figures import mlps
 from figures.bare import bare
 from figures.measuring import SLOW_KERNELS, Figure, Loop, Options, alternately, present, ratios
-from harness.case import load
-from harness.plan import Framework
-from harness.worker import ENVIRONMENT
 
 SCRIPT = Path(__file__).parents[1] / "reference_loop.py"
 WIDTHS = (64, 512, 2048)

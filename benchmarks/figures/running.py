@@ -4,15 +4,18 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import psutil
+from gradient_conformance.harness.case.variant import Variant
+from gradient_conformance.harness.engine import Engine
+from gradient_conformance.harness.frameworks.found import DEVIATIONS
+from gradient_conformance.harness.ledger.reading import load as load_ledger
+from gradient_conformance.harness.plan import Cell
+from gradient_conformance.harness.references import cache
+from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.run.provenance import header as record_header
+from gradient_conformance.harness.run.writing import RunWriter
+from gradient_conformance.harness.verdict import Verdict
 
 from figures.measuring import Loop, busy, interpreter_of, known_frameworks
-from harness import cache, record
-from harness.case import Variant
-from harness.deviations import load as load_ledger
-from harness.engine import Engine
-from harness.plan import DEVIATIONS, Cell
-from harness.verdict import Verdict
-from harness.wanted import Wanted
 
 
 def engine() -> Engine:
@@ -31,8 +34,8 @@ def run(
     """
     compiling = 0.0
     names = sorted({cell.framework.name for cell in cells})
-    header = record.header(harness="", roots=[], command=[], frameworks=names)
-    with record.RunWriter(file, header) as writer:
+    header = record_header(harness="", roots=[], command=[], frameworks=names)
+    with RunWriter(file, header) as writer:
         made.submit(cells)
         for number, cell in enumerate(cells, 1):
             line = made.result(cell)

@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
+from gradient_conformance.harness.engine import Engine
+from gradient_conformance.harness.frameworks.found import Framework
+from gradient_conformance.harness.plan import Cell
+
 from figures import mlps, running
 from figures.measuring import Figure, Options, alternately, present, ratios, seconds
-from harness.engine import Engine
-from harness.plan import Cell, Framework
 
 REACH = 1.15
 

@@ -8,11 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from harness import __version__
-from harness.cli import cache, cases, certify, columns, deviations, diff, explain, merge, power, rejudge
-from harness.errors import HarnessError
-from harness.report import command as report
-from harness.text import visible
+from .. import __version__
+from ..errors import HarnessError
+from ..text import visible
+from . import cache, cases, certify, columns, deviations, diff, explain, merge, power, rejudge, report
 
 COMMANDS = (cases, columns, explain, report, diff, merge, deviations, rejudge, cache, certify, power)
 

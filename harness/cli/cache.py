@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import cache
-from harness.cli.common import command
-from harness.errors import HarnessError
+from ..errors import HarnessError
+from ..references import cache
+from .common import command
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 WHAT = {cache.REFERENCES: "references with their tolerances", cache.JAX: "what JAX has compiled"}

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.case import load
-from harness.cli.common import case_files, command
-from harness.errors import HarnessError
-from harness.report.json import report_schema
-from harness.schema import case_schema
+from ..case.document import case_schema
+from ..case.loading import load
+from ..errors import HarnessError
+from ..report.json import report_schema
+from .common import case_files, command
 
 
 def add(commands: Any) -> None:

@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.case import load
-from harness.cli.common import case_files, command, console
-from harness.errors import HarnessError
-from reference.ops import OPS
-from reference.program import nearest
+from ...reference.names import nearest
+from ...reference.ops import OPS
+from ..case.loading import load
+from ..errors import HarnessError
+from .common import case_files, command, console
 
 
 def add(commands: Any) -> None:
@@ -22,7 +22,8 @@ def add(commands: Any) -> None:
 def certify(arguments: argparse.Namespace) -> int:
     """All rows and the small shipped programs; or the rows and the cases that are named."""
     try:
-        from harness import certify as certificate  # noqa: PLC0415 (mpmath is optional)
+        from ..truth.certificate import report  # noqa: PLC0415 (mpmath is optional)
+        from ..truth.programs import is_small  # noqa: PLC0415 (mpmath is optional)
     except ModuleNotFoundError as error:
         if error.name != "mpmath":
             raise
@@ -34,8 +35,8 @@ def certify(arguments: argparse.Namespace) -> int:
     paths = arguments.cases or ([Path("cases")] if everything and Path("cases").is_dir() else [])
     variants = [v for path, root in case_files(paths, None) for v in load(path, root).variants]
     if everything:
-        variants = [variant for variant in variants if certificate.is_small(variant)]
+        variants = [variant for variant in variants if is_small(variant)]
     rows = list(OPS) if everything else arguments.op
     if not rows and not variants:
         raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, paths))}")
-    return 0 if certificate.report(rows, variants, console()) else 1
+    return 0 if report(rows, variants, console()) else 1

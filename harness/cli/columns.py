@@ -11,13 +11,14 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
-from harness import installed
-from harness.cli.common import command, interpreter
-from harness.installed import Installed
-from harness.interpreters import Interpreter, assignment, requirements_in
-from harness.plan import ADAPTER, REQUIREMENTS, Framework, Selection, frameworks, shipped_adapters
-from harness.text import visible
-from reference.ops import OPS
+from ...reference.ops import OPS
+from ..frameworks import installed
+from ..frameworks.found import ADAPTER, REQUIREMENTS, Framework, frameworks, shipped_adapters
+from ..frameworks.installed import Installed
+from ..frameworks.interpreters import Interpreter, assignment, requirements_in
+from ..plan import Selection
+from ..text import visible
+from .common import command, interpreter
 
 
 def add(commands: Any) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-from harness import interpreters
-from harness.errors import HarnessError
-from harness.interpreters import Absent, Interpreter
-from harness.plan import REQUIREMENTS, Framework
+from ..errors import HarnessError
+from ..frameworks import interpreters
+from ..frameworks.found import REQUIREMENTS, Framework
+from ..frameworks.interpreters import Absent, Interpreter
 
 CHECKOUT = Path(__file__).parents[2]
 

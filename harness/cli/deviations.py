@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.common import command
-from harness.propose import propose
-from harness.record import read_run
+from ..ledger.propose import propose
+from ..run.reading import read_run
+from .common import command
 
 
 def add(commands: Any) -> None:

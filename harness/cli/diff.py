@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from harness import diff
-from harness.cli.common import command
-from harness.diff import Difference
-from harness.errors import HarnessError
-from harness.record import read_run
-from harness.report import markdown
+from ..errors import HarnessError
+from ..report import markdown
+from ..run import diff
+from ..run.diff import Difference
+from ..run.reading import read_run
+from .common import command
 
 
 def _json(difference: Difference) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cli.common import command
-from harness.errors import HarnessError
-from harness.merge import MergeError, Named, merge, write
-from harness.plan import frameworks, shipped_adapters
-from harness.record import Run, RunError, read_run
-from harness.verdict import Verdict
+from ..errors import HarnessError
+from ..frameworks.found import frameworks, shipped_adapters
+from ..run.lines import Run, RunError
+from ..run.merge import MergeError, Named, merge, write
+from ..run.reading import read_run
+from ..verdict import Verdict
+from .common import command
 
 
 def add(commands: Any) -> None:

@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.cli.common import CHECKOUT, command
-from harness.power import load_faults, measure_all, subjects
-from harness.power_report import Power, power_markdown, power_text
+from ..power.faults import load_faults
+from ..power.figures import Power, power_markdown, power_text
+from ..power.measuring import measure_all
+from ..power.specimens import subjects
+from .common import CHECKOUT, command
 
 
 def add(commands: Any) -> None:

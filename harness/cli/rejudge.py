@@ -5,12 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from harness import rejudge
-from harness.cli.common import command
-from harness.deviations import load_given
-from harness.errors import HarnessError
-from harness.plan import frameworks, shipped_adapters
-from harness.record import read_run
+from ..errors import HarnessError
+from ..frameworks.found import frameworks, shipped_adapters
+from ..judging import rejudge
+from ..ledger.reading import load_given
+from ..run.reading import read_run
+from .common import command
 
 
 def add(commands: Any) -> None:

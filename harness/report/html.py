@@ -20,11 +20,12 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.diff import Change, Difference
-from harness.report.model import EDGES, CaseFacts, CellFacts, Headroom, Report, number, short
-from harness.report.pairwise import Distance, Pairwise
-from harness.text import visible
-from harness.verdict import Verdict
+from ..run.diff import Change, Difference
+from ..text import visible
+from ..verdict import Verdict
+from .cases import CaseFacts
+from .model import EDGES, CellFacts, Headroom, Report, number, short
+from .pairwise import Distance, Pairwise
 
 TEMPLATES = Path(__file__).parent / "templates"
 

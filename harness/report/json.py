@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from harness.report.model import Report
+from .model import Report
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from harness.report.model import CellFacts, Framework, Report
-from harness.verdict import Verdict
+from ..verdict import Verdict
+from .model import CellFacts, Framework, Report
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 can't hold, not even escaped."""

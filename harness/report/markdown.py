@@ -7,11 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.diff import Change, Difference, listing, side
-from harness.report.model import Box, CellFacts, Report
-from harness.summary import SHORT
-from harness.text import visible
-from harness.verdict import Verdict
+from ..run.diff import Change, Difference, listing, side
+from ..text import visible
+from ..verdict import Verdict
+from .model import Box, CellFacts, Report
+from .summary import SHORT
 
 LIMIT = 60_000
 """GitHub takes 65,536 characters in a comment; a step summary may be larger."""

@@ -9,7 +9,6 @@ results that are those of another.
 import math
 import re
 import shlex
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,15 +18,14 @@ from typing import Any
 
 import msgspec
 
-from harness.case import load as load_case
-from harness.deviations import Deviation as Entry
-from harness.deviations import load as load_ledger
-from harness.deviations import load_given
-from harness.diff import BACKWARDS, Difference
-from harness.errors import HarnessError
-from harness.record import LARGEST, Cell, Machine, Run
-from harness.verdict import Verdict
-from harness.wanted import Wanted
+from ..errors import HarnessError
+from ..ledger.entries import Deviation as Entry
+from ..ledger.reading import load as load_ledger
+from ..ledger.reading import load_given
+from ..run.diff import BACKWARDS, Difference
+from ..run.lines import LARGEST, CellLine, Machine, Run
+from ..verdict import Verdict
+from .cases import CaseFacts, _cases, _Facts
 
 FORMAT = 1
 """Version of the report's own format."""
@@ -40,10 +38,6 @@ EDGES = (0.0, *(10 ** (e / 4) for e in range(-12, 5)), LARGEST)
 
 NAMED = 5
 """Cases that a notice names; of the others it gives the number."""
-
-
-class _Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
 
 
 class Deviation(_Facts, frozen=True, kw_only=True):
@@ -65,23 +59,10 @@ class Deviation(_Facts, frozen=True, kw_only=True):
 class CellFacts(_Facts, frozen=True, kw_only=True):
     """A cell of the run file, and what a reader needs besides."""
 
-    result: Cell
+    result: CellLine
     repeat: str
     """The command that repeats the cell."""
     deviation: Deviation | None
-
-
-class CaseFacts(_Facts, frozen=True, kw_only=True):
-    """What a case file says; empty with a `problem` where it can't be read."""
-
-    name: str
-    file: str
-    title: str
-    source: str
-    program: str
-    problem: str
-    changed: bool = False
-    """Whether the file is there, and isn't what was run: another program, other inputs."""
 
 
 class Box(_Facts, frozen=True, kw_only=True):
@@ -207,7 +188,7 @@ def columns(run: Run) -> list[str]:
     return list(dict.fromkeys([*run.header.frameworks, *(cell.framework for cell in run.cells)]))
 
 
-def box_of(cells: Iterable[Cell]) -> Box:
+def box_of(cells: Iterable[CellLine]) -> Box:
     """Count some cells."""
     cells = list(cells)
     counts = Counter(cell.verdict for cell in cells)
@@ -233,8 +214,8 @@ def folder_of(case: str) -> str:
     return case.rpartition("/")[0] or "."
 
 
-def _folders(cells: Sequence[Cell]) -> list[Folder]:
-    grouped: dict[str, dict[str, list[Cell]]] = {}
+def _folders(cells: Sequence[CellLine]) -> list[Folder]:
+    grouped: dict[str, dict[str, list[CellLine]]] = {}
     for cell in cells:
         grouped.setdefault(folder_of(cell.case), {}).setdefault(cell.framework, []).append(cell)
     return [
@@ -247,7 +228,7 @@ def _folders(cells: Sequence[Cell]) -> list[Folder]:
     ]
 
 
-def _headroom(cells: Sequence[Cell]) -> list[Headroom]:
+def _headroom(cells: Sequence[CellLine]) -> list[Headroom]:
     """By framework, then dtype; only cells that were judged have a `used`."""
     grouped: dict[tuple[str, str], list[float]] = {}
     for cell in cells:
@@ -270,68 +251,6 @@ def _histogram(used: Iterable[float]) -> list[int]:
     """Counts by bin: each up to and including its edge, so that 1 is still inside the tolerance."""
     counts = Counter(next(i for i, edge in enumerate(EDGES) if u <= edge * (1 + 1e-12)) for u in used)
     return [counts[i] for i in range(len(EDGES))]
-
-
-def _cases(run: Run, roots: Sequence[Path]) -> dict[str, CaseFacts]:
-    ran: dict[str, dict[str, str]] = {}
-    for cell in run.cells:
-        own = ran.setdefault(cell.case, {})
-        if cell.content is not None:
-            own[cell.variant] = cell.content
-    return {name: case_facts(name, roots, own) for name, own in ran.items()}
-
-
-def case_facts(name: str, roots: Sequence[Path], ran: Mapping[str, str]) -> CaseFacts:
-    """What the case file says, from the first root that has it. `ran`: the digests of the variants that were judged."""
-    root = next((root for root in roots if _has(root, name)), None)
-    if root is None:
-        shown = f"{roots[0].name}/{name}.toml" if roots else f"{name}.toml"
-        problem = f"{shown} isn't here any more; --cases DIR says where the cases are"
-        return _without_text(name, shown, problem)
-    path = root / f"{name}.toml"
-    file = _shown(path)
-    try:
-        if problem := _changed(path, root, ran):
-            return _without_text(name, file, f"{file} {problem}", changed=True)
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        title, source, program = (str(data.get(key, "")).strip() for key in ("title", "source", "program"))
-    except (OSError, ValueError) as error:
-        return _without_text(name, file, f"{file}: {error}")
-    return CaseFacts(name=name, file=file, title=title, source=source, program=program, problem="")
-
-
-def _has(root: Path, name: str) -> bool:
-    """Whether the case is there, and below its root; a name that no file can have is nowhere."""
-    path = root / f"{name}.toml"
-    with suppress(OSError, ValueError):
-        return path.resolve().is_relative_to(root.resolve()) and path.is_file()
-    return False
-
-
-def _without_text(name: str, file: str, problem: str, *, changed: bool = False) -> CaseFacts:
-    return CaseFacts(name=name, file=file, title="", source="", program="", problem=problem, changed=changed)
-
-
-def _changed(path: Path, root: Path, ran: Mapping[str, str]) -> str:
-    """How the case differs from what was run; empty where it doesn't, or where no variant was judged."""
-    if not ran:
-        return ""
-    why = "has changed since the run, so its text isn't that of these results"
-    try:
-        now = {variant.id: variant for variant in load_case(path, root, proven=False).variants}
-    except HarnessError as error:
-        return f"{why}: {error}"
-    gone = sum(variant not in now for variant in ran)
-    other = sum(Wanted(now[name]).content != content for name, content in ran.items() if name in now)
-    found = [f"{gone} gone"] * (gone > 0) + [f"{other} with another program or other inputs"] * (other > 0)
-    return f"{why}: of {len(ran)} variants {' and '.join(found)}" if found else ""
-
-
-def _shown(path: Path) -> str:
-    """Relative to the working directory where it lies below: that is where commands are repeated."""
-    here = Path.cwd().resolve()
-    found = path.resolve()
-    return str(found.relative_to(here) if found.is_relative_to(here) else found)
 
 
 def _cells(run: Run, cases: dict[str, CaseFacts]) -> list[CellFacts]:
@@ -357,7 +276,7 @@ def carried(command: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(kept))  # the commands of merged runs repeat them
 
 
-def _repeat(cell: Cell, file: str, options: str) -> str:
+def _repeat(cell: CellLine, file: str, options: str) -> str:
     node = f"{file}::{cell.cell.rpartition('::')[2]}"
     quoted = shlex.quote(node)
     quoted = quoted if quoted.startswith("'") else f"'{quoted}'"
@@ -368,7 +287,7 @@ _PLACE = re.compile(r"^(?P<place>(?P<file>.+\.toml):\d+): (?P<reason>.*)$")
 _LINK = re.compile(r"https?://[^\s<>\"'`;,)]+")
 
 
-def _deviation(cell: Cell, evidence: Any) -> Deviation | None:
+def _deviation(cell: CellLine, evidence: Any) -> Deviation | None:
     """The entry that the last line of a known deviation's message names."""
     if cell.verdict not in (Verdict.KNOWN_DEVIATION, Verdict.STALE) or not cell.message:
         return None
@@ -388,7 +307,7 @@ def _deviation(cell: Cell, evidence: Any) -> Deviation | None:
     )
 
 
-def _entry(entries: Mapping[str, Entry], cell: Cell, place: str, reason: str) -> Entry | None:
+def _entry(entries: Mapping[str, Entry], cell: CellLine, place: str, reason: str) -> Entry | None:
     """The entry that spoke of the cell: the one of that reason, wherever it stands by now.
 
     What is said of a stale one is no reason: it is the one that stood there, if it still speaks of the cell.

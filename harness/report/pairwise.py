@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.arrays import ArraysUnreadable, load
-from harness.errors import HarnessError
-from harness.record import LARGEST, Cell, Run, Tensor
-from harness.verdict import Verdict
-from harness.wire import Answered
+from ..errors import HarnessError
+from ..roles import Answered
+from ..run.arrays import ArraysUnreadable, load
+from ..run.lines import LARGEST, CellLine, Compared, Run
+from ..verdict import Verdict
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Place = tuple[str, tuple[str, str, int | None]]
@@ -160,22 +160,22 @@ def pairwise(run: Run, folder: Path) -> Pairwise:
     )
 
 
-def column_names(cells: Sequence[Cell]) -> dict[tuple[str, str], str]:
+def column_names(cells: Sequence[CellLine]) -> dict[tuple[str, str], str]:
     """A column a framework; one for each of its modes where there are several."""
     pairs = sorted({(cell.framework, cell.mode) for cell in cells})
     several = {f for f, _ in pairs if sum(f == other for other, _ in pairs) > 1}
     return {(f, m): f"{f} {m}" if f in several else f for f, m in pairs}
 
 
-def groups(cells: Sequence[Cell]) -> dict[tuple[str, str, str], list[Cell]]:
+def groups(cells: Sequence[CellLine]) -> dict[tuple[str, str, str], list[CellLine]]:
     """The cells that compute the same: one variant in one dtype."""
-    grouped: dict[tuple[str, str, str], list[Cell]] = {}
+    grouped: dict[tuple[str, str, str], list[CellLine]] = {}
     for cell in cells:
         grouped.setdefault((cell.case, cell.variant, cell.dtype), []).append(cell)
     return grouped
 
 
-def read_arrays(cell: Cell, folder: Path) -> Answered:
+def read_arrays(cell: CellLine, folder: Path) -> Answered:
     """The arrays of a cell; none where none were kept. Raises ArraysUnreadable and StaleArrays."""
     if cell.arrays is None:
         return {}
@@ -207,9 +207,9 @@ def tensor_name(role: str, name: str, step: int | None) -> str:
     )
 
 
-def _count_outside(tally: _Tally, dtype: str, own: Sequence[tuple[str, Cell]]) -> None:
+def _count_outside(tally: _Tally, dtype: str, own: Sequence[tuple[str, CellLine]]) -> None:
     """The columns that alone are outside their tolerance, from the verdicts: this needs no arrays."""
-    tensors: dict[tuple[str, str], dict[str, tuple[Cell, Tensor]]] = {}
+    tensors: dict[tuple[str, str], dict[str, tuple[CellLine, Compared]]] = {}
     for name, cell in own:
         for tensor in cell.tensors:
             tensors.setdefault((tensor.role, tensor.name), {})[name] = cell, tensor
@@ -226,7 +226,7 @@ def _count_outside(tally: _Tally, dtype: str, own: Sequence[tuple[str, Cell]]) -
                 column.largest = column.largest.or_larger(tensor.used, place)
 
 
-def _compare(tally: _Tally, dtype: str, answered: Mapping[str, tuple[Cell, Answered]]) -> None:
+def _compare(tally: _Tally, dtype: str, answered: Mapping[str, tuple[CellLine, Answered]]) -> None:
     """Every tensor that was answered, in each of its steps; how often one stands apart is counted by tensors."""
     agree = {
         name: {(t.role, t.name) for t in cell.tensors if t.verdict is Verdict.AGREE}

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from reference.ops import shapes
-from reference.ops.elementary import sigmoid
-from reference.ops.reductions import log_softmax, logsumexp, softmax
-from reference.ops.row import row
+from . import shapes
+from .elementary import sigmoid
+from .reductions import log_softmax, logsumexp, softmax
+from .row import row
 
 
 def reduced(c, loss, reduction):

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from reference.ops import shapes
-from reference.ops.row import row
+from . import shapes
+from .row import row
 
 
 def spread(g, x, axis, keepdims):

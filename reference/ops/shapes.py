@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from reference.ops.row import OpError, Shape, Spec
+from .row import OpError, Shape, Spec
 
 REDUCTIONS = ("mean", "sum", "none")
 MAX_DIMENSIONS = 16

@@ -6,9 +6,9 @@ one that frameworks use, from the rounded output.
 
 import numpy as np
 
-from reference.ops import shapes
-from reference.ops.elementary import sigmoid_slope
-from reference.ops.row import row
+from . import shapes
+from .elementary import sigmoid_slope
+from .row import row
 
 row(
     "sigmoid",

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from harness.case import Case, load
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.case.variant import Case
 
 BASE = '''title = "t"
 source = "s"

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.case import Training
-from harness.errors import CaseError
-from reference.ops import Spec
-from reference.program import Program
+from gradient_conformance.harness.case.variant import Training
+from gradient_conformance.harness.errors import CaseError
+from gradient_conformance.reference.language import parse
+from gradient_conformance.reference.ops import Spec
 
 TRAINING = '\n[training]\noptimizer = { sgd = { lr = 0.1 } }\nparameters = ["A"]\nsteps = 4\n'
 
@@ -137,7 +136,7 @@ def test_training_says_what_moves_and_how(case: Any) -> None:
 
 
 def test_loading_draws_nothing(case: Any, monkeypatch: Any) -> None:
-    from harness.tensors import Source
+    from gradient_conformance.harness.case.tensors import Source
 
     monkeypatch.setattr(Source, "random", lambda self: pytest.fail("drawn"))
     case(add="\n[cotangents]\nz = { normal = [0, 1] }\n")
@@ -162,7 +161,7 @@ def test_a_variant_that_only_another_output_uses_keeps_every_assignment_fed(case
 
 
 def test_a_file_anywhere_may_be_a_case(tmp_path: Path) -> None:
-    from harness.case import load
+    from gradient_conformance.harness.case.loading import load
 
     path = tmp_path / "deep" / "er" / "a.b.toml"
     path.parent.mkdir(parents=True)
@@ -184,7 +183,7 @@ def test_statements_are_read_once_for_all_variants_in_which_they_say_the_same(ca
     assert relu.nodes[0] is tanh.nodes[0]
     assert [program.nodes[1].op for program in (relu, tanh)] == ["relu", "tanh"]
     for variant in loaded.variants:
-        assert variant.program == Program.parse(variant.program.text, variant.bindings, list(variant.sources))
+        assert variant.program == parse(variant.program.text, variant.bindings, list(variant.sources))
 
 
 def test_an_assignment_after_a_statement_that_was_read_before_is_checked_like_the_first(case: Any) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.case import MAX_EXACT, MAX_EXACT_VARIANTS, Case, load
-from harness.errors import CaseError
-from harness.exact import Fractions, Rational, rational, representable
-from harness.judge import judge
-from harness.verdict import Verdict
-from harness.wanted import Wanted
+from gradient_conformance.harness.case.exact import Fractions, Rational, rational, representable
+from gradient_conformance.harness.case.limits import MAX_EXACT, MAX_EXACT_VARIANTS
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.case.variant import Case
+from gradient_conformance.harness.errors import CaseError
+from gradient_conformance.harness.judging.judge import judge
+from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.verdict import Verdict
 
 Exact = Callable[..., Case]
 

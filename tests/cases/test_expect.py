@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from harness.case import load
-from harness.expect import NothingExpectedError, check, check_variant, half_unit
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.truth.printed import NothingExpectedError, check, check_variant, half_unit
 
 ROOT = Path(__file__).parents[2] / "cases"
 PRINTING = [path for path in sorted(ROOT.rglob("*.toml")) if "[[expect]]" in path.read_text()]

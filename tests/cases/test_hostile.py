@@ -15,15 +15,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness import case as cases
-from harness import document, expect, tensors, toml
-from harness.case import MAX_BYTES, Case, load
-from harness.errors import CaseError
-from harness.samples import SAMPLES
-from reference import program as language
-from reference.ops import OPS, shapes
-from reference.rounding import Exact
+from gradient_conformance.harness.case import document, expect, tensors
+from gradient_conformance.harness.case.limits import (
+    CONTRACTIONS,
+    MAX_BYTES,
+    MAX_CALLS,
+    MAX_EXACT,
+    MAX_EXACT_VARIANTS,
+    MAX_EXACT_WORK,
+    MAX_EXPANDED,
+    MAX_PRODUCTS,
+    MAX_VARIANTS,
+    MAX_WORK,
+    work_of,
+)
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.case.variant import Case
+from gradient_conformance.harness.errors import CaseError
+from gradient_conformance.harness.reading import toml
+from gradient_conformance.harness.truth.drawing import SAMPLES
+from gradient_conformance.reference import program as language
+from gradient_conformance.reference.contexts import Exact
+from gradient_conformance.reference.language import MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_TEXT, Reader
+from gradient_conformance.reference.ops import OPS, shapes
 
 SECONDS = 5.0
 """Of processor time, for a file of the largest size; on the machine that this was written on, none took 3."""
@@ -198,11 +212,9 @@ def test_loading_takes_time_that_grows_with_the_program_and_not_faster(tmp_path:
 def test_an_expression_is_worked_out_once_however_deep_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a program of deep expressions would take a hundred times as long as a flat one of its length."""
     seen: list[Any] = []
-    usual = language.Reader.worked_out
-    monkeypatch.setattr(
-        language.Reader, "worked_out", lambda self, node: seen.append(node) or usual(self, node)
-    )
-    language.Program.parse("y = x" + " - x" * 90)
+    usual = Reader.worked_out
+    monkeypatch.setattr(Reader, "worked_out", lambda self, node: seen.append(node) or usual(self, node))
+    language.parse("y = x" + " - x" * 90)
     assert 90 < len(seen) == len(set(seen))
 
 
@@ -355,7 +367,7 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "x.toml").write_text(RIGHT)
-    monkeypatch.setattr("harness.files.os.open", denied)
+    monkeypatch.setattr("gradient_conformance.harness.reading.files.os.open", denied)
     refused(tmp_path / "x.toml", tmp_path, "cannot be read: Permission denied")
 
 
@@ -483,25 +495,25 @@ def test_numbers_that_overflow_are_infinite_and_not_an_error(tmp_path: Path) -> 
 def rows() -> dict[str, int]:
     """The limits that the page on cases states, as the code has them."""
     return {
-        "bytes of a file": cases.MAX_BYTES,
-        "variants of a case": cases.MAX_VARIANTS,
-        "characters of a file, times its variants if it has several": cases.MAX_EXPANDED,
-        "characters of a program": language.MAX_TEXT,
-        "op calls of a program": language.MAX_NODES,
-        "levels of nesting in a program": language.MAX_DEPTH,
-        "characters of a name": language.MAX_NAME,
+        "bytes of a file": MAX_BYTES,
+        "variants of a case": MAX_VARIANTS,
+        "characters of a file, times its variants if it has several": MAX_EXPANDED,
+        "characters of a program": MAX_TEXT,
+        "op calls of a program": MAX_NODES,
+        "levels of nesting in a program": MAX_DEPTH,
+        "characters of a name": MAX_NAME,
         "parts of a dotted key": toml.MAX_KEY_PARTS,
         "characters of a dimension": tensors.MAX_EXPRESSION,
         "dimensions of a tensor": shapes.MAX_DIMENSIONS,
         "digits of a printed number": expect.MAX_DIGITS,
         "steps of a training": document.MAX_STEPS,
         "elements of all names of a variant, in all steps": tensors.MAX_ELEMENTS,
-        "op calls in all steps": cases.MAX_CALLS,
-        "elements that op calls read and write, in all steps": cases.MAX_WORK,
-        "multiplications in products of matrices, in all steps": cases.MAX_PRODUCTS,
-        "variants of an exact case": cases.MAX_EXACT_VARIANTS,
-        "elements of a variant of an exact case": cases.MAX_EXACT,
-        "elements read and written, and multiplications, of all variants of an exact case": cases.MAX_EXACT_WORK,
+        "op calls in all steps": MAX_CALLS,
+        "elements that op calls read and write, in all steps": MAX_WORK,
+        "multiplications in products of matrices, in all steps": MAX_PRODUCTS,
+        "variants of an exact case": MAX_EXACT_VARIANTS,
+        "elements of a variant of an exact case": MAX_EXACT,
+        "elements read and written, and multiplications, of all variants of an exact case": MAX_EXACT_WORK,
     }
 
 
@@ -528,7 +540,7 @@ def test_the_ops_whose_products_are_counted_are_those_that_multiply_matrices() -
                 row.forward(context, *inputs, **{**row.defaults, **kw})
         if context.multiplied:
             found.add(op)
-    assert found == set(cases.CONTRACTIONS)
+    assert found == set(CONTRACTIONS)
 
 
 @pytest.mark.parametrize(
@@ -539,5 +551,5 @@ def test_the_multiplications_of_a_product_are_counted(tmp_path: Path, program: s
     shaped = "A = { shape = [2, 3], full = 1 }\nB = { shape = [3, 4], full = 1 }\n"
     (tmp_path / "x.toml").write_text(text(program, shaped))
     (variant,) = load(tmp_path / "x.toml", tmp_path).variants
-    assert cases._work(variant.program, variant.specs)[1] == products
+    assert work_of(variant.program, variant.specs)[1] == products
     assert math.prod(variant.specs["y"].shape) > 0

@@ -1,8 +1,7 @@
 """Places of keys and values in every shape that TOML allows."""
 
 import pytest
-
-from harness.locate import Locator
+from gradient_conformance.harness.reading.locate import Locator
 
 TEXT = """# a comment with [brackets] and "quotes
 title = "a # no comment"

@@ -6,11 +6,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-
-from harness.case import MAX_BYTES, load, parse
-from harness.document import Mistake, structure
-from harness.errors import CaseError, HarnessError
-from harness.schema import case_schema
+from gradient_conformance.harness.case.document import Mistake, case_schema, structure
+from gradient_conformance.harness.case.limits import MAX_BYTES
+from gradient_conformance.harness.case.loading import load, parse
+from gradient_conformance.harness.errors import CaseError, HarnessError
 
 HERE = Path(__file__).parent
 SHIPPED = sorted((HERE.parents[1] / "cases").rglob("*.toml"))

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.case.variant import Case
+from gradient_conformance.harness.errors import CaseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from harness.case import Case, load
-from harness.errors import CaseError
 
 ROOT = Path(__file__).parents[2] / "cases"
 TEXTS = [path.read_text() for path in sorted(ROOT.rglob("*.toml"))]

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.case import Case, Variant, load
-from harness.document import GENERATORS, Document, Expect, Tensor, Training
-from reference.backprop import backprop
-from reference.ops import OPS
-from reference.program import Node
-from reference.rounding import Exact
+from gradient_conformance.harness.case.document import GENERATORS, Document, Expect, Tensor, Training
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.case.variant import Case, Variant
+from gradient_conformance.reference.backprop import backprop
+from gradient_conformance.reference.contexts import Exact
+from gradient_conformance.reference.ops import OPS
+from gradient_conformance.reference.program import Node
 
 ROOT = Path(__file__).parents[2] / "cases"
 FILES = sorted(ROOT.rglob("*.toml"))

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.errors import CaseError
+from gradient_conformance.harness.errors import CaseError
 
 
 def drawn(case: Any, generator: str, dtype: str | None = None) -> Any:

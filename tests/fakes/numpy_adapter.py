@@ -5,11 +5,10 @@ and are named by it; the fault strikes where an input has exactly two elements.
 """
 
 import numpy as np
-
-from reference.backprop import backward
-from reference.ops import OPS as ROWS
-from reference.program import Node, Program
-from reference.rounding import EXACT
+from gradient_conformance.reference.backprop import backward
+from gradient_conformance.reference.contexts import EXACT
+from gradient_conformance.reference.ops import OPS as ROWS
+from gradient_conformance.reference.program import Node, Program
 
 FORMULAS = set()
 ABOUT = {"framework": "fake", "version": "1.0", "device": "cpu"}

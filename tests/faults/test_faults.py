@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-
-from harness.record import read_run
-from harness.verdict import Verdict
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.verdict import Verdict
 
 HERE = Path(__file__).parent
 CASES = HERE.parent.parent / "cases"

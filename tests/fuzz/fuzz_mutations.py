@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from reference.ops import OPS
+from gradient_conformance.reference.ops import OPS
 
 Mutation = Callable[[bytes, Random], bytes]
 

@@ -22,18 +22,27 @@ from random import Random
 
 import fuzz_mutations as mutations
 import numpy as np
-
-from harness import arrays, deviations, record
-from harness import case as cases
-from harness.case import Variant, load
-from harness.document import Generated, Mistake
-from harness.engine import read_answer
-from harness.errors import CaseError
-from harness.tensors import Source, check, read_npy
-from harness.wire import MAGIC, Nonsense, Sent, frame, read_frame
-from reference.backprop import backprop
-from reference.ops import Spec
-from reference.program import Program, ProgramError
+from gradient_conformance.harness.case import loading as cases
+from gradient_conformance.harness.case.document import Generated, Mistake
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.case.tensors import Source, check, read_npy
+from gradient_conformance.harness.case.variant import Variant
+from gradient_conformance.harness.errors import CaseError
+from gradient_conformance.harness.ledger.entries import Ledger, LedgerError
+from gradient_conformance.harness.ledger.reading import load as deviations_load
+from gradient_conformance.harness.ledger.reading import load_given
+from gradient_conformance.harness.run import arrays
+from gradient_conformance.harness.run import lines as record
+from gradient_conformance.harness.run.lines import CellLine, Compared, RunError
+from gradient_conformance.harness.run.provenance import header as record_header
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.run.writing import RunWriter
+from gradient_conformance.harness.workers.answer import read_answer
+from gradient_conformance.harness.workers.wire import MAGIC, Nonsense, Sent, frame, read_frame
+from gradient_conformance.reference.backprop import backprop
+from gradient_conformance.reference.language import parse
+from gradient_conformance.reference.ops import Spec
+from gradient_conformance.reference.program import ProgramError
 
 ROOT = Path(__file__).parents[2]
 MAX_LENGTH = 20_000
@@ -165,7 +174,7 @@ def program(data: bytes) -> None:
     text = data.decode(errors="surrogateescape")
     for bindings, tensors in ((None, None), (BINDINGS, INPUTS)):
         try:
-            parsed = Program.parse(text, bindings, tensors)
+            parsed = parse(text, bindings, tensors)
             for node in parsed.nodes:
                 parsed.source(node)
             parsed.rounded("float32").specs(
@@ -190,27 +199,27 @@ def change_text(data: bytes, random: Random) -> bytes:
 def run_file(data: bytes) -> None:
     with file("run.jsonl", data) as path:
         try:
-            run = record.read_run(path)
+            run = read_run(path)
             assert run.footer.cells == len(run.cells) > 0
-        except record.RunError:
+        except RunError:
             pass
 
 
 def run_seeds() -> list[bytes]:
     """A small run by the writer itself, with every kind of line."""
     path = folder() / "seed.jsonl"
-    header = record.header(harness="0", roots=["cases"], command=["pytest"], frameworks=["torch", "jax"])
-    tensor = record.Tensor(
+    header = record_header(harness="0", roots=["cases"], command=["pytest"], frameworks=["torch", "jax"])
+    tensor = Compared(
         role="value", name="y", error=1e-9, tolerance=1e-8, used=0.1, ratio=0.8, ulp=1.0, relative=1e-9,
         where=[0, 1], got="1.0", want="1.0", verdict=record.Verdict.AGREE,
     )  # fmt: skip
-    with record.RunWriter(path, header) as writer:
+    with RunWriter(path, header) as writer:
         writer.about("torch", {"version": "2.13.0", "threads": 1})
         for i, (verdict, tensors) in enumerate(
             {record.Verdict.AGREE: [tensor], record.Verdict.ERRORED: []}.items()
         ):
             writer.cell(
-                record.Cell(
+                CellLine(
                     cell=f"a/b::k:{i}-float32-torch-eager", case="a/b", variant=f"k:{i}", dtype="float32", framework="torch", mode="eager",
                     verdict=verdict, used=0.1, relative=None, tensors=tensors, seconds=0.01, message="m\n", content="0",
                 )
@@ -253,17 +262,17 @@ def ledger(data: bytes) -> None:
     with file("deviations.toml", data) as path:
         try:
             entries = [
-                *deviations.load(path, "mxnet").entries,
-                *deviations.load_given([path], ["mxnet", "torch"]),
+                *deviations_load(path, "mxnet").entries,
+                *load_given([path], ["mxnet", "torch"]),
             ]
-        except deviations.LedgerError:
+        except LedgerError:
             return
         for entry in entries[:20]:
             entry.holds_for("1.9.1")
             assert entry.block.corrected({"used": "[1, 2]"})
             for cell in CELLS:
                 entry.concerns(cell, "float32")
-        deviations.Ledger("mxnet", tuple(entries)).unmatched(CELLS)
+        Ledger("mxnet", tuple(entries)).unmatched(CELLS)
 
 
 def ledger_seeds() -> list[bytes]:

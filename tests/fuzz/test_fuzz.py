@@ -86,8 +86,8 @@ def test_a_target_finds_what_escapes_and_what_takes_too_long(targets: ModuleType
 
 def test_a_changed_case_is_still_toml_and_often_a_case(targets: ModuleType) -> None:
     """The changes reach what lies behind the parser."""
-    from harness.case import load
-    from harness.errors import CaseError
+    from gradient_conformance.harness.case.loading import load
+    from gradient_conformance.harness.errors import CaseError
 
     random, found = Random(SEED), {"toml": 0, "case": 0}
     shipped = sorted((HERE.parents[1] / "cases").rglob("*.toml"))

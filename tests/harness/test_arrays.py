@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from harness import arrays
-from harness.record import read_run
+from gradient_conformance.harness.run import arrays
+from gradient_conformance.harness.run.reading import read_run
 
 FAKES = Path(__file__).parents[1] / "fakes"
 CASE = """

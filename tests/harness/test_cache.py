@@ -15,18 +15,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import reference
-from harness import cache
-from harness.cache import HOUR, Cache, Tally, claim, decode, encode, files, key_of, rules
-from harness.case import load
-from harness.cli import main
-from harness.errors import HarnessError
-from harness.judge import judge
-from harness.verdict import Verdict
-from harness.wanted import Wanted
-from reference import rounding
-from reference.rounding import Expected, References
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.errors import HarnessError
+from gradient_conformance.harness.judging.judge import judge
+from gradient_conformance.harness.references import cache
+from gradient_conformance.harness.references.cache import (
+    HOUR,
+    Cache,
+    Tally,
+    claim,
+    decode,
+    encode,
+    files,
+    key_of,
+    rules,
+)
+from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.reference import rounding
+from gradient_conformance.reference.rounding import Expected, References
 
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests" / "fakes"
@@ -232,14 +240,13 @@ def test_an_array_counts_with_its_name_dtype_shape_and_every_bit():
 
 
 def test_every_edit_of_a_row_or_of_the_rule_makes_all_entries_strangers(tmp_path, monkeypatch):
-    copy = tmp_path / "reference"
-    shutil.copytree(Path(reference.__file__).parent, copy)
-    shutil.copy(Path(cache.__file__).with_name("wanted.py"), tmp_path)
-    monkeypatch.setattr(reference, "__file__", str(copy / "__init__.py"))
-    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
+    for folder in cache.RULES:
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    monkeypatch.setattr(cache, "ROOT", tmp_path)
     seen = {rules.__wrapped__()}
-    for name in ("rounding.py", "backprop.py", "ops/elementary.py", "optimizers.py", "../wanted.py"):
-        with (copy / name).open("a") as file:
+    rows = ("rounding", "backprop", "ops/elementary", "optimizers")
+    for name in (*(f"reference/{row}.py" for row in rows), "harness/references/variant.py"):
+        with (tmp_path / name).open("a") as file:
             file.write("\n# an edit\n")
         seen.add(rules.__wrapped__())
     monkeypatch.setattr(np, "__version__", "3.0")
@@ -263,7 +270,7 @@ def test_without_readable_sources_nothing_is_read_or_kept(variant, kept, monkeyp
     Wanted(variant(), kept()).single()
 
     def unreadable():
-        raise FileNotFoundError(errno.ENOENT, "No such file", "wanted.py")
+        raise FileNotFoundError(errno.ENOENT, "No such file", "variant.py")
 
     monkeypatch.setattr(cache, "rules", unreadable)
     other = kept()
@@ -342,8 +349,8 @@ WORKER = """
 import random, sys
 from pathlib import Path
 import numpy as np
-from harness.cache import Cache, key_of
-from reference.rounding import Expected, References
+from gradient_conformance.harness.references.cache import Cache, key_of
+from gradient_conformance.reference.rounding import Expected, References
 folder, seed, seconds = sys.argv[1:]
 import time
 random.seed(int(seed))
@@ -578,8 +585,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from harness.cache import Cache, claim
-from reference.rounding import Expected, References
+from gradient_conformance.harness.references.cache import Cache, claim
+from gradient_conformance.reference.rounding import Expected, References
 claim(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 cache = Cache(Path(sys.argv[1]))

@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-
-from harness import certify, cli
-from harness.samples import SAMPLES, row
-from reference.ops import OPS
+from gradient_conformance.harness import cli, truth
+from gradient_conformance.harness.truth import rows as certify
+from gradient_conformance.harness.truth.drawing import SAMPLES, row
+from gradient_conformance.harness.truth.rows import certify_row, compare, magnitude
+from gradient_conformance.reference.ops import OPS
 
 CASE = """
 title = "Somebody's own"
@@ -59,48 +60,46 @@ def test_a_vjp_that_is_wrong_by_1e_10_fails_by_its_name_and_input(monkeypatch, c
 def test_every_independent_measure_of_a_vjp_finds_it_wrong(monkeypatch):
     """Two-sided differences, complex step, and Taylor remainder, each by itself."""
     with_vjp(monkeypatch, "tanh", 0, lambda g: g * (1 + 1e-10))
-    failed = {m.what for m in certify.certify_row("tanh").measured if not m.ok}
+    failed = {m.what for m in certify_row("tanh").measured if not m.ok}
     assert failed == {"vjp 0", "complex step 0", "Taylor remainder 0"}
 
 
 def test_a_remainder_falls_with_the_square_of_the_step_and_with_a_wrong_vjp_does_not(monkeypatch):
-    assert certify.certify_row("tanh").slope == pytest.approx(2, abs=1e-3)
+    assert certify_row("tanh").slope == pytest.approx(2, abs=1e-3)
     with_vjp(monkeypatch, "tanh", 0, lambda g: g * 1.5)
-    assert certify.certify_row("tanh").slope < 1.1
+    assert certify_row("tanh").slope < 1.1
 
 
 def test_transposed_cotangents_fail(monkeypatch):
     with_vjp(monkeypatch, "linear", 1, lambda g: g.T if g.shape[0] == g.shape[1] else g)
-    assert certify.certify_row("linear").problems
+    assert certify_row("linear").problems
 
 
 def test_a_wrong_value_and_a_row_that_raises_fail(monkeypatch):
     forward = OPS["exp"].forward
     wrong = dataclasses.replace(OPS["exp"], forward=lambda c, x: forward(c, x) * (1 + 1e-14))
     monkeypatch.setitem(OPS, "exp", wrong)
-    assert any(
-        problem.startswith("value of output 0 of exp(") for problem in certify.certify_row("exp").problems
-    )
+    assert any(problem.startswith("value of output 0 of exp(") for problem in certify_row("exp").problems)
     monkeypatch.setitem(OPS, "exp", dataclasses.replace(wrong, forward=lambda c, x: x.no_such_thing))
-    assert "raised AttributeError" in certify.certify_row("exp").problems[-1]
+    assert "raised AttributeError" in certify_row("exp").problems[-1]
 
 
 def test_an_uncovered_row_fails_by_name(monkeypatch, capsys):
     monkeypatch.setitem(OPS, "novel", dataclasses.replace(OPS["exp"], name="novel"))
     assert cli.main(["certify", "--op", "novel"]) == 1
     assert (
-        "FAILED  novel is not covered: it has no definition in harness/definitions.py"
+        "FAILED  novel is not covered: it has no definition in harness/truth/numbers.py"
         in capsys.readouterr().out
     )
     monkeypatch.delitem(SAMPLES, "exp")
-    assert certify.certify_row("exp").problems == (
-        "exp is not covered: it has no samples in harness/samples.py",
+    assert certify_row("exp").problems == (
+        "exp is not covered: it has no samples in harness/truth/drawing.py",
     )
 
 
 def test_an_input_whose_vjp_no_sample_reaches_is_not_covered(monkeypatch):
     monkeypatch.setitem(SAMPLES, "add", [((row(1.0), 2), {})])
-    assert certify.certify_row("add").problems == ("add: the vjp of input 1 is not covered",)
+    assert certify_row("add").problems == ("add: the vjp of input 1 is not covered",)
 
 
 def test_a_case_outside_the_repository_is_certified(case, capsys):
@@ -139,10 +138,10 @@ def test_a_wrong_argument_is_one_message(capsys, arguments, words):
 
 
 def test_without_mpmath_there_is_one_message_with_the_extra_to_install(monkeypatch, capsys):
-    for name in ("harness.certify", "harness.definitions", "mpmath"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in ("rows", "numbers", "certificate", "programs", "derivatives"):
+        monkeypatch.delitem(sys.modules, f"{truth.__name__}.{name}", raising=False)
+        monkeypatch.delattr(truth, name, raising=False)
     monkeypatch.setitem(sys.modules, "mpmath", None)
-    monkeypatch.delattr("harness.certify")
     assert cli.main(["certify"]) == 2
     printed = capsys.readouterr().err
     assert printed == "mpmath is missing: pip install 'gradient-conformance-harness[certify]'\n"
@@ -151,6 +150,6 @@ def test_without_mpmath_there_is_one_message_with_the_extra_to_install(monkeypat
 def test_subnormal_numbers_are_held_to_the_smallest_subnormal_steps():
     """Below the smallest normal number a row may lose digits, but not the number."""
     truth = certify.exact(row(1e-310))
-    size = certify.magnitude(truth)
-    assert certify.compare("value", row(1e-310), truth, size, 8, "x").ok
-    assert not certify.compare("value", np.zeros(1), truth, size, 8, "x").ok
+    size = magnitude(truth)
+    assert compare("value", row(1e-310), truth, size, 8, "x").ok
+    assert not compare("value", np.zeros(1), truth, size, 8, "x").ok

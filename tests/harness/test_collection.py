@@ -36,7 +36,7 @@ def collected(pytester):
 def test_what_only_a_run_needs_is_not_loaded():
     """Each of these takes as long to load as dozens of case files."""
     spared = ("rich", "packaging.requirements", "numpy.random", "mpmath", "jinja2")
-    code = f"import sys, harness.pytest_plugin\nprint([name for name in {spared} if name in sys.modules])"
+    code = f"import sys, gradient_conformance.harness.plugin.hooks\nprint([name for name in {spared} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -66,15 +66,15 @@ def test_who_has_switched_the_search_off_finds_it_off(collected):
 
 COUNT = """
 from collections import Counter
-from harness import matrix
+from gradient_conformance.harness.plugin import session
 
-loads, usual = Counter(), matrix.load
+loads, usual = Counter(), session.load
 
 def counted(path, root):
     loads[path] += 1
     return usual(path, root)
 
-matrix.load = counted
+session.load = counted
 
 def pytest_sessionfinish():
     print(f"{len(loads)} files, each read {set(loads.values())} times")

@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from harness import cache
-from harness.worker import Worker
+from gradient_conformance.harness.references import cache
+from gradient_conformance.harness.workers.worker import Worker
 
 ADAPTER = """
 import os

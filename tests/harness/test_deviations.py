@@ -6,11 +6,11 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-
-from harness.deviations import AmbiguousLedger, Ledger, LedgerError, load, load_given
-from harness.errors import HarnessError
-from harness.record import LARGEST
-from harness.verdict import Verdict
+from gradient_conformance.harness.errors import HarnessError
+from gradient_conformance.harness.ledger.entries import AmbiguousLedger, Ledger, LedgerError
+from gradient_conformance.harness.ledger.reading import load, load_given
+from gradient_conformance.harness.run.lines import LARGEST
+from gradient_conformance.harness.verdict import Verdict
 
 CELL = "notebooks/two_branches::k:3-float32-mxnet-eager"
 ENTRY = """\

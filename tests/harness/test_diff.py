@@ -11,13 +11,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))  # the small runs that reports are tested with
 
 import runs
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.report.json import report_schema
+from gradient_conformance.harness.run.diff import Difference, diff, render
+from gradient_conformance.harness.run.lines import LARGEST, CellLine
+from gradient_conformance.harness.verdict import Verdict
 from runs import a_run, cell, write
-
-from harness.cli import main
-from harness.diff import Difference, diff, render
-from harness.record import LARGEST, Cell
-from harness.report.json import report_schema
-from harness.verdict import Verdict
 
 FAILING = [verdict for verdict in Verdict if verdict.outcome() == "failed"]
 FINE = [verdict for verdict in Verdict if verdict not in FAILING]
@@ -27,7 +26,7 @@ AGAIN = msgspec.structs.replace(a_run().header, started="2026-01-02T03:14:05+00:
 """Of a run made again, ten minutes later."""
 
 
-def one(verdict: Verdict, used: float | None = None, **more: object) -> Cell:
+def one(verdict: Verdict, used: float | None = None, **more: object) -> CellLine:
     return cell("ops/a", "k:3", "torch", verdict, used, **more)
 
 

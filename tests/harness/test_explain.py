@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from harness import cli
+from gradient_conformance.harness import cli
 
 ROOT = Path(__file__).parents[2]
 ADAPTERS = ROOT / "tests" / "fakes" / "adapters"

@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness import arrays, deviations, record
-from harness.arrays import ArraysUnreadable
-from harness.deviations import MAX_PATTERN, LedgerError
-from harness.engine import read_answer
-from harness.record import NotARun, RunError, read_run
-from harness.verdict import Verdict
-from harness.wire import MAGIC, MAX_HEADER, Nonsense, read_frame
-from harness.worker import LONGEST_LINE
+from gradient_conformance.harness.ledger.entries import MAX_PATTERN, LedgerError
+from gradient_conformance.harness.ledger.reading import load
+from gradient_conformance.harness.run import arrays
+from gradient_conformance.harness.run.arrays import ArraysUnreadable
+from gradient_conformance.harness.run.lines import CellLine, NotARun, RunError
+from gradient_conformance.harness.run.provenance import header as record_header
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.run.writing import RunWriter
+from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.harness.workers.answer import read_answer
+from gradient_conformance.harness.workers.wire import MAGIC, MAX_HEADER, Nonsense, read_frame
+from gradient_conformance.harness.workers.worker import LONGEST_LINE
 
 SECONDS = 5.0
 
@@ -39,10 +42,10 @@ def soon() -> Iterator[None]:
 def run(folder: Path) -> Path:
     """A run of one cell."""
     path = folder / "run.jsonl"
-    header = record.header(harness="0", roots=[], command=[], frameworks=["torch"])
-    with record.RunWriter(path, header) as writer:
+    header = record_header(harness="0", roots=[], command=[], frameworks=["torch"])
+    with RunWriter(path, header) as writer:
         writer.about("torch", {"version": "1"})
-        cell = record.Cell(
+        cell = CellLine(
             cell="a-float32-torch-eager", case="a", variant="", dtype="float32", framework="torch", mode="eager",
             verdict=Verdict.ERRORED, used=None, relative=None, tensors=[], seconds=0.5, message="MESSAGE",
         )  # fmt: skip
@@ -142,7 +145,7 @@ def test_a_hostile_ledger_is_refused_soon(tmp_path: Path, old: str, new: str, me
     assert old in ENTRY
     path.write_text(ENTRY.replace(old, new))
     with soon(), pytest.raises(LedgerError, match=message) as caught:
-        deviations.load(path, "torch")
+        load(path, "torch")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 1_000
 
@@ -154,7 +157,7 @@ def test_a_hostile_ledger_is_refused_soon(tmp_path: Path, old: str, new: str, me
 def test_a_pattern_of_any_kind_is_matched_soon(tmp_path: Path, pattern: str) -> None:
     path = tmp_path / "deviations.toml"
     path.write_text(ENTRY.replace("a-float32-torch-eager", pattern))
-    (entry,) = deviations.load(path, "torch").entries
+    (entry,) = load(path, "torch").entries
     with soon():
         for cell in ("a" * 500 + "-float32-torch-eager", "b-float32-torch-eager"):
             assert entry.concerns(cell, "float32") in (True, False)
@@ -164,13 +167,13 @@ def test_a_ledger_of_many_entries_is_read_soon(tmp_path: Path) -> None:
     path = tmp_path / "deviations.toml"
     path.write_text(ENTRY * 4_000)
     with soon():
-        assert len(deviations.load(path, "torch").entries) == 4_000
+        assert len(load(path, "torch").entries) == 4_000
 
 
 def test_a_pipe_is_no_ledger(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "deviations.toml")
     with soon(), pytest.raises(LedgerError, match="no regular file"):
-        deviations.load(tmp_path / "deviations.toml", "torch")
+        load(tmp_path / "deviations.toml", "torch")
 
 
 # Messages of workers

@@ -8,13 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.frameworks import installed
+from gradient_conformance.harness.frameworks.found import frameworks, shipped_adapters
+from gradient_conformance.harness.frameworks.installed import Installed, ask, ask_all, command, differing
+from gradient_conformance.harness.frameworks.interpreters import Interpreter, requirements_in
 from packaging.requirements import Requirement
-
-from harness import installed
-from harness.cli import main
-from harness.installed import Installed, ask, ask_all, command, differing
-from harness.interpreters import Interpreter, requirements_in
-from harness.plan import frameworks, shipped_adapters
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="makes executable files as POSIX has them")
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from harness.interpreters import Absent, Interpreter, find, variable
+from gradient_conformance.harness.frameworks.interpreters import Absent, Interpreter, find, variable
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="makes executable files as POSIX has them")
 

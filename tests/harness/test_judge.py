@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-
-from harness.judge import compare, describe, within
-from harness.record import LARGEST
-from harness.verdict import Verdict
-from reference.rounding import DTYPE_SCALE, Expected, K, References
+from gradient_conformance.harness.judging.judge import compare, describe, within
+from gradient_conformance.harness.run.lines import LARGEST
+from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.reference.rounding import DTYPE_SCALE, Expected, K, References
 
 KEY = ("gradient", "W")
 

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from harness.record import TruncatedRun, read_run
-from harness.verdict import Verdict
+from gradient_conformance.harness.run.lines import TruncatedRun
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.verdict import Verdict
 
 FAKES = Path(__file__).parents[1] / "fakes"
 CASE = """

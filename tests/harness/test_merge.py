@@ -10,13 +10,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))  # the small runs that reports are tested with
 
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.run import arrays
+from gradient_conformance.harness.run.lines import Machine
+from gradient_conformance.harness.run.merge import (
+    DifferentCases,
+    DifferentRules,
+    DifferentVersions,
+    OverlappingRuns,
+    merge,
+)
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.verdict import Verdict
 from runs import ABOUTS, a_run, cell, header, write
-
-from harness import arrays
-from harness.cli import main
-from harness.merge import DifferentCases, DifferentRules, DifferentVersions, OverlappingRuns, merge
-from harness.record import Machine, read_run
-from harness.verdict import Verdict
 
 
 def part(framework, verdict=Verdict.AGREE, *, about=None, head=None, **more):

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from harness import power
-from harness.cli import main
-from harness.errors import HarnessError
-from harness.interpreters import Interpreter, find
-from harness.networks import network
-from harness.power_report import Power, fault_rows, power_markdown, power_text
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.errors import HarnessError
+from gradient_conformance.harness.frameworks.interpreters import Interpreter, find
+from gradient_conformance.harness.power import measuring as power
+from gradient_conformance.harness.power.faults import load_faults
+from gradient_conformance.harness.power.figures import Power, fault_rows, power_markdown, power_text
+from gradient_conformance.harness.power.measuring import _Measured, measure_all, movement
+from gradient_conformance.harness.power.networks import network
+from gradient_conformance.harness.power.rules import RULES, SCHEMES, rule_rejects
+from gradient_conformance.harness.power.specimens import large_logits, subjects
 
 ROOT = Path(__file__).parent.parent.parent
 FAULTS = ROOT / "tests" / "faults"
@@ -86,12 +89,12 @@ SMALL = 660
 
 @pytest.fixture(scope="module")
 def measured():
-    what = power.subjects(20, SMALL, ROOT / "cases")
-    return Power(power.measure_all(what, FAULTS), power.load_faults(FAULTS).FAULTS)
+    what = subjects(20, SMALL, ROOT / "cases")
+    return Power(measure_all(what, FAULTS), load_faults(FAULTS).FAULTS)
 
 
 def test_the_sixty_faults_are_there_each_with_a_line_that_says_what_is_wrong():
-    faults = power.load_faults(FAULTS).FAULTS
+    faults = load_faults(FAULTS).FAULTS
     assert sorted(faults) == sorted(SIXTY)
     assert all(fault.says and "\n" not in fault.says for fault in faults.values())
     float64_only = {name for name, fault in faults.items() if fault.dtypes == ("float64",)}
@@ -126,7 +129,7 @@ def test_the_summary_has_the_figures_by_name(measured):
     )  # fmt: skip
     for name in ("deep_wide_share_float32", "layer_x1.00001_float32", "layer_x1+1e-12_float64"):
         assert name in summary
-    assert set(summary["correct_called_wrong"]["float32"]) == set(power.SCHEMES)
+    assert set(summary["correct_called_wrong"]["float32"]) == set(SCHEMES)
     assert summary["correct_called_wrong"]["float32"]["np.allclose"] > 0
     assert 0 < summary["largest_used"] < 1
     json.dumps(measured.as_json())
@@ -134,7 +137,7 @@ def test_the_summary_has_the_figures_by_name(measured):
 
 def test_every_form_names_every_fault_and_rule(measured):
     for page in (power_text(measured), power_markdown(measured, "harness power --format markdown")):
-        assert all(name in page for name in [*SIXTY, *power.SCHEMES])
+        assert all(name in page for name in [*SIXTY, *SCHEMES])
 
 
 def test_a_share_counts_only_cells_in_which_the_fault_applies(measured):
@@ -150,14 +153,14 @@ def test_a_share_counts_only_cells_in_which_the_fault_applies(measured):
 def problem(text, tmp_path, dtype="float32"):
     path = tmp_path / "case.toml"
     path.write_text(text)
-    measured = power._Measured(power.load(path, tmp_path).variants[0], "random", power.load_faults(FAULTS))
+    measured = _Measured(power.load(path, tmp_path).variants[0], "random", load_faults(FAULTS))
     return measured.problem(dtype)
 
 
 @pytest.mark.parametrize("seed", range(SMALL, SMALL + 6))
 @pytest.mark.parametrize("dtype", ["float32", "longdouble"])
 def test_the_implementation_computes_every_number_in_the_dtype_that_is_asked_for(seed, dtype, tmp_path):
-    numpy_implementation = power.load_faults(FAULTS)
+    numpy_implementation = load_faults(FAULTS)
     n = numpy_implementation.Implementation(problem(network(seed), tmp_path), dtype)
     env = n.forward()
     for a in [*env.values(), *n.backward(env).values()]:
@@ -170,11 +173,11 @@ def test_longdouble_has_more_digits_than_float64_here():
 
 def test_where_nothing_overflows_softmax_without_shift_does_not_apply(tmp_path):
     text = next(t for s in range(99) if "cross_entropy" in (t := network(s)))
-    numpy_implementation = power.load_faults(FAULTS)
+    numpy_implementation = load_faults(FAULTS)
     fault = numpy_implementation.FAULTS["softmax_noshift"]
-    ordinary, large = problem(text, tmp_path), problem(power.large_logits(text), tmp_path)
+    ordinary, large = problem(text, tmp_path), problem(large_logits(text), tmp_path)
     moved = [
-        power.movement(numpy_implementation.evaluate(p, "float64"), numpy_implementation.evaluate(p, "float64", fault))
+        movement(numpy_implementation.evaluate(p, "float64"), numpy_implementation.evaluate(p, "float64", fault))
         for p in (ordinary, large)
     ]  # fmt: skip
     assert moved[0] < 1e-13
@@ -183,7 +186,7 @@ def test_where_nothing_overflows_softmax_without_shift_does_not_apply(tmp_path):
 
 def test_a_folder_without_the_implementation_is_refused(tmp_path):
     with pytest.raises(HarnessError, match=r"no numpy_implementation\.py here; --faults names"):
-        power.load_faults(tmp_path)
+        load_faults(tmp_path)
 
 
 # The rules of others
@@ -219,8 +222,8 @@ THEIRS = {
 def test_numpys_rules_are_numpys(rule):
     answers = set()
     for seed in range(200):
-        got, want = around("float64", *power.RULES[rule]["float64"], seed)
-        assert power.rule_rejects(rule, got, want, "float64") == THEIRS[rule](got, want), (seed, got, want)
+        got, want = around("float64", *RULES[rule]["float64"], seed)
+        assert rule_rejects(rule, got, want, "float64") == THEIRS[rule](got, want), (seed, got, want)
         answers.add(THEIRS[rule](got, want))
     assert answers == {True, False}
 
@@ -247,12 +250,12 @@ def test_assert_close_is_torchs(dtype, tmp_path):
     )  # fmt: skip
     if not isinstance(torch, Interpreter):
         pytest.skip(str(torch))
-    pairs = [around(dtype, *power.RULES["assert_close"][dtype], seed) for seed in range(60)]
+    pairs = [around(dtype, *RULES["assert_close"][dtype], seed) for seed in range(60)]
     arrays = {f"got{i}": got for i, (got, _) in enumerate(pairs)}
     np.savez(tmp_path / "pairs.npz", **arrays, **{f"want{i}": want for i, (_, want) in enumerate(pairs)})
     command = [*torch.argv, "-c", ASSERT_CLOSE, str(tmp_path / "pairs.npz"), str(len(pairs))]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    ours = [bool(power.rule_rejects("assert_close", got, want, dtype)) for got, want in pairs]
+    ours = [bool(rule_rejects("assert_close", got, want, dtype)) for got, want in pairs]
     assert set(ours) == {True, False}
     assert str(ours) == said.strip()
 

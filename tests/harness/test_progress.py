@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from harness.progress import Lines
+from gradient_conformance.harness.plugin.progress import Lines
 
 FAKES = Path(__file__).parents[1] / "fakes" / "adapters"
 CASE = """
@@ -27,7 +26,7 @@ k = [1, 3, 4]
 
 def test_a_line_is_written_now_and_then_with_every_framework_and_the_time_left(monkeypatch):
     clock = iter([0.0, 4.0, 10.0, 12.0, 21.0])
-    monkeypatch.setattr("harness.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("gradient_conformance.harness.plugin.progress.time.monotonic", lambda: next(clock))
     told = []
     lines = Lines(told.append, {"torch": 3, "jax": 5}, every=10)
     for framework in ("torch", "torch", "jax", "jax"):

@@ -4,12 +4,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.ledger.entries import Ledger, LedgerError, phases_of, used_of
+from gradient_conformance.harness.ledger.propose import propose
+from gradient_conformance.harness.ledger.reading import load_given
+from gradient_conformance.harness.run.lines import LARGEST, CellLine, Run
+from gradient_conformance.harness.verdict import Verdict
 
-from harness.cli import main
-from harness.deviations import Ledger, LedgerError, load_given, phases_of, used_of
-from harness.propose import propose
-from harness.record import LARGEST, Cell, Run
-from harness.verdict import Verdict
 from tests.report.runs import a_run, cell, header, tensor, write
 
 AGREE, DISAGREE = Verdict.AGREE, Verdict.DISAGREE
@@ -20,9 +21,9 @@ def entries(run: Run) -> list[dict]:
     return tomllib.loads(propose(run)).get("deviation", [])
 
 
-def variants(**verdicts: Verdict) -> list[Cell]:
+def variants(**verdicts: Verdict) -> list[CellLine]:
     """Cells of mxnet in both dtypes: `a_1=AGREE` is the variant form:a-k:1, `a_1_float32` one dtype of it."""
-    own: list[Cell] = []
+    own: list[CellLine] = []
     for name, verdict in verdicts.items():
         form, k, *dtypes = name.split("_")
         used = 0.5 if verdict is AGREE else 2.34
@@ -41,7 +42,7 @@ def filled_in(run: Run, tmp_path: Path) -> Ledger:
 
 
 def test_an_entry_says_all_that_the_run_shows() -> None:
-    """Cell, version, phase, date, first difference; `used` is rounded outwards to two digits."""
+    """CellLine, version, phase, date, first difference; `used` is rounded outwards to two digits."""
     one = cell(
         "ops/f", "", "mxnet", DISAGREE, 2.34, message="m", first_difference='y = f(x) "\x7f",\n line 2'
     )

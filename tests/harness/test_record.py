@@ -14,31 +14,29 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-
-from harness import record
-from harness.record import (
+from gradient_conformance.harness import ROOT
+from gradient_conformance.harness.run.lines import (
     LARGEST,
     AboutChanged,
-    Cell,
+    CellLine,
+    Compared,
     DuplicateCell,
     EmptyRun,
     Header,
     NotARun,
     NotFinite,
-    RunWriter,
-    Tensor,
     TotalsDoNotAddUp,
     TruncatedRun,
     UnwritableRun,
-    commit,
-    header,
-    read_run,
 )
-from harness.verdict import Verdict
-from reference.rounding import RULES_VERSION, K
+from gradient_conformance.harness.run.provenance import commit, header
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.run.writing import RunWriter, encode
+from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.reference.rounding import RULES_VERSION, K
 
 
-def a_tensor(**changes: Any) -> Tensor:
+def a_tensor(**changes: Any) -> Compared:
     """A tensor that agrees, but for the changes."""
     fields: dict[str, Any] = {
         "role": "gradient",
@@ -54,10 +52,10 @@ def a_tensor(**changes: Any) -> Tensor:
         "want": "0.14814264",
         "verdict": Verdict.AGREE,
     }
-    return Tensor(**{**fields, **changes})
+    return Compared(**{**fields, **changes})
 
 
-def a_cell(number: int = 0, **changes: Any) -> Cell:
+def a_cell(number: int = 0, **changes: Any) -> CellLine:
     """One of many cells, which agrees, but for the changes."""
     fields: dict[str, Any] = {
         "cell": f"notebooks/two_branches::k:{number}-float32-torch-eager",
@@ -72,7 +70,7 @@ def a_cell(number: int = 0, **changes: Any) -> Cell:
         "tensors": [a_tensor()],
         "seconds": 0.25,
     }
-    return Cell(**{**fields, **changes})
+    return CellLine(**{**fields, **changes})
 
 
 def a_header() -> Header:
@@ -199,7 +197,7 @@ def test_an_infinite_distance_is_the_largest_double(path: Path) -> None:
         (a_cell(tensors=[a_tensor(error=math.nan)]), r"tensors\[0\]\.error is nan"),
     ],
 )
-def test_any_other_number_that_is_not_finite_is_refused(path: Path, cell: Cell, place: str) -> None:
+def test_any_other_number_that_is_not_finite_is_refused(path: Path, cell: CellLine, place: str) -> None:
     """No number becomes null without a word, and nothing of such a line is written."""
     with RunWriter(path, a_header()) as run:
         with pytest.raises(NotFinite, match=rf"k:0-float32-torch-eager: {place}, which JSON can't hold"):
@@ -221,13 +219,13 @@ def test_what_a_worker_tells_of_itself_is_finite_too(path: Path) -> None:
 def test_what_could_not_be_read_back_is_not_written(wrong: dict[str, Any]) -> None:
     """A wrong type is found where it arises."""
     with pytest.raises(msgspec.ValidationError):
-        record.encode(a_cell(**wrong))
+        encode(a_cell(**wrong))
 
 
 def test_numpy_numbers_are_no_numbers_of_the_run_file() -> None:
     """They are refused, not rounded."""
     with pytest.raises(TypeError, match=r"numpy\.float64"):
-        record.encode(a_cell(used=np.float64(0.5)))
+        encode(a_cell(used=np.float64(0.5)))
 
 
 def test_writing_a_cell_twice_is_refused(path: Path) -> None:
@@ -270,13 +268,14 @@ def test_a_killed_run_keeps_its_cells_and_is_called_truncated(path: Path) -> Non
     """With a real process, killed by itself in mid-run."""
     program = (
         "import os, sys, pathlib, msgspec\n"
-        "from harness.record import Cell, Header, RunWriter\n"
-        "header, cell = (msgspec.json.decode(a, type=t) for a, t in zip(sys.argv[2:], (Header, Cell)))\n"
+        "from gradient_conformance.harness.run.lines import CellLine, Header\n"
+        "from gradient_conformance.harness.run.writing import RunWriter\n"
+        "header, cell = (msgspec.json.decode(a, type=t) for a, t in zip(sys.argv[2:], (Header, CellLine)))\n"
         "RunWriter(run := pathlib.Path(sys.argv[1]), header).cell(cell)\n"
         f"os.kill(os.getpid(), {signal.SIGKILL:d})\n"
     )
-    lines = [record.encode(line).decode() for line in (a_header(), a_cell())]
-    root = str(Path(record.__file__).parents[1])
+    lines = [encode(line).decode() for line in (a_header(), a_cell())]
+    root = str(ROOT)
     command = [sys.executable, "-c", program, str(path), *lines]
     killed = subprocess.run(command, env={**os.environ, "PYTHONPATH": root}, check=False)
     assert killed.returncode == -signal.SIGKILL

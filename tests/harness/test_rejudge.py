@@ -9,14 +9,21 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-
-from harness import arrays
-from harness.cli import main
-from harness.judge import _worse, compare
-from harness.record import LARGEST, read_run
-from harness.rejudge import CaseChanged, CaseGone, NeedsArrays, NeedsLedger, Sources, rejudge
-from harness.verdict import Verdict
-from reference.rounding import RULES_VERSION, Expected, K, References
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.judging.judge import _worse, compare
+from gradient_conformance.harness.judging.rejudge import (
+    CaseChanged,
+    CaseGone,
+    NeedsArrays,
+    NeedsLedger,
+    Sources,
+    rejudge,
+)
+from gradient_conformance.harness.run import arrays
+from gradient_conformance.harness.run.lines import LARGEST
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.reference.rounding import RULES_VERSION, Expected, K, References
 
 FAKES = Path(__file__).parents[1] / "fakes"
 CASE = """

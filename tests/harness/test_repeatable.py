@@ -17,8 +17,8 @@ CASES = ("notebooks/two_branches", "notebooks/mlp_bce_logits", "ops/softmax")
 EXPECTED = """
 import pickle, sys
 from pathlib import Path
-from harness.case import load
-from harness.wanted import Wanted
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.references.variant import Wanted
 
 root = Path(sys.argv[1])
 found = {}

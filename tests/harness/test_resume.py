@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from harness.record import read_run
+from gradient_conformance.harness.run.reading import read_run
 
 FAKES = Path(__file__).parents[1] / "fakes" / "adapters"
 CASE = """

@@ -10,12 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.run import shard
+from gradient_conformance.harness.run.reading import read_run
 from hypothesis import given
 from hypothesis import strategies as st
-
-from harness import shard
-from harness.cli import main
-from harness.record import read_run
 
 FAKES = Path(__file__).parents[1] / "fakes"
 CASE = """
@@ -286,7 +285,7 @@ def test_tests_that_are_no_cells_are_in_every_shard(matrix):
 
 
 def test_the_hash_of_python_has_no_part_in_it():
-    code = "from harness import shard; print([shard.Shard(1, 8).of(f'case::{k}') for k in range(99)])"
+    code = "from gradient_conformance.harness.run import shard; print([shard.Shard(1, 8).of(f'case::{k}') for k in range(99)])"
     told = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True, cwd=Path(shard.__file__).parents[1]

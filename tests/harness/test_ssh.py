@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from harness.record import read_run
-from harness.remote import command, remote_shells
-from harness.wire import Sent, shared_line
-from harness.worker import ENVIRONMENT, Worker, WorkerDied
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.workers.remote import command, remote_shells
+from gradient_conformance.harness.workers.wire import Sent, shared_line
+from gradient_conformance.harness.workers.worker import ENVIRONMENT, Worker, WorkerDied
 
 ROOT = Path(__file__).parents[2]
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")

@@ -1,15 +1,14 @@
 """Where a disagreement begins."""
 
 import pytest
-
-from harness.trace import describe_place, first_difference, traced_names
-from reference import Program
+from gradient_conformance.harness.judging.trace import describe_place, first_difference, traced_names
+from gradient_conformance.reference import parse
 
 TEXT = """z = W @ X + b
 a = sigmoid(z)
 y = V @ a
 loss = mse(y, t)"""
-PROGRAM = Program.parse(TEXT, {}, ["W", "X", "b", "V", "t"])
+PROGRAM = parse(TEXT, {}, ["W", "X", "b", "V", "t"])
 EVERY = ["W", "X", "b", "V", "z.1", "z", "a", "y", "loss"]
 
 
@@ -59,5 +58,5 @@ def test_what_cannot_be_told_apart_is_said():
 
 
 def test_a_trace_asks_for_what_leads_to_the_output():
-    program = Program.parse("y = x * x\nz = x + 1\nloss = sum(y)", {}, ["x"])
+    program = parse("y = x * x\nz = x + 1\nloss = sum(y)", {}, ["x"])
     assert traced_names(program, ["x", "y", "z", "loss"], "loss") == ("x", "y", "loss")

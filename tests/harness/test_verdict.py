@@ -1,8 +1,7 @@
 """Nine verdicts, their order, and what pytest calls each."""
 
 import pytest
-
-from harness.verdict import Verdict, worst
+from gradient_conformance.harness.verdict import Verdict, worst
 
 OUTCOMES = {
     "agree": "passed",

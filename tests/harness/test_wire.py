@@ -7,11 +7,10 @@ import struct
 
 import numpy as np
 import pytest
+from gradient_conformance.harness.workers.answer import Answer, read_answer
+from gradient_conformance.harness.workers.wire import MAGIC, Nonsense, Sent, frame, read_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from harness.engine import Answer, read_answer
-from harness.wire import MAGIC, Nonsense, Sent, frame, read_frame
 
 ARRAYS = [
     Sent("input", "x", np.arange(6, dtype=np.float32).reshape(2, 3)),

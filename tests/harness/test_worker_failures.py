@@ -22,16 +22,18 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-
-from harness import engine as engine_module
-from harness import record
-from harness import worker as worker_module
-from harness.case import load
-from harness.engine import Engine, Lane
-from harness.interpreters import Interpreter
-from harness.plan import Selection, cells, frameworks
-from harness.wire import BOOTSTRAP
-from harness.worker import how_it_ended, readable
+from gradient_conformance.harness import engine as engine_module
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.engine import Engine
+from gradient_conformance.harness.frameworks.found import frameworks
+from gradient_conformance.harness.frameworks.interpreters import Interpreter
+from gradient_conformance.harness.plan import Selection, cells
+from gradient_conformance.harness.run.writing import encode
+from gradient_conformance.harness.workers import lane as lane_module
+from gradient_conformance.harness.workers import worker as worker_module
+from gradient_conformance.harness.workers.lane import Lane, Request
+from gradient_conformance.harness.workers.wire import BOOTSTRAP
+from gradient_conformance.harness.workers.worker import how_it_ended, readable
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="workers are POSIX processes")
 
@@ -65,7 +67,7 @@ import sys
 
 sys.path.insert(0, {fakes!r})
 
-from numpy_adapter import *
+from numpy_adapter import *  # noqa: F403
 import worker_faults
 
 MODES = ("eager",)
@@ -147,7 +149,7 @@ class Run:
         cell = self.cells[framework, size]
         self.engine._requests[cell.id].future.result(timeout=SOON)
         line = self.engine.result(cell)
-        assert record.encode(line)
+        assert encode(line)
         return line
 
     def lines(self):
@@ -461,7 +463,7 @@ def test_a_start_that_fails_once_costs_one_cell(running, tmp_path):
 
 
 def test_a_framework_that_dies_in_every_cell_is_given_up_and_no_cell_is_lost(running, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_module, "LOST_IN_A_ROW", 3)
+    monkeypatch.setattr(lane_module, "LOST_IN_A_ROW", 3)
     starts = tmp_path / "starts"
     python = script(tmp_path / "python", f'#!/bin/sh\necho x >> {starts}\nexec "{sys.executable}" "$@"\n')
     run = running(at_start=["dies_once_it_is_ready"], interpreters={"dies_once_it_is_ready": (str(python),)})
@@ -494,7 +496,7 @@ def test_lost_workers_leave_no_descriptor_and_no_thread_in_the_host(running):
     descriptors, threads = psutil.Process().num_fds(), threading.active_count()
     for _ in range(3):
         lane = Lane(run.cells["leaves", STRUCK].framework, Interpreter((sys.executable,), "a test"))
-        request = engine_module.Request(functools.partial(run.engine._message, run.cells["leaves", STRUCK]))
+        request = Request(functools.partial(run.engine._message, run.cells["leaves", STRUCK]))
         lane.submit([request])
         assert request.future.result(timeout=SOON).verdict == "crashed"
         lane.close()

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
-from harness.record import TruncatedRun, read_run
+from gradient_conformance.harness.run.lines import TruncatedRun
+from gradient_conformance.harness.run.reading import read_run
 
 FAKES = Path(__file__).parents[1] / "fakes"
 CASE = """

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from gradient_conformance.reference.contexts import EXACT
+from gradient_conformance.reference.ops.elementary import sigmoid
+from gradient_conformance.reference.ops.losses import distribution, positions
+from gradient_conformance.reference.ops.reductions import count, log_softmax, softmax, spread
+from gradient_conformance.reference.ops.structure import _basic_index
 from mutations import Array, Call, Mutant, in_forward, in_vjp, with_unbroadcast
-
-from reference.ops.elementary import sigmoid
-from reference.ops.losses import distribution, positions
-from reference.ops.reductions import count, log_softmax, softmax, spread
-from reference.ops.structure import _basic_index
-from reference.rounding import EXACT
 
 
 def next_axis(axis: int, ndim: int) -> int:

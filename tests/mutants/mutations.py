@@ -11,8 +11,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-
-from reference.ops import OPS, Row, arithmetic
+from gradient_conformance.reference.ops import OPS, Row, arithmetic
 
 Array = Any
 NEARLY = 1 + 1e-3

@@ -13,15 +13,14 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.judging.judge import judge
+from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.reference.backprop import backprop
+from gradient_conformance.reference.ops import OPS
 from handwritten import handwritten
 from mutations import Mutant, RaisedInRow, generic, in_vjp, unread
-
-from harness.case import load
-from harness.judge import judge
-from harness.verdict import Verdict
-from harness.wanted import Wanted
-from reference.backprop import backprop
-from reference.ops import OPS
 
 ROOT = Path(__file__).parents[2] / "cases"
 CASES = [load(path, ROOT) for path in sorted(ROOT.rglob("*.toml"))]

@@ -7,20 +7,15 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from harness.definitions import (
-    DEFINITIONS,
-    MP,
-    MpArray,
-    attributes,
+from gradient_conformance.harness.truth.derivatives import (
     evaluate_program,
-    exact,
     numerical_jacobian,
     numerical_vjp,
     program_gradients,
 )
+from gradient_conformance.harness.truth.numbers import DEFINITIONS, MP, MpArray, attributes, exact
+from hypothesis import given
+from hypothesis import strategies as st
 
 RNG = np.random.default_rng(20)
 X = RNG.uniform(-2, 2, (2, 3))

@@ -1,7 +1,7 @@
 """The optimizers against steps worked out on paper."""
 
-from reference.optimizers import sgd, sgd_momentum
-from reference.rounding import EXACT
+from gradient_conformance.reference.contexts import EXACT
+from gradient_conformance.reference.optimizers import sgd, sgd_momentum
 
 
 def test_momentum_adds_up_over_steps():

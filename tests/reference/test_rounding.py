@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-
-from reference import Program, backprop
-from reference.ops.elementary import FUNCTIONS
-from reference.rounding import (
-    EXACT,
+from gradient_conformance.reference import backprop, parse
+from gradient_conformance.reference.contexts import EXACT
+from gradient_conformance.reference.ops.elementary import FUNCTIONS
+from gradient_conformance.reference.rounding import (
     Recording,
     Rounding,
     U,
@@ -18,9 +17,7 @@ from reference.rounding import (
     seed_of,
 )
 
-NET = Program.parse(
-    "h = {f}(linear(X, W1, b1))\nz = linear(h, W2)\nloss = cross_entropy(z, y)", {"f": "tanh"}
-)
+NET = parse("h = {f}(linear(X, W1, b1))\nz = linear(h, W2)\nloss = cross_entropy(z, y)", {"f": "tanh"})
 WANTED = ["X", "W1", "b1", "W2"]
 
 
@@ -93,7 +90,7 @@ def test_the_number_of_runs_falls_with_size():
 
 
 def test_nothing_is_lost_in_rows_that_only_move_elements():
-    program = Program.parse("y = concat(x.T[1:], w)\nz = sum(reshape(y, shape=(6,))[0:1])")
+    program = parse("y = concat(x.T[1:], w)\nz = sum(reshape(y, shape=(6,))[0:1])")
     x = np.arange(6.0).reshape(2, 3)
     e = expected(lambda c: backprop(program, {"x": x, "w": np.ones((1, 2))}, c=c)[1], 8, 0)["x"]
     assert np.all(e.sigma <= 0.58 * U * np.abs(e.value) + 2**-125)  # several frameworks flush subnormals
@@ -144,7 +141,7 @@ def test_nearly_equal_outputs_of_a_product_err_together_in_rows_or_in_columns():
 
 
 def test_a_unit_that_rounding_might_flip_is_seen_to_flip():
-    program = Program.parse("y = relu(linear(x, W))\nloss = sum(y)")
+    program = parse("y = relu(linear(x, W))\nloss = sum(y)")
     given = {"x": np.array([1.0, 1.0]), "W": np.array([[1.0, -1.0 - U / 2], [1.0, -0.5]])}
     e = expected(lambda c: backprop(program, given, ["x"], c=c)[1], 6, 0)["x"]
     assert np.all(e.sigma > 0.1)

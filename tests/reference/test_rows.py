@@ -7,11 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness.certify import ELEMENTWISE_BOUND, Measured, compare, magnitude, measure, measure_kink
-from harness.definitions import DEFINITIONS, exact
-from harness.samples import AT_KINKS, SAMPLES, row
-from reference.ops import OPS
+from gradient_conformance.harness.truth.drawing import AT_KINKS, SAMPLES, row
+from gradient_conformance.harness.truth.numbers import DEFINITIONS, exact
+from gradient_conformance.harness.truth.rows import (
+    ELEMENTWISE_BOUND,
+    Measured,
+    compare,
+    magnitude,
+    measure,
+    measure_kink,
+)
+from gradient_conformance.reference.ops import OPS
 
 CASES = [
     pytest.param(op, inputs, kw, id=f"{op}-{number}")

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-
-from harness.record import LARGEST, Cell, Footer, Header, Machine, Run, RunWriter, Tensor
-from harness.verdict import Verdict
+from gradient_conformance.harness.run.lines import LARGEST, CellLine, Compared, Footer, Header, Machine, Run
+from gradient_conformance.harness.run.writing import RunWriter
+from gradient_conformance.harness.verdict import Verdict
 
 HOSTILE = "<script>alert(1)</script>"
 """Must be text wherever it comes to stand."""
@@ -39,7 +39,7 @@ since    = 2026-01-01
 """
 
 
-def tensor(name: str = "A", used: float = 0.1, **changes: object) -> Tensor:
+def tensor(name: str = "A", used: float = 0.1, **changes: object) -> Compared:
     fields = {
         "role": "gradient",
         "name": name,
@@ -55,12 +55,12 @@ def tensor(name: str = "A", used: float = 0.1, **changes: object) -> Tensor:
         "verdict": Verdict.DISAGREE if used > 1 else Verdict.AGREE,
         **changes,
     }
-    return Tensor(**fields)
+    return Compared(**fields)
 
 
 def cell(
     case: str, variant: str, framework: str, verdict: Verdict, used: float | None = None, **more: object
-) -> Cell:
+) -> CellLine:
     """A cell with one tensor where it has a `used`."""
     dtype, mode = str(more.pop("dtype", "float32")), str(more.pop("mode", "eager"))
     name = f"{variant}-{dtype}-{framework}-{mode}" if variant else f"{dtype}-{framework}-{mode}"
@@ -78,7 +78,7 @@ def cell(
         "seconds": 0.25,
         **more,
     }
-    return Cell(**fields)
+    return CellLine(**fields)
 
 
 def header(root: str = "cases", command: tuple[str, ...] = ("pytest", "cases")) -> Header:
@@ -104,7 +104,7 @@ ABOUTS = {
 }
 
 
-def cells() -> list[Cell]:
+def cells() -> list[CellLine]:
     """Cells with each of the nine verdicts."""
     hostile, dense, twist = "notebooks/hostile", "notebooks/dense", "ops/twist"
     wrong = f"gradient of A[2, 1] = 0.14811, should be 0.14814264 ± 1e-07   (300 × tolerance) {HOSTILE}"
@@ -129,7 +129,7 @@ def cells() -> list[Cell]:
     ]  # fmt: skip
 
 
-def a_run(own: list[Cell] | None = None, head: Header | None = None) -> Run:
+def a_run(own: list[CellLine] | None = None, head: Header | None = None) -> Run:
     """A run of some cells, by default those of all nine verdicts."""
     own = cells() if own is None else own
     totals = {verdict: sum(c.verdict is verdict for c in own) for verdict in Verdict}

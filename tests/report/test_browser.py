@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 import runs
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.report import html
+from gradient_conformance.harness.report.model import number
+from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.verdict import Verdict
 from runs import HOSTILE, a_run, cells, earlier, large, write
-
-from harness.cli import main
-from harness.record import read_run
-from harness.report import html
-from harness.report.model import number
-from harness.verdict import Verdict
 
 try:
     from selenium import webdriver

@@ -6,9 +6,8 @@ import sys
 
 import jsonschema
 import pytest
+from gradient_conformance.harness.cli import main
 from runs import a_run, earlier, write
-
-from harness.cli import main
 
 
 @pytest.fixture
@@ -95,7 +94,7 @@ def test_what_the_command_writes_is_as_the_schema_that_it_prints(run_file, here,
 
 def test_it_runs_as_a_command_of_its_own_process(run_file):
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; from harness.cli import main; sys.exit(main())", "report", str(run_file)],
+        [sys.executable, "-c", "import sys; from gradient_conformance.harness.cli import main; sys.exit(main())", "report", str(run_file)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.startswith("5 of 14")

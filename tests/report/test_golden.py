@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from gradient_conformance.harness.report import html, junit, markdown
+from gradient_conformance.harness.report import json as json_report
+from gradient_conformance.harness.report.model import report
+from gradient_conformance.harness.report.pairwise import pairwise
+from gradient_conformance.harness.run.diff import diff
 from runs import a_run, earlier
-
-from harness.diff import diff
-from harness.report import html, junit, markdown
-from harness.report import json as json_report
-from harness.report.model import report
-from harness.report.pairwise import pairwise
 
 GOLDEN = Path(__file__).parent / "golden"
 COPIED = ("style.css", "report.js")

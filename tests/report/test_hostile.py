@@ -10,21 +10,20 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
+from gradient_conformance.harness.ledger.propose import propose
+from gradient_conformance.harness.report import html, junit, markdown
+from gradient_conformance.harness.report.model import report
+from gradient_conformance.harness.report.pairwise import Pairwise, pairwise
+from gradient_conformance.harness.report.summary import table
+from gradient_conformance.harness.run.diff import diff
+from gradient_conformance.harness.run.diff import render as render_diff
+from gradient_conformance.harness.run.lines import Machine
+from gradient_conformance.harness.text import CONTROL
+from gradient_conformance.harness.verdict import Verdict
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from runs import a_run, cell, header, tensor
-
-from harness.diff import diff
-from harness.diff import render as render_diff
-from harness.propose import propose
-from harness.record import Machine
-from harness.report import html, junit, markdown
-from harness.report.model import report
-from harness.report.pairwise import Pairwise, pairwise
-from harness.summary import table
-from harness.text import CONTROL
-from harness.verdict import Verdict
 
 PIECES = (
     "<script>alert(1)</script>", "</script>", "<!--", "-->", "]]>", "<![CDATA[", "&amp;", "&#60;b>", "'", '"', "<img src=x onerror=alert(2)>",

@@ -1,10 +1,10 @@
 """The facts of a report, and that they add up wherever they are counted."""
 
 import pytest
+from gradient_conformance.harness.report.cases import case_facts
+from gradient_conformance.harness.report.model import EDGES, carried, number, report
+from gradient_conformance.harness.verdict import Verdict
 from runs import HOSTILE, a_run, cell, cells, header, large
-
-from harness.report.model import EDGES, carried, case_facts, number, report
-from harness.verdict import Verdict
 
 
 def test_every_view_counts_every_cell_once(here):

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
+from gradient_conformance.harness.report import html
+from gradient_conformance.harness.report.model import report
+from gradient_conformance.harness.report.pairwise import Distance, column_names, distances, pairwise
+from gradient_conformance.harness.run.arrays import keep
+from gradient_conformance.harness.run.lines import LARGEST
+from gradient_conformance.harness.verdict import Verdict
 from runs import a_run, cell, tensor
-
-from harness.arrays import keep
-from harness.record import LARGEST
-from harness.report import html
-from harness.report.model import report
-from harness.report.pairwise import Distance, column_names, distances, pairwise
-from harness.verdict import Verdict
 
 
 def f32(*numbers):

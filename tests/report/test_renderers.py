@@ -10,16 +10,15 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import msgspec
 import pytest
+from gradient_conformance.harness.report import html, junit, markdown
+from gradient_conformance.harness.report import json as json_report
+from gradient_conformance.harness.report.json import report_schema
+from gradient_conformance.harness.report.model import Report, report
+from gradient_conformance.harness.report.pairwise import pairwise
+from gradient_conformance.harness.run.diff import diff
+from gradient_conformance.harness.run.lines import LARGEST
+from gradient_conformance.harness.verdict import Verdict
 from runs import HOSTILE, a_run, cell, cells, earlier
-
-from harness.diff import diff
-from harness.record import LARGEST
-from harness.report import html, junit, markdown
-from harness.report import json as json_report
-from harness.report.json import report_schema
-from harness.report.model import Report, report
-from harness.report.pairwise import pairwise
-from harness.verdict import Verdict
 
 
 @pytest.fixture

@@ -8,17 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 import runs
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.report import html, junit, markdown
+from gradient_conformance.harness.report.model import report
+from gradient_conformance.harness.report.pairwise import StaleArrays, pairwise
+from gradient_conformance.harness.run.arrays import keep
+from gradient_conformance.harness.run.diff import SameRun, diff
+from gradient_conformance.harness.verdict import Verdict
 from runs import a_run, cell, header, tensor, write
-
-from harness.arrays import keep
-from harness.case import load
-from harness.cli import main
-from harness.diff import SameRun, diff
-from harness.report import html, junit, markdown
-from harness.report.model import report
-from harness.report.pairwise import StaleArrays, pairwise
-from harness.verdict import Verdict
-from harness.wanted import Wanted
 
 CASE = Path("cases/notebooks/hostile.toml")
 SWEPT = runs.CASE.replace("[3, 3]", '["k", 3]') + "\n[sweep]\nk = [3, 4]\n"

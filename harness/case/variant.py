@@ -1,0 +1,149 @@
+"""A case as a value: what is computed, from which arrays, and what of it is compared."""
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...reference.ops import Spec
+from ...reference.program import Program
+from ...reference.rounding import DTYPE_SCALE
+from ..errors import CaseError
+from ..reading.locate import Locator
+from .document import Mistake
+from .tensors import Array, Source, leaves, nested_shape
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Steps of one optimizer on some of the tensors."""
+
+    optimizer: str
+    options: dict[str, float]
+    parameters: tuple[str, ...]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A case with every size and placeholder bound: one program with its arrays."""
+
+    case_name: str
+    id: str
+    bindings: dict[str, Any]
+    program: Program
+    output: str
+    values: tuple[str, ...]
+    gradients: tuple[str, ...]
+    training: Training | None
+    dtypes: tuple[str, ...]
+    file: str
+    sources: dict[str, Source] = field(repr=False)
+    upstream: Source | None = field(repr=False)
+    text: str = field(repr=False)
+    exact: bool = False
+
+    @cached_property
+    def specs(self) -> dict[str, Spec]:
+        """Shape and dtype of every name; of one that is drawn anew each step, those of a single step.
+
+        Worked out where it is first asked for: of thousands of variants that wait, it would be most of the memory.
+        """
+        return specs_of(self.program, self.sources)
+
+    @cached_property
+    def program_line(self) -> int:
+        """The file's line on which line 1 of the program stands: nodes count from the program's own first line."""
+        place = Locator(self.text).in_string(("program",), 1, 1)
+        return place[0] if place else 1
+
+    @cached_property
+    def family(self) -> Hashable:
+        """What a compiled function depends on, but for dtype and mode: variants that follow each other can share one."""
+        inputs = tuple((name, source.shape, source.dtype) for name, source in self.sources.items())
+        return self.program.text, tuple(self.bindings.items()), inputs
+
+    @property
+    def narrowest(self) -> str:
+        """The least precise of the case's dtypes: inputs rounded to it are exact in all of them."""
+        return max(self.dtypes, key=lambda dtype: DTYPE_SCALE[dtype])
+
+    def draw(self, dtype: str | None = None) -> dict[str, Array]:
+        """The inputs by name: float64 arrays (int64, bool), floats rounded to `dtype`, or as written (None).
+
+        A tensor with each = "step" has a leading axis of length steps. Raises CaseError where a file was changed.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            return {name: self._drawn(source, dtype) for name, source in self.sources.items()}
+
+    def cotangent(self, dtype: str | None = None) -> Array | None:
+        """The output's cotangent in its shape, rounded as `draw` does; None where the output is a scalar."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return None if self.upstream is None else self._drawn(self.upstream, dtype)
+
+    def _drawn(self, source: Source, dtype: str | None) -> Array:
+        try:
+            return source.draw(dtype)
+        except Mistake as mistake:
+            raise CaseError(self.file, f"tensor {source.name}: {mistake.message}") from None
+
+
+Key = tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One [[expect]]: `what` is value, gradient or parameter; `printed` a string or a nested list of strings.
+
+    `variant` is None where it holds for all. `place` is its file and line.
+    """
+
+    what: str
+    name: str
+    at: tuple[int, ...] | None
+    after_step: int
+    variant: str | None
+    printed: Any
+    place: str
+
+    @property
+    def key(self) -> Key:
+        """What has to be computed for it."""
+        return self.what, self.name, self.after_step
+
+    @property
+    def has_fractions(self) -> bool:
+        """Whether the reference's own error is needed."""
+        return any("/" in text for text in leaves(self.printed))
+
+    def applies(self, variant: "Variant") -> bool:
+        """Whether it speaks of this variant."""
+        return self.variant in (None, variant.id)
+
+    def elements(self) -> Iterator[tuple[tuple[int, ...], str]]:
+        """Each number that it prints, with its place in the tensor."""
+        if self.at is not None:
+            yield self.at, self.printed
+        else:
+            yield from zip(np.ndindex(nested_shape(self.printed)), leaves(self.printed), strict=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case file. `name` is its path below the case root, without .toml."""
+
+    name: str
+    path: Path
+    title: str
+    source: str
+    dtypes: tuple[str, ...]
+    seed: int
+    variants: tuple[Variant, ...]
+    expects: tuple[Expectation, ...]
+
+
+def specs_of(program: Program, sources: Mapping[str, Source]) -> dict[str, Spec]:
+    return program.specs({name: Spec(source.shape, source.dtype) for name, source in sources.items()})

@@ -1,0 +1,109 @@
+"""`harness report`: reads runs, writes reports. All reading and writing of files is here; renderers give text."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import HarnessError
+from ..report import html, json, junit, markdown
+from ..report.model import Report, report
+from ..report.pairwise import pairwise
+from ..run.diff import diff
+from ..run.lines import Run
+from ..run.merge import merge
+from ..run.provenance import commit
+from ..run.reading import read_run
+from ..text import visible
+
+TEXTS = {"markdown": markdown.render, "json": json.render, "junit": junit.render}
+"""Renderers that give one text."""
+
+HELPS = {
+    "markdown": "for a CI step summary or a pull request's comment",
+    "json": "all facts, by the schema that `harness schema report` prints",
+    "junit": "JUnit XML, for CI viewers",
+}
+
+
+class ReportError(HarnessError):
+    """A report that can't be made or written."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the others."""
+    text = "make reports of a run: a page for people, Markdown, JSON, JUnit XML"
+    command = commands.add_parser("report", help=text, description=f"{text[0].upper()}{text[1:]}. {_EXIT}")
+    command.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="such as reports/run.jsonl; several are merged"
+    )
+    command.add_argument("--html", type=Path, metavar="DIR", help="a folder to open index.html in")
+    for name, help in HELPS.items():
+        command.add_argument(f"--{name}", metavar="FILE", help=f"{help}; - is standard output")
+    command.add_argument(
+        "--cases", action="append", type=Path, default=[], metavar="DIR", help="a case root, where the run's own moved"
+    )  # fmt: skip
+    command.add_argument(
+        "--since",
+        type=Path,
+        metavar="OLD",
+        help="an earlier run file: tell also what changed",
+    )
+    command.set_defaults(run=run)
+
+
+_EXIT = "The exit code is 0 when the reports are written, whatever they tell."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the reports that were asked for; without any, tell the result."""
+    found = _read(arguments.runs)
+    since = None if arguments.since is None else diff(read_run(arguments.since), found)
+    facts = report(found, arguments.cases, since, commit(Path(__file__)))
+    if arguments.html is not None:
+        write_html(facts, found, arguments.runs[0].parent, arguments.html)
+    texts = {name: getattr(arguments, name) for name in TEXTS if getattr(arguments, name) is not None}
+    for name, target in texts.items():
+        _write_text(TEXTS[name](facts), target)
+    if arguments.html is None and not texts:
+        print("\n".join(map(visible, [facts.headline, facts.sentence, *facts.notices])))
+    return 0
+
+
+def _read(paths: Sequence[Path]) -> Run:
+    """The run, or several as one, with its arrays named from the folder of the first."""
+    if len(paths) == 1:
+        return read_run(paths[0])
+    return merge([(path, read_run(path)) for path in paths], paths[0])
+
+
+def write_html(facts: Report, run: Run, arrays: Path, folder: Path) -> None:
+    """Write the page's folder; details of an earlier, larger run don't stay behind.
+
+    Raises ReportError, and StaleArrays before anything is written.
+    """
+    pairs = pairwise(run, arrays)
+    try:
+        for own in html.FOLDERS:
+            (folder / own).mkdir(parents=True, exist_ok=True)
+            for old in (folder / own).glob("*.js"):
+                old.unlink()
+        for name, text in html.render(facts, pairs):
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: can't write the page: {error.strerror}; name another --html DIR"
+        ) from error
+
+
+def _write_text(text: str, target: str) -> None:
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    path = Path(target)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ReportError(f"{path}: can't write it: {error.strerror}; name another file") from error

@@ -1,0 +1,1 @@
+"""Frameworks seen from the host: adapters, interpreters, what is installed."""

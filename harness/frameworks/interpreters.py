@@ -1,0 +1,175 @@
+"""Where a framework's interpreter is: every framework lives in its own, and nothing is imported to find out.
+
+What somebody names is taken at its word: if it isn't there, the framework is absent, and nothing further down
+the list quietly takes its place.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import HarnessError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The command that starts a Python with the framework, and who says so."""
+
+    argv: tuple[str, ...]
+    origin: str
+
+
+@dataclass(frozen=True)
+class Absent:
+    """No interpreter: what was looked at, a line for each place."""
+
+    framework: str
+    looked: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """What gets it."""
+        return f"tox -e {self.framework}"
+
+    def __str__(self) -> str:
+        places = "".join(f"  {line}\n" for line in self.looked)
+        return f"no interpreter for {self.framework}; looked at\n{places}get it with: {self.command}"
+
+
+def find(
+    framework: str,
+    *,
+    option: str | None,
+    ini: Mapping[str, str],
+    requirements: Path,
+    environ: Mapping[str, str],
+    toxworkdir: Path,
+) -> Interpreter | Absent:
+    """The framework's interpreter: named by option, environment or ini file, else its tox env, else this one.
+
+    `option` is what `--interpreter` gave for this framework (None: nothing), `ini` what
+    `harness_interpreters` gives for each, `requirements` the adapter's requirements.txt, whose first
+    distribution tells whether this interpreter has the framework. A named command is split as a shell does,
+    so that `ssh host python3` works.
+    """
+    looked: list[Interpreter | str] = []
+    for origin, command, otherwise in _named(framework, option, ini, environ):
+        if command is not None:
+            return _found(framework, [_resolve(origin, command, environ)])
+        looked.append(f"{origin}: {otherwise}")
+    return _found(framework, [*looked, _of_tox(framework, toxworkdir), _this(requirements)])
+
+
+def _found(framework: str, looked: Sequence[Interpreter | str]) -> Interpreter | Absent:
+    """The first interpreter among what was looked at, else all that was said instead of one."""
+    for found in looked:
+        if isinstance(found, Interpreter):
+            return found
+    return Absent(framework, tuple(line for line in looked if isinstance(line, str)))
+
+
+def variable(framework: str) -> str:
+    """The environment variable that names the framework's interpreter: HARNESS_TORCH."""
+    return "HARNESS_" + re.sub(r"[^A-Z0-9]", "_", framework.upper())
+
+
+def _named(
+    framework: str, option: str | None, ini: Mapping[str, str], environ: Mapping[str, str]
+) -> Iterator[tuple[str, str | None, str]]:
+    """Who may name an interpreter, the command if there is one, and what to say if there is none.
+
+    An empty environment variable counts as unset, as usual; an empty option or ini value is a mistake.
+    """
+    yield f"--interpreter {framework}=...", option, "not given"
+    yield variable(framework), environ.get(variable(framework)) or None, "not set"
+    yield "harness_interpreters", ini.get(framework), f"says nothing of {framework}"
+
+
+def _resolve(origin: str, command: str, environ: Mapping[str, str]) -> Interpreter | str:
+    """A command that somebody named, or why its first word can't be executed."""
+    try:
+        words = _split(command)
+    except ValueError as error:
+        return f"{origin}: {command!r} is no command: {error}"
+    if not words:
+        return f"{origin}: names no command"
+    if shutil.which(words[0], path=environ.get("PATH", os.defpath)) is None:
+        problem = "isn't an executable file" if _is_path(words[0]) else "isn't on PATH"
+        return f"{origin}: {words[0]} {problem}"
+    return Interpreter(tuple(words), origin)
+
+
+def _split(command: str) -> list[str]:
+    """As a shell does; a path stays good when the worker starts in another folder."""
+    words = shlex.split(command.replace("\\", "/") if os.name == "nt" else command)
+    if words and _is_path(words[0]):
+        words[0] = str(Path(words[0]).expanduser().absolute())
+    return words
+
+
+def _is_path(word: str) -> bool:
+    return "/" in word or os.sep in word
+
+
+def _of_tox(framework: str, toxworkdir: Path) -> Interpreter | str:
+    relative = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
+    python = toxworkdir / framework / relative
+    if python.exists():
+        return Interpreter((str(python.absolute()),), f"tox env {framework}")
+    return f"{python}: no such file"
+
+
+def _this(requirements: Path) -> Interpreter | str:
+    """The running interpreter, if the distribution that the adapter names first is installed in it."""
+    place = f"{sys.executable} (this interpreter)"
+    distribution = _first_distribution(requirements)
+    if distribution is None:
+        return f"{place}: not asked, since {requirements} names no distribution"
+    try:
+        found = version(distribution)
+    except PackageNotFoundError:
+        return f"{place}: doesn't have {distribution}"
+    return Interpreter((sys.executable,), f"this interpreter, which has {distribution} {found}")
+
+
+def _first_distribution(file: Path) -> str | None:
+    return next((requirement.name for requirement in requirements_in(file)), None)
+
+
+def requirements_in(file: Path) -> "list[Requirement]":
+    """What a requirements.txt names; comments, pip's options and links are passed over."""
+    from packaging.requirements import (  # noqa: PLC0415  (long to load, and collection reads none)
+        InvalidRequirement,
+        Requirement,
+    )
+
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(InvalidRequirement):
+            found.append(Requirement(line.partition(" #")[0].strip()))
+    return found
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """Name and command of an interpreter that is given as NAME=COMMAND."""
+    name, equals, command = text.partition("=")
+    if not equals or not name.strip() or not command.strip():
+        raise HarnessError(
+            f'"{text}": an interpreter is given as NAME=COMMAND, such as torch=/opt/torch/bin/python'
+        )
+    return name.strip(), command.strip()

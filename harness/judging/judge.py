@@ -1,0 +1,320 @@
+"""Judging: an array from a subject against the reference, element by element.
+
+There is one comparison, `compare`, and one number, used = error / tolerance. Nothing is masked before it, nothing is
+broadcast by it, and every tensor that was asked for is judged whether or not it came back.
+"""
+
+import functools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ...reference.rounding import K, References
+from ..references.variant import Array, Wanted
+from ..roles import Answered, Key
+from ..run.lines import LARGEST, Compared
+from ..verdict import Verdict, worst
+
+ROLE_SCALE = 1e-3
+"""A tensor's scale is at least this share of the largest of its role, so that a zero by cancellation is judged."""
+
+INCONCLUSIVE = 1e-2
+"""A case says nothing about a tensor whose median tolerance is a larger share of its scale."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A cell's verdict, its tensors (the worst step of each), and what to say of it."""
+
+    verdict: Verdict
+    tensors: tuple[Compared, ...]
+    message: str
+
+    @property
+    def wrong_numbers(self) -> list[Compared]:
+        """The tensors that came back as they should, but with elements outside their tolerances."""
+        return [t for t in self.tensors if t.verdict is Verdict.DISAGREE and not t.problem]
+
+    @property
+    def used(self) -> float:
+        """The largest error / tolerance of the cell."""
+        return max(t.used for t in self.tensors)
+
+    @property
+    def relative(self) -> float:
+        """The largest |error| / scale of the cell."""
+        return max(t.relative for t in self.tensors)
+
+
+def judge(wanted: Wanted, dtype: str, arrays: Answered) -> Judgement:
+    """Judge all that a subject answered for one cell."""
+    if wanted.variant.training is None:
+        tensors = _judge_together(
+            wanted.single(), dtype, {(r, n): a for (r, n, _), a in arrays.items()}, None
+        )
+    else:
+        tensors = _judge_steps(wanted, dtype, arrays)
+    verdict = worst(t.verdict for t in tensors)
+    return Judgement(verdict, tuple(tensors), describe(tensors, verdict))
+
+
+def _judge_steps(wanted: Wanted, dtype: str, arrays: Answered) -> list[Compared]:
+    """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
+
+    A subject that loses a parameter cannot be followed further; its remaining steps are not judged in its favour:
+    the missing parameter is a disagreement.
+    """
+    variant = wanted.variant
+    assert variant.training is not None
+    parameters = {n: wanted.inputs[n] for n in variant.training.parameters}
+    found: dict[Key, Compared] = {}
+    for step in range(variant.training.steps):
+        answer = {(r, n): a for (r, n, s), a in arrays.items() if s == step}
+        inputs = wanted.inputs_at(step, parameters)
+        due = wanted.at(inputs, variant.values, variant.gradients)
+        own = {n: answer.get(("gradient", n)) for n in parameters}
+        gradients = {n: _usable(g, parameters[n]) for n, g in own.items()}
+        moved = wanted.update(parameters, gradients)
+        for tensor in _judge_together(References.of({**due, **moved}), dtype, answer, step):
+            key = (tensor.role, tensor.name)
+            found[key] = _worse(found.get(key, tensor), tensor)
+        following = {n: answer.get(("parameter", n)) for n in parameters}
+        if any(not _same_shape(p, parameters[n]) for n, p in following.items()):
+            break
+        parameters = {n: _usable(p, parameters[n]) for n, p in following.items()}
+    return list(found.values())
+
+
+def _worse(one: Compared, other: Compared) -> Compared:
+    """The worse of two steps, with the largest ratio and width of both: all that another K needs to know."""
+    width = max(one.width or 0.0, other.width or 0.0)
+    worse = max(one, other, key=_badness)
+    return msgspec.structs.replace(worse, ratio=max(one.ratio, other.ratio), width=width)
+
+
+def _badness(tensor: Compared) -> tuple[int, float]:
+    return tensor.verdict.severity, tensor.used
+
+
+def _same_shape(array: Array | None, like: Array) -> bool:
+    return array is not None and array.shape == like.shape
+
+
+def _usable(array: Array | None, like: Array) -> Array:
+    """A subject's own array where it can be computed with; a broken one has been judged already."""
+    if array is None or array.shape != like.shape:
+        return np.zeros(like.shape)
+    return np.nan_to_num(array.astype(np.float64))
+
+
+def _judge_together(
+    due: References, dtype: str, answer: Mapping[Key, Array], step: int | None
+) -> list[Compared]:
+    largest: dict[str, float] = {}
+    for (role, _), magnitude in zip(due, due.magnitudes, strict=True):
+        largest[role] = max(largest.get(role, 0.0), magnitude)
+    scales = [
+        max(magnitude, ROLE_SCALE * largest[role])
+        for (role, _), magnitude in zip(due, due.magnitudes, strict=True)
+    ]
+    return compare(due, answer, dtype, scales, step) + [
+        _unasked(key, step) for key in answer if key not in due
+    ]
+
+
+def within(due: References, dtype: str, arrays: Answered) -> dict[Key, bool]:
+    """For each tensor of `due` that was answered, whether every element is within its tolerance."""
+    answer = {(role, name): a for (role, name, _), a in arrays.items()}
+    answered = due.only(answer)
+    return {(t.role, t.name): t.used <= 1 for t in compare(answered, answer, dtype)}
+
+
+def compare(
+    due: References,
+    answer: Mapping[Key, Array],
+    dtype: str,
+    scales: Sequence[float] | None = None,
+    step: int | None = None,
+) -> list[Compared]:
+    """Every tensor of `due`: structure first, then each element against its own tolerance.
+
+    `scales` are what the tensors' errors and tolerances are shares of, 1 where none are given.
+    Raises FloatingPointError where a tolerance is not finite.
+    """
+    tolerance = due.tolerance(dtype)
+    problems = {key: _structure(answer.get(key), span.shape, dtype) for key, span in due.spans.items()}
+    scales, whole = scales or [1.0] * len(due), due
+    if any(problems.values()):
+        scales = [scale for scale, problem in zip(scales, problems.values(), strict=True) if not problem]
+        whole = due.only([key for key, problem in problems.items() if not problem])
+        tolerance = whole.tolerance(dtype)
+    found = _compared(whole, whole.row_of(answer), tolerance, dtype, scales, step)
+    return [_broken(key, step, problem) if problem else next(found) for key, problem in problems.items()]
+
+
+def _compared(
+    due: References, got: Array, tolerance: Array, dtype: str, scales: Sequence[float], step: int | None
+) -> Iterator[Compared]:
+    """The numbers of each tensor are those of its element with the largest used = error / tolerance."""
+    if got.size:
+        with np.errstate(all="ignore"):  # what is not finite is dealt with, not warned of
+            error = _error(got, due.value, dtype)
+            used = _ratio(error, tolerance)
+    else:
+        error = used = tolerance
+    medians, errors = due.median_tolerance(dtype), due.largest(error)
+    for (key, span), scale, median, largest in zip(due.spans.items(), scales, medians, errors, strict=True):
+        shape, start, stop = span
+        if start == stop:
+            yield NOTHING_WRONG(role=key[0], name=key[1], step=step)
+            continue
+        place = int(used[start:stop].argmax())
+        at = start + place
+        worst_error, worst_used, want = error.item(at), used.item(at), due.value.item(at)
+        width = _share(median, scale)
+        yield Compared(
+            role=key[0],
+            name=key[1],
+            step=step,
+            error=_bounded(worst_error),
+            tolerance=_bounded(tolerance.item(at)),
+            used=_bounded(worst_used),
+            ratio=_bounded(worst_used * K),
+            width=_bounded(width),
+            ulp=_bounded(worst_error / _spacing(want, dtype)),
+            relative=_bounded(_share(largest, scale)),
+            where=_index(place, shape),
+            got=str(got[at]),
+            want=repr(want),
+            verdict=verdict_of(worst_used, width),
+        )
+
+
+def _bounded(distance: float) -> float:
+    """A distance as the run file has it: JSON has no infinity."""
+    return min(distance, LARGEST)
+
+
+def _largest(a: Array) -> float:
+    """The largest element, NaN if any is: `argmax` is several times faster than `max` for a small array."""
+    return float(a.item(int(a.argmax())))
+
+
+def _index(at: int, shape: tuple[int, ...]) -> list[int]:
+    """The index of the element at place `at` in C order."""
+    index = []
+    for size in reversed(shape):
+        at, i = divmod(at, size)
+        index.append(i)
+    return index[::-1]
+
+
+def _share(part: float, scale: float) -> float:
+    return part / scale if scale else float(part > 0) * LARGEST
+
+
+def _spacing(want: float, dtype: str) -> float:
+    """The distance from `want` to the next number of the dtype."""
+    eps, maxexp, smallest = _format(dtype)
+    return max(math.ldexp(eps, min(math.frexp(want)[1], maxexp) - 1), smallest)
+
+
+@functools.cache
+def _format(dtype: str) -> tuple[float, int, float]:
+    """Of a floating-point format: the spacing at 1, the exponent beyond the largest, the smallest number."""
+    info = np.finfo(dtype)
+    return float(info.eps), int(info.maxexp), float(info.smallest_subnormal)
+
+
+def verdict_of(used: float, width: float) -> Verdict:
+    """What becomes of a tensor: its largest error / tolerance, and its median tolerance / scale, say all."""
+    if not used <= 1:  # so written, what is no number never agrees
+        return Verdict.DISAGREE
+    return Verdict.AGREE if width <= INCONCLUSIVE else Verdict.INCONCLUSIVE
+
+
+def _structure(got: Array | None, shape: tuple[int, ...], dtype: str) -> str:
+    """What is wrong before any element is looked at, or an empty text."""
+    if got is None:
+        return "did not come back"
+    if got.shape != shape:
+        return f"has shape {got.shape}, should be {shape}"
+    return "" if got.dtype == dtype else f"has dtype {got.dtype}, should be {dtype}"
+
+
+def _error(got: Array, want: Array, dtype: str) -> Array:
+    """|got - want|; NaN counts as infinitely wrong, and an overflow as the largest number of the dtype."""
+    error = np.asarray(np.abs(got - want))
+    return error if math.isfinite(_largest(error)) else _error_beyond(got, want, dtype)
+
+
+def _error_beyond(got: Array, want: Array, dtype: str) -> Array:
+    """`_error` where something is NaN or infinite."""
+    largest = float(np.finfo(dtype).max)
+    wide = np.asarray(got, dtype=np.float64)
+    finite = np.clip(wide, -largest, largest)
+    overflowed = np.isinf(wide) & (np.sign(wide) == np.sign(want)) & (np.abs(want) > largest)
+    error = np.where(overflowed, 0.0, np.abs(finite - want))
+    return np.where(np.isnan(wide), np.inf, error)
+
+
+def _ratio(error: Array, tolerance: Array) -> Array:
+    """Error / tolerance, with 0 / 0 = 0: an exact tensor is either hit or missed."""
+    used = np.asarray(error / tolerance)
+    return used if math.isfinite(_largest(used)) else np.where(error == 0, 0.0, used)
+
+
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("error", "tolerance", "used", "ratio", "ulp", "relative", "width"), 0.0),
+    "where": None,
+    "got": "",
+    "want": "",
+}
+NOTHING_WRONG = functools.partial(Compared, verdict=Verdict.AGREE, **_NOTHING)
+"""What is told of a tensor without elements."""
+
+BROKEN = functools.partial(
+    Compared,
+    verdict=Verdict.DISAGREE,
+    **_NOTHING | dict.fromkeys(("error", "used", "ratio", "ulp", "relative"), LARGEST),
+)
+"""What is told of a tensor whose elements can't be compared; `problem` says why."""
+
+
+def _broken(key: Key, step: int | None, problem: str) -> Compared:
+    return BROKEN(role=key[0], name=key[1], step=step, problem=problem)
+
+
+def _unasked(key: Key, step: int | None) -> Compared:
+    return _broken(key, step, "was not asked for")
+
+
+def describe(tensors: Iterable[Compared], verdict: Verdict) -> str:
+    """One line for each tensor that has the cell's verdict; empty where all agree."""
+    if verdict is Verdict.AGREE:
+        return ""
+    return "\n".join(_line(t) for t in tensors if t.verdict is verdict)
+
+
+def _line(t: Compared) -> str:
+    place = f"[{', '.join(map(str, t.where))}]" if t.where else ""
+    step = "" if t.step is None else f" in step {t.step}"
+    name = f"{t.role} of {t.name}{place}{step}" if t.role == "gradient" else f"{t.role} {t.name}{place}{step}"
+    if t.problem:
+        return f"{name} {t.problem}"
+    if t.verdict is Verdict.INCONCLUSIVE:
+        return f"{name}: the tolerance, {t.tolerance:.2g} at {t.want}, is too wide to say anything"
+    return f"{name} = {t.got}, should be {_short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({t.used:.3g} × tolerance)"
+
+
+def _short(want: str, tolerance: float) -> str:
+    """The reference with two digits more than the tolerance leaves certain."""
+    value = float(want)
+    if not value or not tolerance or not math.isfinite(value):
+        return want
+    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(tolerance)) + 2
+    return f"{value:.{min(max(digits, 1), 17)}g}"

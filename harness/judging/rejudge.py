@@ -1,0 +1,287 @@
+"""Judges a run file again, with another K or by other rules, without running a framework.
+
+Another K needs the run file alone: error / sigma and the tolerance's width are kept of each tensor. Other rules need
+other tolerances, so they need what was answered (`--keep-arrays`) and the very cases that were run: a digest in each
+line says whether a case is still the same. Where something is missing nothing is guessed: there is an error that
+names it, and no new run file.
+
+The ranges of a ledger are written for the K of `reference.rounding`, and are read so whatever K is asked for.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ...reference.rounding import RULES_VERSION, K
+from .. import __version__
+from ..case.loading import load
+from ..case.variant import Case
+from ..errors import HarnessError
+from ..frameworks.found import DEVIATIONS, Framework
+from ..ledger.entries import Deviation, Ledger, phases_of, used_of
+from ..ledger.reading import load as load_ledger
+from ..references import cache
+from ..references.variant import Wanted
+from ..run import arrays
+from ..run.lines import LARGEST, CellLine, Compared, Header, Run
+from ..run.provenance import commit
+from ..run.writing import RunWriter
+from ..verdict import Verdict, worst
+from .judge import describe, judge, verdict_of
+
+LISTED = 5
+"""Cells that an error names; of the others it gives the number."""
+
+
+class RejudgeError(HarnessError):
+    """A run that can't be judged again as asked."""
+
+
+class NeedsArrays(RejudgeError):
+    """The run file's numbers don't suffice, and the arrays were not kept."""
+
+
+class CaseGone(RejudgeError):
+    """A case, or a variant of it, that was run and is no more."""
+
+
+class CaseChanged(RejudgeError):
+    """A case whose program or inputs aren't those that were run."""
+
+
+class NeedsLedger(RejudgeError):
+    """A known deviation, and no ledger that knows it."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A cell whose verdict is another now."""
+
+    before: CellLine
+    after: CellLine
+
+    @property
+    def what(self) -> str:
+        return f"{self.before.verdict} -> {self.after.verdict}"
+
+
+def rejudge(run: Run, sources: "Sources", new_k: float) -> list[CellLine]:
+    """The run's cells with the verdicts that they have now, in their order. Raises RejudgeError."""
+    cells: Sequence[CellLine] = run.cells
+    if sources.needed:
+        sources.check(cells)
+        cells = [sources.judged(cell) if was_judged(cell) else cell for cell in cells]
+    else:
+        _check_widths(cells)
+    return [sources.with_k(cell, new_k) for cell in cells]
+
+
+def was_judged(cell: CellLine) -> bool:
+    """Whether arrays were compared, or would have been, had their tolerances been finite."""
+    return bool(cell.tensors) or cell.verdict is Verdict.INCONCLUSIVE
+
+
+def _check_widths(cells: Iterable[CellLine]) -> None:
+    """Without the tolerance's width nobody knows whether another K makes a tensor inconclusive."""
+    lacking = [cell.cell for cell in cells if any(t.width is None for t in cell.tensors)]
+    if lacking:
+        why = "the width of the tolerances is not in the run file"
+        raise NeedsArrays(f"{_named(lacking)}: {why}; run again, or give the arrays with --arrays=DIR")
+
+
+def _named(cells: Sequence[str]) -> str:
+    more = f" and {len(cells) - LISTED} more" if len(cells) > LISTED else ""
+    return ", ".join(cells[:LISTED]) + more
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a run's arrays, cases and ledgers are found."""
+
+    run: Run
+    file: Path
+    roots: Sequence[Path]
+    frameworks: Mapping[str, Framework]
+    arrays: Path | None = None
+    deviations: Sequence[Deviation] = ()
+    """Those of the user's own ledgers."""
+
+    @property
+    def needed(self) -> bool:
+        """Whether tolerances must be derived anew: other rules, or arrays that the user names."""
+        return self.run.header.rules != RULES_VERSION or self.arrays is not None
+
+    def check(self, cells: Iterable[CellLine]) -> None:
+        """Raises NeedsArrays where a cell's are missing, before any case is evaluated."""
+        judged = [cell for cell in cells if was_judged(cell)]
+        if lacking := [cell.cell for cell in judged if cell.arrays is None or not self._file(cell).exists()]:
+            told = f"the run is of rules {self.run.header.rules}, these are {RULES_VERSION}, "
+            told += f"and the arrays of {len(lacking)} of {len(judged)} cells are not there"
+            raise NeedsArrays(
+                f"{self.file}: {told} ({_named(lacking)}); run them again with --keep-arrays=DIR"
+            )
+
+    def _file(self, cell: CellLine) -> Path:
+        assert cell.arrays is not None
+        return self.file.parent / cell.arrays if self.arrays is None else self.arrays / Path(cell.arrays).name
+
+    def judged(self, cell: CellLine) -> CellLine:
+        """The cell, judged from its arrays by the rules of now."""
+        wanted = self._wanted(cell)
+        try:
+            judgement = judge(wanted, cell.dtype, arrays.load(self._file(cell)))
+        except FloatingPointError as error:
+            empty: dict[str, Any] = {"used": None, "relative": None, "tensors": [], "first_difference": None}
+            return msgspec.structs.replace(cell, verdict=Verdict.INCONCLUSIVE, message=str(error), **empty)
+        return msgspec.structs.replace(
+            cell,
+            verdict=judgement.verdict,
+            used=judgement.used,
+            relative=judgement.relative,
+            tensors=list(judgement.tensors),
+        )
+
+    def _wanted(self, cell: CellLine) -> Wanted:
+        key = cell.case, cell.variant
+        if key not in self._wanted_by_variant:
+            self._wanted_by_variant[key] = self._same(cell)
+        return self._wanted_by_variant[key]
+
+    @cached_property
+    def _wanted_by_variant(self) -> dict[tuple[str, str], Wanted]:
+        return {}
+
+    @cached_property
+    def _cache(self) -> cache.Cache | None:
+        """References of these same rules and inputs; by other rules they have other names."""
+        return cache.given()
+
+    @cached_property
+    def _cases(self) -> dict[str, Case]:
+        return {}
+
+    def _same(self, cell: CellLine) -> Wanted:
+        """The variant as it was run. Raises CaseGone or CaseChanged."""
+        variants = {variant.id: variant for variant in self._case(cell.case).variants}
+        if cell.variant not in variants:
+            raise CaseGone(f"{cell.cell}: the case has no variant {cell.variant!r} any more; run it again")
+        wanted = Wanted(variants[cell.variant], self._cache)
+        if wanted.content != cell.content:
+            told = f"its program or inputs have changed (digest {wanted.content}, was {cell.content})"
+            raise CaseChanged(f"{cell.cell}: {told}; judge it with the case as it was, or run it again")
+        return wanted
+
+    def _case(self, name: str) -> Case:
+        if name not in self._cases:
+            found = [root for root in self.roots if (root / f"{name}.toml").is_file()]
+            if not found:
+                looked = ", ".join(map(str, self.roots))
+                raise CaseGone(f"{name}: no such case in {looked}; name its case root with --cases=DIR")
+            self._cases[name] = load(found[0] / f"{name}.toml", found[0])
+        return self._cases[name]
+
+    def with_k(self, cell: CellLine, new_k: float) -> CellLine:
+        """The cell at another K, from its tensors' numbers."""
+        if not cell.tensors:
+            return cell
+        old_k = K if self.needed else self.run.header.K
+        tensors = [_tensor_with_k(t, old_k, new_k) for t in cell.tensors]
+        raw = worst(t.verdict for t in tensors)
+        verdict, note = self._look_up(cell, raw, tensors)
+        first = cell.first_difference if raw is Verdict.DISAGREE else None
+        return msgspec.structs.replace(
+            cell,
+            verdict=verdict,
+            used=max(t.used for t in tensors),
+            tensors=tensors,
+            message="\n".join(text for text in (describe(tensors, raw), note) if text),
+            first_difference=first,
+        )
+
+    def _look_up(self, cell: CellLine, verdict: Verdict, tensors: Sequence[Compared]) -> tuple[Verdict, str]:
+        """What the framework's ledger says, which is written in terms of this harness's K."""
+        version = str(self.run.abouts.get(cell.framework, {}).get("version", ""))
+        used, phases = used_of(tensors), phases_of(tensors)
+        found, note, _ = self._ledger(cell).judge(cell.cell, cell.dtype, version, verdict, used, phases)
+        return found, note
+
+    def _ledger(self, cell: CellLine) -> Ledger:
+        name = cell.framework
+        if name in self.frameworks:
+            if name not in self._ledgers:
+                ledger = load_ledger(self.frameworks[name].folder / DEVIATIONS, name)
+                self._ledgers[name] = ledger.joined(self.deviations)
+            return self._ledgers[name]
+        known = {c.framework for c in self.run.cells if c.verdict in (Verdict.KNOWN_DEVIATION, Verdict.STALE)}
+        given = Ledger(name).joined(self.deviations)
+        if name in known and not given.entries:
+            raise NeedsLedger(f"{name}: the run knows deviations of it; name its folder with --adapters=DIR")
+        return given
+
+    @cached_property
+    def _ledgers(self) -> dict[str, Ledger]:
+        return {}
+
+
+def _tensor_with_k(t: Compared, old_k: float, new_k: float) -> Compared:
+    """A tensor at another K. What is broken stays so: no tolerance was looked at."""
+    if t.problem:
+        return t
+    assert t.width is not None
+    used = LARGEST if t.ratio >= LARGEST else t.ratio / new_k
+    width = t.width if t.width >= LARGEST else t.width * new_k / old_k
+    tolerance = t.tolerance * new_k / old_k
+    return msgspec.structs.replace(
+        t, used=used, width=width, tolerance=tolerance, verdict=verdict_of(used, width)
+    )
+
+
+def changes(before: Iterable[CellLine], after: Iterable[CellLine]) -> list[Change]:
+    """The cells whose verdict changed."""
+    return [Change(b, a) for b, a in zip(before, after, strict=True) if a.verdict is not b.verdict]
+
+
+def write(run: Run, file: Path, cells: Sequence[CellLine], target: Path, new: Header) -> None:
+    """The new run file. What is told of kept arrays stays true from its own folder."""
+    with RunWriter(target, new) as writer:
+        for framework, about in run.abouts.items():
+            writer.about(framework, about)
+        for cell in cells:
+            kept = cell.arrays and arrays.relative(file.parent / cell.arrays, target)
+            writer.cell(msgspec.structs.replace(cell, arrays=kept))
+        writer.footer(len(cells), part=run.footer.part)
+
+
+def header(run: Run, sources: Sources, new_k: float, command: Sequence[str]) -> Header:
+    """The run's header, with what it is judged by now."""
+    return msgspec.structs.replace(
+        run.header,
+        harness=__version__,
+        rules=RULES_VERSION if sources.needed else run.header.rules,
+        K=new_k,
+        command=list(command),
+        commit=commit(Path(__file__)),
+    )
+
+
+def summary(run: Run, new: Header, found: Sequence[Change], cells: Sequence[CellLine]) -> str:
+    """What changed, in words: by kind, and then cell by cell."""
+    old = run.header
+    rules = f"K {new.K:g} (was {old.K:g}), rules {new.rules} (was {old.rules})"
+    lines = [f"{len(cells)} cells: {rules}; verdicts changed: {len(found)}"]
+    for what, count in Counter(change.what for change in found).items():
+        lines.append(f"  {what}: {count}")
+        lines += [_told(change) for change in found if change.what == what]
+    totals = Counter(cell.verdict for cell in cells)
+    lines.append(", ".join(f"{totals[v]} {v}" for v in Verdict if totals[v]))
+    return "\n".join(lines)
+
+
+def _told(change: Change) -> str:
+    first = change.after.message.partition("\n")[0]
+    return f"    {change.after.cell}" + (f"\n      {first}" if first else "")

@@ -1,0 +1,136 @@
+"""Ledger entries for the disagreements of a run, for a person to finish.
+
+A proposal says only what the run shows: these cells, this version, this range. Who is wrong it cannot know, so the
+evidence is left empty, and a ledger with an empty evidence is refused: nobody can commit a proposal unread.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from packaging.version import InvalidVersion, Version
+
+from ..run.lines import CellLine, Run
+from ..text import CONTROL, visible
+from ..verdict import Verdict
+from .entries import DTYPES, outwards, phase_text, phases_of, range_text, used_of
+
+HEAD = """\
+# Known deviations, proposed from a run: for review. First find out who is wrong; what is ours is mended.
+# What is theirs goes into that framework's deviations.toml, or into a file for --deviations, with its evidence
+# written down: an entry whose evidence is empty, as it is here, is refused."""
+
+_FIELD = re.compile(r"-(?=\w+:|float)")
+"""Where a field of a cell id ends: before the next field of the variant, or before the dtype."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Disagreeing cells of one case and framework that one pattern covers, and no other cell of the run."""
+
+    pattern: str
+    cells: Sequence[CellLine]
+
+    def only(self, field: str) -> str | None:
+        """The cells' dtype or mode, where they all have the same."""
+        values = {str(getattr(cell, field)) for cell in self.cells}
+        return values.pop() if len(values) == 1 else None
+
+
+def propose(run: Run) -> str:
+    """TOML entries for every cell of the run that disagrees, with a comment for each that no entry could excuse."""
+    blocks = [HEAD]
+    for framework in dict.fromkeys(cell.framework for cell in run.cells):
+        own = [cell for cell in run.cells if cell.framework == framework]
+        version = str(run.abouts.get(framework, {}).get("version", ""))
+        fit = [cell for cell in own if cell.verdict is Verdict.DISAGREE and not _unfit(cell, version)]
+        since = run.header.started[:10]
+        blocks += [_entry(group, version, since) for group in groups(fit, own)]
+        told = ((cell, _unfit(cell, version)) for cell in own if cell.verdict is Verdict.DISAGREE)
+        blocks += [visible(f"# {cell.cell}: no entry can excuse it: {why}") for cell, why in told if why]
+    return "\n\n".join(blocks if len(blocks) > 1 else [HEAD, "# No cell disagrees."]) + "\n"
+
+
+def _unfit(cell: CellLine, version: str) -> str:
+    """Why no entry can be written for a cell; empty where one can."""
+    try:
+        Version(version)
+    except InvalidVersion:
+        return f"its framework told no version that entries can name ({version!r})"
+    if not cell.tensors:
+        return " ".join(cell.message.split())
+    if used_of(cell.tensors) < 1:
+        return "at the K that ledgers are written for, it agrees"
+    return ""
+
+
+def groups(disagreeing: Sequence[CellLine], every: Sequence[CellLine]) -> Iterator[Group]:
+    """The disagreeing cells under few patterns, the widest first; `every` are the framework's cells of the run."""
+    for case in dict.fromkeys(cell.case for cell in disagreeing):
+        left = {cell.cell: cell for cell in disagreeing if cell.case == case}
+        others = [cell for cell in every if cell.case == case]
+        while left:
+            group = _widest(list(left.values()), others)
+            yield group
+            for cell in group.cells:
+                del left[cell.cell]
+
+
+def _widest(left: Sequence[CellLine], others: Sequence[CellLine]) -> Group:
+    """The group of the first cell; where no pattern covers more, it is the cell under its own id."""
+    first = left[0]
+    for pattern in _patterns(first.cell):
+        for wanted in ({}, {"dtype": first.dtype}, {"mode": first.mode}):
+            covered = _covered(pattern, others, wanted)
+            if len(covered) > 1 and all(cell in left for cell in covered):
+                return Group(pattern, covered)
+    return Group(first.cell, [first])
+
+
+def _patterns(cell_id: str) -> Iterator[str]:
+    """Patterns over the cells of a case and of its families of variants, the widest first."""
+    case, _, name = cell_id.partition("::")
+    yield f"{case}::*"
+    for end in _FIELD.finditer(name):
+        yield f"{case}::{name[: end.end()]}*"
+
+
+def _covered(pattern: str, cells: Iterable[CellLine], wanted: dict[str, str]) -> list[CellLine]:
+    return [
+        cell
+        for cell in cells
+        if fnmatchcase(cell.cell, pattern)
+        and all(getattr(cell, field) == value for field, value in wanted.items())
+    ]
+
+
+def _entry(group: Group, version: str, since: str) -> str:
+    """A group as the ledger has it: no dtype and no mode that the run hasn't shown."""
+    used = [used_of(cell.tensors) for cell in group.cells]
+    dtype, mode = group.only("dtype"), group.only("mode")
+    named = group.pattern in {cell.cell for cell in group.cells}
+    lines = {
+        "framework": _text(group.cells[0].framework),
+        "cell": _text(group.pattern),
+        "dtype": _text(dtype) if dtype in DTYPES and not named else "",
+        "mode": _text(mode) if mode and not named else "",
+        "version": _text(f"=={version}"),
+        "used": range_text(*outwards(min(used), max(used))),
+        "phase": phase_text({phase for cell in group.cells for phase in phases_of(cell.tensors)}),
+        "since": since,
+        "reason": _text(_reason(max(group.cells, key=lambda cell: used_of(cell.tensors)))),
+        "evidence": _text(""),
+    }
+    return "\n".join(["[[deviation]]", *(f"{key:9} = {value}" for key, value in lines.items() if value)])
+
+
+def _reason(cell: CellLine) -> str:
+    found = cell.first_difference or cell.message.partition("\n")[0]
+    return f"{' '.join(found.split())}; TODO: find out who is wrong"
+
+
+def _text(value: str) -> str:
+    """A TOML string: JSON's escapes are TOML's; what JSON leaves and nobody sees is escaped too."""
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

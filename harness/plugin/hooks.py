@@ -1,0 +1,241 @@
+"""The matrix as pytest items: ids, -k, --lf, -x, -n and --junitxml work as people know them.
+
+Case files below a case root are collected; no other TOML file is touched. Each item is one cell; it waits for its
+own result, while the engine runs the selected cells of all frameworks side by side.
+"""
+
+import gc
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..errors import HarnessError
+from ..plan import framework_in
+from ..references import cache
+from ..run import arrays
+from .items import CaseFile, CellItem, LedgerItem
+from .session import (
+    DEFAULT_RECORD,
+    LEDGER,
+    MATRIX,
+    RECORDER,
+    arrays_folder,
+    case_roots,
+    is_xdist_worker,
+    matrix_of,
+    record_path,
+)
+
+PATHS = (
+    "--subject",
+    "--cases",
+    "--adapters",
+    "--deviations",
+    "--record",
+    "--resume",
+    "--keep-arrays",
+    "--shard-seconds",
+)
+"""Options of ours that take a path."""
+
+TALLY = "gradient_conformance_references"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("gradient conformance")
+    lists: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME"}
+    group.addoption("--framework", help="only these frameworks (repeat, or separate by commas)", **lists)
+    group.addoption("--dtype", help="only these dtypes", **lists)
+    group.addoption(
+        "--mode", help="these modes instead of each framework's default; all: every mode", **lists
+    )
+    group.addoption("--require", help="frameworks that must not be absent; all: every one", **lists)
+    group.addoption(
+        "--subject", action="append", default=[], metavar="FILE.py", help="your own code as a column"
+    )
+    group.addoption(
+        "--shard", metavar="3/8", help="only this part of the matrix; `harness merge` joins the parts"
+    )
+    group.addoption(
+        "--shard-seconds",
+        metavar="RUN.jsonl",
+        help="balance the shards by the seconds of this earlier run (the same file for every shard)",
+    )
+    group.addoption("--record", metavar="FILE", help=f"where the run file goes (default: {DEFAULT_RECORD})")
+    group.addoption("--resume", metavar="RUN", help="go on with an interrupted run: its run file")
+    group.addoption(
+        "--keep-arrays",
+        metavar="DIR",
+        help="keep what frameworks answer, for `harness rejudge` by other rules",
+    )
+    group.addoption(
+        "--deviations",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="known deviations of your own, for any framework",
+    )
+    group.addoption("--cases", action="append", default=[], metavar="DIR", help="one more case root")
+    group.addoption(
+        "--adapters", action="append", default=[], metavar="DIR", help="one more folder of adapters"
+    )
+    group.addoption(
+        "--interpreter", action="append", default=[], metavar="NAME=COMMAND", help="a framework's interpreter"
+    )
+    group.addoption(
+        "--cell-timeout", type=float, default=120.0, metavar="SECONDS", help="most a cell may take"
+    )
+    group.addoption(
+        "--no-cache",
+        action="store_true",
+        help="compute every reference anew, and keep none (see `harness cache`)",
+    )
+    parser.addini("harness_cases", "case roots, relative to this file", type="paths", default=[])
+    parser.addini("harness_adapters", "further folders of adapters", type="paths", default=[])
+    parser.addini("harness_interpreters", "lines NAME = COMMAND: a framework's interpreter", type="linelist")
+
+
+def root_of(path: Path, roots: Sequence[Path]) -> Path | None:
+    """The case root that a file lies in; the innermost where roots are nested."""
+    inside = [root for root in roots if path.is_relative_to(root)]
+    return max(inside, key=lambda root: len(root.parts), default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.cases and config.args_source is not config.ArgsSource.ARGS:
+        config.args[:] = [str(config.invocation_params.dir / path) for path in config.option.cases]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Wrong options are found before anything is collected."""
+    _check_options(session)
+    if not case_roots(session.config):
+        return (yield)
+    with _unwatched():
+        return (yield)
+
+
+def _check_options(session: pytest.Session) -> None:
+    if case_roots(session.config):
+        matrix_of(session.config)
+    elif session.config.inipath is None and (option := _separate_path(session.config.invocation_params.args)):
+        message = f"no ini file with harness_cases was found; write {option}=PATH with an equals sign"
+        raise pytest.UsageError(f"{message}: pytest looks for its ini file near paths that stand alone")
+
+
+@contextmanager
+def _unwatched() -> Iterator[None]:
+    """What comes to be here stays: Python's search for garbage would go through all of it again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
+
+
+def _separate_path(args: Sequence[str]) -> str | None:
+    """An option of ours whose path is an argument of its own."""
+    return next(
+        (arg for arg in args if arg in PATHS),
+        None,
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile | None":
+    if file_path.suffix != ".toml":
+        return None
+    root = root_of(file_path, case_roots(parent.config))
+    return None if root is None else CaseFile.from_parent(parent, path=file_path, root=root)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    cells_found = [item.cell for item in items if isinstance(item, CellItem)]
+    for name, count in Counter(cell.id for cell in cells_found).items():
+        if count > 1:
+            raise pytest.UsageError(f"{name}: two case roots have a case of this name; rename one")
+    if cells_found:
+        _bring_together(items)
+        matrix = matrix_of(session.config)
+        for framework in matrix.selection.of(matrix.frameworks):
+            if messages := matrix.unmatched(framework):
+                item = LedgerItem.from_parent(session, name=f"{LEDGER}{framework.name}", messages=messages)
+                items.append(item)
+
+
+def _bring_together(items: list[pytest.Item]) -> None:
+    """Cells of one family follow each other, where the first of them stood, so that what is compiled serves them all."""
+    places: dict[object, int] = {}
+    places_of = {
+        id(item): places.setdefault(item.cell.variant.family if isinstance(item, CellItem) else item, place)
+        for place, item in enumerate(items)
+    }
+    items.sort(key=lambda item: places_of[id(item)])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    ids = [item.nodeid for item in session.items]
+    if (
+        any(map(framework_in, ids))
+        and not session.config.option.collectonly
+        and not is_xdist_worker(session.config)
+    ):
+        _record(session.config, ids)
+
+
+def _record(config: pytest.Config, ids: Sequence[str]) -> None:
+    """Begin the run file; nothing is replaced, neither a run nor its arrays, where one of them is refused."""
+    from .recorder import Recorder  # noqa: PLC0415  (its tables and bars are long to load)
+
+    folder, file = arrays_folder(config), record_path(config)
+    try:
+        if folder is not None:
+            arrays.check_owner(folder, file)
+        config.pluginmanager.register(Recorder(config, ids), RECORDER)
+        if folder is not None:
+            arrays.claim(folder, file, anew=not config.option.resume)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    matrix = session.config.stash.get(MATRIX, None)
+    if matrix is not None and matrix.engine is not None:
+        matrix.engine.close()
+        if matrix.cache is not None and hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[TALLY] = astuple(matrix.cache.tally)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """The controller collects nothing itself: it plans from what the first worker found."""
+    if any(map(framework_in, ids)) and not node.config.pluginmanager.has_plugin(RECORDER):
+        _record(node.config, ids)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of xdist has ended: its references count among those of the run."""
+    recorder = node.config.pluginmanager.get_plugin(RECORDER)
+    told = getattr(node, "workeroutput", {}).get(TALLY)
+    if recorder is not None and recorder.tally is not None and told is not None:
+        recorder.tally.add(cache.Tally(*told))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Cells of one framework go to one xdist worker, so that each framework is loaded once."""
+    if config.option.dist != "load":
+        return None
+    from .scheduling import FrameworkScheduling  # noqa: PLC0415 (xdist may not be installed)
+
+    return FrameworkScheduling(config, log)

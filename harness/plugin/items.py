@@ -1,0 +1,139 @@
+"""pytest's items: a case file, its cells, the numbers it prints, the ledger."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..case.variant import Case
+from ..errors import HarnessError
+from ..plan import Cell
+from ..run import shard
+from ..run.lines import CellLine
+from ..run.writing import encode
+from ..truth.printed import check_variant
+from ..verdict import Verdict
+from .session import ABOUT, CELL, Matrix, matrix_of
+
+
+class CaseFile(pytest.File):
+    """A case file; a mistake in it is one message."""
+
+    def __init__(self, *, root: Path, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.root = root
+
+    def collect(self) -> Iterator[pytest.Item]:
+        matrix = matrix_of(self.config)
+        case = matrix.load(self.path, self.root)
+        for variant in case.variants:
+            if any(expect.applies(variant) for expect in case.expects):
+                name = f"{variant.id}-reference" if variant.id else "reference"
+                yield ExpectItem.from_parent(self, name=name, case=case, variant=variant)
+        for cell in matrix.cells(case):
+            yield CellItem.from_parent(self, name=cell.name, cell=cell)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002
+        if isinstance(excinfo.value, HarnessError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+
+class Failed(Exception):
+    """A cell that failed; its text is all there is to say."""
+
+
+class _Item(pytest.Item):
+    unit: str
+    """What decides on the item's shard (harness/plugin/shards.py)."""
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, Failed | HarnessError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+
+class ExpectItem(_Item):
+    """The reference against numbers that are printed elsewhere."""
+
+    def __init__(self, *, case: Case, variant: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.case, self.variant = case, variant
+        self.unit = shard.unit(case.name, variant.id)
+        self.extra_keyword_matches.add(f"{case.name}::{self.name}")
+
+    def runtest(self) -> None:
+        if failures := check_variant(self.variant, self.case.expects):
+            raise Failed("\n".join(failure.message for failure in failures))
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, f"{self.case.name}::{self.name}"
+
+
+class CellItem(_Item):
+    """One cell of the matrix."""
+
+    def __init__(self, *, cell: Cell, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cell = cell
+        self.unit = shard.unit(cell.case, cell.variant.id)
+        self.extra_keyword_matches.add(cell.id)
+
+    def runtest(self) -> None:
+        matrix = matrix_of(self.config)
+        line = matrix.recorded.get(self.cell.id) or self.run(matrix)
+        self.conclude(line, required=matrix.requires(self.cell.framework.name))
+
+    def run(self, matrix: Matrix) -> CellLine:
+        """Run the cell; its line is handed to whoever writes the run file."""
+        engine = matrix.engine_for(self.cell, self.selected)
+        line = engine.result(self.cell)
+        self.user_properties.append((CELL, encode(line).decode()))
+        if about := engine.about(self.cell.framework.name):
+            self.user_properties.append((ABOUT, json.dumps([self.cell.framework.name, about])))
+        return line
+
+    def selected(self) -> Iterator[Cell]:
+        """Every selected cell of the session."""
+        return (item.cell for item in self.session.items if isinstance(item, CellItem))
+
+    def conclude(self, line: CellLine, *, required: bool) -> None:
+        match line.verdict.outcome(required=required):
+            case "skipped":
+                pytest.skip(f"{line.verdict}: {line.message}")
+            case "xfailed":
+                pytest.xfail(line.message)
+            case "failed":
+                raise Failed(self.describe(line))
+
+    def describe(self, line: CellLine) -> str:
+        """The verdict, what was found and allowed, where it begins, and the line that repeats it."""
+        lines = [f"{line.verdict}  {line.cell}", *(f"  {text}" for text in line.message.splitlines())]
+        if line.first_difference:
+            lines.append(f"  first difference: {line.first_difference}")
+        file = os.path.relpath(self.path, self.config.invocation_params.dir)
+        option = self.config.option
+        extra = "".join(f" --subject={path}" for path in option.subject)
+        extra += "".join(f" --deviations={path}" for path in option.deviations)
+        return "\n".join([*lines, f"  repeat: pytest '{file}::{self.name}'{extra}"])
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, self.cell.id
+
+
+class LedgerItem(_Item):
+    """Ledger entries that match nothing: they outlived their reason, or never had one."""
+
+    def __init__(self, *, messages: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.messages = messages
+        self.unit = self.name
+
+    def runtest(self) -> None:
+        raise Failed("\n".join(f"{Verdict.STALE}  {message}" for message in self.messages))
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.config.rootpath, None, self.name

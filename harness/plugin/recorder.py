@@ -1,0 +1,114 @@
+"""Writes the run file of a pytest session and shows how far it is; under xdist in the controller alone."""
+
+import json
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from ..plan import framework_in
+from ..report.summary import table
+from ..run.lines import CellLine, Footer, RunError, UnwritableRun
+from ..run.reading import Unfinished
+from ..run.writing import RunWriter
+from .progress import Bars, Lines, Shown
+from .resume import check_selected
+from .session import ABOUT, CELL, LEDGER, matrix_of, record_path
+from .shards import part_of
+
+
+def _progress(config: pytest.Config, ids: Sequence[str]) -> Shown | None:
+    """Who shows how far the run is; None where `-q` or `-v` say that it isn't wanted, or already there.
+
+    Bars share a terminal with nobody who writes dots, so they need a run of cases alone.
+    """
+    if config.option.verbose:
+        return None
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    totals = Counter(name for name in map(framework_in, ids) if name is not None)
+    if reporter.isatty and all(".toml" in nodeid or LEDGER in nodeid for nodeid in ids):
+        reporter.showfspath = reporter._show_progress_info = False  # noqa: SLF001  (there is no other switch)
+        return Bars(Console(file=reporter._tw._file, force_terminal=True), totals)  # noqa: SLF001
+    return Lines(reporter.write_line, totals)
+
+
+def _told(done: Unfinished | None, planned: int) -> str:
+    """How much of a run is there when it goes on."""
+    if done is None:
+        return "nothing of a run is there, so it begins"
+    again = f"; {done.dropped} are run again, since they were absent or their case has changed" * bool(
+        done.dropped
+    )
+    return f"the run goes on with {len(done.cells)} of {planned} cells done{again}"
+
+
+class Recorder:
+    """Writes the run file from test reports, so that it is written in one place with or without xdist."""
+
+    def __init__(self, config: pytest.Config, ids: Sequence[str]) -> None:
+        """`ids` are those of all selected items, some of which are cells."""
+        nodes = [nodeid for nodeid in ids if framework_in(nodeid) is not None]
+        self.config, self.path, self.planned = config, record_path(config), len(nodes)
+        matrix = matrix_of(config)
+        done = matrix.done
+        if done is not None:
+            check_selected(self.path, done, nodes)
+        self.lines: list[CellLine] = [] if done is None else list(done.cells)
+        self.tally = matrix.cache.tally if matrix.cache else None
+        self.footer: Footer | None = None
+        header = matrix.header() if done is None else done.header
+        self.writer = RunWriter(self.path, header, done)
+        if config.option.resume:
+            reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+            reporter.write_line(f"{self.path}: {_told(done, self.planned)}")
+        self.progress = _progress(config, ids)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            for name, value in report.user_properties:
+                self.take(name, str(value))
+            if self.progress and (framework := framework_in(report.nodeid)):
+                self.progress.advance(framework)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self) -> Generator[None, tuple[str, str, Any], tuple[str, str, Any]]:
+        """Bars take the place of pytest's dots: an item without letter and word is counted and not shown."""
+        status = yield
+        return (status[0], "", "") if isinstance(self.progress, Bars) else status
+
+    def take(self, name: str, value: str) -> None:
+        """A property of a report: a cell's line, or what its framework tells of itself."""
+        try:
+            if name == ABOUT:
+                self.writer.about(*json.loads(value))
+            elif name == CELL:
+                line = msgspec.json.decode(value, type=CellLine)
+                self.writer.cell(line)
+                self.lines.append(line)
+        except RunError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
+
+    def pytest_sessionfinish(self) -> None:
+        if self.progress:
+            self.progress.close()
+        with suppress(UnwritableRun):  # the summary tells of a run without its footer
+            if len(self.lines) == self.planned:
+                self.footer = self.writer.footer(self.planned, part=part_of(self.config))
+        self.writer.close()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("framework agreement")
+        width = terminalreporter._tw.fullwidth  # noqa: SLF001  (pytest tells it nowhere else)
+        terminalreporter.write(table(self.lines, width=width, colour=terminalreporter.hasmarkup))
+        if self.footer is None:
+            missing = f"{self.planned - len(self.lines)} of {self.planned} cells have no result"
+            terminalreporter.write_line(f"{self.path}: the run is incomplete and has no footer: {missing}")
+            terminalreporter.write_line(f"the same command with --resume={self.path} goes on with it")
+        else:
+            terminalreporter.write_line(f"run file: {self.path}")
+        if self.tally is not None:
+            terminalreporter.write_line(str(self.tally))

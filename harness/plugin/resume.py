@@ -1,0 +1,81 @@
+"""An interrupted run goes on: which of its cells still stand, and which are to be run.
+
+A cell stands while the case that it was run on is the case that would be run now, by the digest of program and
+inputs. What was absent is looked for again. Everything else that finished is kept, failures too.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+from ..case.loading import load
+from ..case.variant import Variant
+from ..errors import HarnessError
+from ..references.variant import Wanted
+from ..run.lines import CellLine, EmptyRun, Header, NotResumable, TruncatedRun
+from ..run.reading import Unfinished, check_resumable, read_unfinished
+from ..verdict import Verdict
+
+LISTED = 3
+"""Cells that an error names; of the others it gives the number."""
+
+
+def resumed(path: Path, header: Header, roots: Sequence[Path]) -> Unfinished | None:
+    """The part of the run in `path` that still stands; None where nothing of one is there yet.
+
+    Raises NotResumable where `header` is of another kind of run, and what `read_unfinished` raises.
+    """
+    if not path.exists():
+        return None
+    try:
+        unfinished = read_unfinished(path)
+    except (EmptyRun, TruncatedRun):
+        return None
+    check_resumable(path, unfinished.header, header)
+
+    @cache
+    def variants(case: str) -> dict[str, Variant]:
+        return _variants(case, roots)
+
+    @cache
+    def content(case: str, variant: str) -> str | None:
+        found = variants(case).get(variant)
+        return None if found is None else Wanted(found).content
+
+    def stands(cell: CellLine) -> bool:
+        return cell.verdict is not Verdict.ABSENT and cell.content in (None, content(cell.case, cell.variant))
+
+    standing = tuple(cell for cell in unfinished.cells if stands(cell))
+    return Unfinished(unfinished.header, unfinished.abouts, standing, len(unfinished.cells) - len(standing))
+
+
+def _variants(case: str, roots: Sequence[Path]) -> dict[str, Variant]:
+    """The variants of a case by id; none where its file is gone or can't be loaded, which collecting tells."""
+    for root in roots:
+        path = root / f"{case}.toml"
+        if path.is_file():
+            try:
+                return {variant.id: variant for variant in load(path, root).variants}
+            except HarnessError:
+                return {}
+    return {}
+
+
+def check_selected(path: Path, done: Unfinished, nodes: Iterable[str]) -> None:
+    """Raises NotResumable where a cell of the run is none of `nodes`, pytest's ids: it would be lost."""
+    files: dict[str, list[str]] = {}
+    for node in nodes:
+        file, _, name = node.partition("::")
+        files.setdefault(name, []).append(f"/{file}")
+    left = [cell.cell for cell in done.cells if not _selected(cell, files)]
+    if left:
+        more = f" and {len(left) - LISTED} more" if len(left) > LISTED else ""
+        message = f"{path}: has cells that are not selected now: {', '.join(left[:LISTED])}{more}"
+        command = " ".join(done.header.command)
+        raise NotResumable(f"{message}; select what the run did: {command} --resume {path}")
+
+
+def _selected(cell: CellLine, files: dict[str, list[str]]) -> bool:
+    name = cell.cell.rpartition("::")[2]
+    # pytest names no file where a case lies outside its rootdir
+    return any(file == "/" or file.endswith(f"/{cell.case}.toml") for file in files.get(name, ()))

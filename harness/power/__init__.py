@@ -1,0 +1,1 @@
+"""Which faults the tolerances catch."""

@@ -1,0 +1,258 @@
+"""The figures of `harness power`, and its three forms: for a terminal, as JSON, and the page docs/power.md."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from .measuring import CellResult
+from .rules import OURS, SCHEMES, UNIT_ROUNDOFF
+
+KINDS = {
+    "shipped": "variants of shipped cases",
+    "random": "random networks",
+    "large_logits": "with large logits",
+    "penalised": "with an L2 penalty",
+}
+
+
+# Figures
+
+
+@dataclass(frozen=True)
+class Share:
+    """Of the cells in which a fault applies, how many each rule calls wrong, and in how many of them only the fault.
+
+    A rule that calls the correct implementation wrong as well has told nothing: that is no catch in `told`.
+    """
+
+    applicable: int
+    caught: dict[str, int]
+    told: dict[str, int]
+
+    def of(self, scheme: str = OURS, *, told: bool = False) -> float | None:
+        count = self.told if told else self.caught
+        return count[scheme] / self.applicable if self.applicable else None
+
+
+def share(cells: Iterable[CellResult], fault: str) -> Share:
+    """One fault over some cells."""
+    here = [cell for cell in cells if fault in cell.caught]
+    caught = {s: sum(c.caught[fault][s] for c in here) for s in SCHEMES}
+    told = {s: sum(c.caught[fault][s] and not c.correct_rejected[s] for c in here) for s in SCHEMES}
+    return Share(len(here), caught, told)
+
+
+def mean_share(
+    cells: list[CellResult], faults: Iterable[str], scheme: str = OURS, *, told: bool = False
+) -> float | None:
+    """The mean over those faults that apply somewhere of their shares of applicable cells."""
+    shares = [s for name in faults if (s := share(cells, name).of(scheme, told=told)) is not None]
+    return sum(shares) / len(shares) if shares else None
+
+
+@dataclass(frozen=True)
+class Power:
+    """All that was measured, and the figures made of it."""
+
+    cells: list[CellResult]
+    faults: Mapping[str, Any]
+
+    def of(self, dtype: str, *kinds: str) -> list[CellResult]:
+        return [c for c in self.cells if c.dtype == dtype and (not kinds or c.kind in kinds)]
+
+    def names(self, dtype: str | None = None, *, ranges: bool = False) -> list[str]:
+        """Faults of a dtype (None: of any), without or only the range faults."""
+        return [
+            name for name, fault in self.faults.items()
+            if (dtype is None or dtype in fault.dtypes) and (fault.kind == "range") is ranges
+        ]  # fmt: skip
+
+    def caught_somewhere(self, scheme: str = OURS, *, told: bool = False) -> list[str]:
+        shares = {name: share(self.cells, name) for name in self.faults}
+        return [name for name, s in shares.items() if (s.told if told else s.caught)[scheme]]
+
+    def mean(self, dtype: str, scheme: str = OURS, *, told: bool = False) -> float | None:
+        return mean_share(self.of(dtype), self.names(dtype), scheme, told=told)
+
+    @property
+    def deep_wide_cells(self) -> list[CellResult]:
+        return [c for c in self.of("float32") if c.deep_and_wide]
+
+    def deep_wide(self, scheme: str = OURS) -> float | None:
+        return mean_share(self.deep_wide_cells, self.names("float32"), scheme)
+
+    def called_wrong(self, dtype: str, scheme: str) -> int:
+        return sum(c.correct_rejected.get(scheme, False) for c in self.of(dtype))
+
+    def summary(self) -> dict[str, Any]:
+        """The figures that the tolerances are held to, by name."""
+        caught = self.caught_somewhere()
+        large = {d: self.of(d, "large_logits") for d in UNIT_ROUNDOFF}
+        ordinary = [c for c in self.cells if c.kind != "large_logits" and not c.unusable]
+        return {
+            "faults_caught": f"{len(caught)} of {len(self.faults)}",
+            "faults_never_caught": [name for name in self.faults if name not in caught],
+            "mean_share_float32": self.mean("float32"),
+            "mean_share_float64": self.mean("float64"),
+            "range_faults_on_large_logits": {
+                name: {d: share(cells, name).of() for d, cells in large.items()} for name in self.names(ranges=True)
+            },
+            "deep_wide_share_float32": self.deep_wide(),
+            "deep_wide_cells": len(self.deep_wide_cells),
+            "layer_x1.00001_float32": share(self.of("float32"), "layer_x1.00001").of(),
+            "layer_x1+1e-12_float64": share(self.of("float64"), "layer_x1+1e-12").of(),
+            "correct_called_wrong": {
+                d: {scheme: self.called_wrong(d, scheme) for scheme in SCHEMES} for d in UNIT_ROUNDOFF
+            },
+            "largest_used": max((c.used for c in ordinary), default=0.0),
+            "cells": {d: len(self.of(d)) for d in UNIT_ROUNDOFF},
+            "cells_inconclusive": [f"{c.name}-{c.dtype}" for c in self.cells if c.inconclusive],
+            "cells_unusable": [f"{c.name}-{c.dtype}: {c.unusable}" for c in self.cells if c.unusable],
+        }  # fmt: skip
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "summary": self.summary(),
+            "faults": {
+                name: {d: asdict(share(self.of(d), name)) for d in fault.dtypes} | {"says": fault.says}
+                for name, fault in self.faults.items()
+            },
+            "cells": [asdict(cell) for cell in self.cells],
+        }
+
+
+# Reports
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def figures(power: Power) -> list[list[str]]:
+    """A row a figure, a column a rule."""
+    rows = [
+        ["faults caught by at least one cell", *(str(len(power.caught_somewhere(s))) for s in SCHEMES)],
+        [
+            "the same, where correct code passes",
+            *(str(len(power.caught_somewhere(s, told=True))) for s in SCHEMES),
+        ],
+        *([f"mean share, {d}", *(_percent(power.mean(d, s)) for s in SCHEMES)] for d in UNIT_ROUNDOFF),
+        *(
+            [
+                f"the same, where correct code passes, {d}",
+                *(_percent(power.mean(d, s, told=True)) for s in SCHEMES),
+            ]
+            for d in UNIT_ROUNDOFF
+        ),
+        [
+            f"mean share, float32, depth >= 6, width > 200: {len(power.deep_wide_cells)} cells",
+            *(_percent(power.deep_wide(s)) for s in SCHEMES),
+        ],
+    ]
+    for name, dtype in (("layer_x1.00001", "float32"), ("layer_x1+1e-12", "float64"), ("sub_f32", "float64")):
+        found = share(power.of(dtype), name)
+        rows.append([f"{name}, {dtype}", *(_percent(found.of(s)) for s in SCHEMES)])
+    for d in UNIT_ROUNDOFF:
+        total = len(power.of(d))
+        rows.append(
+            [
+                f"correct called wrong, {d}, of {total} cells",
+                *(str(power.called_wrong(d, s)) for s in SCHEMES),
+            ]
+        )
+    return rows
+
+
+def fault_rows(power: Power) -> list[list[str]]:
+    """A row a fault and dtype: what it is, where it applies, and the share of each rule."""
+    return [
+        [name, dtype, str(found.applicable), *(_percent(found.of(s)) for s in SCHEMES)]
+        for name, fault in power.faults.items()
+        for dtype in fault.dtypes
+        for found in [share(power.of(dtype), name)]
+    ]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+MARKDOWN = """\
+# What the tolerances catch
+
+Made by `{command}` on {date}, with {versions}. Nothing here is written by hand.
+
+{about} Each of {faults} faults is put into a correct NumPy implementation, in every cell in which it applies: evaluated
+exactly (in float64; for float64 cells, where that leaves doubt, in longdouble), it moves some compared element by more than the
+unit roundoff times its tensor's scale. "One layer" is the middle one. The rules of others
+stand beside ours on the same arrays: the defaults of `torch.testing.assert_close` and `np.allclose`, seven decimals
+(`np.testing.assert_almost_equal`), and 1e-3 absolute. A share is the share of applicable cells that are called wrong; a mean is over
+faults, range faults apart. A rule that calls the correct implementation wrong as well has told nothing: rows "where correct
+code passes" count only cells in which the fault is called wrong and the correct implementation is not.
+
+{figures}
+
+Largest used = error / tolerance of the correct implementation, large logits apart: {used:.2f}. {unsaid}
+
+## Faults of range, on cases with large logits
+
+{ranges}
+
+## Every fault
+
+{every}
+
+## What each fault is
+
+{says}
+"""
+
+
+def power_markdown(power: Power, command: str) -> str:
+    """The page docs/power.md."""
+    summary = power.summary()
+    ranges = [
+        [name, dtype, str(found.applicable), *(_percent(found.of(s)) for s in SCHEMES)]
+        for name in power.names(ranges=True)
+        for dtype in UNIT_ROUNDOFF
+        for found in [share(power.of(dtype, "large_logits"), name)]
+    ]
+    kinds = {kind: len({c.name for c in power.cells if c.kind == kind}) for kind in KINDS}
+    return MARKDOWN.format(
+        command=command,
+        date=datetime.now(UTC).date().isoformat(),
+        versions=f"harness {__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
+        about=", ".join(f"{kinds[kind]} {text}" for kind, text in KINDS.items())
+        + ", in float32 and float64.",
+        faults=len(power.faults),
+        figures=_table(["", *SCHEMES], figures(power)),
+        used=summary["largest_used"],
+        unsaid=_unsaid(summary),
+        ranges=_table(["fault", "dtype", "cells", *SCHEMES], ranges),
+        every=_table(["fault", "dtype", "cells", *SCHEMES], fault_rows(power)),
+        says="\n".join(f"- `{name}`: {fault.says}" for name, fault in power.faults.items()),
+    )
+
+
+def _unsaid(summary: Mapping[str, Any]) -> str:
+    """Cells that are inconclusive, or have no tolerance: counted, never dropped in silence."""
+    return (
+        f"{len(summary['cells_inconclusive'])} cells are inconclusive; in {len(summary['cells_unusable'])} the reference "
+        "leaves an op's domain, so that no tolerance exists and nothing is counted."
+    )
+
+
+def power_text(power: Power) -> str:
+    """The figures and the faults for a terminal."""
+    rows = [["", *SCHEMES], *figures(power), [], ["fault dtype cells", *SCHEMES]]
+    rows += [[" ".join(row[:3]), *row[3:]] for row in fault_rows(power)]
+    wide = max(len(row[0]) for row in rows if row)
+    lines = [f"{row[0]:<{wide}}" + "".join(f"{box:>14}" for box in row[1:]) if row else "" for row in rows]
+    summary = power.summary()
+    return "\n".join([*lines, "", f"largest used {summary['largest_used']:.2f}. {_unsaid(summary)}"])

@@ -1,0 +1,101 @@
+"""Random networks as case files: seeded, so that a seed is a network everywhere.
+
+They stand in for what people build: depth 1 to 8, width 1 to 512, batch 1 to 256, every activation and loss of the op
+table, residual, gated and fan-out connections, both layouts of weights, biases or none.
+"""
+
+import random
+
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softplus")
+LOSSES = ("labels", "distribution", "bce", "bce_with_logits", "mse")
+CONNECTIONS = ("plain", "plain", "residual", "gated", "fan_out")
+DEPTHS = tuple(range(1, 9))
+WIDTHS = (1, 2, 3, 5, 8, 16, 32, 33, 64, 100, 128, 256, 512)
+BATCHES = (1, 2, 5, 10, 16, 32, 64, 100, 256)
+MOST_PRODUCTS = 64_000_000
+"""depth * width * width * batch of the largest network that is drawn."""
+
+
+class _Writer:
+    """Collects the lines of one program and the tensors that it reads."""
+
+    def __init__(self, rng: random.Random, batch: int) -> None:
+        self.rng, self.batch = rng, batch
+        self.lines: list[str] = []
+        self.tensors: list[str] = []
+
+    def weight(self, name: str, into: int, out: int, layout: str) -> str:
+        shape = f"[{out}, {into}]" if layout == "out_in" else f"[{into}, {out}]"
+        spread = round((1.5 / into) ** 0.5, 6)
+        self.tensors.append(f"{name} = {{ shape = {shape}, uniform = [{-spread}, {spread}] }}")
+        return name
+
+    def linear(self, layer: str, x: str, into: int, out: int) -> str:
+        """The text of a linear layer with fresh weights."""
+        layout = self.rng.choice(("out_in", "in_out"))
+        inputs = [x, self.weight(f"W{layer}", into, out, layout)]
+        if self.rng.random() < 0.7:
+            self.tensors.append(f"b{layer} = {{ shape = [{out}], uniform = [-0.5, 0.5] }}")
+            inputs.append(f"b{layer}")
+        return f'linear({", ".join(inputs)}, weights="{layout}")'
+
+    def activation(self, x: str) -> str:
+        name = self.rng.choice(ACTIVATIONS)
+        return f"{name}({x}, slope=0.1)" if name == "leaky_relu" else f"{name}({x})"
+
+
+def network(seed: int) -> str:
+    """The text of the case file of network number `seed`."""
+    rng = random.Random(seed)  # noqa: S311 (reproducible, not secret)
+    depth, batch, width = rng.choice(DEPTHS), rng.choice(BATCHES), rng.choice(WIDTHS)
+    while depth * width * width * batch > MOST_PRODUCTS:
+        batch = rng.choice(BATCHES)
+    writer = _Writer(rng, batch)
+    features = rng.choice((1, 3, 8, 20, width))
+    writer.tensors.append(f"x0 = {{ shape = [{batch}, {features}], uniform = [-1, 1] }}")
+    for layer in range(1, depth + 1):
+        _hidden(writer, layer, features if layer == 1 else width, width)
+    loss = rng.choice(LOSSES)
+    classes = rng.choice((2, 3, 10)) if loss in ("labels", "distribution") else rng.choice((1, 2, 5))
+    writer.lines.append(f"z = {writer.linear('out', f'x{depth}', width, classes)}")
+    _loss(writer, loss, classes)
+    title = f"Random network {seed}: depth {depth}, width {width}, batch {batch}, {loss}"
+    program = "\n".join(writer.lines)
+    tensors = "\n".join(writer.tensors)
+    values = '["z", "loss"]'
+    return (
+        f'title = "{title}"\nsource = "harness.power.networks, seed {seed}"\nseed = {seed}\n'
+        f'program = """\n{program}\n"""\nvalues = {values}\n\n[tensors]\n{tensors}\n'
+    )
+
+
+def _hidden(w: _Writer, layer: int, into: int, width: int) -> None:
+    """One hidden layer, x{layer} from x{layer - 1}, with its kind of connection."""
+    x, y = f"x{layer - 1}", f"x{layer}"
+    kind = w.rng.choice(CONNECTIONS)
+    body = w.activation(w.linear(str(layer), x, into, width))
+    if kind == "residual" and into == width:
+        w.lines.append(f"{y} = {x} + {body}")
+    elif kind == "gated":
+        w.lines.append(f"g{layer} = sigmoid({w.linear(f'g{layer}', x, into, width)})")
+        w.lines.append(f"{y} = g{layer} * {body}")
+    elif kind == "fan_out":
+        w.lines.append(f"h{layer} = {body}")
+        w.lines.append(f"{y} = h{layer} + {w.activation(f'h{layer}')} * h{layer}")
+    else:
+        w.lines.append(f"{y} = {body}")
+
+
+def _loss(w: _Writer, loss: str, classes: int) -> None:
+    if loss == "labels":
+        w.tensors.append(f"t = {{ shape = [{w.batch}], labels = {classes} }}")
+        w.lines.append("loss = cross_entropy(z, t)")
+    elif loss == "distribution":
+        w.tensors.append(f"t = {{ shape = [{w.batch}, {classes}], one_hot = 1 }}")
+        w.lines.append("loss = cross_entropy(z, t)")
+    elif loss == "mse":
+        w.tensors.append(f"t = {{ shape = [{w.batch}, {classes}], uniform = [-1, 1] }}")
+        w.lines.append("loss = mse(z, t)")
+    else:
+        w.tensors.append(f"t = {{ shape = [{w.batch}, {classes}], choice = [0, 1] }}")
+        w.lines.append("loss = bce(sigmoid(z), t)" if loss == "bce" else "loss = bce_with_logits(z, t)")

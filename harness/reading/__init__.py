@@ -1,0 +1,1 @@
+"""What strangers wrote, read within stated bounds."""

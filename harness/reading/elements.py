@@ -1,0 +1,27 @@
+"""Arrays as bytes: little-endian, aligned, of the dtypes that a worker may send."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+ALIGNMENT = 8
+"""Every array begins at a multiple of so many bytes of a payload."""
+DTYPES = ("float32", "float64", "float16", "int32", "int64", "bool")
+"""What may cross the pipe; whether it is the dtype that was asked for is for the judge."""
+
+Array = np.ndarray[Any, Any]
+
+
+@cache
+def wire_format(dtype: Any) -> tuple[str, np.dtype[Any]]:
+    """A dtype's name, and the dtype as its elements cross the pipe."""
+    return np.dtype(dtype).name, np.dtype(dtype).newbyteorder("<")
+
+
+def raw(array: Array) -> memoryview:
+    """The bytes of an array in C order as they cross the pipe; a view where they lie so already."""
+    if not array.size:
+        return memoryview(b"")
+    flat: Any = np.asarray(array, wire_format(array.dtype)[1], order="C").reshape(-1)
+    return memoryview(flat).cast("B")

@@ -1,0 +1,1 @@
+"""What every compared tensor of a variant must be."""

@@ -1,0 +1,97 @@
+"""The table at the end of a run: a row a case, a column a framework."""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..run.lines import LARGEST, CellLine
+from ..text import visible
+from ..verdict import Verdict
+
+WIDTH = 100
+"""Columns that four frameworks need: a narrower terminal wraps lines, which reads better than folded words."""
+
+SHORT = {Verdict.KNOWN_DEVIATION: "known", Verdict.STALE: "stale"}
+STYLES = {
+    Verdict.AGREE: "green",
+    Verdict.KNOWN_DEVIATION: "yellow",
+    Verdict.UNSUPPORTED: "dim",
+    Verdict.ABSENT: "dim",
+}
+
+
+def table(cells: Sequence[CellLine], *, width: int, colour: bool) -> str:
+    """The largest `used` of each case and framework, and down to what relative difference the frameworks agree."""
+    columns = list(dict.fromkeys(cell.framework for cell in cells))
+    dtypes = list(dict.fromkeys(cell.dtype for cell in cells))
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    made.add_column("largest error / tolerance", no_wrap=True)
+    for name in columns:
+        made.add_column(Text(visible(name)), justify="right", no_wrap=True)
+    for dtype in dtypes:
+        made.add_column(Text(f"agree to\n{visible(dtype)}"), justify="right", no_wrap=True)
+    for folder, cases in _by_folder(cells):
+        made.add_row(Text(f"{visible(folder)}/", "bold"))
+        for stem, own in cases.items():
+            boxes = [_box([cell for cell in own if cell.framework == name]) for name in columns]
+            digits = [_agreement([cell for cell in own if cell.dtype == dtype]) for dtype in dtypes]
+            made.add_row(Text(f"  {visible(stem)}"), *boxes, *digits)
+    text = io.StringIO()
+    system: Literal["standard"] | None = "standard" if colour else None
+    console = Console(file=text, width=max(width, WIDTH), force_terminal=colour, color_system=system)
+    console.print(made)
+    console.print(_totals(cells), highlight=False, markup=False)
+    console.print(_seconds(cells), highlight=False, markup=False)
+    return text.getvalue()
+
+
+def _by_folder(cells: Sequence[CellLine]) -> list[tuple[str, dict[str, list[CellLine]]]]:
+    """Cells by folder and case, each in the order in which it first came."""
+    folders: dict[str, dict[str, list[CellLine]]] = {}
+    for cell in cells:
+        folder, _, stem = cell.case.rpartition("/")
+        folders.setdefault(folder or ".", {}).setdefault(stem, []).append(cell)
+    return list(folders.items())
+
+
+def _box(cells: Sequence[CellLine]) -> Text:
+    """A framework's cells of one case: the largest `used`, and every verdict that is not agreement, counted."""
+    counts = Counter(cell.verdict for cell in cells)
+    used = [cell.used for cell in cells if cell.used is not None and cell.verdict is Verdict.AGREE]
+    parts = [Text(f"{max(used):.2f}", "green")] if used else []
+    others = (v for v in Verdict if counts[v] and v is not Verdict.AGREE)
+    parts += [Text(f"{counts[v]} {SHORT.get(v, v)}", STYLES.get(v, "bold red")) for v in others]
+    return Text("\n").join(parts)
+
+
+def _agreement(cells: Sequence[CellLine]) -> str:
+    """The largest |difference from the reference| / scale over all frameworks; only where every one was judged."""
+    relative = [cell.relative for cell in cells]
+    if not relative or any(r is None for r in relative):
+        return "-"
+    largest = max(r for r in relative if r is not None)
+    return "-" if largest >= LARGEST else f"{largest:.1e}" if largest else "equal"
+
+
+def _totals(cells: Sequence[CellLine]) -> str:
+    """How many cells, and what became of them: the numbers add up."""
+    counts = Counter(cell.verdict for cell in cells)
+    parts = [f"{counts[v]} {v}" for v in Verdict if counts[v]]
+    return f"{len(cells)} cells: {', '.join(parts)}"
+
+
+def _seconds(cells: Sequence[CellLine]) -> str:
+    """What each framework's worker took, and how much of it was compiling."""
+    parts = []
+    for name in dict.fromkeys(cell.framework for cell in cells):
+        own = [cell for cell in cells if cell.framework == name]
+        compiling = sum(cell.compiling for cell in own)
+        apart = f" ({compiling:.1f} compiling)" if compiling else ""
+        parts.append(f"{visible(name)} {sum(cell.seconds for cell in own):.1f}{apart}")
+    return f"seconds: {', '.join(parts)}"

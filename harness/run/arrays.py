@@ -1,0 +1,145 @@
+"""The arrays that frameworks answered, kept beside a run file so that it can be judged again by other rules.
+
+One .npz file a cell, written by the process that judged it: under another name first and then renamed, so that a
+killed run leaves no half of one. Nothing in it is a pickle.
+"""
+
+import hashlib
+import os
+import re
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import HarnessError
+from ..reading.elements import DTYPES, Array
+from ..reading.files import open_regular
+from ..reading.npy import read_header
+from ..roles import Answered
+
+LONGEST = 120
+"""Characters of a cell's id in a file's name, where file systems allow 255."""
+
+OWNER = "run.txt"
+"""In a folder of arrays: the run file that names them, from there."""
+
+KEPT = re.compile(r".*-[0-9a-f]{12}\.(npz|\d+)")
+"""Names of files that `keep` writes, finished or not."""
+
+
+class ArraysUnreadable(HarnessError):
+    """Kept arrays that are not there, or not as they were written."""
+
+
+class ArraysUnwritable(HarnessError):
+    """A folder in which arrays cannot be kept."""
+
+
+class ArraysOfAnotherRun(HarnessError):
+    """A folder whose arrays another run file names: they would be replaced under it."""
+
+
+def file_name(cell_id: str) -> str:
+    """A file's name from a cell's id; the digest keeps apart ids that differ only in what a name can't hold."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", cell_id)[:LONGEST]
+    return f"{safe}-{hashlib.sha256(cell_id.encode()).hexdigest()[:12]}.npz"
+
+
+def check_owner(folder: Path, record: Path) -> None:
+    """Raises ArraysOfAnotherRun where a folder has arrays of another run file, or nobody says of which."""
+    owner = folder / OWNER
+    found = owner.read_text(encoding="utf-8").strip() if owner.is_file() else None
+    if _kept(folder) and found != relative(record, owner):
+        whose = os.path.normpath(folder / found) if found else f"a run that no {OWNER} names"
+        told = f"{folder}: has arrays of {whose}, and {record} is to be written"
+        raise ArraysOfAnotherRun(f"{told}; delete them or name another folder with --keep-arrays=DIR")
+
+
+def claim(folder: Path, record: Path, *, anew: bool = True) -> None:
+    """Make a folder ready for the arrays of the run file `record`, which is written anew or goes on.
+
+    Arrays live as long as their run file: those that an earlier run of the same file kept here are removed when it
+    is written anew, and nothing else is. Raises ArraysOfAnotherRun and ArraysUnwritable.
+    """
+    check_owner(folder, record)
+    owner = folder / OWNER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in _kept(folder) if anew else ():
+            path.unlink()
+        owner.write_text(f"{relative(record, owner)}\n", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _kept(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if KEPT.fullmatch(path.name)] if folder.is_dir() else []
+
+
+def keep(folder: Path, cell_id: str, arrays: Answered) -> Path:
+    """Write a cell's arrays and return the file. Raises ArraysUnwritable."""
+    path = folder / file_name(cell_id)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    named: dict[str, Any] = {_member(*key): array for key, array in arrays.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as stream:
+            np.savez(stream, **named)
+        unfinished.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path
+
+
+def _unwritable(path: Path, error: OSError) -> ArraysUnwritable:
+    return ArraysUnwritable(
+        f"{path}: can't keep arrays: {error.strerror}; name another folder with --keep-arrays=DIR"
+    )
+
+
+def load(path: Path) -> Answered:
+    """Arrays as they were answered, by role, name and step. Raises ArraysUnreadable."""
+    try:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as members:
+            return _arrays(members, os.fstat(stream.fileno()).st_size)
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, struct.error) as error:
+        message = f"{path}: can't read kept arrays: {error}; run the cell again with --keep-arrays=DIR"
+        raise ArraysUnreadable(message) from error
+
+
+def _member(role: str, name: str, step: int | None) -> str:
+    return f"{'' if step is None else step}/{role}/{name}"
+
+
+def _arrays(members: zipfile.ZipFile, length: int) -> Answered:
+    """All of the members: `keep` compresses none, so that together they are no larger than their file."""
+    found = members.infolist()
+    names = {member.filename for member in found}
+    if sum(member.file_size for member in found) > length or len(names) != len(found):
+        raise ValueError("its members overlap, or are larger than the file")
+    return dict(_array(members, member) for member in found)
+
+
+def _array(members: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[str, str, int | None], Array]:
+    """A member's key and array. Of what is compressed nobody knows the size before it is there."""
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{member.filename!r} is compressed")
+    with members.open(member) as stream:
+        header = read_header(stream)
+        data = stream.read()
+    if header.dtype.name not in DTYPES or header.nbytes != len(data):
+        raise ValueError(f"{member.filename!r} isn't the array that its header tells of")
+    return _key(member.filename.removesuffix(".npy")), header.array(data)
+
+
+def _key(member: str) -> tuple[str, str, int | None]:
+    step, role, name = member.split("/", 2)
+    return role, name, int(step) if step else None
+
+
+def relative(path: Path, record: Path) -> str:
+    """How the run file `record` names a file of arrays: from its own folder, so that both can move together."""
+    return Path(os.path.relpath(path, record.parent)).as_posix()

@@ -1,0 +1,211 @@
+"""The run file: what became of every cell, so written that an interrupted run can't pass for a complete one.
+
+JSON Lines, one object a line, each with its `kind`: a header, an `about` for each framework when its worker
+has told its versions, a `cell` each, a footer with the totals. A line is written as soon as it is known, so
+that a killed run keeps what it had; the footer comes last, and only when every planned cell is there.
+
+JSON has no infinity, and encoders turn it into null without a word. Here an infinite *distance* (`error`,
+`used`, `relative`, `ratio`, `ulp`, `width`: a NaN where a number should be) is written as the largest double,
+1.7976931348623157e308; any other number that isn't finite is refused.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ..errors import HarnessError
+from ..verdict import Verdict
+
+FORMAT = 1
+"""Version of the run file's format."""
+
+LARGEST = 1.7976931348623157e308
+"""The largest double: how an infinite distance is written."""
+
+DISTANCES = frozenset({"error", "used", "relative", "ratio", "ulp", "width"})
+"""Fields that are never negative and may be infinite."""
+
+
+class RunError(HarnessError):
+    """A run file that can't be written or can't be believed."""
+
+
+class NotARun(RunError):
+    """Not lines of the run format: another file, another version of the format, or lines out of order."""
+
+
+class EmptyRun(RunError):
+    """A run of no cells: it shows nothing, so it isn't a result."""
+
+
+class TruncatedRun(RunError):
+    """No footer, or half a line: the run was interrupted."""
+
+
+class DuplicateCell(RunError):
+    """One cell twice: at most one of its two results is that of this run."""
+
+
+class TotalsDoNotAddUp(RunError):
+    """The cells counted aren't the cells planned, or aren't those that the footer tells of."""
+
+
+class NotFinite(RunError):
+    """A NaN or an infinity where the run file has only finite numbers."""
+
+
+class AboutChanged(RunError):
+    """A framework told two different things of itself in one run."""
+
+
+class UnwritableRun(RunError):
+    """The file can't be opened for writing, or can't be written any further."""
+
+
+class BusyRun(RunError):
+    """Another process is writing the file."""
+
+
+class NotResumable(RunError):
+    """An interrupted run that can't be continued here: its cells would stand beside cells of another kind."""
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Line(_Strict, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
+    pass
+
+
+class Machine(_Strict, frozen=True, kw_only=True):
+    """The host's processor, its cores and its operating system."""
+
+    cpu: str
+    cores: int
+    os: str
+
+
+class Header(_Line, frozen=True, kw_only=True):
+    """All that is known before the first cell."""
+
+    format: int
+    harness: str
+    """The harness's version."""
+    rules: str
+    """Version of the rules from which tolerances are derived."""
+    K: float
+    started: str
+    """UTC, ISO 8601."""
+    machine: Machine
+    python: str
+    commit: str | None
+    """Of the harness; with `+dirty` if files differ from it, None outside a repository."""
+    roots: list[str]
+    """The case roots."""
+    command: list[str]
+    frameworks: list[str]
+    """The columns planned, present or not."""
+
+
+class About(_Line, frozen=True, kw_only=True):
+    """What a framework's worker told of itself: versions and settings."""
+
+    framework: str
+    about: dict[str, Any]
+
+
+class Compared(_Strict, frozen=True, kw_only=True):
+    """One compared tensor, by its element with the largest `used`."""
+
+    role: str
+    """value, gradient or parameter."""
+    name: str
+    step: int | None = None
+    error: float
+    """|got - want|"""
+    tolerance: float
+    """K sigma of the element."""
+    used: float
+    """error / tolerance"""
+    ratio: float
+    """The largest error / sigma, of all steps: enough to judge again with another K."""
+    width: float | None = None
+    """The largest median tolerance / scale of all steps: above 1/100 a tensor is inconclusive."""
+    ulp: float | None
+    """error in units of the last place of `want`, in the tested dtype."""
+    relative: float
+    """The largest error / the tensor's scale."""
+    where: list[int] | None
+    """Index of the element."""
+    got: str
+    want: str
+    """Numbers as Python's repr, so that digits, nan and inf survive."""
+    verdict: Verdict
+    problem: str = ""
+    """What kept the elements from being compared: a wrong shape, a tensor that did not come back."""
+
+
+class CellLine(_Line, frozen=True, kw_only=True):
+    """One cell: what was run and what became of it.
+
+    `used` is the largest of its tensors', None where nothing was judged; infinite, it is written as the
+    largest double, 1.7976931348623157e308, since JSON has no infinity. `relative` likewise.
+    """
+
+    cell: str
+    case: str
+    variant: str
+    dtype: str
+    framework: str
+    mode: str
+    verdict: Verdict
+    used: float | None
+    relative: float | None
+    tensors: list[Compared]
+    seconds: float
+    """What the worker took."""
+    compiling: float = 0.0
+    """As much of it as its framework spent compiling."""
+    message: str = ""
+    first_difference: str | None = None
+    content: str | None = None
+    """Digest of the program and the inputs: the same for whatever must give the same answer."""
+    arrays: str | None = None
+    """The file of the arrays that were answered, from the run file's folder; None where none are kept."""
+
+
+class Part(_Strict, frozen=True, kw_only=True):
+    """What a shard knows of the run that it is a part of: enough to miss another shard."""
+
+    index: int
+    """From 1."""
+    sizes: list[int]
+    """How many cells each shard has."""
+    whole: str
+    """Digest of the ids of all cells of all shards."""
+
+
+class Footer(_Line, frozen=True, kw_only=True, omit_defaults=True):
+    """Written only when every planned cell is in the file."""
+
+    totals: dict[Verdict, int]
+    """All nine verdicts, those with 0 too."""
+    cells: int
+    seconds: float
+    part: Part | None = None
+    """None where the run is no shard."""
+
+
+Line = Header | About | CellLine | Footer
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete run: its cells are those planned, each once."""
+
+    header: Header
+    abouts: dict[str, dict[str, Any]]
+    cells: tuple[CellLine, ...]
+    footer: Footer

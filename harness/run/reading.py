@@ -1,0 +1,224 @@
+"""Reads a run file: a file that is less than a complete run is never read as one."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from ..reading.files import open_regular
+from ..text import shown
+from ..verdict import Verdict
+from .lines import (
+    FORMAT,
+    CellLine,
+    DuplicateCell,
+    EmptyRun,
+    Footer,
+    Header,
+    Line,
+    NotARun,
+    NotResumable,
+    Run,
+    TotalsDoNotAddUp,
+    TruncatedRun,
+)
+
+MAX_LINE = 64 * 2**20
+"""Bytes of a line that the reader takes."""
+
+
+class _Opening(msgspec.Struct, frozen=True):
+    """As much of a first line as every version of the format has."""
+
+    kind: str
+    format: int
+
+
+def read_run(path: Path) -> Run:
+    """Read a complete run.
+
+    Raises NotARun, EmptyRun, TruncatedRun, DuplicateCell or TotalsDoNotAddUp: a file that is less than a
+    complete run is never read as one.
+    """
+    with _lines_of(path) as lines:
+        reader = _begun(path, lines)
+        for number, line in enumerate(lines, 2):
+            reader.take(number, _decode(path, number, line, cells=len(reader.cells)))
+        return reader.finish()
+
+
+@contextmanager
+def _lines_of(path: Path) -> Iterator[Iterator[bytes]]:
+    try:
+        with open_regular(path) as stream:
+            yield _lines(path, stream)
+    except OSError as error:
+        raise NotARun(f"{path}: can't read it: {error.strerror}; {repeat_text(path)} writes it") from error
+
+
+def _begun(path: Path, lines: Iterator[bytes]) -> "_Reader":
+    """A reader that has the first line."""
+    first = next(lines, b"")
+    if not first.strip() and not any(line.strip() for line in lines):
+        raise EmptyRun(f"{path}: the file is empty; {repeat_text(path)} writes it anew")
+    return _Reader(path, _decode_header(path, first))
+
+
+def _lines(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+    """The file's lines, one at a time, each with its line end: a half-written last line lacks it."""
+    number = 0
+    while line := stream.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise NotARun(
+                f"{path}:{number}: a line of more than {MAX_LINE} bytes; {repeat_text(path)} writes it anew"
+            )
+        yield line
+
+
+def repeat_text(path: Path) -> str:
+    return f"`pytest cases --record {path}`"
+
+
+def _decode_header(path: Path, line: bytes) -> Header:
+    """The first line, if this is a run in this version of the format."""
+    try:
+        opening = msgspec.json.decode(line, type=_Opening)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        if not line.endswith(b"\n") and line.startswith(b'{"kind":"header"'):
+            raise _truncated(path, 0, "its header breaks off") from error
+        raise NotARun(
+            f"{path}:1: not the header of a run: {error}; {repeat_text(path)} writes a run"
+        ) from error
+    if opening.kind != "header":
+        raise NotARun(f"{path}:1: a run begins with its header, this with {opening.kind!r}")
+    if opening.format != FORMAT:
+        told = f"format {opening.format}, and this harness reads {FORMAT}"
+        raise NotARun(f"{path}:1: {told}; {repeat_text(path)} writes it anew")
+    try:
+        return msgspec.json.decode(line, type=Header)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise NotARun(f"{path}:1: {error}; {repeat_text(path)} writes it anew") from error
+
+
+def _decode(path: Path, number: int, line: bytes, *, cells: int) -> Line:
+    """One line. `cells`: how many came before it, for a file that breaks off here."""
+    try:
+        found: Line = msgspec.json.decode(line, type=Line)
+    except msgspec.ValidationError as error:
+        raise NotARun(f"{path}:{number}: {error}; {repeat_text(path)} writes it anew") from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        if not line.endswith(b"\n"):
+            raise _truncated(path, cells, f"line {number} breaks off") from error
+        raise NotARun(f"{path}:{number}: not JSON: {error}; {repeat_text(path)} writes it anew") from error
+    return found
+
+
+def _truncated(path: Path, cells: int, why: str) -> TruncatedRun:
+    count = "1 cell" if cells == 1 else f"{cells} cells"
+    told = f"{why} after {count}: the run was interrupted and is no result"
+    return TruncatedRun(
+        f"{path}: {told}; {repeat_text(path)} runs it again, and with --resume {path} it goes on"
+    )
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What an interrupted run had until then."""
+
+    header: Header
+    abouts: dict[str, dict[str, Any]]
+    cells: tuple[CellLine, ...]
+    dropped: int = 0
+    """Cells that it had and that are to be run again."""
+
+
+ALIKE = ("format", "harness", "rules", "K", "commit", "python", "frameworks")
+"""What an interrupted run and its continuation must have in common: otherwise they are two runs, for `harness merge`."""
+
+
+def read_unfinished(path: Path) -> Unfinished:
+    """As much of a run as is there; the half of a last line is no part of it.
+
+    Raises TruncatedRun where not even the header is whole, and NotARun, EmptyRun or DuplicateCell where a line is
+    damaged in another way.
+    """
+    with _lines_of(path) as lines:
+        reader = _begun(path, lines)
+        for number, line in enumerate(lines, 2):
+            if line.endswith(b"\n"):
+                reader.take(number, _decode(path, number, line, cells=len(reader.cells)))
+    return Unfinished(reader.header, reader.abouts, tuple(cell for _, cell in reader.cells.values()))
+
+
+def check_resumable(path: Path, old: Header, new: Header) -> None:
+    """Raises NotResumable where a run with the header `new` is no continuation of one with the header `old`."""
+    for what in ALIKE:
+        before, now = getattr(old, what), getattr(new, what)
+        if before != now:
+            message = f"{path}: was begun with {what} {before}, and this is {what} {now}: {repeat_text(path)} runs it anew"
+            raise NotResumable(message)
+
+
+class _Reader:
+    """The order of a run's lines: header, abouts and cells, footer."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        self.header = header
+        self.abouts: dict[str, dict[str, Any]] = {}
+        self.cells: dict[str, tuple[int, CellLine]] = {}
+        self.footer: Footer | None = None
+
+    def take(self, number: int, line: Line) -> None:
+        """The next line."""
+        if self.footer is not None:
+            raise NotARun(f"{self.path}:{number}: a line after the footer; a file holds one run")
+        if isinstance(line, Header):
+            raise NotARun(f"{self.path}:{number}: a second header; a file holds one run")
+        if isinstance(line, CellLine):
+            self._take_cell(number, line)
+        elif isinstance(line, Footer):
+            self.footer = line
+        elif line.framework in self.abouts:
+            raise NotARun(f"{self.path}:{number}: {line.framework} tells of itself a second time")
+        else:
+            self.abouts[line.framework] = line.about
+
+    def _take_cell(self, number: int, cell: CellLine) -> None:
+        fields = f"{cell.dtype}-{cell.framework}-{cell.mode}"
+        if not cell.cell.endswith(fields):
+            told = f"the id {shown(cell.cell)} does not end in {shown(fields)[1:-1]}"
+            raise NotARun(f"{self.path}:{number}: {told}; {repeat_text(self.path)} writes it anew")
+        if cell.cell in self.cells:
+            told = f"{cell.cell} is here a second time, first in line {self.cells[cell.cell][0]}"
+            raise DuplicateCell(f"{self.path}:{number}: {told}; {repeat_text(self.path)} writes it anew")
+        self.cells[cell.cell] = (number, cell)
+
+    def finish(self) -> Run:
+        """The run, if it is complete."""
+        if self.footer is None:
+            raise _truncated(self.path, len(self.cells), "no footer")
+        cells = tuple(cell for _, cell in self.cells.values())
+        _check_totals(self.path, cells, self.footer)
+        if not cells:
+            raise EmptyRun(
+                f"{self.path}: a run of no cells is no result; {repeat_text(self.path)} writes it anew"
+            )
+        return Run(self.header, self.abouts, cells, self.footer)
+
+
+def _check_totals(path: Path, cells: Sequence[CellLine], footer: Footer) -> None:
+    """Hold the footer to the cells that are really there."""
+    counted = Counter(cell.verdict for cell in cells)
+    told = {**dict.fromkeys(Verdict, 0), **footer.totals}
+    wrong = [f"{told[v]} {v}, counted {counted[v]}" for v in Verdict if told[v] != counted[v]]
+    if footer.cells != len(cells):
+        wrong.insert(0, f"{footer.cells} cells, counted {len(cells)}")
+    if wrong:
+        message = f"{path}: the footer tells of {'; '.join(wrong)}. {repeat_text(path)} writes it anew"
+        raise TotalsDoNotAddUp(message)

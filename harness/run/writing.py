@@ -1,0 +1,202 @@
+"""Writes a run file, a line as soon as it is known."""
+
+import fcntl
+import math
+import os
+import time
+from collections import Counter
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from ..verdict import Verdict
+from .lines import (
+    DISTANCES,
+    LARGEST,
+    About,
+    AboutChanged,
+    BusyRun,
+    CellLine,
+    DuplicateCell,
+    EmptyRun,
+    Footer,
+    Header,
+    Line,
+    NotFinite,
+    Part,
+    TotalsDoNotAddUp,
+    UnwritableRun,
+)
+from .reading import Unfinished
+
+
+class RunWriter:
+    """Writes a run as it happens, replacing an earlier file of that name.
+
+    As a context manager it closes the file, and never writes a footer by itself: only `footer` says that a
+    run is complete. Raises BusyRun where another process writes the file, and UnwritableRun where it can't be
+    opened, or written any further: what was written until then stays.
+    """
+
+    def __init__(self, path: Path, header: Header, done: "Unfinished | None" = None) -> None:
+        """`done` is what an interrupted run had: it is in the file, whole, before anything of it is replaced."""
+        self.path = path
+        self._started = time.monotonic()
+        self._cells: set[str] = set()
+        self._totals: Counter[Verdict] = Counter()
+        self._abouts: dict[str, dict[str, Any]] = {}
+        fresh = path if done is None else path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held = None if done is None else _locked(path)
+            self._file = _locked(fresh)
+            self._file.truncate()
+            self._end = 0
+        except OSError as error:
+            message = f"{path}: can't write the run file: {error.strerror}; name another with --record FILE"
+            raise UnwritableRun(message) from error
+        self._write(header)
+        if done is not None and held is not None:
+            try:
+                self._take_over(done)
+                fresh.replace(path)
+            finally:
+                fresh.unlink(missing_ok=True)
+                held.close()
+
+    def _take_over(self, done: "Unfinished") -> None:
+        for framework, about in done.abouts.items():
+            self.about(framework, about)
+        for cell in done.cells:
+            self.cell(cell)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; without a footer it stays an interrupted run."""
+        self._file.close()
+
+    def about(self, framework: str, about: dict[str, Any]) -> None:
+        """Note what a worker told of itself; a restarted worker that tells the same again adds nothing.
+
+        Raises AboutChanged where it tells something else.
+        """
+        if self._abouts.get(framework) == about:
+            return
+        if framework in self._abouts:
+            message = (
+                f"{self.path}: {framework} told two different things of itself in one run: "
+                f"{self._abouts[framework]} and then {about}; one run is of one version: run it again"
+            )
+            raise AboutChanged(message)
+        self._write(About(framework=framework, about=about))
+        self._abouts[framework] = about
+
+    def cell(self, cell: CellLine) -> None:
+        """Write a cell at once. Raises DuplicateCell or NotFinite, and then nothing of it is written."""
+        if cell.cell in self._cells:
+            raise DuplicateCell(f"{self.path}: {cell.cell} was given twice; a run holds each cell once")
+        self._write(cell)
+        self._cells.add(cell.cell)
+        self._totals[cell.verdict] += 1
+
+    def footer(self, expected: int, *, seconds: float | None = None, part: Part | None = None) -> Footer:
+        """Declare the run complete and close the file. `seconds`: what the run took, if not the time since its header.
+
+        Raises EmptyRun for no cells and TotalsDoNotAddUp where they aren't the `expected` number: there is no
+        footer then.
+        """
+        if not expected:
+            raise EmptyRun(
+                f"{self.path}: no cell was planned: an empty run is no result; select at least one"
+            )
+        if len(self._cells) != expected:
+            message = (
+                f"{self.path}: {expected} cells were planned and {len(self._cells)} written, "
+                "so the run is not complete and gets no footer"
+            )
+            raise TotalsDoNotAddUp(message)
+        totals = {verdict: self._totals[verdict] for verdict in Verdict}
+        taken = time.monotonic() - self._started if seconds is None else seconds
+        footer = Footer(totals=totals, cells=expected, seconds=round(taken, 3), part=part)
+        self._write(footer)
+        self.close()
+        return footer
+
+    def _write(self, line: Line) -> None:
+        """Write a whole line, or nothing of it."""
+        text = encode(line) + b"\n"
+        left = memoryview(text)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+            self._end += len(text)
+        except OSError as error:
+            self._file.truncate(self._end)
+            kept = (
+                f"the {len(self._cells)} cells before it are kept, and --resume {self.path} goes on with them"
+            )
+            raise UnwritableRun(f"{self.path}: can't write on: {error.strerror}; {kept}") from error
+
+
+def _locked(path: Path) -> FileIO:
+    """The file, open for writing from its beginning, for this process alone. Raises BusyRun and OSError."""
+    while True:
+        file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BlockingIOError:
+            file.close()
+            message = (
+                f"{path}: another run is writing it; wait for it, or name another file with --record FILE"
+            )
+            raise BusyRun(message) from None
+        except FileNotFoundError:
+            pass
+        file.close()  # it was replaced between opening and locking
+
+
+def encode(line: Line) -> bytes:
+    """A line of the run file, without its line end, as JSON that `read_run` takes.
+
+    Raises NotFinite, and msgspec.ValidationError for a field of a wrong type.
+    """
+    try:
+        text = msgspec.json.encode(line)
+        if msgspec.json.decode(text, type=Line) == line:
+            return text
+    except msgspec.ValidationError:
+        pass  # such as a number that isn't finite: what is wrong with it is told below
+    return _encode_slowly(line)
+
+
+def _encode_slowly(line: Line) -> bytes:
+    """`encode` of what wouldn't read back as it is: bounded where that is right, refused by name where it isn't."""
+    subject = line.cell if isinstance(line, CellLine) else type(line).__name__.lower()
+    plain = _finite(msgspec.to_builtins(line), subject, "")
+    msgspec.convert(plain, Line, str_keys=True)
+    return msgspec.json.encode(plain)
+
+
+def _finite(value: Any, subject: str, place: str) -> Any:
+    """The same data with infinite distances bounded. Raises NotFinite, naming the place, for any other."""
+    if isinstance(value, dict):
+        return {key: _finite(v, subject, f"{place}.{key}".lstrip(".")) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v, subject, f"{place}[{i}]") for i, v in enumerate(value)]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    if value > 0 and place.rpartition(".")[2] in DISTANCES:
+        return LARGEST
+    raise NotFinite(f"{subject}: {place} is {value!r}, which JSON can't hold; give a finite number, or text")

@@ -1,0 +1,1 @@
+"""What certifies the reference: mpmath with 50 digits, and printed numbers."""

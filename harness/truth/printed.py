@@ -1,0 +1,159 @@
+"""Holds the reference to numbers printed elsewhere, at the inputs as written."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...reference.backprop import backprop
+from ...reference.contexts import EXACT, Exact
+from ...reference.optimizers import OPTIMIZERS
+from ...reference.rounding import expected, seed_of
+from ..case.tensors import Array
+from ..case.variant import Expectation, Key
+from ..errors import HarnessError
+
+if TYPE_CHECKING:
+    from ..case.variant import Case, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectFailure:
+    """A number of the reference that is not the printed one; `message` says which, where and by how much."""
+
+    message: str
+    variant: str
+    expectation: Expectation
+
+
+class NothingExpectedError(HarnessError):
+    """Nothing was compared, which must never look like agreement."""
+
+
+def check(case: "Case") -> list[ExpectFailure]:
+    """Every printed number of the case that the reference misses. Raises NothingExpectedError if it prints none."""
+    if not case.expects:
+        raise NothingExpectedError(
+            f"{case.name} has no [[expect]]: there is nothing to hold the reference to"
+        )
+    checked = [variant for variant in case.variants if any(e.applies(variant) for e in case.expects)]
+    return [failure for variant in checked for failure in check_variant(variant, case.expects)]
+
+
+def check_variant(variant: "Variant", expects: Sequence[Expectation]) -> list[ExpectFailure]:
+    """The same for one variant. Raises NothingExpectedError if no expectation speaks of it."""
+    mine = [expectation for expectation in expects if expectation.applies(variant)]
+    if not mine:
+        raise NothingExpectedError(f"{variant.case_name} expects nothing of variant {variant.id!r}")
+    failures, compared = [], 0
+    with np.errstate(all="ignore"):  # a number that is not finite is a failure with a message of its own
+        found, own_error = compute(variant, mine, EXACT), own_errors(variant, mine)
+    for expectation in mine:
+        for place, text in expectation.elements():
+            compared += 1
+            allowed = (
+                half_unit(text) if "/" not in text else Fraction(float(own_error[expectation.key][place]))
+            )
+            value = float(found[expectation.key][place])
+            if not _within(value, text, allowed):
+                message = _message(expectation, place, value, text, allowed, variant)
+                failures.append(ExpectFailure(message, variant.id, expectation))
+    if not compared:
+        raise NothingExpectedError(f"{variant.case_name}: no number of variant {variant.id!r} was compared")
+    return failures
+
+
+# The reference
+
+
+def compute(variant: "Variant", expects: Sequence[Expectation], c: Exact) -> dict[Key, Array]:
+    """What the expectations speak of: values and gradients at the parameters after so many steps, and those."""
+    inputs, parameters = variant.draw(), dict[str, Array]()
+    upstream = variant.cotangent()
+    cotangents = {variant.output: np.ones(()) if upstream is None else upstream}
+    trained = variant.training.parameters if variant.training else ()
+    wanted = dict.fromkeys([*trained, *(e.name for e in expects if e.what == "gradient")])
+    last = max(e.after_step for e in expects)
+    found: dict[Key, Array] = {}
+    for step in range(last + 1):
+        now = [e for e in expects if e.after_step == step]
+        found.update((e.key, parameters.get(e.name, inputs[e.name])) for e in now if e.what == "parameter")
+        if step == last and all(e.what == "parameter" for e in now):
+            break
+        given = {**_at_step(variant, inputs, step), **parameters}
+        env, gradients = backprop(variant.program, given, wanted, cotangents, c)
+        found.update((e.key, env[e.name]) for e in now if e.what == "value")
+        found.update((e.key, gradients[e.name]) for e in now if e.what == "gradient")
+        if step < last:
+            parameters = _moved(variant, given, gradients, c)
+    return found
+
+
+def _at_step(variant: "Variant", inputs: Mapping[str, Array], step: int) -> dict[str, Array]:
+    """The inputs of one step."""
+    each = {name for name, source in variant.sources.items() if source.steps is not None}
+    return {name: np.asarray(a[step]) if name in each else a for name, a in inputs.items()}
+
+
+def _moved(
+    variant: "Variant", given: Mapping[str, Array], gradients: Mapping[str, Array], c: Exact
+) -> dict[str, Array]:
+    """The parameters after a step."""
+    training = variant.training
+    if training is None:
+        raise ValueError("a case without [training] takes no step")
+    step = OPTIMIZERS[training.optimizer]
+    return {name: step(c, given[name], gradients[name], **training.options) for name in training.parameters}
+
+
+def own_errors(variant: "Variant", expects: Sequence[Expectation]) -> dict[Key, Array]:
+    """How far the reference may be off in float64, for expectations that print fractions."""
+    fractions = [expectation for expectation in expects if expectation.has_fractions]
+    if not fractions:
+        return {}
+    size = sum(source.size for source in variant.sources.values())
+    seed = seed_of(variant.case_name.encode(), variant.id.encode())
+    certified = expected(lambda c: compute(variant, fractions, c), size, seed)
+    return {key: e.tolerance("float64") for key, e in certified.items()}
+
+
+# Printed numbers
+
+
+def half_unit(text: str) -> Fraction:
+    """Half a unit of the last printed digit."""
+    exponent = Decimal(text).as_tuple().exponent
+    return Fraction(10) ** int(exponent) / 2
+
+
+def _within(value: float, text: str, allowed: Fraction) -> bool:
+    return math.isfinite(value) and abs(Fraction(value) - Fraction(text)) <= allowed
+
+
+def _message(
+    expectation: Expectation,
+    place: tuple[int, ...],
+    value: float,
+    text: str,
+    allowed: Fraction,
+    variant: "Variant",
+) -> str:
+    where = f"[{', '.join(map(str, place))}]" if place else ""
+    step = f" after step {expectation.after_step}" if expectation.after_step else ""
+    shown = f"{value:.{_digits(text) + 1}g}"
+    if math.isfinite(value) and _within(float(shown), text, allowed):
+        shown = repr(value)
+    of = f" in variant {variant.id}" if variant.id else ""
+    subject = f"{expectation.what} of {expectation.name}{where}{step}"
+    return (
+        f"{subject} is {shown}, but the case expects {text} ± {float(allowed):.0e}{of} ({expectation.place})"
+    )
+
+
+def _digits(text: str) -> int:
+    """Significant digits of a printed number."""
+    return 16 if "/" in text else len(Decimal(text).as_tuple().digits)

@@ -1,0 +1,344 @@
+"""The certificate of the reference: every row of the op table, and whole programs, against mathematics in 50 digits.
+
+The truth is `harness.definitions`: forwards written from the mathematics, and derivatives of those. A row's own code
+never judges it. Each vjp is held to two-sided differences element by element; then, along a random direction, to the
+complex step where the definition is analytic (Squire and Trapp, SIAM Review 40 (1998)), and to a Taylor remainder
+|f(x + h v) - f(x) - h <vjp, v>| that falls with the square of h until rounding is all that is left of it.
+
+Errors are in units of u = 2^-53. Two bounds, one for elementwise ops and one for all others:
+
+* Elementwise: 8 u of each single element. A good row is a few library functions, each within an ulp (2 u), and a
+  few roundings of u, on operands that are exact. Where broadcasting sums n of them, (n - 1) u more.
+* All others: 16 u of the sum of the |terms| of each element: a dozen additions at most in these samples, and a few
+  more roundings and library functions.
+
+The sums of |terms| come from the exact Jacobian J: |J|^T |g| for a vjp, |y| + |J| |x| for a value (for matmul, sums
+and the like that is literally the sum of the |terms|). In softmax and its relatives J is itself a difference of
+numbers about 1, and log(1 + e) is known to u, not to u e: there a value's scale is at least 1, and a vjp's is its
+tensor's largest, at least the largest cotangent. Below the smallest normal number relative accuracy ends for
+every op: no scale is smaller than that.
+
+A program's values and gradients are held to the reference's own share of the float64 tolerance: what lies between
+it and the truth is lost to everybody who is judged by it.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...reference.contexts import EXACT
+from ...reference.ops import OPS
+from .derivatives import contract, digits_for, numerical_jacobian
+from .drawing import AT_KINKS, SAMPLES
+from .numbers import DEFINITIONS, MP, MpArray, attributes, exact
+
+U = MP.mpf(2) ** -53
+SMALLEST_NORMAL = MP.mpf(2) ** -1022
+ELEMENTWISE_BOUND = 8
+CONTRACTION_BOUND = 16
+
+ELEMENTWISE = {
+    *("add", "sub", "mul", "div", "pow", "maximum", "where", "neg", "exp", "log", "sqrt", "square", "abs"),
+    *("sin", "cos", "sigmoid", "tanh", "relu", "leaky_relu", "softplus"),
+}
+NORMALIZED = {"softmax", "log_softmax", "logsumexp", "bce", "bce_with_logits", "cross_entropy"}
+KINKED = {"abs", "relu", "leaky_relu", "maximum", "max"}
+"""Not analytic, so without a complex step: they compare, or take |x|."""
+
+COMPLEX_STEP = MP.mpf("1e-40")
+SMOOTH_STEPS = -24, -34
+KINKED_STEPS = -60, -70
+"""Exponents of the two steps of a Taylor remainder, relative to each element; samples beside a branch lie 2^-53 from it."""
+WIDEST = 1000.0
+"""The largest element of a direction: h v is to be small beside a period of sin."""
+CURVED = 1000
+"""A remainder so many times what rounding may leave of it has a slope."""
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The worst element of one comparison: its error and what is allowed, in one unit, and where it was."""
+
+    what: str
+    error: float
+    bound: float
+    where: str
+    slope: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """NaN is within no bound."""
+        return self.error <= self.bound
+
+    def __str__(self) -> str:
+        return f"{self.what} of {self.where}: off by {self.error:.4g} u, {self.bound:.4g} u allowed"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """All that was measured of a row, and why it fails."""
+
+    op: str
+    samples: int
+    measured: tuple[Measured, ...]
+    problems: tuple[str, ...]
+
+    def worst(self, what: str) -> float:
+        """The largest error of one kind: "value", "vjp 0", "complex step"; NaN where nothing was measured."""
+        return max((m.error for m in self.measured if m.what.startswith(what)), default=math.nan)
+
+    @property
+    def slope(self) -> float:
+        """The smallest slope of a Taylor remainder; NaN for a row that is linear wherever it was measured."""
+        return min((m.slope for m in self.measured if m.slope is not None), default=math.nan)
+
+    @property
+    def vjps(self) -> list[float]:
+        """The largest error of each vjp, in the order of the inputs."""
+        names = sorted({m.what for m in self.measured if m.what.startswith("vjp ")})
+        return [self.worst(name) for name in names]
+
+
+# Rows
+
+
+def certify_row(op: str) -> Certificate:
+    """Measure a row on all its samples. It fails where anything is out of bounds, raises, or isn't measured."""
+    measured: list[Measured] = []
+    problems: list[str] = []
+    samples = SAMPLES.get(op, []) if op in DEFINITIONS else []
+    for inputs, kw in samples:
+        try:
+            measured += measure(op, inputs, kw)
+        except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
+            problems.append(f"{call(op, inputs, kw)} raised {type(error).__name__}: {error}")
+    for name, inputs, kw in AT_KINKS:
+        measured += measure_kink(op, inputs, kw) if name == op else []
+    problems += [str(m) for m in measured if not m.ok]
+    return Certificate(op, len(samples), tuple(measured), (*uncovered(op, measured), *problems))
+
+
+def uncovered(op: str, measured: Iterable[Measured]) -> list[str]:
+    """What of a row isn't certified: all of it, or the vjp of some input."""
+    if op not in DEFINITIONS:
+        return [f"{op} is not covered: it has no definition in harness/truth/numbers.py"]
+    if op not in SAMPLES:
+        return [f"{op} is not covered: it has no samples in harness/truth/drawing.py"]
+    row, seen = OPS[op], {m.what for m in measured}
+    inputs = [i for i in range(len(row.vjps)) if "float" in row.dtypes.get(i, ("float",))]
+    return [f"{op}: the vjp of input {i} is not covered" for i in inputs if f"vjp {i}" not in seen]
+
+
+def measure(op: str, inputs: Sequence[Array], kw: Mapping[str, Any]) -> Iterator[Measured]:
+    """Each output and each vjp of one call, with random cotangents: ones would hide a transposition."""
+    row, kw = OPS[op], attributes(op) | dict(kw)
+    out = row.forward(EXACT, *frozen(inputs), **kw)
+    g = cotangents(out)
+    jacobians = {i: numerical_jacobian(op, inputs, kw, i) for i in float_inputs(inputs)}
+    yield from _values(op, inputs, kw, tensors(out), jacobians)
+    for which, jacobian in jacobians.items():
+        got = row.vjp(EXACT, which, out, frozen(inputs), g, kw)
+        scale, bound = vjp_scale(op, jacobian, tensors(g))
+        where = f"input {which} of {call(op, inputs, kw)}"
+        truth = contract(jacobian, tensors(g))
+        yield compare(f"vjp {which}", got, truth, scale, bound, where)
+        along = _Direction(op, inputs, kw, which, tensors(g))
+        slack = np.sum(along.direction_size * scale)
+        slope = np.sum(exact(got) * along.direction)
+        if op not in KINKED:
+            error = abs(slope - along.complex_step()) / (U * slack)
+            yield Measured(f"complex step {which}", float(error), bound, where)
+        yield along.taylor(slope, slack, bound, where)
+
+
+def _values(
+    op: str,
+    inputs: Sequence[Array],
+    kw: Mapping[str, Any],
+    outs: Sequence[Array],
+    jacobians: Mapping[int, tuple[MpArray, ...]],
+) -> Iterator[Measured]:
+    truths = tensors(DEFINITIONS[op](*inputs, **kw))
+    bound = ELEMENTWISE_BOUND if op in ELEMENTWISE else CONTRACTION_BOUND
+    for number, (got, truth) in enumerate(zip(outs, truths, strict=True)):
+        scale = value_scale(op, inputs, truth, {i: jacobian[number] for i, jacobian in jacobians.items()})
+        yield compare("value", got, truth, scale, bound, f"output {number} of {call(op, inputs, kw)}")
+
+
+class _Direction:
+    """The definition along x + h v for one input x and a random v, every element of v of the size of x's, at most `WIDEST`."""
+
+    def __init__(
+        self, op: str, inputs: Sequence[Array], kw: Mapping[str, Any], which: int, g: Sequence[Array]
+    ) -> None:
+        self.op, self.inputs, self.kw, self.which = op, inputs, kw, which
+        self.cotangents = [exact(c) for c in g]
+        self.digits = digits_for(inputs)
+        x = np.asarray(inputs[which])
+        smallest = np.min(np.abs(x), where=x != 0, initial=1.0)
+        rng = np.random.default_rng(11)
+        size = exact(np.where(x == 0, smallest, np.minimum(np.abs(x), WIDEST)))
+        signs = rng.choice([-1, 1], x.shape) * rng.uniform(0.5, 1, x.shape)
+        self.direction: MpArray = np.asarray(size * exact(signs), dtype=object)
+        self.direction_size = magnitude(self.direction)
+
+    def forward(self, step: Any) -> Any:
+        """The sum of cotangent times output, at x + step v."""
+        moved = np.asarray(exact(self.inputs[self.which]) + step * self.direction, dtype=object)
+        arguments = (*self.inputs[: self.which], moved, *self.inputs[self.which + 1 :])
+        outs = tensors(DEFINITIONS[self.op](*arguments, **self.kw))
+        return sum(np.sum(c * out) for c, out in zip(self.cotangents, outs, strict=True))
+
+    def complex_step(self) -> Any:
+        """Im f(x + i h v) / h: nothing is subtracted, so h may be as small as one likes."""
+        with MP.workdps(self.digits):
+            return MP.im(self.forward(MP.mpc(0, COMPLEX_STEP))) / COMPLEX_STEP
+
+    def taylor(self, slope: Any, slack: Any, bound: float, where: str) -> Measured:
+        """By how much the remainder at the smaller step exceeds a slope of 2, in u of the directional derivative.
+
+        A factor of 1.5 is left to the third derivative.
+        """
+        exponents = KINKED_STEPS if self.op in KINKED else SMOOTH_STEPS
+        coarse, fine = (MP.mpf(2) ** e for e in exponents)
+        with MP.workdps(self.digits):
+            start = self.forward(MP.zero)
+            large, small = (abs(self.forward(h) - start - h * slope) for h in (coarse, fine))
+        rounding = fine * U * slack
+        excess = max(small - MP.mpf(1.5) * (fine / coarse) ** 2 * large, 0) / rounding
+        curved = small > CURVED * bound * rounding
+        fall = float(MP.log(large / small, 2)) / (exponents[0] - exponents[1]) if curved and large else None
+        return Measured(f"Taylor remainder {self.which}", float(excess), bound, where, fall)
+
+
+def measure_kink(op: str, inputs: Sequence[Array], kw: Mapping[str, Any]) -> Iterator[Measured]:
+    """At a kink every number between the derivatives of both sides is a correct convention, and the value is as ever."""
+    kw = attributes(op) | dict(kw)
+    out = OPS[op].forward(EXACT, *frozen(inputs), **kw)
+    truth = DEFINITIONS[op](*inputs, **kw)
+    where = f"{call(op, inputs, kw)} at a kink"
+    yield compare("value", out, truth, magnitude(truth), CONTRACTION_BOUND, where)
+    for which in float_inputs(inputs):
+        got = exact(OPS[op].vjp(EXACT, which, out, frozen(inputs), np.ones_like(out), kw))
+        beyond = []
+        for place in np.ndindex(got.shape):
+            low, high = sorted(one_sided_slope(op, inputs, kw, which, place, side) for side in (-1, 1))
+            beyond.append(max(low - got[place], got[place] - high, MP.zero) / U)
+        yield Measured(f"vjp {which}", float(max(beyond)), CONTRACTION_BOUND, f"input {which} of {where}")
+
+
+def one_sided_slope(
+    op: str, inputs: Sequence[Array], kw: Mapping[str, Any], which: int, place: tuple[int, ...], side: int
+) -> Any:
+    """(f(x + h) - f(x)) / h of the outputs' sum, h of the given sign: 20 digits."""
+    step = side * MP.mpf("1e-22")
+    moved = exact(inputs[which]).copy()
+    moved[place] += step
+    above = DEFINITIONS[op](*inputs[:which], moved, *inputs[which + 1 :], **kw)
+    return np.sum(above - DEFINITIONS[op](*inputs, **kw)) / step
+
+
+# Scales: exact sums of |terms|
+
+
+def unit_of(op: str) -> str:
+    """What a row's errors are relative to."""
+    return "element" if op in ELEMENTWISE else "sum |terms|"
+
+
+def value_scale(
+    op: str, inputs: Sequence[Array], value: MpArray, jacobians: Mapping[int, MpArray]
+) -> MpArray:
+    """|y| for elementwise ops, else |y| + the sum over all float inputs of |J| |x|."""
+    scale = magnitude(value)
+    if op in ELEMENTWISE:
+        return scale
+    for which, jacobian in jacobians.items():
+        size = magnitude(inputs[which])
+        scale = magnitude(scale + np.tensordot(size, magnitude(jacobian), axes=size.ndim))
+    return at_least(scale, MP.one) if op in NORMALIZED else scale
+
+
+def vjp_scale(op: str, jacobians: Sequence[MpArray], g: Sequence[Array]) -> tuple[MpArray, int]:
+    """|J|^T |g| for each element of the input, and how many u of it a correct row may be off."""
+    scale = at_least(
+        contract([magnitude(jacobian) for jacobian in jacobians], [magnitude(c) for c in g]), SMALLEST_NORMAL
+    )
+    if op in ELEMENTWISE:
+        return scale, ELEMENTWISE_BOUND + max(np.size(g[0]) // max(scale.size, 1), 1) - 1
+    if op in NORMALIZED:
+        scale = at_least(scale, max([*scale.flat, *magnitude(g[0]).flat]))
+    return scale, CONTRACTION_BOUND
+
+
+def magnitude(x: Any) -> MpArray:
+    """|x| as an array, also where NumPy would hand back a bare number."""
+    return np.asarray(abs(exact(x)), dtype=object)
+
+
+def at_least(scale: Any, floor: Any) -> MpArray:
+    """The scale, nowhere below `floor`."""
+    return np.asarray(np.frompyfunc(lambda s: max(s, floor), 1, 1)(scale), dtype=object)
+
+
+def compare(what: str, got: Array, truth: MpArray, scale: MpArray, bound: float, where: str) -> Measured:
+    """Shape and dtype first (a scalar would broadcast), then each element; infinite and NaN errors are kept."""
+    got = np.asarray(got)
+    if (got.shape, got.dtype) != (truth.shape, np.float64):
+        found = f"{where}, which has shape {got.shape} and dtype {got.dtype}, should be {truth.shape} float64"
+        return Measured(what, math.inf, bound, found)
+    errors = [
+        (float(abs(exact(value)[()] - right) / (U * max(size, SMALLEST_NORMAL))), place)
+        for place, value, right, size in _elements(got, truth, scale)
+    ]
+    error, place = max(errors, key=lambda e: math.inf if math.isnan(e[0]) else e[0], default=(0.0, ()))
+    if not error <= bound:
+        where = f"{where}, element {list(place)} = {got[place]!r}, should be {MP.nstr(truth[place], 20)}"
+    return Measured(what, error, bound, where)
+
+
+def _elements(*arrays: Array) -> Iterator[tuple[Any, ...]]:
+    for place in np.ndindex(arrays[0].shape):
+        yield (place, *(array[place] for array in arrays))
+
+
+# Small things
+
+
+def tensors(out: Any) -> tuple[Any, ...]:
+    """A row's outputs as a tuple."""
+    return out if isinstance(out, tuple) else (out,)
+
+
+def frozen(inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """Read-only copies: a row that writes to its inputs raises."""
+    return tuple(_frozen(x) if isinstance(x, np.ndarray) else x for x in inputs)
+
+
+def _frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    x = x.copy()
+    x.setflags(write=False)
+    return x
+
+
+def cotangents(out: Any) -> Any:
+    """Random, of both signs, in the outputs' structure and shapes; the same for the same shapes."""
+    rng = np.random.default_rng(7)
+    drawn = frozen([np.asarray(rng.uniform(-1, 1, np.shape(o))) for o in tensors(out)])
+    return drawn if isinstance(out, tuple) else drawn[0]
+
+
+def float_inputs(inputs: Sequence[Any]) -> list[int]:
+    """The positions of float tensors; a Python number, a label or a condition has no gradient."""
+    return [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype == np.float64]
+
+
+def call(op: str, inputs: Sequence[Any], kw: Mapping[str, Any]) -> str:
+    """As it would be typed, with shapes for tensors: `sum((2, 3), axis=0)`."""
+    shown = [str(x.shape) if isinstance(x, np.ndarray) else repr(x) for x in inputs]
+    return f"{op}({', '.join([*shown, *(f'{key}={value!r}' for key, value in kw.items())])})"

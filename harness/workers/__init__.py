@@ -1,0 +1,1 @@
+"""Processes that answer cells, and what goes through their pipes."""

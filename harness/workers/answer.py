@@ -1,0 +1,42 @@
+"""What a worker answered to a request."""
+
+import math
+from dataclasses import dataclass, field
+
+from ..roles import Answered
+from ..verdict import Verdict
+from .wire import Frame, Nonsense
+from .worker import readable
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a lane got for a request: a verdict where there is nothing to judge, or arrays."""
+
+    verdict: Verdict | None
+    message: str = ""
+    arrays: Answered = field(default_factory=dict)
+    seconds: float = 0.0
+    compiling: float = 0.0
+
+
+def read_answer(frame: Frame, identity: int) -> Answer:
+    """An Answer from a worker's message. Raises Nonsense where it is none, or of another request."""
+    header = frame.header
+    if header.get("id") != identity:
+        raise Nonsense(f"it answered another request: {header.get('id')!r}, should be {identity}")
+    match header:
+        case {
+            "type": "done",
+            "seconds": float(seconds),
+            "compiling": float(compiling),
+        } if math.isfinite(seconds + compiling):
+            return Answer(None, "", frame.arrays(), seconds, compiling)
+        case {"type": "unsupported", "op": op, "reason": reason}:
+            return Answer(Verdict.UNSUPPORTED, readable(f"{op}: {reason}"))
+        case {"type": "raised", "error": str(text)}:
+            return Answer(Verdict.ERRORED, readable(text))
+        case {"type": "changed", "names": list(names)}:
+            listed = ", ".join(map(str, names))
+            return Answer(Verdict.DISAGREE, readable(f"changed its inputs in place: {listed}"))
+    raise Nonsense(f"a message of type {header.get('type')!r} with {', '.join(header)}")

@@ -1,0 +1,235 @@
+"""The frames that host and worker exchange: magic, two lengths, a header, raw little-endian arrays.
+
+A header is two lines of JSON. The first has what is of this message alone. The second has what messages of its family
+share (the arrays' names, dtypes and shapes; in a request also the program and what is asked): who has read it once
+knows it when it comes again. Every array begins at a multiple of 8 bytes.
+
+The worker's half is in `adapters/worker.py`, which has to run where nothing of ours is installed.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ..reading.elements import ALIGNMENT, DTYPES, Array, raw, wire_format
+from ..roles import Answered
+from ..text import shortened, shown
+
+PROTOCOL = 2
+MAGIC = b"GCH1"
+PREFIX = struct.Struct("<4sIQ")
+MAX_HEADER = 64 * 2**20
+MAX_BRACKETS = 2_000_000
+"""Lists and objects of a header, two an array: many more than so many take minutes to read."""
+MAX_PAYLOAD = 8 * 2**30
+MAX_TEXT = 100_000
+"""Characters of a text in a header, such as a traceback: of a longer one begin and end are kept."""
+MAX_KNOWN = 65536
+"""Bytes of a second line that is kept with what it says."""
+MAX_NAME = 1_000
+MAX_STEP = 2**31
+MAX_DIMENSIONS, MAX_ELEMENTS = 64, 2**59
+MAX_ITEMS = 100_000
+MAX_DEPTH = 8
+"""Items of a header beside its arrays, and lists within lists: what is more is not of this protocol."""
+
+BOOTSTRAP = (
+    "import sys, types;"
+    "sys.path[:] = [p for p in sys.path if p];"
+    "i = sys.stdin.buffer;"
+    "source = i.read(int(i.readline()));"
+    "m = sys.modules['worker'] = types.ModuleType('worker');"
+    "m.__file__ = 'worker.py';"
+    "exec(compile(source, 'worker.py', 'exec'), m.__dict__);"
+    "m.main()"
+)
+"""What an interpreter runs after `-c`: it reads the worker's source from the pipe and hands over to its main()."""
+
+
+class Nonsense(Exception):
+    """The other side sent something that is no frame of this protocol."""
+
+
+class Sent(NamedTuple):
+    """An array on its way to a worker; `each` marks a leading axis of training steps."""
+
+    role: str
+    name: str
+    array: Array
+    each: bool = False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A message: the first line of its header, the second one unread, and the raw arrays behind it."""
+
+    header: dict[str, Any]
+    shared: bytes
+    payload: memoryview
+
+    def arrays(self) -> Answered:
+        """The arrays. Raises Nonsense where lengths, dtypes or names do not fit."""
+        known = len(self.shared) <= MAX_KNOWN
+        places = _places_known(self.shared) if known else _places(self.shared)
+        size = _aligned(places[-1].stop) if places else 0
+        if size != len(self.payload):
+            raise Nonsense(f"the arrays need {size} bytes, the message has {len(self.payload)}")
+        return {place.key: place.read(self.payload) for place in places}
+
+
+class _Place(NamedTuple):
+    """Where one array lies in a message's payload."""
+
+    key: tuple[str, str, int | None]
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+    def read(self, payload: memoryview) -> Array:
+        return np.ndarray(self.shape, self.dtype, payload, self.start)
+
+
+def _places(shared: bytes) -> tuple[_Place, ...]:
+    """Where the arrays of a message lie. Raises Nonsense where they can lie nowhere."""
+    try:
+        described = msgspec.json.decode(shared, type=_Shared).arrays
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        reason = shortened(str(error), MAX_NAME)
+        raise Nonsense(f"cannot read an array as it is described: {reason}") from None
+    found: dict[tuple[str, str, int | None], _Place] = {}
+    start = 0
+    for spec in described:
+        key, dtype = (spec.role, spec.name, spec.step), wire_format(spec.dtype)[1]
+        stop = start + math.prod(spec.shape) * dtype.itemsize
+        if stop > MAX_PAYLOAD or not _is_name(spec.role + spec.name) or not _is_shape(spec.shape):
+            raise Nonsense(f"cannot read an array described as {shown(spec)}, {start} bytes from the start")
+        if key in found:
+            raise Nonsense(f"the array {key} came twice")
+        found[key] = _Place(key, dtype, spec.shape, start, stop)
+        start = _aligned(stop)
+    return tuple(found.values())
+
+
+_places_known = lru_cache(maxsize=256)(_places)
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def _is_shape(shape: tuple[int, ...]) -> bool:
+    """Whether NumPy has such arrays: an empty one's other sizes must not overflow either."""
+    return math.prod(size or 1 for size in shape) <= MAX_ELEMENTS
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= MAX_NAME and text.isprintable()
+
+
+class _Described(msgspec.Struct, frozen=True):
+    """What a message's header says of one of its arrays."""
+
+    role: str
+    name: str
+    step: Annotated[int, msgspec.Meta(ge=0, lt=MAX_STEP)] | None
+    dtype: Literal[DTYPES]  # type: ignore[valid-type]
+    shape: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
+
+
+class _Shared(msgspec.Struct, frozen=True):
+    """The second line of a worker's header."""
+
+    arrays: list[_Described] = []
+
+
+def python_json(data: Any) -> msgspec.Raw:
+    """JSON with the `Infinity` and `NaN` that Python reads, for a part of a header in which numbers may be such."""
+    return msgspec.Raw(json.dumps(data).encode())
+
+
+def shared_line(shared: Mapping[str, Any], arrays: Iterable[Sent]) -> bytes:
+    """The second line of a header: what messages of a family share, their arrays as they are described."""
+    specs = [
+        {"role": sent.role, "name": sent.name, "step": None, "each": sent.each}
+        | {"dtype": wire_format(sent.array.dtype)[0], "shape": sent.array.shape}
+        for sent in arrays
+    ]
+    return msgspec.json.encode({**shared, "arrays": specs})
+
+
+def frame(
+    header: Mapping[str, Any], arrays: Sequence[Sent] = (), shared: bytes | None = None
+) -> list[bytes | memoryview]:
+    """The pieces of one message, ready to be written one after the other without another copy.
+
+    `shared` is the second line of its header, with these arrays in it, where it is known already.
+    """
+    pieces = [piece for sent in arrays for piece in _padded(raw(sent.array)) if piece]
+    text = b"%b\n%b" % (msgspec.json.encode(header), shared_line({}, arrays) if shared is None else shared)
+    return [PREFIX.pack(MAGIC, len(text), sum(map(len, pieces))) + text, *pieces]
+
+
+def _padded(data: memoryview) -> Iterator[bytes | memoryview]:
+    """The data, and what makes their length a multiple of ALIGNMENT."""
+    yield data
+    yield bytes(-len(data) % ALIGNMENT)
+
+
+def read_frame(read: Callable[[int], bytes | bytearray | memoryview]) -> Frame:
+    """The next message. `read(n)` gives exactly n bytes. Raises Nonsense where it is no frame."""
+    magic, header_size, payload_size = PREFIX.unpack(bytes(read(PREFIX.size)))
+    if magic != MAGIC:
+        raise Nonsense(f"a message starts with {magic!r}, should be {MAGIC!r}")
+    if header_size > MAX_HEADER or payload_size > MAX_PAYLOAD:
+        raise Nonsense(f"a message claims {header_size} + {payload_size} bytes")
+    try:
+        header, shared = _header(bytes(read(header_size)))
+        return Frame(header, shared, memoryview(read(payload_size)))
+    except MemoryError:
+        raise Nonsense(f"a message claims {header_size} + {payload_size} bytes: no room for them") from None
+
+
+def _header(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The first line, read, and the second one."""
+    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+        raise Nonsense("a message's header has more in it than any answer")
+    own, _, shared = data.partition(b"\n")
+    try:
+        header = msgspec.json.decode(own)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Nonsense(f"a message's header is not JSON: {shortened(str(error), MAX_NAME)}") from None
+    if not isinstance(header, dict):
+        raise Nonsense(f"a message's header is {type(header).__name__}, should be an object")
+    if not all(map(_is_name, header)):
+        raise Nonsense("a message's header has keys that are no names")
+    return {key: _bounded(value) for key, value in header.items()}, shared or b"{}"
+
+
+def _bounded(value: Any) -> Any:
+    """The value, if it is of a size and depth that can be shown and recorded."""
+    if isinstance(value, str):
+        return shortened(value, MAX_TEXT)
+    if not isinstance(value, list | dict):
+        return value
+    level, count = [value], 0
+    for _ in range(MAX_DEPTH):
+        count += sum(len(item) if isinstance(item, str) else 1 for item in level)
+        if count > MAX_ITEMS:
+            raise Nonsense("a message's header has more in it than any answer")
+        inner = [item for item in level if isinstance(item, list | dict)]
+        level = [child for item in inner for child in (_members(item) if isinstance(item, dict) else item)]
+    if level:
+        raise Nonsense("a message's header is nested too deeply")
+    return value
+
+
+def _members(table: dict[str, Any]) -> list[Any]:
+    return [*table.keys(), *table.values()]

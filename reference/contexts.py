@@ -1,0 +1,46 @@
+"""The exact arithmetic context."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from .ops.elementary import FUNCTIONS
+
+Array = Any
+
+
+class Exact:
+    """Plain float64 arithmetic."""
+
+    exact = True
+
+    def at(self, place: Hashable) -> None:
+        """The walk tells where it is: a node, or a node and the input whose cotangent is computed."""
+
+    def r(self, a: Array, c: float = 1.0) -> Array:
+        """An elementwise result, rounded once (error at most c u |a|)."""
+        return a
+
+    def fn(self, name: str, *args: Array) -> Array:
+        """An elementary function of the table in `reference.ops.elementary`."""
+        return FUNCTIONS[name].exact(*args)
+
+    def absolute(self, a: Array, m: Array) -> Array:
+        """A result whose intermediate terms may be as large as `m` (error at most m u)."""
+        return a
+
+    def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
+        """X @ w, and a bias that a framework may add first or last."""
+        return x @ w if bias is None else x @ w + bias
+
+    def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
+        """The sum over an axis, several, or all (None)."""
+        return np.sum(a, axis=axis, keepdims=keepdims)
+
+    def kink(self, z: Array) -> Array:
+        """The argument of a branch."""
+        return z
+
+
+EXACT = Exact()
