@@ -130,10 +130,10 @@ def test_check_passes_what_is_shipped_and_tells_every_mistake(capsys, monkeypatc
     assert re.fullmatch(
         r"\d+ case files, \d+ cells a framework, 0 files with mistakes\n", capsys.readouterr().out
     )
-    assert main(["check", "tests/cases/wrong/misspelt_op.toml", "cases/published"]) == 1
+    assert main(["check", "tests/case/wrong/misspelt_op.toml", "cases/published"]) == 1
     told = capsys.readouterr()
     assert (
-        told.err == 'tests/cases/wrong/misspelt_op.toml:6:5: unknown op "sigmiod"; did you mean "sigmoid"?\n'
+        told.err == 'tests/case/wrong/misspelt_op.toml:6:5: unknown op "sigmiod"; did you mean "sigmoid"?\n'
     )
     assert "1 files with mistakes" in told.out
     assert main(["check", "nowhere"]) == 2

@@ -11,9 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves helpers beside a test out
-
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.verdict import Verdict
 from workflow import Context, evaluate, filled, load, runner

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import mpmath
 import numpy as np
 import pytest
-from client import ADAPTERS, Client
-from conftest import interpreter
+from client import ADAPTERS, Client, interpreter
 
 pytestmark = pytest.mark.framework
 U32, U64 = 2.0**-24, 2.0**-53

@@ -152,7 +152,7 @@ def change_case(data: bytes, random: Random) -> bytes:
 
 
 def case_seeds() -> list[bytes]:
-    wrong = sorted((ROOT / "tests/cases/wrong").glob("*.toml"))
+    wrong = sorted((ROOT / "tests/case/wrong").glob("*.toml"))
     paths = [*sorted((ROOT / "cases").rglob("*.toml")), *wrong]
     return [data for path in paths if len(data := path.read_bytes()) < MAX_LENGTH]
 

@@ -1,12 +1,6 @@
 """A folder with a case root and a ledger, in which reports are made."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves helpers beside a test out
-
 import runs
 
 

@@ -10,8 +10,7 @@ from gradient_conformance.harness.ledger.propose import propose
 from gradient_conformance.harness.ledger.reading import load_given
 from gradient_conformance.harness.run.lines import LARGEST, CellLine, Run
 from gradient_conformance.harness.verdict import Verdict
-
-from tests.report.runs import a_run, cell, header, tensor, write
+from runs import a_run, cell, header, tensor, write
 
 AGREE, DISAGREE = Verdict.AGREE, Verdict.DISAGREE
 

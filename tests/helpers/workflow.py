@@ -170,7 +170,7 @@ def runner(workflow, folder, checkout):
     """A new machine: a virtual environment for what steps install, and the fake `gh` on its PATH."""
     subprocess.run([sys.executable, "-m", "venv", str(folder / "python")], check=True)
     (folder / "bin").mkdir()
-    fake = Path(__file__).parent / "fakes" / "gh.py"
+    fake = Path(__file__).parents[1] / "fakes" / "gh.py"
     (folder / "bin" / "gh").write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(fake)])} "$@"\n')
     (folder / "bin" / "gh").chmod(0o755)
     return Runner(workflow, folder, folder / "python" / "bin" / "python", checkout)

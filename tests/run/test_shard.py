@@ -16,7 +16,8 @@ from gradient_conformance.harness.run.reading import read_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-FAKES = Path(__file__).parents[1] / "fakes"
+ROOT = Path(__file__).parents[2]
+FAKES = ROOT / "tests" / "fakes"
 CASE = """
 title = "A tiny layer"
 source = "A test of the harness"
@@ -288,7 +289,7 @@ def test_the_hash_of_python_has_no_part_in_it():
     code = "from gradient_conformance.harness.run import shard; print([shard.Shard(1, 8).of(f'case::{k}') for k in range(99)])"
     told = {
         subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True, cwd=Path(shard.__file__).parents[1]
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True, cwd=ROOT
         ).stdout
         for seed in ("1", "2")
     }  # fmt: skip

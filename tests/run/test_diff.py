@@ -1,15 +1,11 @@
 """What changed between two runs is told completely, and only what is newly wrong fails."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "report"))  # the small runs that reports are tested with
-
 import runs
 from gradient_conformance.harness.cli import main
 from gradient_conformance.harness.report.json import report_schema

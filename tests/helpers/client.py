@@ -6,6 +6,7 @@ not repeated here.
 
 import json
 import os
+import shlex
 import struct
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 ADAPTERS = Path(__file__).resolve().parents[2] / "adapters"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -139,3 +141,16 @@ def unpack(specs: list[dict[str, Any]], blob: bytes) -> dict[tuple[Any, ...], np
         offset += size + -size % 8
     assert offset == len(blob), "the reply's payload is longer than its arrays"
     return found
+
+
+def interpreter(name: str) -> list[str]:
+    """The argv of that framework's interpreter; without one the test is skipped, or fails if required."""
+    variable, tox = f"HARNESS_{name.upper()}", Path(".tox") / name / "bin" / "python"
+    if variable in os.environ:
+        return shlex.split(os.environ[variable])
+    if (ADAPTERS.parent / tox).exists():
+        return [str(ADAPTERS.parent / tox)]
+    reason = f"no interpreter with {name}: {variable} is not set and {tox} does not exist (tox run -e {name})"
+    if os.environ.get("HARNESS_REQUIRE") == "all":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

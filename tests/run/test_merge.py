@@ -1,15 +1,11 @@
 """Runs made apart become one that could have been made at once, or are refused by name."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "report"))  # the small runs that reports are tested with
-
 from gradient_conformance.harness.cli import main
 from gradient_conformance.harness.run import arrays
 from gradient_conformance.harness.run.lines import Machine
