@@ -15,7 +15,6 @@ from rich.text import Text
 
 from ...reference.names import nearest
 from ...reference.program import Node
-from ...reference.rounding import References
 from ..case.loading import load
 from ..case.variant import Case, Variant
 from ..engine import Engine, Trace
@@ -26,6 +25,7 @@ from ..judging.judge import compare
 from ..judging.trace import Place, describe_place, first_difference
 from ..plan import Cell, Selection
 from ..references import cache
+from ..references.row import References
 from ..roles import Key
 from ..run.lines import CellLine, Compared
 from ..verdict import Verdict
@@ -91,7 +91,7 @@ def select(text: str, roots: Iterable[Path], known: Sequence[Framework], others:
             return Selected(tuple(Cell(variant, dtype, f, f.modes[0]) for f in beside), named=False)
         cells[stem] = None
         for cell in (Cell(variant, dtype, f, mode) for f in known for mode in f.modes):
-            cells[cell.name] = cell
+            cells[cell.parts.name] = cell
     found = cells.get(rest)
     if found is None:
         raise HarnessError(
@@ -155,7 +155,7 @@ def explain(selected: Selected, engine: Engine, console: Console) -> int:
     engine.submit(selected.cells)
     columns = [_column(cell, engine) for cell in selected.cells]
     first = selected.cells[0]
-    console.print(Text(f"{first.case}::{first.name}" if selected.named else f"{first.case}, {first.dtype}"))
+    console.print(Text(first.id if selected.named else f"{first.case}, {first.dtype}"))
     shown = [column for column in columns if column.ran]
     if shown:
         console.print(_table(first.variant, shown))

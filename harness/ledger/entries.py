@@ -30,13 +30,12 @@ from fnmatch import fnmatchcase
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from ...reference.rounding import DTYPE_SCALE, K
+from ...reference.rounding import K
 from ..errors import HarnessError
 from ..run.lines import LARGEST, Compared
 from ..text import printable
 from ..verdict import Verdict
 
-DTYPES = tuple(DTYPE_SCALE)
 PHASES = ("value", "gradient", "parameter")
 """The roles of tensors: a program's values, its gradients, the parameters after an optimizer's step."""
 MAX_PATTERN = 1_000

@@ -11,12 +11,13 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from ...reference.formats import DTYPES
 from ..reading import toml
 from ..reading.files import read_at_most
 from ..reading.locate import STRING, Locator
 from ..run.lines import LARGEST
 from ..text import allowed_names, shown
-from .entries import DTYPES, MAX_PATTERN, MAX_VERSION, PHASES, Block, Deviation, Ledger, LedgerError
+from .entries import MAX_PATTERN, MAX_VERSION, PHASES, Block, Deviation, Ledger, LedgerError
 
 REQUIRED = ("cell", "version", "used", "reason", "evidence")
 KEYS = (*REQUIRED, "framework", "dtype", "mode", "phase", "link", "case", "since")

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from ..errors import HarnessError
-from ..plan import framework_in
 from ..references import cache
 from ..run import arrays
+from ..run.ids import framework_in
 from .items import CaseFile, CellItem, LedgerItem
 from .session import (
     DEFAULT_RECORD,

@@ -34,7 +34,7 @@ class CaseFile(pytest.File):
                 name = f"{variant.id}-reference" if variant.id else "reference"
                 yield ExpectItem.from_parent(self, name=name, case=case, variant=variant)
         for cell in matrix.cells(case):
-            yield CellItem.from_parent(self, name=cell.name, cell=cell)
+            yield CellItem.from_parent(self, name=cell.parts.name, cell=cell)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002
         if isinstance(excinfo.value, HarnessError):

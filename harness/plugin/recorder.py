@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from ..plan import framework_in
 from ..report.summary import table
+from ..run.ids import framework_in
 from ..run.lines import CellLine, Footer, RunError, UnwritableRun
 from ..run.reading import Unfinished
 from ..run.writing import RunWriter

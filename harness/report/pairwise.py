@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ...reference.formats import FORMATS
 from ..errors import HarnessError
 from ..roles import Answered
 from ..run.arrays import ArraysUnreadable, load
@@ -294,14 +295,5 @@ def _distances(one: Array, other: Array, dtype: str) -> Iterator[tuple[float, fl
         scale = np.max(size, axis=1, initial=0.0, where=np.isfinite(size))
         worst = np.max(gap, axis=1, initial=0.0)
         relative = np.where(worst == 0, 0.0, worst / scale)
-        ulp = np.max(gap / _spacing(size, dtype), axis=1, initial=0.0)
+        ulp = np.max(gap / FORMATS[dtype].spacings(size), axis=1, initial=0.0)
     return ((min(float(r), LARGEST), min(float(u), LARGEST)) for r, u in zip(relative, ulp, strict=True))
-
-
-def _spacing(size: Array, dtype: str) -> Array:
-    """The distance to the next number of the dtype, at each magnitude; at 0 in place of NaN."""
-    info = np.finfo(dtype)
-    bounded = np.fmin(size, float(info.max))
-    exponent = np.minimum(np.frexp(np.fmax(bounded, 0.0))[1], int(info.maxexp)) - 1
-    spacing: Array = np.maximum(np.ldexp(float(info.eps), exponent), float(info.smallest_subnormal))
-    return spacing
