@@ -30,7 +30,7 @@ from ..run import arrays
 from ..run.lines import LARGEST, CellLine, Compared, Header, Run
 from ..run.provenance import commit
 from ..run.writing import RunWriter
-from ..verdict import Verdict
+from ..verdict import Verdict, counted, totals
 from .judge import judge, verdict_of
 from .settling import inconclusive, settled
 
@@ -254,8 +254,7 @@ def summary(run: Run, new: Header, found: Sequence[Change], cells: Sequence[Cell
     for what, count in Counter(change.what for change in found).items():
         lines.append(f"  {what}: {count}")
         lines += [_told(change) for change in found if change.what == what]
-    totals = Counter(cell.verdict for cell in cells)
-    lines.append(", ".join(f"{totals[v]} {v}" for v in Verdict if totals[v]))
+    lines.append(counted(totals(cell.verdict for cell in cells)))
     return "\n".join(lines)
 
 

@@ -21,22 +21,62 @@ from ..ledger.reading import load_given
 from ..plan import Cell, Selection, cells
 from ..references import cache
 from ..roles import Answered
-from ..run import arrays, shard
+from ..run import arrays
 from ..run.lines import CellLine, Header
 from ..run.provenance import header as record_header
 from ..run.reading import Unfinished
+from ..workers.worker import CELL_TIMEOUT
+from . import files, shards
+from .files import arrays_folder, record_path
+from .options import Option, carried, several
 from .resume import resumed
-from .shards import SHARDING, Sharding
+from .shards import SHARDING, Sharding, given_shard
 
 MATRIX = pytest.StashKey["Matrix"]()
 ROOTS = pytest.StashKey[list[Path]]()
-DEFAULT_RECORD = "reports/run.jsonl"
 RECORDER = "gradient_conformance_recorder"
 LEDGER = "ledger-"
 """How the names of items begin that hold a ledger against all cells."""
 
 CELL, ABOUT = "gradient_conformance_cell", "gradient_conformance_about"
 """Properties of a test's report: a cell's line, and what its framework told of itself."""
+
+
+OPTIONS = (
+    Option("--framework", "only these frameworks (repeat, or separate by commas)", several("NAME")),
+    Option("--dtype", "only these dtypes", several("NAME")),
+    Option(
+        "--mode",
+        "these modes instead of each framework's default; all: every mode",
+        several("NAME"),
+        carried=True,
+    ),
+    Option("--require", "frameworks that must not be absent; all: every one", several("NAME")),
+    Option("--subject", "your own code as a column", several("FILE.py"), path=True, carried=True),
+    Option(
+        "--deviations",
+        "known deviations of your own, for any framework",
+        several("FILE"),
+        path=True,
+        carried=True,
+    ),
+    Option("--cases", "one more case root", several("DIR"), path=True, carried=True),
+    Option("--adapters", "one more folder of adapters", several("DIR"), path=True, carried=True),
+    Option("--interpreter", "a framework's interpreter", several("NAME=COMMAND"), carried=True),
+    Option(
+        "--cell-timeout",
+        "most a cell may take",
+        {"type": float, "default": CELL_TIMEOUT, "metavar": "SECONDS"},
+        carried=True,
+    ),
+    Option(
+        "--no-cache",
+        "compute every reference anew, and keep none (see `harness cache`)",
+        {"action": "store_true"},
+    ),
+    *files.OPTIONS,
+    *shards.OPTIONS,
+)
 
 
 def split(values: Sequence[str]) -> tuple[str, ...]:
@@ -74,12 +114,18 @@ class Matrix:
         self.loaded: dict[tuple[Path, Path], Case] = {}
         self.sent: set[str] = set()
 
+    @cached_property
+    def carried(self) -> list[str]:
+        """Those words of the command that repeat a cell."""
+        return carried(self.config.invocation_params.args, OPTIONS)
+
     def header(self) -> Header:
         """The header of this session's run."""
         return record_header(
             harness=__version__,
             roots=[str(root) for root in self.roots],
             command=["pytest", *self.config.invocation_params.args],
+            carried=self.carried,
             frameworks=[f.name for f in self.selection.of(self.frameworks)],
         )
 
@@ -169,16 +215,6 @@ class Matrix:
         )
 
 
-def given_shard(config: pytest.Config) -> shard.Shard | None:
-    """The shard that was asked for. Raises HarnessError for one that there is none of."""
-    text, seconds = config.option.shard, config.option.shard_seconds
-    if text is None and seconds is not None:
-        raise HarnessError("--shard-seconds: balances shards; say which to run, such as --shard=3/8")
-    if text is None:
-        return None
-    return shard.parse(text, seconds and config.invocation_params.dir / seconds)
-
-
 def matrix_of(config: pytest.Config) -> Matrix:
     """The session's matrix, made when the first case file is met. Raises UsageError for wrong options."""
     if MATRIX not in config.stash:
@@ -195,18 +231,6 @@ def case_roots(config: pytest.Config) -> list[Path]:
         given = [config.invocation_params.dir / path for path in config.option.cases]
         config.stash[ROOTS] = [Path(path).resolve() for path in (*config.getini("harness_cases"), *given)]
     return config.stash[ROOTS]
-
-
-def record_path(config: pytest.Config) -> Path:
-    """Where the run file goes; the same in every process of xdist."""
-    given = config.option.resume or config.option.record
-    return config.invocation_params.dir / given if given else config.rootpath / DEFAULT_RECORD
-
-
-def arrays_folder(config: pytest.Config) -> Path | None:
-    """Where arrays are kept; None where none are."""
-    given = config.option.keep_arrays
-    return None if given is None else config.invocation_params.dir / given
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:

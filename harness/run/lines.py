@@ -105,6 +105,8 @@ class Header(_Line, frozen=True, kw_only=True):
     roots: list[str]
     """The case roots."""
     command: list[str]
+    carried: list[str] = []
+    """Those words of the command without which one of its cells can't be repeated."""
     frameworks: list[str]
     """The columns planned, present or not."""
 
