@@ -14,8 +14,6 @@ from ..frameworks import interpreters
 from ..frameworks.found import REQUIREMENTS, Framework
 from ..frameworks.interpreters import Absent, Interpreter
 
-CHECKOUT = Path(__file__).parents[2]
-
 
 def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
     """A subcommand with its help, which is also its description."""
