@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from .. import ROOT
 from ..errors import HarnessError
 from ..frameworks import interpreters
 from ..frameworks.found import REQUIREMENTS, Framework
@@ -25,8 +26,9 @@ def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentP
 
 
 def case_files(paths: Sequence[Path], root: Path | None) -> Iterator[tuple[Path, Path]]:
-    """Case files with their roots: a folder is the root of the files below it."""
-    for path in paths:
+    """Case files with their roots: a folder is the root of the files below it, `shipped` that of the shipped ones."""
+    for given in paths:
+        path = ROOT / "cases" if given == Path("shipped") else given
         if not path.exists():
             raise HarnessError(f"{path}: no such file or folder")
         files = sorted(path.rglob("*.toml")) if path.is_dir() else [path]

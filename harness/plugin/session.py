@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .. import __version__
+from .. import ROOT, __version__
 from ..case.loading import load
 from ..case.variant import Case
 from ..engine import Engine
@@ -35,6 +35,7 @@ from .shards import SHARDING, Sharding, given_shard
 MATRIX = pytest.StashKey["Matrix"]()
 ROOTS = pytest.StashKey[list[Path]]()
 RECORDER = "gradient_conformance_recorder"
+SHIPPED = "shipped"
 LEDGER = "ledger-"
 """How the names of items begin that hold a ledger against all cells."""
 
@@ -60,7 +61,13 @@ OPTIONS = (
         path=True,
         carried=True,
     ),
-    Option("--cases", "one more case root", several("DIR"), path=True, carried=True),
+    Option(
+        "--cases",
+        f"one more case root; {SHIPPED}: the cases that come with the harness",
+        several("DIR"),
+        path=True,
+        carried=True,
+    ),
     Option("--adapters", "one more folder of adapters", several("DIR"), path=True, carried=True),
     Option("--interpreter", "a framework's interpreter", several("NAME=COMMAND"), carried=True),
     Option(
@@ -228,9 +235,14 @@ def matrix_of(config: pytest.Config) -> Matrix:
 def case_roots(config: pytest.Config) -> list[Path]:
     """Where case files are looked for: the ini file's folders and those given by `--cases`."""
     if ROOTS not in config.stash:
-        given = [config.invocation_params.dir / path for path in config.option.cases]
-        config.stash[ROOTS] = [Path(path).resolve() for path in (*config.getini("harness_cases"), *given)]
+        config.stash[ROOTS] = [*map(Path.resolve, config.getini("harness_cases")), *given_roots(config)]
     return config.stash[ROOTS]
+
+
+def given_roots(config: pytest.Config) -> list[Path]:
+    """The folders that `--cases` names."""
+    here = config.invocation_params.dir
+    return [ROOT / "cases" if given == SHIPPED else (here / given).resolve() for given in config.option.cases]
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:
