@@ -23,7 +23,7 @@ def blocks():
 
 
 def test_the_first_two_code_blocks_are_one_line_each_and_set_everything_up():
-    setup = "python3.11 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox "
+    setup = "python3.11 -m venv .venv && .venv/bin/pip install -r .ci/locks/tox.txt && .venv/bin/tox "
     assert blocks()[:2] == [f"{setup}-m conformance\n", f"{setup}-e tests\n"]
 
 
