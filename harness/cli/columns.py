@@ -15,7 +15,7 @@ from ...reference.ops import OPS
 from ..frameworks import installed
 from ..frameworks.found import ADAPTER, REQUIREMENTS, Framework, frameworks, shipped_adapters
 from ..frameworks.installed import Installed
-from ..frameworks.interpreters import Interpreter, assignment, requirements_in
+from ..frameworks.interpreters import Interpreter, assignment, has_tox_env, requirements_in
 from ..plan import Selection
 from ..text import visible
 from .common import command, interpreter
@@ -92,14 +92,16 @@ def _told(
     yield f"{shlex.join(place.argv)}  ({place.origin})"
     if isinstance(answer, str):
         yield answer
-        if place.origin == f"tox env {framework.name}":
-            yield f"get it with: tox -r -e {framework.name}"
-        else:
-            yield f"name another with --interpreter={framework.name}=COMMAND"
+        yield _anew(framework, place) or f"name another with --interpreter={framework.name}=COMMAND"
         return
-    differing = list(installed.differing(pinned, answer))
-    yield str(answer) + ("" if differing else "; as the adapter pins them")
-    if differing:
-        told = ", ".join(f"{needed} (here {version or 'none'})" for needed, version in differing)
-        yield f"the adapter is made for {told}"
-        yield f"get it with: {installed.command(framework.name, place, [needed for needed, _ in differing])}"
+    advice = list(installed.advice(place.argv, pinned, answer))
+    yield str(answer) + ("" if advice else "; as the adapter pins them")
+    anew = _anew(framework, place)
+    yield from [*advice[:1], anew] if advice and anew else advice
+
+
+def _anew(framework: Framework, place: Interpreter) -> str | None:
+    """A tox environment is made anew, where there is the tox.ini that knows what belongs in it."""
+    if place.origin == f"tox env {framework.name}" and has_tox_env(Path(), framework.name):
+        return f"get it with: tox -r -e {framework.name}"
+    return None

@@ -219,6 +219,7 @@ class Matrix:
             requirements=framework.folder / REQUIREMENTS,
             environ=os.environ,
             toxworkdir=Path(os.environ.get("TOX_WORK_DIR", self.config.rootpath / ".tox")),
+            root=self.config.rootpath,
         )
 
 
