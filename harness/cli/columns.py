@@ -15,10 +15,10 @@ from ...reference.ops import OPS
 from ..frameworks import installed
 from ..frameworks.found import ADAPTER, REQUIREMENTS, Framework, frameworks, shipped_adapters
 from ..frameworks.installed import Installed
-from ..frameworks.interpreters import Interpreter, assignment, has_tox_env, requirements_in
+from ..frameworks.interpreters import Interpreter, assignment, has_tox_env, interpreter_of, requirements_in
 from ..plan import Selection
 from ..text import visible
-from .common import command, interpreter
+from .common import command
 
 
 def add(commands: Any) -> None:
@@ -66,7 +66,7 @@ def list_frameworks(arguments: argparse.Namespace) -> int:
     known = frameworks([shipped_adapters(), *arguments.adapters])
     given = dict(assignment(text) for text in arguments.interpreter)
     Selection(frameworks=tuple(given)).check(known)
-    found = {framework: interpreter(given, framework) for framework in known}
+    found = {framework: interpreter_of(framework, given, {}, Path()) for framework in known}
     pins = {framework: requirements_in(framework.folder / REQUIREMENTS) for framework in known}
     answers = installed.ask_all(
         {

@@ -1,7 +1,6 @@
 """`harness explain`: one cell node by node."""
 
 import argparse
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..case.variant import Case, Variant
 from ..engine import Engine, Trace
 from ..errors import HarnessError
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
-from ..frameworks.interpreters import assignment
+from ..frameworks.interpreters import assignment, interpreter_of
 from ..judging.judge import compare
 from ..judging.trace import Place, describe_place, first_difference
 from ..plan import Cell, Selection
@@ -30,7 +29,7 @@ from ..roles import Key
 from ..run.lines import CellLine, Compared
 from ..verdict import Verdict
 from ..workers.answer import Answer
-from .common import command, console, interpreter
+from .common import command, console
 
 
 def add(commands: Any) -> None:
@@ -55,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     given = dict(assignment(text) for text in arguments.interpreter)
     roots = arguments.cases or [Path("cases")]
     selected = select(arguments.cell, roots, known, [f.name for f in wanted.of(known)])
-    engine = Engine(functools.partial(interpreter, given), ledgers={}, cache=cache.given())
+    engine = Engine(
+        lambda framework: interpreter_of(framework, given, {}, Path()), ledgers={}, cache=cache.given()
+    )
     try:
         return explain(selected, engine, console())
     finally:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import HarnessError
+from .found import REQUIREMENTS, Framework
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -42,6 +43,26 @@ class Absent:
     def __str__(self) -> str:
         places = "".join(f"  {line}\n" for line in self.looked)
         return f"no interpreter for {self.framework}; looked at\n{places}{self.remedy}"
+
+
+def interpreter_of(
+    framework: Framework, given: Mapping[str, str], ini: Mapping[str, str], root: Path
+) -> Interpreter | Absent:
+    """Where a framework runs, as this process sees it; a subject runs in this interpreter unless another is given.
+
+    `given` is what `--interpreter` says, `ini` what an ini file does, `root` the folder of a tox.ini.
+    """
+    if framework.subject is not None and framework.name not in given:
+        return Interpreter((sys.executable,), "the running interpreter")
+    return find(
+        framework.name,
+        option=given.get(framework.name),
+        ini=ini,
+        requirements=framework.folder / REQUIREMENTS,
+        environ=os.environ,
+        toxworkdir=Path(os.environ.get("TOX_WORK_DIR", root / ".tox")),
+        root=root,
+    )
 
 
 def find(
