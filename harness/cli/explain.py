@@ -25,7 +25,7 @@ from ..judging.trace import Place, describe_place, first_difference
 from ..plan import Cell, Selection
 from ..references import cache
 from ..references.row import References
-from ..roles import Key
+from ..roles import Key, of_one_step
 from ..run.lines import CellLine, Compared
 from ..verdict import Verdict
 from ..workers.answer import Answer
@@ -138,7 +138,7 @@ class Column:
 
     def element(self, key: Key, at: tuple[int, ...]) -> str:
         """What the framework has at one place."""
-        array = {(role, name): a for (role, name, _), a in self.trace.answer.arrays.items()}.get(key)
+        array = of_one_step(self.trace.answer.arrays).get(key)
         return "-" if array is None or array.shape != self.trace.due[key].value.shape else f"{array[at]:.7g}"
 
     def mark(self, rows: Sequence[Row]) -> Key | None:
@@ -173,7 +173,7 @@ def _column(cell: Cell, engine: Engine) -> Column:
     if result.verdict in NOT_RUN:
         return Column(cell, result, Trace(References.of({}), Answer(result.verdict)), {}, None)
     trace = engine.trace(cell)
-    answered = {(role, name): a for (role, name, _), a in trace.answer.arrays.items()}
+    answered = of_one_step(trace.answer.arrays)
     try:
         found = compare(trace.due.only(answered), answered, cell.dtype)
     except FloatingPointError as error:
