@@ -1,5 +1,6 @@
 """What `harness frameworks` tells: versions from the interpreters themselves, pins, and the command that installs."""
 
+import errno
 import os
 import shlex
 import sys
@@ -69,8 +70,8 @@ def test_an_interpreter_that_fails_is_told_in_words(tmp_path, body, told):
 def test_one_that_cannot_be_started_is_told_in_words(tmp_path):
     (tmp_path / "empty").touch()
     (tmp_path / "empty").chmod(0o755)
-    assert ask([str(tmp_path / "empty")], []) == "can't be started: Exec format error"
-    assert ask([str(tmp_path / "nowhere")], []) == "can't be started: No such file or directory"
+    assert ask([str(tmp_path / "empty")], []) == f"can't be started: {os.strerror(errno.ENOEXEC)}"
+    assert ask([str(tmp_path / "nowhere")], []) == f"can't be started: {os.strerror(errno.ENOENT)}"
 
 
 def test_one_that_hangs_is_killed_with_what_it_started_and_the_others_answer(tmp_path, monkeypatch):
@@ -82,7 +83,9 @@ def test_one_that_hangs_is_killed_with_what_it_started_and_the_others_answer(tmp
     assert found["a"] == found["b"] == "gave no answer in 1 s and was killed"
     assert isinstance(found["c"], Installed)
     child = Path("/proc") / (tmp_path / "pid").read_text().strip() / "stat"
-    assert not child.exists() or child.read_text().split()[2] == "Z"
+    while child.exists() and child.read_text().split()[2] != "Z":
+        assert time.monotonic() - start < 20
+        time.sleep(0.05)
 
 
 def test_what_differs_from_the_pins_is_told_and_a_local_build_does_not_differ(tmp_path):
