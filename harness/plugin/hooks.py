@@ -21,7 +21,7 @@ from ..run.ids import framework_in
 from . import options
 from .files import arrays_folder, record_path
 from .items import CaseFile, CellItem, LedgerItem
-from .session import LEDGER, MATRIX, OPTIONS, RECORDER, case_roots, is_xdist_worker, matrix_of
+from .session import LEDGER, MATRIX, OPTIONS, RECORDER, case_roots, given_roots, is_xdist_worker, matrix_of
 
 TALLY = "gradient_conformance_references"
 
@@ -41,7 +41,7 @@ def root_of(path: Path, roots: Sequence[Path]) -> Path | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.cases and config.args_source is not config.ArgsSource.ARGS:
-        config.args[:] = [str(config.invocation_params.dir / path) for path in config.option.cases]
+        config.args[:] = map(str, given_roots(config))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,20 +1,19 @@
 """What one pytest session runs, and with what: made from its options, once in every process."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import pytest
 
-from .. import __version__
+from .. import ROOT, __version__
 from ..case.loading import load
 from ..case.variant import Case
 from ..engine import Engine
 from ..errors import HarnessError
 from ..frameworks import interpreters
-from ..frameworks.found import DEVIATIONS, REQUIREMENTS, Framework, frameworks, shipped_adapters, subject
+from ..frameworks.found import DEVIATIONS, Framework, frameworks, shipped_adapters, subject
 from ..ledger.entries import Ledger
 from ..ledger.reading import load as load_ledger
 from ..ledger.reading import load_given
@@ -35,6 +34,7 @@ from .shards import SHARDING, Sharding, given_shard
 MATRIX = pytest.StashKey["Matrix"]()
 ROOTS = pytest.StashKey[list[Path]]()
 RECORDER = "gradient_conformance_recorder"
+SHIPPED = "shipped"
 LEDGER = "ledger-"
 """How the names of items begin that hold a ledger against all cells."""
 
@@ -60,7 +60,13 @@ OPTIONS = (
         path=True,
         carried=True,
     ),
-    Option("--cases", "one more case root", several("DIR"), path=True, carried=True),
+    Option(
+        "--cases",
+        f"one more case root; {SHIPPED}: the cases that come with the harness",
+        several("DIR"),
+        path=True,
+        carried=True,
+    ),
     Option("--adapters", "one more folder of adapters", several("DIR"), path=True, carried=True),
     Option("--interpreter", "a framework's interpreter", several("NAME=COMMAND"), carried=True),
     Option(
@@ -91,7 +97,11 @@ class Matrix:
         self.config = config
         option = config.option
         self.roots = case_roots(config)
-        folders = [shipped_adapters(), *config.getini("harness_adapters"), *map(Path, option.adapters)]
+        folders = [
+            shipped_adapters(),
+            *config.getini("harness_adapters"),
+            *(config.invocation_params.dir / path for path in option.adapters),
+        ]
         self.frameworks = frameworks(folders)
         for path in option.subject:
             self.frameworks.append(subject(config.invocation_params.dir / path, self.frameworks))
@@ -203,15 +213,8 @@ class Matrix:
         return load_ledger(framework.folder / DEVIATIONS, framework.name)
 
     def _interpreter(self, framework: Framework) -> interpreters.Interpreter | interpreters.Absent:
-        if framework.subject is not None and framework.name not in self.given_interpreters:
-            return interpreters.Interpreter((sys.executable,), "the running interpreter")
-        return interpreters.find(
-            framework.name,
-            option=self.given_interpreters.get(framework.name),
-            ini=self.named_interpreters,
-            requirements=framework.folder / REQUIREMENTS,
-            environ=os.environ,
-            toxworkdir=Path(os.environ.get("TOX_WORK_DIR", self.config.rootpath / ".tox")),
+        return interpreters.interpreter_of(
+            framework, self.given_interpreters, self.named_interpreters, self.config.rootpath
         )
 
 
@@ -228,9 +231,14 @@ def matrix_of(config: pytest.Config) -> Matrix:
 def case_roots(config: pytest.Config) -> list[Path]:
     """Where case files are looked for: the ini file's folders and those given by `--cases`."""
     if ROOTS not in config.stash:
-        given = [config.invocation_params.dir / path for path in config.option.cases]
-        config.stash[ROOTS] = [Path(path).resolve() for path in (*config.getini("harness_cases"), *given)]
+        config.stash[ROOTS] = [*map(Path.resolve, config.getini("harness_cases")), *given_roots(config)]
     return config.stash[ROOTS]
+
+
+def given_roots(config: pytest.Config) -> list[Path]:
+    """The folders that `--cases` names."""
+    here = config.invocation_params.dir
+    return [ROOT / "cases" if given == SHIPPED else (here / given).resolve() for given in config.option.cases]
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:

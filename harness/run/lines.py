@@ -149,7 +149,7 @@ class Compared(_Strict, frozen=True, kw_only=True):
     """What kept the elements from being compared: a wrong shape, a tensor that did not come back."""
 
 
-class CellLine(_Line, frozen=True, kw_only=True):
+class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     """One cell: what was run and what became of it.
 
     `used` is the largest of its tensors', None where nothing was judged; infinite, it is written as the

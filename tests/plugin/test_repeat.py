@@ -13,6 +13,7 @@ from gradient_conformance.harness.run.reading import read_run
 FAKES = Path(__file__).parents[1] / "fakes"
 CASE = """
 title = "A tiny layer"
+source = "A test of the harness"
 program = "loss = sum(x * x)"
 
 [tensors]

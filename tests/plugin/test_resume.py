@@ -1,5 +1,6 @@
 """A run that was interrupted goes on: nothing is lost, nothing is there twice, and nothing stale is kept."""
 
+import errno
 import json
 import os
 import random
@@ -232,5 +233,8 @@ def test_a_folder_that_cannot_be_written_is_one_message(here):
         here.path.chmod(0o777)
         command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
     done = subprocess.run(command, cwd=here.path, capture_output=True, text=True, check=False, timeout=120)
-    assert "can't write the run file: Permission denied; name another with --record FILE" in done.stderr
+    assert (
+        f"can't write the run file: {os.strerror(errno.EACCES)}; name another with --record FILE"
+        in done.stderr
+    )
     assert "Traceback" not in done.stdout + done.stderr

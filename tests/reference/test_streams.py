@@ -8,6 +8,7 @@ from gradient_conformance.reference.ops import elementary
 PROGRAM = "y = tanh(A @ x)\nz = exp(y)"
 TEXT = f'''
 title = "t"
+source = "s"
 program = """
 {PROGRAM}
 """
