@@ -32,7 +32,7 @@ ROOMS = {
     "references": "case errors reading reference roles",
     "plan": "case errors frameworks reference run",
     "ledger": "errors reading reference run text verdict",
-    "workers": "frameworks plan reading references roles text verdict",
+    "workers": "errors frameworks plan reading references roles text verdict",
     "judging": "case errors frameworks ledger plan reference references roles run verdict workers.answer",
     "truth": "case errors reference references",
     "report": "case errors ledger reference references roles run text verdict",
@@ -149,7 +149,9 @@ def words(path):
     for node in ast.walk(tree):
         fields = (value for _, value in ast.iter_fields(node) if id(node) not in prose)
         texts = (text for value in fields for text in (value if isinstance(value, list) else [value]))
-        yield from (w for text in texts if isinstance(text, str) for w in re.findall(r"[^\W_]+", text.lower()))
+        yield from (
+            w for text in texts if isinstance(text, str) for w in re.findall(r"[^\W_]+", text.lower())
+        )
 
 
 def test_the_host_knows_no_framework_by_name():
