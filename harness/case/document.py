@@ -199,7 +199,7 @@ class Document(Table, frozen=True, kw_only=True):
     """A whole case file."""
 
     title: Annotated[str, Meta(min_length=1)]
-    source: Annotated[str, Meta(min_length=1)]
+    source: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
     program: str
     output: str | UnsetType = UNSET
     values: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET

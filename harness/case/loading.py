@@ -172,7 +172,7 @@ class _Loader:
             self.name,
             self.path,
             document.title,
-            document.source,
+            "" if document.source is UNSET else document.source,
             self.dtypes,
             document.seed,
             variants,

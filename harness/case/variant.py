@@ -133,7 +133,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Case:
-    """One case file. `name` is its path below the case root, without .toml."""
+    """One case file. `name` is its path below the case root, without .toml; `source` is empty where none is given."""
 
     name: str
     path: Path

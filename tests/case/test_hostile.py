@@ -34,7 +34,7 @@ from gradient_conformance.harness.case.variant import Case
 from gradient_conformance.harness.errors import CaseError
 from gradient_conformance.harness.reading import toml
 from gradient_conformance.harness.truth.drawing import SAMPLES
-from gradient_conformance.reference import program as language
+from gradient_conformance.reference import language
 from gradient_conformance.reference.contexts import Exact
 from gradient_conformance.reference.language import MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_TEXT, Reader
 from gradient_conformance.reference.ops import OPS, shapes
