@@ -1,19 +1,18 @@
 """A case as a value: what is computed, from which arrays, and what of it is compared."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...reference.ops import Spec
-from ...reference.program import Program
+from ...reference.program import Program, ProgramError, specs_of_outs
 from ...reference.rounding import DTYPE_SCALE
 from ..errors import CaseError
 from ..reading.locate import Locator
-from .document import Mistake
+from .mistakes import Mistake
 from .tensors import Array, Source, leaves, nested_shape
 
 
@@ -136,14 +135,26 @@ class Case:
     """One case file. `name` is its path below the case root, without .toml; `source` is empty where none is given."""
 
     name: str
-    path: Path
     title: str
     source: str
+    program: str
     dtypes: tuple[str, ...]
     seed: int
     variants: tuple[Variant, ...]
     expects: tuple[Expectation, ...]
 
 
-def specs_of(program: Program, sources: Mapping[str, Source]) -> dict[str, Spec]:
-    return program.specs({name: Spec(source.shape, source.dtype) for name, source in sources.items()})
+def specs_of(
+    program: Program, sources: Mapping[str, Source], tell: Callable[[ProgramError], None] | None = None
+) -> dict[str, Spec]:
+    """Shape and dtype of every name; those that are known where `tell` is told of mistakes. Without it they are raised."""
+    env = {name: Spec(source.shape, source.dtype) for name, source in sources.items()}
+    if tell is None:
+        return program.specs(env)
+    for node in program.nodes:
+        if env.keys() >= set(node.inputs):
+            try:
+                env.update(specs_of_outs(node, env))
+            except ProgramError as error:
+                tell(error)
+    return env

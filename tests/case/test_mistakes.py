@@ -6,9 +6,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from gradient_conformance.harness.case.document import Mistake, case_schema, structure
+from gradient_conformance.harness.case.document import case_schema
 from gradient_conformance.harness.case.limits import MAX_BYTES
-from gradient_conformance.harness.case.loading import load, parse
+from gradient_conformance.harness.case.loading import load, read_toml, structure
+from gradient_conformance.harness.case.mistakes import Mistake
 from gradient_conformance.harness.errors import CaseError, HarnessError
 
 HERE = Path(__file__).parent
@@ -50,7 +51,7 @@ def is_toml(path: Path) -> bool:
 
 @pytest.mark.parametrize("path", [*filter(is_toml, WRONG), *SHIPPED], ids=ids)
 def test_schema_and_loader_judge_the_structure_alike(path: Path) -> None:
-    document = parse(path.read_text())
+    document = read_toml(path.read_text())
     assert VALIDATOR.is_valid(document) == accepted(document)
 
 
