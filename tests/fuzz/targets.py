@@ -44,6 +44,7 @@ from gradient_conformance.reference.backprop import backprop
 from gradient_conformance.reference.language import parse
 from gradient_conformance.reference.ops import Spec
 from gradient_conformance.reference.program import ProgramError
+from wrong import WRONG
 
 ROOT = Path(__file__).parents[2]
 MAX_LENGTH = 20_000
@@ -153,9 +154,9 @@ def change_case(data: bytes, random: Random) -> bytes:
 
 
 def case_seeds() -> list[bytes]:
-    wrong = sorted((ROOT / "tests/case/wrong").glob("*.toml"))
-    paths = [*sorted((ROOT / "cases").rglob("*.toml")), *wrong]
-    return [data for path in paths if len(data := path.read_bytes()) < MAX_LENGTH]
+    shipped = [path.read_bytes() for path in sorted((ROOT / "cases").rglob("*.toml"))]
+    wrong = [text.encode() for text in WRONG.values()]
+    return [data for data in (*shipped, *wrong) if len(data) < MAX_LENGTH]
 
 
 # Programs
