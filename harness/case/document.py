@@ -64,7 +64,7 @@ NESTED: dict[str, dict[str, Any]] = {
 """Types that contain themselves: msgspec knows none without a struct, so their schema stands here."""
 
 
-class Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+class Table(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, frozen=True):
     """A table of the file: an unknown key in it is a mistake."""
 
     def given(self, names: tuple[str, ...]) -> list[str]:

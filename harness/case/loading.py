@@ -58,7 +58,7 @@ def document_of(text: str) -> Document:
 
 
 def _case(text: str, origin: Origin, *, proven: bool) -> Case:
-    mistakes = Mistakes()
+    text, mistakes = text.replace("\r\n", "\n"), Mistakes()
     try:
         case = Builder(document_of(text), text, origin, mistakes).case()
     except (Mistake, ProgramError) as error:
@@ -118,7 +118,7 @@ def _read(path: Path, file: str) -> str:
         hint = "; keep large tensors in .npy files" if error.errno == errno.EFBIG else ""
         raise CaseError(file, f"cannot be read: {error.strerror}{hint}") from None
     try:
-        return data.decode("utf-8").replace("\r\n", "\n")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CaseError(file, f"the file is not UTF-8: {error.reason}", line) from None
