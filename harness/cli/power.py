@@ -8,7 +8,7 @@ from typing import Any
 from ..power.faults import load_faults
 from ..power.figures import Power, power_markdown, power_text
 from ..power.measuring import measure_all
-from ..power.specimens import subjects
+from ..power.specimens import specimens
 from .common import CHECKOUT, command
 
 
@@ -27,7 +27,7 @@ def power(arguments: argparse.Namespace) -> int:
     folder = arguments.faults.resolve()
     faults = load_faults(folder).FAULTS
     found = Power(
-        measure_all(subjects(arguments.networks, arguments.seed, CHECKOUT / "cases"), folder), faults
+        measure_all(specimens(arguments.networks, arguments.seed, CHECKOUT / "cases"), folder), faults
     )
     if arguments.format == "json":
         print(json.dumps(found.as_json(), indent=1))
