@@ -37,10 +37,10 @@ from gradient_conformance.harness.workers.answer import Answer, read_answer
 from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
 from gradient_conformance.reference import Program, parse
+from gradient_conformance.reference.formats import DTYPES, FORMATS
 from gradient_conformance.reference.ops.elementary import FUNCTIONS
 from gradient_conformance.reference.rounding import K
 
-UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
 ROUNDING = 0.58
 """sigma of the final rounding in units of u |f|, see `reference/rounding.py`."""
 
@@ -97,7 +97,7 @@ class Range:
     text: str
     draw: Callable[[Any, int], Inputs]
     unit: Callable[[Array, Array], Array] = field(default=lambda _, f: np.abs(f))
-    dtypes: tuple[str, ...] = ("float32", "float64")
+    dtypes: tuple[str, ...] = DTYPES
 
 
 def _unary(op: str, *ranges: tuple[str, Callable[[Any, int], Inputs]]) -> Iterator[Range]:
@@ -195,7 +195,7 @@ def measured(chosen: Range, dtype: str, points: int, subjects: Sequence[Subject]
     truth = _truth(program, inputs)
     high = truth.astype(np.float64)
     low = (truth - high).astype(np.float64)
-    unit = UNIT_ROUNDOFF[dtype] * chosen.unit(inputs["x"].astype(np.float64), high)
+    unit = FORMATS[dtype].u * chosen.unit(inputs["x"].astype(np.float64), high)
     answers = [answer(subject, program, dtype, inputs) for subject in subjects]
     found = [e if isinstance(e, str) else ((e.astype(np.float64) - high) - low) / unit for e in answers]
     means = [float(np.mean(e)) for e in found if not isinstance(e, str)]

@@ -8,32 +8,40 @@ import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from ..reference.rounding import References
 from .frameworks.found import Framework
 from .frameworks.interpreters import Absent, Interpreter
 from .judging.judge import Judgement, judge, within
-from .judging.settling import judged_line, unjudged
+from .judging.settling import inconclusive, settled, undecided
 from .judging.trace import describe_place, first_difference, traced_names
-from .ledger.entries import Ledger, phases_of
+from .ledger.entries import Ledger
 from .plan import Cell
 from .reading.elements import Array
 from .references.cache import Cache, for_compilers
-from .references.variant import Wanted, each_step
+from .references.row import References
+from .references.variant import Wanted
 from .roles import Answered
 from .run.lines import CellLine
 from .verdict import Verdict
+from .workers import requests
 from .workers.answer import Answer
 from .workers.lane import Lane, Message, Request
-from .workers.wire import Sent, python_json, shared_line
 from .workers.worker import CELL_TIMEOUT
 
 KEPT_REFERENCES = 64
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What cells of one variant share."""
+
+    wanted: Wanted
+    lines: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Engine:
         self._local = {} if cache is None else for_compilers()
         self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
         self._lock = threading.Lock()
-        self._wanted_by_variant: OrderedDict[tuple[str, str], Wanted] = OrderedDict()
+        self._prepared_by_variant: OrderedDict[tuple[str, str], _Prepared] = OrderedDict()
         self._lanes: dict[str, Lane] = {}
         self._requests: dict[str, Request] = {}
 
@@ -70,8 +78,8 @@ class Engine:
         for cell in cells:
             self._requests[cell.id] = request = Request(functools.partial(self._message, cell))
             queues.setdefault(self._lane(cell.framework).framework.name, []).append(request)
-        for name, requests in queues.items():
-            self._lanes[name].submit(requests)
+        for name, queue in queues.items():
+            self._lanes[name].submit(queue)
 
     def _lane(self, framework: Framework) -> Lane:
         if framework.name not in self._lanes:
@@ -88,65 +96,45 @@ class Engine:
         lane = self._lanes[cell.framework.name]
         answer = self._requests.pop(cell.id).future.result()
         lane.judged()
+        line = undecided(cell, answer)
         if answer.verdict is Verdict.ABSENT:
-            return unjudged(cell, answer)
-        wanted = self._wanted(cell)
-        line = self._judge(cell, wanted, answer, lane)
-        kept = self._keep(cell.id, answer.arrays) if self._keep and answer.arrays else None
+            return line
+        wanted = self._prepared(cell).wanted
+        if answer.verdict is None:
+            line = self._judged(cell, line, wanted, answer)
+        kept = self._keep(line.cell, answer.arrays) if self._keep and answer.arrays else None
         return msgspec.structs.replace(line, content=wanted.content, arrays=kept)
 
-    def _judge(self, cell: Cell, wanted: Wanted, answer: Answer, lane: Lane) -> CellLine:
-        """Judge an answer. A case whose tolerances are not finite says nothing."""
-        if answer.verdict is not None:
-            return unjudged(cell, answer)
+    def _judged(self, cell: Cell, line: CellLine, wanted: Wanted, answer: Answer) -> CellLine:
+        """The line of an answer. A case whose tolerances are not finite says nothing."""
         try:
             judgement = judge(wanted, cell.dtype, answer.arrays)
         except FloatingPointError as error:
-            return unjudged(cell, replace(answer, verdict=Verdict.INCONCLUSIVE, message=str(error)))
-        verdict, message = self._look_up(cell, judgement, lane)
-        place = self._place(cell, wanted, answer, judgement) if judgement.wrong_numbers else None
-        return judged_line(cell, answer, judgement, verdict, message, place)
+            return inconclusive(line, str(error))
+        name = cell.framework.name
+        if judgement.wrong_numbers:
+            place = self._place(cell, wanted, answer, judgement)
+            line = msgspec.structs.replace(line, first_difference=place)
+        version = str((self.about(name) or {}).get("version", ""))
+        return settled(line, judgement.tensors, self._ledgers.get(name, Ledger(name)), version)
 
     def close(self) -> None:
         """End every lane and its worker."""
         for lane in self._lanes.values():
             lane.close()
 
-    def _look_up(self, cell: Cell, judgement: Judgement, lane: Lane) -> tuple[Verdict, str]:
-        ledger = self._ledgers.get(cell.framework.name)
-        if ledger is None:
-            return judgement.verdict, judgement.message
-        version = str((lane.about or {}).get("version", ""))
-        phases = phases_of(judgement.tensors)
-        verdict, note, _ = ledger.judge(
-            cell.id, cell.dtype, version, judgement.verdict, judgement.used, phases
-        )
-        return verdict, "\n".join(text for text in (judgement.message, note) if text)
-
-    def _wanted(self, cell: Cell) -> Wanted:
+    def _prepared(self, cell: Cell) -> "_Prepared":
         key = (cell.case, cell.variant.id)
         with self._lock:
-            if key not in self._wanted_by_variant:
-                self._wanted_by_variant[key] = Wanted(cell.variant, self._cache)
-                if len(self._wanted_by_variant) > KEPT_REFERENCES:
-                    self._wanted_by_variant.popitem(last=False)
-            return self._wanted_by_variant[key]
+            if key not in self._prepared_by_variant:
+                self._prepared_by_variant[key] = _Prepared(Wanted(cell.variant, self._cache))
+                if len(self._prepared_by_variant) > KEPT_REFERENCES:
+                    self._prepared_by_variant.popitem(last=False)
+            return self._prepared_by_variant[key]
 
     def _message(self, cell: Cell) -> Message:
-        variant, wanted = cell.variant, self._wanted(cell)
-        arrays = self._arrays(cell, wanted, wanted.inputs, each_step(variant))
-        if cell.dtype not in wanted.lines:
-            shared = _shared(cell, wanted, variant.values, variant.gradients)
-            wanted.lines[cell.dtype] = shared_line(shared, arrays)
-        return _own(cell), arrays, wanted.lines[cell.dtype]
-
-    def _arrays(
-        self, cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], each: Iterable[str] = ()
-    ) -> list[Sent]:
-        sent = [Sent("input", n, _cast(a, cell.dtype), n in each) for n, a in inputs.items()]
-        if wanted.cotangent is not None:
-            sent.append(Sent("cotangent", cell.variant.output, _cast(wanted.cotangent, cell.dtype)))
-        return sent
+        prepared = self._prepared(cell)
+        return requests.whole(cell, prepared.wanted, prepared.lines)
 
     def _place(self, cell: Cell, wanted: Wanted, answer: Answer, judgement: Judgement) -> str:
         """Run the cell again as a trace, at the step that disagrees, and say where the difference begins."""
@@ -180,57 +168,12 @@ class Engine:
 
     def trace(self, cell: Cell, step: int = 0, parameters: Mapping[str, Array] | None = None) -> Trace:
         """Run a cell (one step of a training) with every value and cotangent on a way to its output asked for."""
-        wanted = self._wanted(cell)
+        wanted = self._prepared(cell).wanted
         inputs = wanted.inputs
         if cell.variant.training is not None:
             inputs = wanted.inputs_at(step, parameters or {})
         names = traced_names(wanted.program, self._floats(cell), cell.variant.output)
         values = [n for n in names if n not in inputs]
-
-        def build() -> Message:
-            arrays = self._arrays(cell, wanted, inputs)
-            return _own(cell), arrays, shared_line(_shared(cell, wanted, values, names, steps=1), arrays)
-
-        request = Request(build, urgent=True)
+        request = Request(lambda: requests.trace(cell, wanted, inputs, values, names), urgent=True)
         self._lane(cell.framework).submit([request])
         return Trace(wanted.at(inputs, values, names), request.future.result())
-
-
-def _own(cell: Cell) -> dict[str, Any]:
-    """What a request says of this cell alone."""
-    return {"type": "run", "case": cell.case, "bindings": dict(cell.variant.bindings), "mode": cell.mode}
-
-
-def _shared(
-    cell: Cell, wanted: Wanted, values: Iterable[str], gradients: Iterable[str], steps: int | None = None
-) -> dict[str, Any]:
-    """What a request says of its family. Gradients of assigned names are asked for through probes.
-
-    `steps` is how many steps a case with training takes, by default its own number.
-    """
-    gradients, program, variant = list(gradients), wanted.program, cell.variant
-    assigned = {name for node in program.nodes for name in node.outs}
-    return {
-        "dtype": cell.dtype,
-        "program": wanted.nodes,
-        "output": variant.output,
-        "values": list(values),
-        "gradients": gradients,
-        "probes": {n: variant.specs[n].shape for n in gradients if n in assigned},
-        "training": python_json(_training(wanted, steps)),
-    }
-
-
-def _training(wanted: Wanted, steps: int | None) -> dict[str, Any] | None:
-    training = wanted.variant.training
-    if training is None:
-        return None
-    return {
-        "optimizer": {training.optimizer: wanted.optimizer_options},
-        "parameters": list(training.parameters),
-        "steps": steps or training.steps,
-    }
-
-
-def _cast(array: Array, dtype: str) -> Array:
-    return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array

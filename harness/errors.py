@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .text import printable, shortened
+from .text import shortened, visible
 
 MESSAGE = 4_000
 
@@ -26,7 +26,7 @@ class CaseError(HarnessError):
         others: Sequence["CaseError"] = (),
         more: str = "",
     ) -> None:
-        self.file, self.message = printable(str(file)), printable(shortened(message, MESSAGE))
+        self.file, self.message = visible(str(file)), visible(shortened(message, MESSAGE))
         self.line, self.column, self.others, self.more = line, column, tuple(others), more
         place = ":".join(str(part) for part in (self.file, line, column) if part is not None)
         self.lines: list[str] = [

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..reference.formats import DTYPES
 from ..reference.names import nearest
-from ..reference.rounding import DTYPE_SCALE
 from .case.variant import Variant
 from .errors import HarnessError
 from .frameworks.found import Framework
-
-DTYPES = tuple(DTYPE_SCALE)
+from .run.ids import CellId
 
 
 @dataclass(frozen=True)
@@ -27,24 +26,13 @@ class Cell:
     def case(self) -> str:
         return self.variant.case_name
 
-    @property
-    def name(self) -> str:
-        """What stands behind `::` in the id."""
-        variant = f"{self.variant.id}-" if self.variant.id else ""
-        return f"{variant}{self.dtype}-{self.framework.name}-{self.mode}"
+    @cached_property
+    def parts(self) -> CellId:
+        return CellId(self.case, self.variant.id, self.dtype, self.framework.name, self.mode)
 
     @cached_property
     def id(self) -> str:
-        return f"{self.case}::{self.name}"
-
-
-def framework_in(nodeid: str) -> str | None:
-    """The framework of a cell's node id; None for any other test."""
-    file, _, name = nodeid.partition("::")
-    parts = name.rsplit("-", 3)
-    # pytest names no file where a case lies outside its rootdir
-    is_cell = (not file or file.endswith(".toml")) and len(parts) >= 3 and parts[-3] in DTYPES
-    return parts[-2] if is_cell else None
+        return str(self.parts)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,24 @@
-"""What may become of a cell, from best to worst, and what pytest calls it: no two are ever collapsed."""
+"""What may become of a cell, from best to worst, and its face everywhere: no two are ever collapsed."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Literal, NamedTuple
+
+
+class Face(NamedTuple):
+    """How a verdict looks to pytest, to a terminal, to a page and to JUnit."""
+
+    outcome: Literal["passed", "xfailed", "skipped", "failed"]
+    """The word of pytest."""
+    sign: str
+    """So that none is told by colour alone."""
+    short: str
+    """What stands in the table at the end of a run, where room is scarce."""
+    style: str
+    """Of a terminal, in rich's words; a page has its colours by `slug` in style.css."""
+    tag: Literal["", "skipped", "failure", "error"]
+    """JUnit's word; agreement has none."""
 
 
 class Verdict(StrEnum):
@@ -17,23 +34,35 @@ class Verdict(StrEnum):
     ERRORED = "errored"
     CRASHED = "crashed"
 
+    @property
+    def face(self) -> Face:
+        return FACES[self]
+
     def outcome(self, *, required: bool = False) -> str:
         """The word of pytest: passed, xfailed, skipped or failed (also absent, where `required`)."""
-        if self is Verdict.ABSENT and required:
-            return "failed"
-        return _OUTCOMES.get(self, "failed")
+        return "failed" if self is Verdict.ABSENT and required else self.face.outcome
 
     @property
     def severity(self) -> int:
         """0 for the best verdict, more for every worse one."""
         return _SEVERITIES[self]
 
+    @property
+    def slug(self) -> str:
+        """Its first word, which is its class in a page."""
+        return self.partition(" ")[0]
 
-_OUTCOMES = {
-    Verdict.AGREE: "passed",
-    Verdict.KNOWN_DEVIATION: "xfailed",
-    Verdict.UNSUPPORTED: "skipped",
-    Verdict.ABSENT: "skipped",
+
+FACES = {
+    Verdict.AGREE: Face("passed", "✓", "agree", "green", ""),
+    Verdict.KNOWN_DEVIATION: Face("xfailed", "◆", "known", "yellow", "skipped"),
+    Verdict.UNSUPPORTED: Face("skipped", "–", "unsupported", "dim", "skipped"),
+    Verdict.ABSENT: Face("skipped", "∅", "absent", "dim", "skipped"),
+    Verdict.INCONCLUSIVE: Face("failed", "?", "inconclusive", "bold red", "failure"),
+    Verdict.STALE: Face("failed", "↻", "stale", "bold red", "failure"),
+    Verdict.DISAGREE: Face("failed", "✗", "disagree", "bold red", "failure"),
+    Verdict.ERRORED: Face("failed", "!", "errored", "bold red", "error"),
+    Verdict.CRASHED: Face("failed", "†", "crashed", "bold red", "error"),
 }
 
 _SEVERITIES = {verdict: i for i, verdict in enumerate(Verdict)}
@@ -48,3 +77,15 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     if not found:
         raise ValueError("no verdict to choose from: a comparison of nothing is no agreement")
     return max(found, key=lambda verdict: verdict.severity)
+
+
+def totals(verdicts: Iterable[Verdict]) -> dict[Verdict, int]:
+    """How many there are of each of the nine, those of which there is none too."""
+    counts = Counter(verdicts)
+    return {verdict: counts[verdict] for verdict in Verdict}
+
+
+def counted(totals: Mapping[Verdict, int]) -> str:
+    """`3040 cells: 2973 agree, 65 known deviation, 2 unsupported`: every cell under the name of what became of it."""
+    parts = (f"{count} {verdict}" for verdict, count in totals.items() if count)
+    return f"{sum(totals.values())} cells: {', '.join(parts)}"

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from .formats import FORMATS
 from .ops import OPS, OpError, Spec
 from .ops.shapes import MAX_DIMENSIONS
 
@@ -68,10 +67,7 @@ class Program:
 
     def rounded(self, dtype: str) -> "Program":
         """The same program with every float literal rounded to `dtype`, so that it is exact in wider ones too."""
-        kind = np.dtype(dtype).type
-
-        def narrow(value: Any) -> Any:
-            return float(kind(value)) if isinstance(value, float) else value
+        narrow = FORMATS[dtype].rounded
 
         def rounded(n: Node) -> Node:
             if not any(isinstance(value, float) for value in (*n.args, *n.kw.values())):
@@ -79,8 +75,12 @@ class Program:
             kw = {key: narrow(value) for key, value in n.kw.items()}
             return Node(n.outs, n.op, tuple(map(narrow, n.args)), kw, n.line, n.column)
 
-        with np.errstate(over="ignore"):  # beyond the dtype's range is infinite, as in a framework
-            return Program(tuple(map(rounded, self.nodes)), self.text)
+        return Program(tuple(map(rounded, self.nodes)), self.text)
+
+    @property
+    def calls(self) -> list[tuple[Any, ...]]:
+        """What is computed, but not where it stands: for digests, and for seeds of what is drawn at random."""
+        return [(n.outs, n.op, n.args, sorted(n.kw.items())) for n in self.nodes]
 
     def ancestors(self, names: Iterable[str]) -> set[str]:
         """Every name that `names` are computed from, and `names` themselves."""

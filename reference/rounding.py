@@ -5,7 +5,7 @@ context makes the same rows one run in which every rounding error that a correct
 at random. The spread of N such runs about the reference is, for every element of every output, sigma; the tolerance
 is K sigma with one K for everything, so there is no tolerance rule for any op and none is chosen by hand.
 
-A row calls five primitives: `r` after an elementwise operation, `fn` for an elementary function, `matmul` and `sum`
+A row calls six primitives: `r` after an elementwise operation, `fn` for an elementary function, `matmul` and `sum`
 for contractions, `absolute` where a framework may use a formula with larger intermediate terms, and `kink` where a
 branch is taken.
 
@@ -17,22 +17,20 @@ Algorithms, 2nd ed., section 4.2), the next those of a bias added first.
 
 import hashlib
 import math
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import numpy as np
 
 from .contexts import Array, Exact
+from .formats import FORMATS
 from .ops.elementary import FUNCTIONS
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 K = 8.0
-U = 2.0**-24
-SMALLEST_NORMAL = 2.0**-126
-DTYPE_SCALE = {"float32": 1.0, "float64": 2.0**-29 * math.sqrt(2)}
-"""sigma of each dtype in units of float32's; in float64 the reference's own rounding adds the root of 2."""
+U = FORMATS["float32"].u
+SMALLEST_NORMAL = FORMATS["float32"].smallest_normal
 
 KINK_MAGNIFICATION = 4.0
 LARGEST_MAGNIFIED = 1_000_000
@@ -119,6 +117,22 @@ def effective_products(x: Array, w: Array) -> Array:
     return terms if np.any(terms > n) else n
 
 
+class _Biases(dict[str, float]):
+    """What all calls of one function share in one run: a number in (-1, 1) that follows from the run and the name alone.
+
+    So a function that comes to the table, or that a program does not call, moves no tolerance.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def __missing__(self, name: str) -> float:
+        drawn = seed_of(str(self.seed).encode(), name.encode())
+        self[name] = drawn / 2**63 - 1
+        return self[name]
+
+
 class Rounding(Exact):
     """One perturbed run: every operation of the rows errs as a correct float32 implementation may."""
 
@@ -128,7 +142,7 @@ class Rounding(Exact):
         self.random = np.random.Generator(np.random.SFC64(seed))
         self.tape, self.magnification = tape, magnification
         self.kink_calls, self.sum_calls = _Places(), _Places()
-        self.bias = dict(zip(FUNCTIONS, self.random.uniform(-1, 1, len(FUNCTIONS)), strict=True))
+        self.biases = _Biases(seed)
 
     def at(self, place: Hashable) -> None:
         self.kink_calls.at(place)
@@ -152,7 +166,7 @@ class Rounding(Exact):
     def fn(self, name: str, *args: Array) -> Array:
         function = FUNCTIONS[name]
         exact = function.exact(*args)
-        return self.r(exact, function.spread) + (function.bias * U * self.bias[name]) * exact
+        return self.r(exact, function.spread) + (function.bias * U * self.biases[name]) * exact
 
     def absolute(self, a: Array, m: Array) -> Array:
         return a + U * m * self.noise(np.shape(a))
@@ -218,110 +232,15 @@ class Expected:
 
     def tolerance(self, dtype: str) -> Array:
         """K sigma in `dtype`. Raises FloatingPointError where it is not finite: that would let everything pass."""
-        return References.of({"": self}).tolerance(dtype).reshape(self.value.shape)
+        return tolerance(self.sigma, dtype)
 
 
-class Span(NamedTuple):
-    """Where the elements of one tensor stand, in C order, in the row of them all."""
-
-    shape: tuple[int, ...]
-    start: int
-    stop: int
-
-
-class References(Mapping[Any, Expected]):
-    """What every tensor of an answer must be, by key; their elements stand side by side in one row.
-
-    So they are kept, read and judged in one go, however many tensors there are.
-    """
-
-    def __init__(self, shapes: Mapping[Any, tuple[int, ...]], value: Array, sigma: Array) -> None:
-        """`value` and `sigma` have one dimension. Raises ValueError where the shapes do not add up to their size."""
-        self.value, self.sigma = value, sigma
-        self.spans: dict[Any, Span] = {}
-        stop = 0
-        for key, shape in shapes.items():
-            start, stop = stop, stop + math.prod(shape)
-            self.spans[key] = Span(shape, start, stop)
-        if value.shape != (stop,) or sigma.shape != (stop,):
-            raise ValueError(f"{stop} elements are described, {value.shape} and {sigma.shape} are there")
-
-    @classmethod
-    def of(cls, tensors: Mapping[Any, Expected]) -> Self:
-        """The same tensors side by side."""
-        if isinstance(tensors, cls):
-            return tensors
-        shapes = {key: np.shape(e.value) for key, e in tensors.items()}
-        return cls(shapes, _row(e.value for e in tensors.values()), _row(e.sigma for e in tensors.values()))
-
-    def only(self, keys: Container[Any]) -> "References":
-        """Those of its tensors that are among the keys."""
-        return References.of({key: self[key] for key in self if key in keys})
-
-    def __getitem__(self, key: Any) -> Expected:
-        shape, start, stop = self.spans[key]
-        return Expected(self.value[start:stop].reshape(shape), self.sigma[start:stop].reshape(shape))
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.spans
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.spans)
-
-    def __len__(self) -> int:
-        return len(self.spans)
-
-    def row_of(self, arrays: Mapping[Any, Array]) -> Array:
-        """These arrays, which have the tensors' keys and shapes, as a row like `value`."""
-        return np.concatenate([arrays[key].reshape(-1) for key in self.spans] or [self.value])
-
-    def tolerance(self, dtype: str) -> Array:
-        """K sigma of every element in `dtype`. Raises FloatingPointError where one is not finite: all would pass."""
-        if not self.is_finite:
-            raise FloatingPointError(
-                "a tolerance is not finite: the case leaves an op's domain, or overflows"
-            )
-        return K * DTYPE_SCALE[dtype] * self.sigma
-
-    def median_tolerance(self, dtype: str) -> list[float]:
-        """For each tensor the tolerance that half of its elements have, or less; 0 of no elements."""
-        return [K * DTYPE_SCALE[dtype] * median for median in self._median_sigma]
-
-    # Each is asked for once for every framework and dtype.
-
-    @cached_property
-    def is_finite(self) -> bool:
-        """Whether K sigma is a finite number everywhere, in every dtype."""
-        return bool(np.isfinite(K * self.sigma).all())
-
-    @cached_property
-    def magnitudes(self) -> list[float]:
-        """For each tensor the largest |value|; 0 of no elements."""
-        return self.largest(np.abs(self.value))
-
-    @cached_property
-    def _median_sigma(self) -> list[float]:
-        return [_median(self.sigma[start:stop]) for _, start, stop in self.spans.values()]
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        return [start for _, start, stop in self.spans.values() if start < stop]
-
-    def largest(self, row: Array) -> list[float]:
-        """For each tensor the largest of its elements of a row like `value`, in which is no NaN; 0 of no elements."""
-        found = iter(np.maximum.reduceat(row, self._starts).tolist() if self._starts else ())
-        return [next(found) if start < stop else 0.0 for _, start, stop in self.spans.values()]
-
-
-def _row(arrays: Iterable[Array]) -> Array:
-    return np.concatenate([np.empty(0), *(np.reshape(a, -1) for a in arrays)])
-
-
-def _median(a: Array) -> float:
-    if not a.size:
-        return 0.0
-    ordered = np.sort(a)
-    return float(ordered.item((ordered.size - 1) // 2) + ordered.item(ordered.size // 2)) / 2
+def tolerance(sigma: Array, dtype: str) -> Array:
+    """K sigma in `dtype`, of sigma in float32's terms. Raises FloatingPointError where it is not finite."""
+    allowed: Array = K * FORMATS[dtype].scale * sigma
+    if not np.isfinite(allowed).all():
+        raise FloatingPointError("a tolerance is not finite: the case leaves an op's domain, or overflows")
+    return allowed
 
 
 def runs_for(size: int) -> int:
@@ -341,7 +260,7 @@ def seed_of(*parts: bytes) -> int:
 
 def expected(
     compute: Callable[[Exact], Mapping[Any, Array]], size: int, seed: int, runs: int | None = None
-) -> References:
+) -> dict[Any, Expected]:
     """Reference and sigma of every tensor that `compute` returns.
 
     `compute` evaluates rows through the context it is given; `size` is the number of input elements.
@@ -355,8 +274,7 @@ def expected(
         for run in range(count):
             for key, a in compute(Rounding(seed + run, tape, magnification)).items():
                 squares[key] += np.square(a - exact[key])
-        sigmas = {key: _sigma(a, squares[key] / count, count) for key, a in exact.items()}
-        return References.of({key: Expected(a, sigmas[key]) for key, a in exact.items()})
+        return {key: Expected(a, _sigma(a, squares[key] / count, count)) for key, a in exact.items()}
 
 
 def _sigma(reference: Array, mean_square: Array, runs: int) -> Array:

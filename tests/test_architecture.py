@@ -10,33 +10,136 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves helpers beside a test out
+
+from workflow import load
+
 ROOT = Path(__file__).parents[1]
 FRAMEWORKS = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/adapter.py"))
 OURS = {"gradient_conformance", "harness", "reference", "adapters", "tests", "worker"}
 LIBRARIES = {"torch", "tensorflow", "jax", "mxnet", "optax", "keras"}
 
+ROOMS = {
+    "reference": "",
+    "text": "reference",
+    "errors": "text",
+    "reading": "reference",
+    "verdict": "",
+    "roles": "reading",
+    "case": "errors reading reference text",
+    "frameworks": "errors",
+    "run": "errors reading reference roles text verdict",
+    "references": "case errors reading reference roles",
+    "plan": "case errors frameworks reference run",
+    "ledger": "errors reading reference run text verdict",
+    "workers": "frameworks plan reading references roles text verdict",
+    "judging": "case errors frameworks ledger plan reference references roles run verdict workers.answer",
+    "truth": "case errors reference references",
+    "report": "case errors ledger reference references roles run text verdict",
+    "engine": "frameworks judging ledger plan reading references roles run verdict workers",
+    "power": "case errors judging reference references roles verdict",
+    "plugin": "case engine errors frameworks ledger plan references report roles run truth verdict workers",
+    "cli": "case engine errors frameworks judging ledger plan power reference references report roles run text"
+    " truth verdict workers",
+}
+"""Every room, and the rooms below it that it may name: what is imported anywhere else is a wall that was broken."""
+
 
 def imported(path):
-    """The top-level names of all modules that a file imports, wherever in it."""
+    """The top-level names of all modules that a file imports, wherever in it; its own package's by their path."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom) and not node.level:
             yield node.module.partition(".")[0]
 
 
-def imports_of(folder):
-    return {name for path in (ROOT / folder).rglob("*.py") for name in imported(path)}
+def named(path):
+    """The modules of ours that a module names, as their paths below the root: they name each other relatively."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = path.parents[node.level - 1].relative_to(ROOT).joinpath(*(node.module or "").split("."))
+            for alias in node.names:
+                inside = folder / alias.name
+                is_module = (ROOT / inside).with_suffix(".py").exists() or (ROOT / inside).is_dir()
+                yield inside.parts if is_module else folder.parts
+
+
+def room(parts):
+    """The room of a module, from its path's parts: `harness/case/loading` is in `case`."""
+    return "reference" if parts[0] == "reference" else Path(parts[1]).stem if len(parts) > 1 else "harness"
+
+
+def modules(folder):
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def arrows():
+    """Which room names which module of another."""
+    found = {}
+    for path in (*modules("harness"), *modules("reference")):
+        own = room(path.relative_to(ROOT).parts)
+        for parts in named(path):
+            if room(parts) not in (own, "harness", "__init__"):
+                found.setdefault(own, set()).add((room(parts), ".".join((room(parts), *parts[2:3]))))
+    return found
+
+
+def test_a_room_names_only_the_rooms_below_it():
+    for own, others in arrows().items():
+        allowed = set(ROOMS[own].split())
+        broken = {module for other, module in others if not {other, module} & allowed}
+        assert not broken, f"{own} names {', '.join(sorted(broken))}; it may name {ROOMS[own]}"
+
+
+def test_the_table_of_rooms_holds_what_is_there_and_nothing_else():
+    there = {room(path.relative_to(ROOT).parts) for path in (*modules("harness"), *modules("reference"))}
+    assert there - {"__init__"} == set(ROOMS)
+    found = {own: {other for other, _ in others} for own, others in arrows().items()}
+    for own, allowed in ROOMS.items():
+        unused = {name.partition(".")[0] for name in allowed.split()} - found.get(own, set())
+        assert not unused, (
+            f"{own} names nothing of {', '.join(sorted(unused))} any more: strike it from the table"
+        )
+
+
+def floor(own, above=()):
+    """1 on the ground, which is the reference's roof; a room stands above all that it names."""
+    assert own not in above, f"a circle: {' -> '.join((*above, own))}"
+    below = (name.partition(".")[0] for name in ROOMS[own].split() if name != "reference")
+    return 1 + max((floor(name, (*above, own)) for name in below), default=0)
+
+
+def test_the_house_has_no_circle_and_few_floors():
+    assert max(map(floor, ROOMS)) <= 8
+
+
+def test_rooms_stay_small_enough_to_be_seen():
+    harness = [path for path in (ROOT / "harness").iterdir() if path.name != "__pycache__"]
+    assert len(harness) <= 20
+    for folder in (path for path in harness if path.is_dir()):
+        assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 12, folder
+    for path in (*modules("harness"), *modules("reference"), *modules("adapters"), *modules("benchmarks")):
+        assert len(path.read_text().splitlines()) <= 450, path
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
+                assert len(methods) <= 15, f"{path}: {node.name} has {len(methods)}"
 
 
 def test_the_reference_imports_numpy_and_nothing_of_ours():
-    assert imports_of("reference") - sys.stdlib_module_names == {"numpy", "reference"}
+    found = {name for path in modules("reference") for name in imported(path)}
+    assert found - sys.stdlib_module_names == {"numpy"}
+
+
+def test_the_truth_of_a_row_shares_nothing_with_the_row():
+    for path in modules("harness/truth/ops"):
+        assert not [parts for parts in named(path) if parts[0] == "reference"], path
 
 
 def test_the_harness_imports_no_framework_and_no_adapter():
-    found = imports_of("harness")
-    assert not found & (LIBRARIES | {"adapters", "tests", "worker"})
-    assert "reference" in found
+    found = {name for path in modules("harness") for name in imported(path)}
+    assert not found & (LIBRARIES | OURS)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -66,6 +169,16 @@ def test_every_framework_has_an_environment_and_the_label_has_them_all():
     label = tox["tox"]["labels"].partition("conformance =")[2].split("\n")[0]
     assert sorted(word.strip() for word in label.split(",")) == sorted([*FRAMEWORKS, "matrix"])
     assert set(tox["tox"]["env_list"].replace(" ", "").split(",")) == {*FRAMEWORKS, "matrix", "tests", "lint"}
+
+
+def test_the_host_is_tested_on_every_python_that_it_runs_on():
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    pythons = dict(re.findall(r"^(py\d+): python(3\.\d+)$", tox["testenv"]["base_python"], re.MULTILINE))
+    assert tox["tox"]["labels"].partition("host =")[2].strip() == ", ".join(["tests", *pythons])
+    job = load(ROOT / ".github" / "workflows" / "conformance.yml")["jobs"]["host"]["strategy"]["matrix"]
+    assert {more["env"]: more["python"] for more in job["include"]} == {"tests": "3.11", **pythons}
+    assert sorted(job["python"]) == ["3.11", *pythons.values()]
 
 
 def test_every_framework_stands_in_the_readme_with_its_pin_modes_and_number_of_deviations():

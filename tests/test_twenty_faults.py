@@ -16,6 +16,7 @@ from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.judging.judge import INCONCLUSIVE, compare, describe, judge, verdict_of
 from gradient_conformance.harness.ledger.entries import LedgerError
 from gradient_conformance.harness.ledger.reading import load as load_ledger
+from gradient_conformance.harness.references.row import References
 from gradient_conformance.harness.references.variant import Wanted
 from gradient_conformance.harness.report.summary import table
 from gradient_conformance.harness.run.lines import (
@@ -30,7 +31,8 @@ from gradient_conformance.harness.run.provenance import header
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.verdict import Verdict, worst
-from gradient_conformance.reference.rounding import DTYPE_SCALE, Expected, K, References
+from gradient_conformance.reference.formats import FORMATS
+from gradient_conformance.reference.rounding import Expected, K
 
 ROOT = Path(__file__).parents[1]
 TESTS = [ast.parse(path.read_text(), str(path)) for path in sorted((ROOT / "tests").rglob("test_*.py"))]
@@ -322,7 +324,7 @@ def test_fault_18_no_test_is_defined_twice():
 @pytest.mark.parametrize("tolerance", [1e-3, 3.7e-5])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fault_19_every_number_of_a_message_is_the_one_that_was_used(tolerance, dtype):
-    sigma = np.full(1, tolerance / K / DTYPE_SCALE[dtype])
+    sigma = np.full(1, tolerance / K / FORMATS[dtype].scale)
     tensor = compared_as(np.array([1.25], dtype), Expected(np.ones(1), sigma), dtype)
     said = re.fullmatch(
         r"value y\[0\] = (\S+), should be (\S+) ± (\S+) +\((\S+) × tolerance\)",

@@ -4,7 +4,6 @@ Structure is what can be said of the file without knowing what its program means
 exclude each other. Everything here is data; nothing is drawn, opened or evaluated.
 """
 
-import inspect
 import re
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -12,10 +11,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ...reference.formats import DTYPES
 from ...reference.language import MAX_NAME
 from ...reference.ops.shapes import MAX_DIMENSIONS
 from ...reference.optimizers import OPTIMIZERS
-from ...reference.rounding import DTYPE_SCALE
 from ..text import SHOWN, shortened, shown
 
 MAX_STEPS = 10_000
@@ -129,11 +128,9 @@ class Tensor(Generated, frozen=True, kw_only=True):
 
 def _options(optimizer: str) -> type[msgspec.Struct]:
     """The keys that an optimizer takes: the keyword arguments of its row."""
-    parameters = inspect.signature(OPTIMIZERS[optimizer]).parameters.values()
     fields = [
         (p.name, float) if p.default is p.empty else (p.name, float, p.default)
-        for p in parameters
-        if p.kind is p.KEYWORD_ONLY
+        for p in OPTIMIZERS[optimizer].options.values()
     ]
     return msgspec.defstruct(optimizer, fields, bases=(Table,), frozen=True, kw_only=True)
 
@@ -202,8 +199,8 @@ class Document(Table, frozen=True, kw_only=True):
     output: str | UnsetType = UNSET
     values: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
     gradients: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
-    dtypes: Annotated[list[Literal[tuple(DTYPE_SCALE)]], Meta(min_length=1)] = msgspec.field(  # type: ignore[valid-type]
-        default_factory=lambda: list(DTYPE_SCALE)
+    dtypes: Annotated[list[Literal[DTYPES]], Meta(min_length=1)] = msgspec.field(  # type: ignore[valid-type]
+        default_factory=lambda: list(DTYPES)
     )
     exact: bool = False
     seed: Annotated[int, Meta(ge=0, le=MAX_SIZE)] = 0

@@ -12,7 +12,6 @@ their own ways, so that an exact result is not enough:
 * of the elementary functions only the root of a square is known exactly.
 """
 
-import functools
 import math
 import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -24,6 +23,7 @@ import numpy as np
 
 from ...reference.backprop import backward, forward
 from ...reference.contexts import Exact
+from ...reference.formats import FORMATS
 from ...reference.program import Node, Program, ProgramError
 
 Array = Any
@@ -138,21 +138,14 @@ def rational(a: Array) -> Array:
 
 def representable(value: Fraction, dtype: str) -> bool:
     """Whether `value` is a number of `dtype`, zero or normal."""
-    precision, least, most = _bits(dtype)
+    form = FORMATS[dtype]
     numerator, denominator = abs(value.numerator), value.denominator
     exponent = numerator.bit_length() - denominator.bit_length()
     return not numerator or (
         _is_power_of_two(denominator)
-        and numerator.bit_length() - _lowest_bit(numerator).bit_length() < precision
-        and least <= exponent < most
+        and numerator.bit_length() - _lowest_bit(numerator).bit_length() < form.digits
+        and form.lowest <= exponent <= form.highest
     )
-
-
-@functools.cache
-def _bits(dtype: str) -> tuple[int, int, int]:
-    """Precision, and the exponents of two between which normal numbers are: from the first to before the second."""
-    info = np.finfo(dtype)
-    return info.nmant + 1, int(info.minexp), int(info.maxexp)
 
 
 class Fractions(Exact):
@@ -200,7 +193,7 @@ class Fractions(Exact):
         """A sum whose terms are multiples of `grain`, and add up to `magnitude` if all are taken as positive."""
         magnitude = rational(magnitude)
         for dtype in self.dtypes:
-            limit, holds = grain * 2 ** _bits(dtype)[0], representable(grain, dtype)
+            limit, holds = grain * 2 ** FORMATS[dtype].digits, representable(grain, dtype)
             for i, element in enumerate(magnitude.flat):
                 if element.value > limit or (element.value and not holds):
                     raise NotExact(

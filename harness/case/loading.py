@@ -16,9 +16,9 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import UNSET
 
+from ...reference.formats import DTYPES
 from ...reference.names import nearest
 from ...reference.program import ProgramError
-from ...reference.rounding import DTYPE_SCALE
 from ..errors import CaseError
 from ..reading import toml
 from ..reading.files import read_at_most
@@ -372,7 +372,7 @@ def _kinds(names: str) -> str:
 
 
 def _choices(path: Keys) -> tuple[str, ...]:
-    return {"dtype": ("int64", "bool"), "each": ("step",)}.get(str(path[-1]), tuple(DTYPE_SCALE))
+    return {"dtype": ("int64", "bool"), "each": ("step",)}.get(str(path[-1]), DTYPES)
 
 
 def keys_of(path: Keys) -> tuple[str, ...]:

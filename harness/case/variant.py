@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ...reference.formats import narrowest
 from ...reference.ops import Spec
 from ...reference.program import Program, ProgramError, specs_of_outs
-from ...reference.rounding import DTYPE_SCALE
 from ..errors import CaseError
 from ..reading.locate import Locator
 from .mistakes import Mistake
@@ -68,7 +68,7 @@ class Variant:
     @property
     def narrowest(self) -> str:
         """The least precise of the case's dtypes: inputs rounded to it are exact in all of them."""
-        return max(self.dtypes, key=lambda dtype: DTYPE_SCALE[dtype])
+        return narrowest(self.dtypes)
 
     def draw(self, dtype: str | None = None) -> dict[str, Array]:
         """The inputs by name: float64 arrays (int64, bool), floats rounded to `dtype`, or as written (None).

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ...reference.rounding import DTYPE_SCALE
+from ...reference.formats import DTYPES
 from .document import Document
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -34,7 +34,7 @@ def write(document: Document | Mapping[str, Any]) -> str:
 def plain(document: Document) -> dict[str, Any]:
     """The data that a file of the document holds, without what it need not say."""
     data: dict[str, Any] = msgspec.to_builtins(document)
-    if document.dtypes == list(DTYPE_SCALE):
+    if document.dtypes == list(DTYPES):
         del data["dtypes"]
     return data
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import HarnessError
 from ..text import visible
-from . import cache, cases, certify, columns, deviations, diff, explain, merge, power, rejudge, report
+from . import cache, cases, columns, deviations, diff, explain, merge, reference, rejudge, report
 
-COMMANDS = (cases, columns, explain, report, diff, merge, deviations, rejudge, cache, certify, power)
+COMMANDS = (cases, columns, explain, report, diff, merge, deviations, rejudge, cache, reference)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,6 @@
 """`harness explain`: one cell node by node."""
 
 import argparse
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +14,22 @@ from rich.text import Text
 
 from ...reference.names import nearest
 from ...reference.program import Node
-from ...reference.rounding import References
 from ..case.loading import load
 from ..case.variant import Case, Variant
 from ..engine import Engine, Trace
 from ..errors import HarnessError
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
-from ..frameworks.interpreters import assignment
+from ..frameworks.interpreters import assignment, interpreter_of
 from ..judging.judge import compare
 from ..judging.trace import Place, describe_place, first_difference
 from ..plan import Cell, Selection
 from ..references import cache
-from ..roles import Key
+from ..references.row import References
+from ..roles import Key, of_one_step
 from ..run.lines import CellLine, Compared
 from ..verdict import Verdict
 from ..workers.answer import Answer
-from .common import command, console, interpreter
+from .common import command, console
 
 
 def add(commands: Any) -> None:
@@ -55,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     given = dict(assignment(text) for text in arguments.interpreter)
     roots = arguments.cases or [Path("cases")]
     selected = select(arguments.cell, roots, known, [f.name for f in wanted.of(known)])
-    engine = Engine(functools.partial(interpreter, given), ledgers={}, cache=cache.given())
+    engine = Engine(
+        lambda framework: interpreter_of(framework, given, {}, Path()), ledgers={}, cache=cache.given()
+    )
     try:
         return explain(selected, engine, console())
     finally:
@@ -91,7 +92,7 @@ def select(text: str, roots: Iterable[Path], known: Sequence[Framework], others:
             return Selected(tuple(Cell(variant, dtype, f, f.modes[0]) for f in beside), named=False)
         cells[stem] = None
         for cell in (Cell(variant, dtype, f, mode) for f in known for mode in f.modes):
-            cells[cell.name] = cell
+            cells[cell.parts.name] = cell
     found = cells.get(rest)
     if found is None:
         raise HarnessError(
@@ -137,7 +138,7 @@ class Column:
 
     def element(self, key: Key, at: tuple[int, ...]) -> str:
         """What the framework has at one place."""
-        array = {(role, name): a for (role, name, _), a in self.trace.answer.arrays.items()}.get(key)
+        array = of_one_step(self.trace.answer.arrays).get(key)
         return "-" if array is None or array.shape != self.trace.due[key].value.shape else f"{array[at]:.7g}"
 
     def mark(self, rows: Sequence[Row]) -> Key | None:
@@ -155,7 +156,7 @@ def explain(selected: Selected, engine: Engine, console: Console) -> int:
     engine.submit(selected.cells)
     columns = [_column(cell, engine) for cell in selected.cells]
     first = selected.cells[0]
-    console.print(Text(f"{first.case}::{first.name}" if selected.named else f"{first.case}, {first.dtype}"))
+    console.print(Text(first.id if selected.named else f"{first.case}, {first.dtype}"))
     shown = [column for column in columns if column.ran]
     if shown:
         console.print(_table(first.variant, shown))
@@ -172,7 +173,7 @@ def _column(cell: Cell, engine: Engine) -> Column:
     if result.verdict in NOT_RUN:
         return Column(cell, result, Trace(References.of({}), Answer(result.verdict)), {}, None)
     trace = engine.trace(cell)
-    answered = {(role, name): a for (role, name, _), a in trace.answer.arrays.items()}
+    answered = of_one_step(trace.answer.arrays)
     try:
         found = compare(trace.due.only(answered), answered, cell.dtype)
     except FloatingPointError as error:

@@ -13,14 +13,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ...reference.rounding import K, References
+from ...reference.formats import FORMATS
+from ...reference.rounding import K
+from ..references.row import References
 from ..references.variant import Array, Wanted
-from ..roles import Answered, Key
+from ..roles import Answered, Key, in_words, of_one_step, of_step
 from ..run.lines import LARGEST, Compared
 from ..verdict import Verdict, worst
-
-ROLE_SCALE = 1e-3
-"""A tensor's scale is at least this share of the largest of its role, so that a zero by cancellation is judged."""
 
 INCONCLUSIVE = 1e-2
 """A case says nothing about a tensor whose median tolerance is a larger share of its scale."""
@@ -53,9 +52,7 @@ class Judgement:
 def judge(wanted: Wanted, dtype: str, arrays: Answered) -> Judgement:
     """Judge all that a subject answered for one cell."""
     if wanted.variant.training is None:
-        tensors = _judge_together(
-            wanted.single(), dtype, {(r, n): a for (r, n, _), a in arrays.items()}, None
-        )
+        tensors = _judge_together(wanted.single(), dtype, of_one_step(arrays), None)
     else:
         tensors = _judge_steps(wanted, dtype, arrays)
     verdict = worst(t.verdict for t in tensors)
@@ -70,22 +67,21 @@ def _judge_steps(wanted: Wanted, dtype: str, arrays: Answered) -> list[Compared]
     """
     variant = wanted.variant
     assert variant.training is not None
-    parameters = {n: wanted.inputs[n] for n in variant.training.parameters}
+    walk = wanted.walk()
     found: dict[Key, Compared] = {}
     for step in range(variant.training.steps):
-        answer = {(r, n): a for (r, n, s), a in arrays.items() if s == step}
-        inputs = wanted.inputs_at(step, parameters)
-        due = wanted.at(inputs, variant.values, variant.gradients)
-        own = {n: answer.get(("gradient", n)) for n in parameters}
-        gradients = {n: _usable(g, parameters[n]) for n, g in own.items()}
-        moved = wanted.update(parameters, gradients)
+        answer = of_step(arrays, step)
+        due = wanted.at(walk.inputs(), variant.values, variant.gradients)
+        before = {n: history[-1] for n, history in walk.parameters.items()}
+        walk.took({n: _usable(answer.get(("gradient", n)), a) for n, a in before.items()})
+        moved = wanted.update(walk)
         for tensor in _judge_together(References.of({**due, **moved}), dtype, answer, step):
             key = (tensor.role, tensor.name)
             found[key] = _worse(found.get(key, tensor), tensor)
-        following = {n: answer.get(("parameter", n)) for n in parameters}
-        if any(not _same_shape(p, parameters[n]) for n, p in following.items()):
+        following = {n: answer.get(("parameter", n)) for n in before}
+        if any(not _same_shape(p, before[n]) for n, p in following.items()):
             break
-        parameters = {n: _usable(p, parameters[n]) for n, p in following.items()}
+        walk.go_on({n: _usable(p, before[n]) for n, p in following.items()})
     return list(found.values())
 
 
@@ -114,21 +110,14 @@ def _usable(array: Array | None, like: Array) -> Array:
 def _judge_together(
     due: References, dtype: str, answer: Mapping[Key, Array], step: int | None
 ) -> list[Compared]:
-    largest: dict[str, float] = {}
-    for (role, _), magnitude in zip(due, due.magnitudes, strict=True):
-        largest[role] = max(largest.get(role, 0.0), magnitude)
-    scales = [
-        max(magnitude, ROLE_SCALE * largest[role])
-        for (role, _), magnitude in zip(due, due.magnitudes, strict=True)
-    ]
-    return compare(due, answer, dtype, scales, step) + [
+    return compare(due, answer, dtype, due.scales, step) + [
         _unasked(key, step) for key in answer if key not in due
     ]
 
 
 def within(due: References, dtype: str, arrays: Answered) -> dict[Key, bool]:
     """For each tensor of `due` that was answered, whether every element is within its tolerance."""
-    answer = {(role, name): a for (role, name, _), a in arrays.items()}
+    answer = of_one_step(arrays)
     answered = due.only(answer)
     return {(t.role, t.name): t.used <= 1 for t in compare(answered, answer, dtype)}
 
@@ -185,7 +174,7 @@ def _compared(
             used=_bounded(worst_used),
             ratio=_bounded(worst_used * K),
             width=_bounded(width),
-            ulp=_bounded(worst_error / _spacing(want, dtype)),
+            ulp=_bounded(worst_error / FORMATS[dtype].spacing(want)),
             relative=_bounded(_share(largest, scale)),
             where=_index(place, shape),
             got=str(got[at]),
@@ -217,19 +206,6 @@ def _share(part: float, scale: float) -> float:
     return part / scale if scale else float(part > 0) * LARGEST
 
 
-def _spacing(want: float, dtype: str) -> float:
-    """The distance from `want` to the next number of the dtype."""
-    eps, maxexp, smallest = _format(dtype)
-    return max(math.ldexp(eps, min(math.frexp(want)[1], maxexp) - 1), smallest)
-
-
-@functools.cache
-def _format(dtype: str) -> tuple[float, int, float]:
-    """Of a floating-point format: the spacing at 1, the exponent beyond the largest, the smallest number."""
-    info = np.finfo(dtype)
-    return float(info.eps), int(info.maxexp), float(info.smallest_subnormal)
-
-
 def verdict_of(used: float, width: float) -> Verdict:
     """What becomes of a tensor: its largest error / tolerance, and its median tolerance / scale, say all."""
     if not used <= 1:  # so written, what is no number never agrees
@@ -254,7 +230,7 @@ def _error(got: Array, want: Array, dtype: str) -> Array:
 
 def _error_beyond(got: Array, want: Array, dtype: str) -> Array:
     """`_error` where something is NaN or infinite."""
-    largest = float(np.finfo(dtype).max)
+    largest = FORMATS[dtype].largest
     wide = np.asarray(got, dtype=np.float64)
     finite = np.clip(wide, -largest, largest)
     overflowed = np.isinf(wide) & (np.sign(wide) == np.sign(want)) & (np.abs(want) > largest)
@@ -301,9 +277,7 @@ def describe(tensors: Iterable[Compared], verdict: Verdict) -> str:
 
 
 def _line(t: Compared) -> str:
-    place = f"[{', '.join(map(str, t.where))}]" if t.where else ""
-    step = "" if t.step is None else f" in step {t.step}"
-    name = f"{t.role} of {t.name}{place}{step}" if t.role == "gradient" else f"{t.role} {t.name}{place}{step}"
+    name = in_words((t.role, t.name), t.where, t.step)
     if t.problem:
         return f"{name} {t.problem}"
     if t.verdict is Verdict.INCONCLUSIVE:

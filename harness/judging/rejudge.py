@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -23,7 +22,7 @@ from ..case.loading import load
 from ..case.variant import Case
 from ..errors import HarnessError
 from ..frameworks.found import DEVIATIONS, Framework
-from ..ledger.entries import Deviation, Ledger, phases_of, used_of
+from ..ledger.entries import Deviation, Ledger
 from ..ledger.reading import load as load_ledger
 from ..references import cache
 from ..references.variant import Wanted
@@ -31,8 +30,9 @@ from ..run import arrays
 from ..run.lines import LARGEST, CellLine, Compared, Header, Run
 from ..run.provenance import commit
 from ..run.writing import RunWriter
-from ..verdict import Verdict, worst
-from .judge import describe, judge, verdict_of
+from ..verdict import Verdict, counted, totals
+from .judge import judge, verdict_of
+from .settling import inconclusive, settled
 
 LISTED = 5
 """Cells that an error names; of the others it gives the number."""
@@ -136,15 +136,8 @@ class Sources:
         try:
             judgement = judge(wanted, cell.dtype, arrays.load(self._file(cell)))
         except FloatingPointError as error:
-            empty: dict[str, Any] = {"used": None, "relative": None, "tensors": [], "first_difference": None}
-            return msgspec.structs.replace(cell, verdict=Verdict.INCONCLUSIVE, message=str(error), **empty)
-        return msgspec.structs.replace(
-            cell,
-            verdict=judgement.verdict,
-            used=judgement.used,
-            relative=judgement.relative,
-            tensors=list(judgement.tensors),
-        )
+            return inconclusive(cell, str(error))
+        return msgspec.structs.replace(cell, tensors=list(judgement.tensors))
 
     def _wanted(self, cell: CellLine) -> Wanted:
         key = cell.case, cell.variant
@@ -191,24 +184,8 @@ class Sources:
             return cell
         old_k = K if self.needed else self.run.header.K
         tensors = [_tensor_with_k(t, old_k, new_k) for t in cell.tensors]
-        raw = worst(t.verdict for t in tensors)
-        verdict, note = self._look_up(cell, raw, tensors)
-        first = cell.first_difference if raw is Verdict.DISAGREE else None
-        return msgspec.structs.replace(
-            cell,
-            verdict=verdict,
-            used=max(t.used for t in tensors),
-            tensors=tensors,
-            message="\n".join(text for text in (describe(tensors, raw), note) if text),
-            first_difference=first,
-        )
-
-    def _look_up(self, cell: CellLine, verdict: Verdict, tensors: Sequence[Compared]) -> tuple[Verdict, str]:
-        """What the framework's ledger says, which is written in terms of this harness's K."""
         version = str(self.run.abouts.get(cell.framework, {}).get("version", ""))
-        used, phases = used_of(tensors), phases_of(tensors)
-        found, note, _ = self._ledger(cell).judge(cell.cell, cell.dtype, version, verdict, used, phases)
-        return found, note
+        return settled(cell, tensors, self._ledger(cell), version)
 
     def _ledger(self, cell: CellLine) -> Ledger:
         name = cell.framework
@@ -277,8 +254,7 @@ def summary(run: Run, new: Header, found: Sequence[Change], cells: Sequence[Cell
     for what, count in Counter(change.what for change in found).items():
         lines.append(f"  {what}: {count}")
         lines += [_told(change) for change in found if change.what == what]
-    totals = Counter(cell.verdict for cell in cells)
-    lines.append(", ".join(f"{totals[v]} {v}" for v in Verdict if totals[v]))
+    lines.append(counted(totals(cell.verdict for cell in cells)))
     return "\n".join(lines)
 
 

@@ -1,28 +1,23 @@
-"""From a judged answer to the line of the run file."""
+"""From an answer, or a judgement of it, and the ledger to the line of the run file."""
 
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from ..ledger.entries import Ledger, phases_of, used_of
 from ..plan import Cell
-from ..run.lines import CellLine
-from ..verdict import Verdict
+from ..run.lines import CellLine, Compared
+from ..verdict import Verdict, worst
 from ..workers.answer import Answer
-from .judge import Judgement
+from .judge import describe
 
 
-def identity(cell: Cell) -> dict[str, str]:
-    return {
-        "cell": cell.id,
-        "case": cell.case,
-        "variant": cell.variant.id,
-        "dtype": cell.dtype,
-        "framework": cell.framework.name,
-        "mode": cell.mode,
-    }
-
-
-def unjudged(cell: Cell, answer: Answer) -> CellLine:
-    assert answer.verdict is not None
+def undecided(cell: Cell, answer: Answer) -> CellLine:
+    """The line of a cell of which nothing has been judged; the verdict is the answer's, if it has one."""
     return CellLine(
-        **identity(cell),
-        verdict=answer.verdict,
+        **cell.parts._asdict(),
+        cell=cell.id,
+        verdict=answer.verdict or Verdict.INCONCLUSIVE,
         used=None,
         relative=None,
         tensors=[],
@@ -32,17 +27,26 @@ def unjudged(cell: Cell, answer: Answer) -> CellLine:
     )
 
 
-def judged_line(
-    cell: Cell, answer: Answer, judgement: Judgement, verdict: Verdict, message: str, place: str | None
-) -> CellLine:
-    return CellLine(
-        **identity(cell),
+def inconclusive(line: CellLine, why: str) -> CellLine:
+    """The line where nothing can be judged by the reference."""
+    return replace(
+        line, verdict=Verdict.INCONCLUSIVE, message=why, used=None, relative=None, tensors=[],
+        first_difference=None,
+    )  # fmt: skip
+
+
+def settled(line: CellLine, tensors: Sequence[Compared], ledger: Ledger, version: str) -> CellLine:
+    """The line with what was judged, and what the ledger of its framework, in this version, makes of that."""
+    found = worst(tensor.verdict for tensor in tensors)
+    verdict, note, _ = ledger.judge(
+        line.cell, line.dtype, version, found, used_of(tensors), phases_of(tensors)
+    )
+    return replace(
+        line,
         verdict=verdict,
-        used=judgement.used,
-        relative=judgement.relative,
-        tensors=list(judgement.tensors),
-        seconds=answer.seconds,
-        compiling=answer.compiling,
-        message=message,
-        first_difference=place,
+        used=max(tensor.used for tensor in tensors),
+        relative=max(tensor.relative for tensor in tensors),
+        tensors=list(tensors),
+        message="\n".join(text for text in (describe(tensors, found), note) if text),
+        first_difference=line.first_difference if found is Verdict.DISAGREE else None,
     )

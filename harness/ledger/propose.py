@@ -12,17 +12,18 @@ from fnmatch import fnmatchcase
 
 from packaging.version import InvalidVersion, Version
 
+from ...reference.formats import DTYPES
 from ..run.lines import CellLine, Run
 from ..text import CONTROL, visible
 from ..verdict import Verdict
-from .entries import DTYPES, outwards, phase_text, phases_of, range_text, used_of
+from .entries import outwards, phase_text, phases_of, range_text, used_of
 
 HEAD = """\
 # Known deviations, proposed from a run: for review. First find out who is wrong; what is ours is mended.
 # What is theirs goes into that framework's deviations.toml, or into a file for --deviations, with its evidence
 # written down: an entry whose evidence is empty, as it is here, is refused."""
 
-_FIELD = re.compile(r"-(?=\w+:|float)")
+_FIELD = re.compile(rf"-(?=\w+:|{'|'.join(DTYPES)})")
 """Where a field of a cell id ends: before the next field of the variant, or before the dtype."""
 
 

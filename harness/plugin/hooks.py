@@ -15,86 +15,19 @@ from typing import Any
 import pytest
 
 from ..errors import HarnessError
-from ..plan import framework_in
 from ..references import cache
 from ..run import arrays
+from ..run.ids import framework_in
+from . import options
+from .files import arrays_folder, record_path
 from .items import CaseFile, CellItem, LedgerItem
-from .session import (
-    DEFAULT_RECORD,
-    LEDGER,
-    MATRIX,
-    RECORDER,
-    arrays_folder,
-    case_roots,
-    is_xdist_worker,
-    matrix_of,
-    record_path,
-)
-
-PATHS = (
-    "--subject",
-    "--cases",
-    "--adapters",
-    "--deviations",
-    "--record",
-    "--resume",
-    "--keep-arrays",
-    "--shard-seconds",
-)
-"""Options of ours that take a path."""
+from .session import LEDGER, MATRIX, OPTIONS, RECORDER, case_roots, given_roots, is_xdist_worker, matrix_of
 
 TALLY = "gradient_conformance_references"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("gradient conformance")
-    lists: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME"}
-    group.addoption("--framework", help="only these frameworks (repeat, or separate by commas)", **lists)
-    group.addoption("--dtype", help="only these dtypes", **lists)
-    group.addoption(
-        "--mode", help="these modes instead of each framework's default; all: every mode", **lists
-    )
-    group.addoption("--require", help="frameworks that must not be absent; all: every one", **lists)
-    group.addoption(
-        "--subject", action="append", default=[], metavar="FILE.py", help="your own code as a column"
-    )
-    group.addoption(
-        "--shard", metavar="3/8", help="only this part of the matrix; `harness merge` joins the parts"
-    )
-    group.addoption(
-        "--shard-seconds",
-        metavar="RUN.jsonl",
-        help="balance the shards by the seconds of this earlier run (the same file for every shard)",
-    )
-    group.addoption("--record", metavar="FILE", help=f"where the run file goes (default: {DEFAULT_RECORD})")
-    group.addoption("--resume", metavar="RUN", help="go on with an interrupted run: its run file")
-    group.addoption(
-        "--keep-arrays",
-        metavar="DIR",
-        help="keep what frameworks answer, for `harness rejudge` by other rules",
-    )
-    group.addoption(
-        "--deviations",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="known deviations of your own, for any framework",
-    )
-    group.addoption("--cases", action="append", default=[], metavar="DIR", help="one more case root")
-    group.addoption(
-        "--adapters", action="append", default=[], metavar="DIR", help="one more folder of adapters"
-    )
-    group.addoption(
-        "--interpreter", action="append", default=[], metavar="NAME=COMMAND", help="a framework's interpreter"
-    )
-    group.addoption(
-        "--cell-timeout", type=float, default=120.0, metavar="SECONDS", help="most a cell may take"
-    )
-    group.addoption(
-        "--no-cache",
-        action="store_true",
-        help="compute every reference anew, and keep none (see `harness cache`)",
-    )
+    options.add(parser, OPTIONS)
     parser.addini("harness_cases", "case roots, relative to this file", type="paths", default=[])
     parser.addini("harness_adapters", "further folders of adapters", type="paths", default=[])
     parser.addini("harness_interpreters", "lines NAME = COMMAND: a framework's interpreter", type="linelist")
@@ -108,7 +41,7 @@ def root_of(path: Path, roots: Sequence[Path]) -> Path | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.cases and config.args_source is not config.ArgsSource.ARGS:
-        config.args[:] = [str(config.invocation_params.dir / path) for path in config.option.cases]
+        config.args[:] = map(str, given_roots(config))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -145,7 +78,7 @@ def _unwatched() -> Iterator[None]:
 def _separate_path(args: Sequence[str]) -> str | None:
     """An option of ours whose path is an argument of its own."""
     return next(
-        (arg for arg in args if arg in PATHS),
+        (arg for arg in args if arg in {option.name for option in OPTIONS if option.path}),
         None,
     )
 

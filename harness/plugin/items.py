@@ -11,6 +11,7 @@ import pytest
 from ..case.variant import Case
 from ..errors import HarnessError
 from ..plan import Cell
+from ..report.failure import repeat, text
 from ..run import shard
 from ..run.lines import CellLine
 from ..run.writing import encode
@@ -34,7 +35,7 @@ class CaseFile(pytest.File):
                 name = f"{variant.id}-reference" if variant.id else "reference"
                 yield ExpectItem.from_parent(self, name=name, case=case, variant=variant)
         for cell in matrix.cells(case):
-            yield CellItem.from_parent(self, name=cell.name, cell=cell)
+            yield CellItem.from_parent(self, name=cell.parts.name, cell=cell)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002
         if isinstance(excinfo.value, HarnessError):
@@ -107,18 +108,8 @@ class CellItem(_Item):
             case "xfailed":
                 pytest.xfail(line.message)
             case "failed":
-                raise Failed(self.describe(line))
-
-    def describe(self, line: CellLine) -> str:
-        """The verdict, what was found and allowed, where it begins, and the line that repeats it."""
-        lines = [f"{line.verdict}  {line.cell}", *(f"  {text}" for text in line.message.splitlines())]
-        if line.first_difference:
-            lines.append(f"  first difference: {line.first_difference}")
-        file = os.path.relpath(self.path, self.config.invocation_params.dir)
-        option = self.config.option
-        extra = "".join(f" --subject={path}" for path in option.subject)
-        extra += "".join(f" --deviations={path}" for path in option.deviations)
-        return "\n".join([*lines, f"  repeat: pytest '{file}::{self.name}'{extra}"])
+                file = os.path.relpath(self.path, self.config.invocation_params.dir)
+                raise Failed(text(line, repeat(line, file, matrix_of(self.config).carried)))
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.path, None, self.cell.id

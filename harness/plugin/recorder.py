@@ -10,14 +10,15 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from ..plan import framework_in
 from ..report.summary import table
+from ..run.ids import framework_in
 from ..run.lines import CellLine, Footer, RunError, UnwritableRun
 from ..run.reading import Unfinished
 from ..run.writing import RunWriter
+from .files import record_path
 from .progress import Bars, Lines, Shown
 from .resume import check_selected
-from .session import ABOUT, CELL, LEDGER, matrix_of, record_path
+from .session import ABOUT, CELL, LEDGER, matrix_of
 from .shards import part_of
 
 

@@ -5,7 +5,7 @@ xdist's own `loadgroup` does not group under pytest 9.2 and later (pytest-xdist 
 
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from ..plan import framework_in
+from ..run.ids import framework_in
 
 
 class FrameworkScheduling(LoadScopeScheduling):  # type: ignore[misc]

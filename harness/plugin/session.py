@@ -1,42 +1,88 @@
 """What one pytest session runs, and with what: made from its options, once in every process."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import pytest
 
-from .. import __version__
+from .. import ROOT, __version__
 from ..case.loading import load
 from ..case.variant import Case
 from ..engine import Engine
 from ..errors import HarnessError
 from ..frameworks import interpreters
-from ..frameworks.found import DEVIATIONS, REQUIREMENTS, Framework, frameworks, shipped_adapters, subject
+from ..frameworks.found import DEVIATIONS, Framework, frameworks, shipped_adapters, subject
 from ..ledger.entries import Ledger
 from ..ledger.reading import load as load_ledger
 from ..ledger.reading import load_given
 from ..plan import Cell, Selection, cells
 from ..references import cache
 from ..roles import Answered
-from ..run import arrays, shard
+from ..run import arrays
 from ..run.lines import CellLine, Header
 from ..run.provenance import header as record_header
 from ..run.reading import Unfinished
+from ..workers.worker import CELL_TIMEOUT
+from . import files, shards
+from .files import arrays_folder, record_path
+from .options import Option, carried, several
 from .resume import resumed
-from .shards import SHARDING, Sharding
+from .shards import SHARDING, Sharding, given_shard
 
 MATRIX = pytest.StashKey["Matrix"]()
 ROOTS = pytest.StashKey[list[Path]]()
-DEFAULT_RECORD = "reports/run.jsonl"
 RECORDER = "gradient_conformance_recorder"
+SHIPPED = "shipped"
 LEDGER = "ledger-"
 """How the names of items begin that hold a ledger against all cells."""
 
 CELL, ABOUT = "gradient_conformance_cell", "gradient_conformance_about"
 """Properties of a test's report: a cell's line, and what its framework told of itself."""
+
+
+OPTIONS = (
+    Option("--framework", "only these frameworks (repeat, or separate by commas)", several("NAME")),
+    Option("--dtype", "only these dtypes", several("NAME")),
+    Option(
+        "--mode",
+        "these modes instead of each framework's default; all: every mode",
+        several("NAME"),
+        carried=True,
+    ),
+    Option("--require", "frameworks that must not be absent; all: every one", several("NAME")),
+    Option("--subject", "your own code as a column", several("FILE.py"), path=True, carried=True),
+    Option(
+        "--deviations",
+        "known deviations of your own, for any framework",
+        several("FILE"),
+        path=True,
+        carried=True,
+    ),
+    Option(
+        "--cases",
+        f"one more case root; {SHIPPED}: the cases that come with the harness",
+        several("DIR"),
+        path=True,
+        carried=True,
+    ),
+    Option("--adapters", "one more folder of adapters", several("DIR"), path=True, carried=True),
+    Option("--interpreter", "a framework's interpreter", several("NAME=COMMAND"), carried=True),
+    Option(
+        "--cell-timeout",
+        "most a cell may take",
+        {"type": float, "default": CELL_TIMEOUT, "metavar": "SECONDS"},
+        carried=True,
+    ),
+    Option(
+        "--no-cache",
+        "compute every reference anew, and keep none (see `harness cache`)",
+        {"action": "store_true"},
+    ),
+    *files.OPTIONS,
+    *shards.OPTIONS,
+)
 
 
 def split(values: Sequence[str]) -> tuple[str, ...]:
@@ -51,7 +97,11 @@ class Matrix:
         self.config = config
         option = config.option
         self.roots = case_roots(config)
-        folders = [shipped_adapters(), *config.getini("harness_adapters"), *map(Path, option.adapters)]
+        folders = [
+            shipped_adapters(),
+            *config.getini("harness_adapters"),
+            *(config.invocation_params.dir / path for path in option.adapters),
+        ]
         self.frameworks = frameworks(folders)
         for path in option.subject:
             self.frameworks.append(subject(config.invocation_params.dir / path, self.frameworks))
@@ -74,12 +124,18 @@ class Matrix:
         self.loaded: dict[tuple[Path, Path], Case] = {}
         self.sent: set[str] = set()
 
+    @cached_property
+    def carried(self) -> list[str]:
+        """Those words of the command that repeat a cell."""
+        return carried(self.config.invocation_params.args, OPTIONS)
+
     def header(self) -> Header:
         """The header of this session's run."""
         return record_header(
             harness=__version__,
             roots=[str(root) for root in self.roots],
             command=["pytest", *self.config.invocation_params.args],
+            carried=self.carried,
             frameworks=[f.name for f in self.selection.of(self.frameworks)],
         )
 
@@ -157,26 +213,9 @@ class Matrix:
         return load_ledger(framework.folder / DEVIATIONS, framework.name)
 
     def _interpreter(self, framework: Framework) -> interpreters.Interpreter | interpreters.Absent:
-        if framework.subject is not None and framework.name not in self.given_interpreters:
-            return interpreters.Interpreter((sys.executable,), "the running interpreter")
-        return interpreters.find(
-            framework.name,
-            option=self.given_interpreters.get(framework.name),
-            ini=self.named_interpreters,
-            requirements=framework.folder / REQUIREMENTS,
-            environ=os.environ,
-            toxworkdir=Path(os.environ.get("TOX_WORK_DIR", self.config.rootpath / ".tox")),
+        return interpreters.interpreter_of(
+            framework, self.given_interpreters, self.named_interpreters, self.config.rootpath
         )
-
-
-def given_shard(config: pytest.Config) -> shard.Shard | None:
-    """The shard that was asked for. Raises HarnessError for one that there is none of."""
-    text, seconds = config.option.shard, config.option.shard_seconds
-    if text is None and seconds is not None:
-        raise HarnessError("--shard-seconds: balances shards; say which to run, such as --shard=3/8")
-    if text is None:
-        return None
-    return shard.parse(text, seconds and config.invocation_params.dir / seconds)
 
 
 def matrix_of(config: pytest.Config) -> Matrix:
@@ -192,21 +231,14 @@ def matrix_of(config: pytest.Config) -> Matrix:
 def case_roots(config: pytest.Config) -> list[Path]:
     """Where case files are looked for: the ini file's folders and those given by `--cases`."""
     if ROOTS not in config.stash:
-        given = [config.invocation_params.dir / path for path in config.option.cases]
-        config.stash[ROOTS] = [Path(path).resolve() for path in (*config.getini("harness_cases"), *given)]
+        config.stash[ROOTS] = [*map(Path.resolve, config.getini("harness_cases")), *given_roots(config)]
     return config.stash[ROOTS]
 
 
-def record_path(config: pytest.Config) -> Path:
-    """Where the run file goes; the same in every process of xdist."""
-    given = config.option.resume or config.option.record
-    return config.invocation_params.dir / given if given else config.rootpath / DEFAULT_RECORD
-
-
-def arrays_folder(config: pytest.Config) -> Path | None:
-    """Where arrays are kept; None where none are."""
-    given = config.option.keep_arrays
-    return None if given is None else config.invocation_params.dir / given
+def given_roots(config: pytest.Config) -> list[Path]:
+    """The folders that `--cases` names."""
+    here = config.invocation_params.dir
+    return [ROOT / "cases" if given == SHIPPED else (here / given).resolve() for given in config.option.cases]
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:

@@ -6,12 +6,25 @@ from typing import Any
 import msgspec
 import pytest
 
+from ..errors import HarnessError
 from ..run.lines import Part
-from ..run.shard import Shard, digest
+from ..run.shard import Shard, digest, parse
+from .options import Option
 
 SHARDING = "gradient_conformance_sharding"
 OUTPUT = "gradient_conformance_part"
 """What a worker of xdist calls its part when it hands it over: the controller collects nothing itself."""
+
+
+OPTIONS = (
+    Option("--shard", "only this part of the matrix; `harness merge` joins the parts", {"metavar": "3/8"}),
+    Option(
+        "--shard-seconds",
+        "balance the shards by the seconds of this earlier run (the same file for every shard)",
+        {"metavar": "RUN.jsonl"},
+        path=True,
+    ),
+)
 
 
 class Sharding:
@@ -68,3 +81,13 @@ def part_of(config: pytest.Config) -> Part | None:
     """What this session's shard knows of the whole; None without --shard."""
     sharding: Sharding | None = config.pluginmanager.get_plugin(SHARDING)
     return None if sharding is None else sharding.part
+
+
+def given_shard(config: pytest.Config) -> Shard | None:
+    """The shard that was asked for. Raises HarnessError for one that there is none of."""
+    text, seconds = config.option.shard, config.option.shard_seconds
+    if text is None and seconds is not None:
+        raise HarnessError("--shard-seconds: balances shards; say which to run, such as --shard=3/8")
+    if text is None:
+        return None
+    return parse(text, seconds and config.invocation_params.dir / seconds)

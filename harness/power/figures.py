@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ...reference.formats import DTYPES
 from .. import __version__
 from .measuring import CellResult
-from .rules import OURS, SCHEMES, UNIT_ROUNDOFF
+from .rules import OURS, SCHEMES
 
 KINDS = {
     "shipped": "variants of shipped cases",
@@ -92,7 +93,7 @@ class Power:
     def summary(self) -> dict[str, Any]:
         """The figures that the tolerances are held to, by name."""
         caught = self.caught_somewhere()
-        large = {d: self.of(d, "large_logits") for d in UNIT_ROUNDOFF}
+        large = {d: self.of(d, "large_logits") for d in DTYPES}
         ordinary = [c for c in self.cells if c.kind != "large_logits" and not c.unusable]
         return {
             "faults_caught": f"{len(caught)} of {len(self.faults)}",
@@ -107,10 +108,10 @@ class Power:
             "layer_x1.00001_float32": share(self.of("float32"), "layer_x1.00001").of(),
             "layer_x1+1e-12_float64": share(self.of("float64"), "layer_x1+1e-12").of(),
             "correct_called_wrong": {
-                d: {scheme: self.called_wrong(d, scheme) for scheme in SCHEMES} for d in UNIT_ROUNDOFF
+                d: {scheme: self.called_wrong(d, scheme) for scheme in SCHEMES} for d in DTYPES
             },
             "largest_used": max((c.used for c in ordinary), default=0.0),
-            "cells": {d: len(self.of(d)) for d in UNIT_ROUNDOFF},
+            "cells": {d: len(self.of(d)) for d in DTYPES},
             "cells_inconclusive": [f"{c.name}-{c.dtype}" for c in self.cells if c.inconclusive],
             "cells_unusable": [f"{c.name}-{c.dtype}: {c.unusable}" for c in self.cells if c.unusable],
         }  # fmt: skip
@@ -141,13 +142,13 @@ def figures(power: Power) -> list[list[str]]:
             "the same, where correct code passes",
             *(str(len(power.caught_somewhere(s, told=True))) for s in SCHEMES),
         ],
-        *([f"mean share, {d}", *(_percent(power.mean(d, s)) for s in SCHEMES)] for d in UNIT_ROUNDOFF),
+        *([f"mean share, {d}", *(_percent(power.mean(d, s)) for s in SCHEMES)] for d in DTYPES),
         *(
             [
                 f"the same, where correct code passes, {d}",
                 *(_percent(power.mean(d, s, told=True)) for s in SCHEMES),
             ]
-            for d in UNIT_ROUNDOFF
+            for d in DTYPES
         ),
         [
             f"mean share, float32, depth >= 6, width > 200: {len(power.deep_wide_cells)} cells",
@@ -157,7 +158,7 @@ def figures(power: Power) -> list[list[str]]:
     for name, dtype in (("layer_x1.00001", "float32"), ("layer_x1+1e-12", "float64"), ("sub_f32", "float64")):
         found = share(power.of(dtype), name)
         rows.append([f"{name}, {dtype}", *(_percent(found.of(s)) for s in SCHEMES)])
-    for d in UNIT_ROUNDOFF:
+    for d in DTYPES:
         total = len(power.of(d))
         rows.append(
             [
@@ -220,7 +221,7 @@ def power_markdown(power: Power, command: str) -> str:
     ranges = [
         [name, dtype, str(found.applicable), *(_percent(found.of(s)) for s in SCHEMES)]
         for name in power.names(ranges=True)
-        for dtype in UNIT_ROUNDOFF
+        for dtype in DTYPES
         for found in [share(power.of(dtype, "large_logits"), name)]
     ]
     kinds = {kind: len({c.name for c in power.cells if c.kind == kind}) for kind in KINDS}

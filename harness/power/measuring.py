@@ -22,15 +22,17 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.optimizers import sgd_momentum
-from ...reference.rounding import Expected, References, expected, seed_of
+from ...reference.formats import FORMATS
+from ...reference.optimizers import MOMENTUM
+from ...reference.rounding import expected, seed_of
 from ..case.variant import Variant
-from ..judging.judge import ROLE_SCALE, compare
+from ..judging.judge import compare
+from ..references.row import References, scales
 from ..references.variant import Array, Wanted
 from ..roles import Key
 from ..verdict import Verdict
 from .faults import load_faults
-from .rules import OURS, RULES, SCHEMES, UNIT_ROUNDOFF, rule_rejects
+from .rules import OURS, RULES, SCHEMES, rule_rejects
 from .specimens import Specimen
 
 CERTAIN = 1e-13
@@ -146,7 +148,7 @@ class _Cell:
     def faulty(self, fault: Any) -> Answer | None:
         """The faulty implementation's answer, or None where the fault does not apply."""
         exact = self.evaluate(self.problem, "float64", fault)
-        moved, u = movement(self.truth, exact), UNIT_ROUNDOFF[self.dtype]
+        moved, u = movement(self.truth, exact), FORMATS[self.dtype].u
         if self.dtype == "float64" and 0 < moved < CERTAIN:
             if self.closer is None:
                 self.closer = self.evaluate(self.problem, "longdouble")
@@ -175,12 +177,14 @@ class _Step:
         def compute(c: Any) -> dict[Key, Array]:
             wide = {n: [g[n].astype(np.float64) for g in self.history] for n in before}
             return {
-                ("parameter", n): sgd_momentum(c, p.astype(np.float64), wide[n], **options)
+                ("parameter", n): MOMENTUM.moved(c, [p.astype(np.float64)] * 2, wide[n], **options)
                 for n, p in self.parameters.items()
             }
 
         size = sum(p.size for p in before.values())
-        self.due = expected(compute, size, seed_of(*(p.tobytes() for p in self.parameters.values())))
+        self.due = References.of(
+            expected(compute, size, seed_of(*(p.tobytes() for p in self.parameters.values())))
+        )
 
     def gradients(self, answer: Answer, parameters: Iterable[str]) -> dict[str, Array]:
         return {n: answer["gradient", n] for n in parameters}
@@ -194,17 +198,13 @@ class _Step:
 
     def faulty(self, fault: Any) -> Answer | None:
         moved = movement(self.answer(None, "longdouble"), self.answer(fault, "longdouble"))
-        return self.answer(fault, self.cell.dtype) if moved > UNIT_ROUNDOFF[self.cell.dtype] else None
+        return self.answer(fault, self.cell.dtype) if moved > FORMATS[self.cell.dtype].u else None
 
 
 def movement(truth: Answer, moved: Answer) -> float:
     """The largest movement of any element as a share of its tensor's scale; a number lost is moved infinitely."""
-    largest: dict[str, float] = {}
-    for (role, _), a in truth.items():
-        largest[role] = max(largest.get(role, 0.0), _magnitude(a))
-    return max(
-        _moved(a, moved[key], max(_magnitude(a), ROLE_SCALE * largest[key[0]])) for key, a in truth.items()
-    )
+    scale = scales({key: _magnitude(a) for key, a in truth.items()})
+    return max(_moved(a, moved[key], scale[key]) for key, a in truth.items())
 
 
 def _magnitude(a: Array) -> float:
@@ -225,8 +225,7 @@ class _Judged:
 
     def __init__(self, due: References, correct: Answer, dtype: str) -> None:
         self.due, self.correct, self.dtype = due, correct, dtype
-        scales = _scales(due)
-        tensors = compare(due, correct, dtype, [scales[key] for key in due])
+        tensors = compare(due, correct, dtype, due.scales)
         self.inconclusive = any(t.verdict is Verdict.INCONCLUSIVE for t in tensors)
         self.worst = max((t.used, f"{t.role} {t.name}") for t in tensors)
         self.used = {(t.role, t.name): t.used for t in tensors}
@@ -253,13 +252,6 @@ class _Judged:
     def _used(self, key: Key, got: Array) -> float:
         [tensor] = compare(self.due.only([key]), {key: got}, self.dtype)
         return tensor.used
-
-
-def _scales(due: Mapping[Key, Expected]) -> dict[Key, float]:
-    largest: dict[str, float] = {}
-    for (role, _), e in due.items():
-        largest[role] = max(largest.get(role, 0.0), _magnitude(e.value))
-    return {key: max(_magnitude(e.value), ROLE_SCALE * largest[key[0]]) for key, e in due.items()}
 
 
 # All of them

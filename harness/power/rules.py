@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from ...reference.formats import DTYPES
 from ..references.variant import Array
-
-UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
 
 OURS = "ours"
 
@@ -13,10 +12,10 @@ OURS = "ours"
 
 RULES = {
     "assert_close": {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)},
-    "np.allclose": dict.fromkeys(UNIT_ROUNDOFF, (1e-5, 1e-8)),
+    "np.allclose": dict.fromkeys(DTYPES, (1e-5, 1e-8)),
     # np.testing.assert_almost_equal wants less than 1.5e-7, not at most that
-    "7 decimals": dict.fromkeys(UNIT_ROUNDOFF, (0.0, float(np.nextafter(1.5e-7, 0)))),
-    "1e-3": dict.fromkeys(UNIT_ROUNDOFF, (0.0, 1e-3)),
+    "7 decimals": dict.fromkeys(DTYPES, (0.0, float(np.nextafter(1.5e-7, 0)))),
+    "1e-3": dict.fromkeys(DTYPES, (0.0, 1e-3)),
 }
 SCHEMES = (OURS, *RULES)
 

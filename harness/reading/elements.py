@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from ...reference.formats import DTYPES
+
 ALIGNMENT = 8
 """Every array begins at a multiple of so many bytes of a payload."""
-DTYPES = ("float32", "float64", "float16", "int32", "int64", "bool")
+CARRIED = (*DTYPES, "float16", "int32", "int64", "bool")
 """What may cross the pipe; whether it is the dtype that was asked for is for the judge."""
 
 Array = np.ndarray[Any, Any]

@@ -28,10 +28,11 @@ import msgspec
 import numpy as np
 import platformdirs
 
-from ...reference.rounding import RULES_VERSION, References
+from ...reference.rounding import RULES_VERSION
 from .. import ROOT
 from ..errors import HarnessError
 from ..reading.elements import ALIGNMENT, raw
+from .row import References
 
 FORMAT = 1
 RULES = ("harness/references", "reference")

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from ...reference.backprop import backprop
 from ...reference.contexts import EXACT, Exact
-from ...reference.optimizers import OPTIMIZERS
+from ...reference.formats import FORMATS
 from ...reference.program import Program
-from ...reference.rounding import Expected, References, expected, seed_of
+from ...reference.rounding import Expected, expected, seed_of
 from ..case.variant import Variant
 from ..reading.elements import raw
 from ..roles import Key
-from ..workers.wire import python_json
 from .cache import Cache, digest
+from .row import References
+from .training import Walk, inputs_at
 
 Array = np.ndarray[Any, Any]
 
@@ -33,26 +33,14 @@ class Wanted:
         self.inputs: dict[str, Array] = variant.draw(variant.narrowest)
         self.cotangent = variant.cotangent(variant.narrowest)
         self._single: References | None = None
-        self.lines: dict[str, bytes] = {}
-        """By dtype, what requests of this variant share (wire.shared_line): the same for every framework."""
 
     def single(self) -> References:
         """What a variant without training must give."""
         if self._single is None:
             variant = self.variant
-            places = [(node.line, node.column) for node in self.program.nodes]  # the seed depends on them
-            asked = ("variant", self._digest, places)
+            asked = ("variant", self._digest)
             self._single = self._evaluated(self.inputs, variant.values, variant.gradients, asked, [])
         return self._single
-
-    @cached_property
-    def nodes(self) -> msgspec.Raw:
-        """The program as workers get it."""
-        nodes = [
-            {"out": node.outs, "op": node.op, "args": node.args, "kw": dict(node.kw)}
-            for node in self.program.nodes
-        ]
-        return python_json(nodes)
 
     @cached_property
     def content(self) -> str:
@@ -63,8 +51,14 @@ class Wanted:
     def _digest(self) -> bytes:
         """SHA-256 of the program but not where it stands, the inputs, and what is asked."""
         variant = self.variant
-        nodes = [(n.outs, n.op, n.args, sorted(n.kw.items())) for n in self.program.nodes]
-        asked = (nodes, variant.output, variant.values, variant.gradients, variant.training, variant.exact)
+        asked = (
+            self.program.calls,
+            variant.output,
+            variant.values,
+            variant.gradients,
+            variant.training,
+            variant.exact,
+        )
         arrays = sorted(self.inputs.items())
         if self.cotangent is not None:
             arrays.append(("its cotangent", self.cotangent))
@@ -74,7 +68,7 @@ class Wanted:
     def at(self, inputs: Mapping[str, Array], values: Iterable[str], gradients: Iterable[str]) -> References:
         """Values and gradients by name at these inputs."""
         values, gradients = tuple(values), tuple(gradients)
-        asked = ("values and gradients", self._nodes, self.variant.output, values, gradients)
+        asked = ("values and gradients", self.program.calls, self.variant.output, values, gradients)
         arrays = [*sorted(inputs.items()), ("its cotangent", self._cotangent)]
         return self._evaluated(inputs, values, gradients, asked, arrays)
 
@@ -103,13 +97,10 @@ class Wanted:
         def perturbed() -> References:
             size = sum(a.size for a in inputs.values())
             drawn = (inputs[name].tobytes() for name in sorted(inputs))
-            return expected(compute, size, seed_of(self._nodes.encode(), *drawn))
+            seed = seed_of(repr(self.program.calls).encode(), *drawn)
+            return References.of(expected(compute, size, seed))
 
         return self._known(asked, arrays, perturbed)
-
-    @cached_property
-    def _nodes(self) -> str:
-        return repr(self.program.nodes)
 
     def _known(
         self,
@@ -122,42 +113,33 @@ class Wanted:
 
     def inputs_at(self, step: int, parameters: Mapping[str, Array]) -> dict[str, Array]:
         """The inputs of one training step: the given parameters, and the slices drawn anew for this step."""
-        drawn = {n: a[step] if n in each_step(self.variant) else a for n, a in self.inputs.items()}
-        return {**drawn, **parameters}
+        return inputs_at(self.variant, self.inputs, step, parameters)
 
     @property
     def optimizer_options(self) -> dict[str, Any]:
         """Literals of the optimizer, rounded like those of the program."""
-        assert self.variant.training is not None
-        return {k: _narrow(v, self.variant.narrowest) for k, v in self.variant.training.options.items()}
+        training, rounded = self.variant.training, FORMATS[self.variant.narrowest].rounded
+        return {} if training is None else {name: rounded(value) for name, value in training.options.items()}
 
-    def update(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> References:
-        """The parameters after one step of the optimizer, from the parameters and gradients before it."""
-        training = self.variant.training
-        assert training is not None
-        options, rule = self.optimizer_options, OPTIMIZERS[training.optimizer]
+    def walk(self) -> Walk:
+        """The training at its first step."""
+        return Walk(self.variant, self.inputs, self.optimizer_options)
+
+    def update(self, walk: Walk) -> References:
+        """The parameters after the walk's step, from what it has before it."""
+        arrays, asked = walk.depends_on, ("update", self.variant.training, self.optimizer_options)
 
         def compute(c: Exact) -> dict[Key, Array]:
-            return {("parameter", n): rule(c, p, gradients[n], **options) for n, p in parameters.items()}
-
-        arrays = [*parameters.items(), *gradients.items()]
+            return {("parameter", name): a for name, a in walk.moved(c).items()}
 
         def perturbed() -> References:
-            seed = seed_of(repr(training).encode(), *(a.tobytes() for _, a in arrays))
-            return expected(compute, sum(p.size for p in parameters.values()), seed)
+            size = sum(history[-1].size for history in walk.parameters.values())
+            seed = seed_of(repr(asked).encode(), *(a.tobytes() for _, a in arrays))
+            return References.of(expected(compute, size, seed))
 
-        return self._known(("update", training, options), arrays, perturbed)
+        return self._known(asked, arrays, perturbed)
 
 
 def _unrounded(a: Array) -> Expected:
-    """What is shown to be exact (harness.exact): no tolerance."""
+    """What is shown to be exact (harness/case/exact.py): no tolerance."""
     return Expected(np.asarray(a, dtype=np.float64), np.zeros(np.shape(a)))
-
-
-def each_step(variant: Variant) -> frozenset[str]:
-    """The tensors that are drawn anew each training step: they have a leading axis of steps."""
-    return frozenset(name for name, source in variant.sources.items() if source.steps is not None)
-
-
-def _narrow(value: Any, dtype: str) -> Any:
-    return float(np.dtype(dtype).type(value)) if isinstance(value, float) else value

@@ -38,26 +38,13 @@ LISTED = 10
 FOLDERS = ("cells", "changes")
 """Folders of the page that hold the files of this run alone."""
 
-GLYPHS = {
-    Verdict.AGREE: "✓",
-    Verdict.KNOWN_DEVIATION: "◆",
-    Verdict.UNSUPPORTED: "–",
-    Verdict.ABSENT: "∅",
-    Verdict.INCONCLUSIVE: "?",
-    Verdict.STALE: "↻",
-    Verdict.DISAGREE: "✗",
-    Verdict.ERRORED: "!",
-    Verdict.CRASHED: "†",
-}
-"""A sign for each verdict, so that none is told by colour alone."""
-
 Files = Iterator[tuple[str, str]]
 
 
 def render(report: Report, pairs: Pairwise) -> Files:
     """Every file of the page, by its name in the folder; one at a time, since together they may be large."""
     templates = _templates()
-    common = {"report": report, "glyphs": GLYPHS, "slugs": {v: slug(v) for v in Verdict}}
+    common = {"report": report, "verdicts": list(Verdict)}
     plot = plot_of(report.headroom)
     changes = changes_of(report.since)
     index = templates.get_template("index.html")
@@ -82,11 +69,6 @@ def _templates() -> Environment:
     )
     made.filters |= {"number": number, "link": link, "fragment": fragment, "short": short}
     return made
-
-
-def slug(verdict: Verdict) -> str:
-    """A verdict as the name of a class in CSS."""
-    return verdict.value.split(" ", maxsplit=1)[0]
 
 
 def embed(data: Any) -> Markup:
@@ -114,7 +96,7 @@ def matrix(report: Report) -> dict[str, Any]:
         cells.append((row, column, verdicts[cell.verdict], _rounded(cell.used)))
     return {
         "chunk": CHUNK,
-        "verdicts": [(v.value, slug(v), GLYPHS[v], v.outcome()) for v in Verdict],
+        "verdicts": [(v.value, v.slug, v.face.sign, v.outcome()) for v in Verdict],
         "columns": list(columns),
         "cases": list(cases),
         "rows": list(rows),

@@ -9,20 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from ..verdict import Verdict
+from .failure import text
 from .model import CellFacts, Framework, Report
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 can't hold, not even escaped."""
-
-TAGS = {
-    Verdict.KNOWN_DEVIATION: "skipped",
-    Verdict.UNSUPPORTED: "skipped",
-    Verdict.ABSENT: "skipped",
-    Verdict.ERRORED: "error",
-    Verdict.CRASHED: "error",
-}
-"""How JUnit calls a verdict; agree has no tag, and all others are failures."""
 
 
 def render(report: Report) -> str:
@@ -49,7 +40,7 @@ def _suite(framework: Framework, cells: Sequence[CellFacts], report: Report) -> 
 
 
 def _counts(cells: Sequence[CellFacts]) -> dict[str, str]:
-    tags = Counter(_tag(cell.result.verdict) for cell in cells)
+    tags = Counter(cell.result.verdict.face.tag for cell in cells)
     return {
         "tests": str(len(cells)),
         "failures": str(tags["failure"]),
@@ -59,31 +50,19 @@ def _counts(cells: Sequence[CellFacts]) -> dict[str, str]:
     }
 
 
-def _tag(verdict: Verdict) -> str:
-    return "" if verdict is Verdict.AGREE else TAGS.get(verdict, "failure")
-
-
 def _testcase(facts: CellFacts) -> ET.Element:
     cell = facts.result
-    name = cell.cell.rpartition("::")[2]
+    _, _, name = cell.cell.rpartition("::")
     case = ET.Element(
         "testcase", classname=_safe(cell.case.replace("/", ".")), name=_safe(name), time=f"{cell.seconds:.3f}"
     )
-    if tag := _tag(cell.verdict):
+    if tag := cell.verdict.face.tag:
         first = cell.message.splitlines()[-1 if facts.deviation else 0] if cell.message else ""
         found = ET.SubElement(
             case, tag, type=cell.verdict.value, message=_safe(f"{cell.verdict}: {first}".strip(": "))
         )
-        found.text = _safe(_text(facts))
+        found.text = _safe(text(cell, facts.repeat))
     return case
-
-
-def _text(facts: CellFacts) -> str:
-    cell = facts.result
-    lines = [f"{cell.verdict}  {cell.cell}", cell.message]
-    if cell.first_difference:
-        lines.append(f"first difference: {cell.first_difference}")
-    return "\n".join([*lines, f"repeat: {facts.repeat}"])
 
 
 def _safe(text: str) -> str:

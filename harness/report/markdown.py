@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..run.diff import Change, Difference, listing, side
 from ..text import visible
 from ..verdict import Verdict
+from .failure import text
 from .model import Box, CellFacts, Report
-from .summary import SHORT
 
 LIMIT = 60_000
 """GitHub takes 65,536 characters in a comment; a step summary may be larger."""
@@ -70,7 +70,7 @@ def _box(box: Box | None) -> str:
     used = "" if box.used is None else f"{box.used:.2f} "
     parts = [f"{used}({agree} agree)"] if agree else []
     others = (v for v in Verdict if box.totals[v] and v is not Verdict.AGREE)
-    return ", ".join([*parts, *(f"{box.totals[v]} {SHORT.get(v, v)}" for v in others)])
+    return ", ".join([*parts, *(f"{box.totals[v]} {v.face.short}" for v in others)])
 
 
 def _reasons(title: str, cells: Sequence[CellFacts], verdict: Verdict) -> str:
@@ -95,11 +95,7 @@ def _failures(cells: Sequence[CellFacts]) -> Iterator[str]:
 
 
 def _failure(facts: CellFacts) -> str:
-    cell = facts.result
-    lines = [f"{cell.verdict}  {cell.cell}", *(f"  {line}" for line in cell.message.splitlines())]
-    if cell.first_difference:
-        lines.append(f"  first difference: {cell.first_difference}")
-    return _block("\n".join([*lines, f"  repeat: {facts.repeat}"]))
+    return _block(text(facts.result, facts.repeat))
 
 
 def _block(text: str) -> str:

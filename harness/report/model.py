@@ -8,7 +8,6 @@ results that are those of another.
 
 import math
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -24,14 +23,12 @@ from ..ledger.reading import load as load_ledger
 from ..ledger.reading import load_given
 from ..run.diff import BACKWARDS, Difference
 from ..run.lines import LARGEST, CellLine, Machine, Run
-from ..verdict import Verdict
+from ..verdict import Verdict, totals
 from .cases import CaseFacts, _cases, _Facts
+from .failure import repeat
 
 FORMAT = 1
 """Version of the report's own format."""
-
-CARRIED = ("--subject", "--cases", "--adapters", "--deviations", "--interpreter", "--mode", "--cell-timeout")
-"""Options of the run without which one of its cells can't be repeated."""
 
 EDGES = (0.0, *(10 ** (e / 4) for e in range(-12, 5)), LARGEST)
 """Bins of `used`: exactly 0, below 0.001, a quarter of a decade each up to 10, and all beyond."""
@@ -191,10 +188,9 @@ def columns(run: Run) -> list[str]:
 def box_of(cells: Iterable[CellLine]) -> Box:
     """Count some cells."""
     cells = list(cells)
-    counts = Counter(cell.verdict for cell in cells)
     used = [cell.used for cell in cells if cell.verdict is Verdict.AGREE and cell.used is not None]
-    totals = {verdict: counts[verdict] for verdict in Verdict}
-    return Box(cells=len(cells), totals=totals, used=max(used, default=None))
+    counts = totals(cell.verdict for cell in cells)
+    return Box(cells=len(cells), totals=counts, used=max(used, default=None))
 
 
 def sentence(box: Box) -> str:
@@ -254,33 +250,15 @@ def _histogram(used: Iterable[float]) -> list[int]:
 
 
 def _cells(run: Run, cases: dict[str, CaseFacts]) -> list[CellFacts]:
-    options = shlex.join(carried(run.header.command))
     evidence = cache(_ledger)
     return [
         CellFacts(
             result=cell,
-            repeat=_repeat(cell, cases[cell.case].file, options),
+            repeat=repeat(cell, cases[cell.case].file, run.header.carried),
             deviation=_deviation(cell, evidence),
         )
         for cell in run.cells
     ]
-
-
-def carried(command: Sequence[str]) -> list[str]:
-    """Those words of the run's command that a single cell needs too."""
-    kept: list[str] = []
-    for word, following in zip(command, [*command[1:], ""], strict=True):
-        name, equals, _ = word.partition("=")
-        if name in CARRIED:
-            kept.append(word if equals else f"{word}={following}")
-    return list(dict.fromkeys(kept))  # the commands of merged runs repeat them
-
-
-def _repeat(cell: CellLine, file: str, options: str) -> str:
-    node = f"{file}::{cell.cell.rpartition('::')[2]}"
-    quoted = shlex.quote(node)
-    quoted = quoted if quoted.startswith("'") else f"'{quoted}'"
-    return f"pytest {quoted}" + (f" {options}" if options else "")
 
 
 _PLACE = re.compile(r"^(?P<place>(?P<file>.+\.toml):\d+): (?P<reason>.*)$")

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ...reference.formats import FORMATS
 from ..errors import HarnessError
-from ..roles import Answered
+from ..roles import Answered, in_words
 from ..run.arrays import ArraysUnreadable, load
 from ..run.lines import LARGEST, CellLine, Compared, Run
 from ..verdict import Verdict
@@ -37,7 +38,7 @@ class Distance(msgspec.Struct, frozen=True, kw_only=True):
     def or_larger(self, value: float, place: "Place") -> "Distance":
         """The larger of it and another."""
         return (
-            Distance(value=value, cell=place[0], tensor=tensor_name(*place[1]))
+            Distance(value=value, cell=place[0], tensor=in_words(place[1][:2], step=place[1][2]))
             if value > self.value
             else self
         )
@@ -183,7 +184,7 @@ def read_arrays(cell: CellLine, folder: Path) -> Answered:
     for tensor in cell.tensors:
         kept = _element(found.get((tensor.role, tensor.name, tensor.step)), tensor.where)
         if tensor.where is not None and kept != tensor.got:
-            name = tensor_name(tensor.role, tensor.name, tensor.step)
+            name = in_words((tensor.role, tensor.name), step=tensor.step)
             told = f"{name}{tensor.where} is {kept or 'not there'}, and {tensor.got} in the run file"
             raise StaleArrays(
                 f"{folder / cell.arrays}: these arrays aren't those of {cell.cell} in this run: {told}; run again "
@@ -198,13 +199,6 @@ def _element(array: Array | None, where: Sequence[int] | None) -> str:
         return ""
     inside = all(at < size for at, size in zip(where, array.shape, strict=True))
     return str(array[tuple(where)]) if inside else ""
-
-
-def tensor_name(role: str, name: str, step: int | None) -> str:
-    """A tensor as disagreements name it."""
-    return f"{role}{' of' if role == 'gradient' else ''} {name}" + (
-        "" if step is None else f" in step {step}"
-    )
 
 
 def _count_outside(tally: _Tally, dtype: str, own: Sequence[tuple[str, CellLine]]) -> None:
@@ -294,14 +288,5 @@ def _distances(one: Array, other: Array, dtype: str) -> Iterator[tuple[float, fl
         scale = np.max(size, axis=1, initial=0.0, where=np.isfinite(size))
         worst = np.max(gap, axis=1, initial=0.0)
         relative = np.where(worst == 0, 0.0, worst / scale)
-        ulp = np.max(gap / _spacing(size, dtype), axis=1, initial=0.0)
+        ulp = np.max(gap / FORMATS[dtype].spacings(size), axis=1, initial=0.0)
     return ((min(float(r), LARGEST), min(float(u), LARGEST)) for r, u in zip(relative, ulp, strict=True))
-
-
-def _spacing(size: Array, dtype: str) -> Array:
-    """The distance to the next number of the dtype, at each magnitude; at 0 in place of NaN."""
-    info = np.finfo(dtype)
-    bounded = np.fmin(size, float(info.max))
-    exponent = np.minimum(np.frexp(np.fmax(bounded, 0.0))[1], int(info.maxexp)) - 1
-    spacing: Array = np.maximum(np.ldexp(float(info.eps), exponent), float(info.smallest_subnormal))
-    return spacing

@@ -1,7 +1,6 @@
 """The table at the end of a run: a row a case, a column a framework."""
 
 import io
-from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,18 +11,10 @@ from rich.text import Text
 
 from ..run.lines import LARGEST, CellLine
 from ..text import visible
-from ..verdict import Verdict
+from ..verdict import Verdict, counted, totals
 
 WIDTH = 100
 """Columns that four frameworks need: a narrower terminal wraps lines, which reads better than folded words."""
-
-SHORT = {Verdict.KNOWN_DEVIATION: "known", Verdict.STALE: "stale"}
-STYLES = {
-    Verdict.AGREE: "green",
-    Verdict.KNOWN_DEVIATION: "yellow",
-    Verdict.UNSUPPORTED: "dim",
-    Verdict.ABSENT: "dim",
-}
 
 
 def table(cells: Sequence[CellLine], *, width: int, colour: bool) -> str:
@@ -46,7 +37,7 @@ def table(cells: Sequence[CellLine], *, width: int, colour: bool) -> str:
     system: Literal["standard"] | None = "standard" if colour else None
     console = Console(file=text, width=max(width, WIDTH), force_terminal=colour, color_system=system)
     console.print(made)
-    console.print(_totals(cells), highlight=False, markup=False)
+    console.print(counted(totals(cell.verdict for cell in cells)), highlight=False, markup=False)
     console.print(_seconds(cells), highlight=False, markup=False)
     return text.getvalue()
 
@@ -62,11 +53,11 @@ def _by_folder(cells: Sequence[CellLine]) -> list[tuple[str, dict[str, list[Cell
 
 def _box(cells: Sequence[CellLine]) -> Text:
     """A framework's cells of one case: the largest `used`, and every verdict that is not agreement, counted."""
-    counts = Counter(cell.verdict for cell in cells)
+    counts = totals(cell.verdict for cell in cells)
     used = [cell.used for cell in cells if cell.used is not None and cell.verdict is Verdict.AGREE]
     parts = [Text(f"{max(used):.2f}", "green")] if used else []
     others = (v for v in Verdict if counts[v] and v is not Verdict.AGREE)
-    parts += [Text(f"{counts[v]} {SHORT.get(v, v)}", STYLES.get(v, "bold red")) for v in others]
+    parts += [Text(f"{counts[v]} {v.face.short}", v.face.style) for v in others]
     return Text("\n").join(parts)
 
 
@@ -77,13 +68,6 @@ def _agreement(cells: Sequence[CellLine]) -> str:
         return "-"
     largest = max(r for r in relative if r is not None)
     return "-" if largest >= LARGEST else f"{largest:.1e}" if largest else "equal"
-
-
-def _totals(cells: Sequence[CellLine]) -> str:
-    """How many cells, and what became of them: the numbers add up."""
-    counts = Counter(cell.verdict for cell in cells)
-    parts = [f"{counts[v]} {v}" for v in Verdict if counts[v]]
-    return f"{len(cells)} cells: {', '.join(parts)}"
 
 
 def _seconds(cells: Sequence[CellLine]) -> str:

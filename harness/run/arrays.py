@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import HarnessError
-from ..reading.elements import DTYPES, Array
+from ..reading.elements import CARRIED, Array
 from ..reading.files import open_regular
 from ..reading.npy import read_header
 from ..roles import Answered
@@ -130,7 +130,7 @@ def _array(members: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[str
     with members.open(member) as stream:
         header = read_header(stream)
         data = stream.read()
-    if header.dtype.name not in DTYPES or header.nbytes != len(data):
+    if header.dtype.name not in CARRIED or header.nbytes != len(data):
         raise ValueError(f"{member.filename!r} isn't the array that its header tells of")
     return _key(member.filename.removesuffix(".npy")), header.array(data)
 

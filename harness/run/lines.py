@@ -105,6 +105,8 @@ class Header(_Line, frozen=True, kw_only=True):
     roots: list[str]
     """The case roots."""
     command: list[str]
+    carried: list[str] = []
+    """Those words of the command without which one of its cells can't be repeated."""
     frameworks: list[str]
     """The columns planned, present or not."""
 
@@ -147,7 +149,7 @@ class Compared(_Strict, frozen=True, kw_only=True):
     """What kept the elements from being compared: a wrong shape, a tensor that did not come back."""
 
 
-class CellLine(_Line, frozen=True, kw_only=True):
+class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     """One cell: what was run and what became of it.
 
     `used` is the largest of its tensors', None where nothing was judged; infinite, it is written as the

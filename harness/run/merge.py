@@ -5,7 +5,6 @@ each framework, each cell once. What contradicts that is refused by name. What m
 told of all of them, and kept arrays are named from where the merged file lies.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..errors import HarnessError
-from ..verdict import Verdict
+from ..verdict import totals
 from . import arrays
 from .lines import CellLine, Footer, Header, Machine, Run
 from .writing import RunWriter
@@ -57,9 +56,8 @@ def merge(runs: Sequence[Named], target: Path) -> Run:
     _check_cases(runs)
     abouts = _abouts(runs)
     cells = _in_order([_moved(cell, file, target) for file, run in runs for cell in run.cells])
-    counts = Counter(cell.verdict for cell in cells)
     footer = Footer(
-        totals={verdict: counts[verdict] for verdict in Verdict},
+        totals=totals(cell.verdict for cell in cells),
         cells=len(cells),
         seconds=round(sum(run.footer.seconds for _, run in runs), 3),
     )
@@ -186,6 +184,7 @@ def _header(headers: Sequence[Header]) -> Header:
         else None,
         roots=list(dict.fromkeys(root for head in headers for root in head.roots)),
         command=_commands(headers),
+        carried=list(dict.fromkeys(word for head in headers for word in head.carried)),
         frameworks=list(dict.fromkeys(name for head in headers for name in head.frameworks)),
     )
 
@@ -202,7 +201,7 @@ def _machine(machines: Sequence[Machine]) -> Machine:
 
 
 def _commands(headers: Sequence[Header]) -> list[str]:
-    """The commands, a plus between them: what a single cell needs of them stays to be read."""
+    """The commands, a plus between them."""
     words: list[str] = []
     for command in dict.fromkeys(tuple(head.command) for head in headers):
         words += ["+", *command] if words else command

@@ -12,7 +12,12 @@ from .lines import FORMAT, Header, Machine
 
 
 def header(
-    *, harness: str, roots: Sequence[str], command: Sequence[str], frameworks: Sequence[str]
+    *,
+    harness: str,
+    roots: Sequence[str],
+    command: Sequence[str],
+    carried: Sequence[str] = (),
+    frameworks: Sequence[str],
 ) -> Header:
     """A header of this moment, on this machine."""
     return Header(
@@ -26,6 +31,7 @@ def header(
         commit=commit(Path(__file__)),
         roots=list(roots),
         command=list(command),
+        carried=list(carried),
         frameworks=list(frameworks),
     )
 

@@ -125,9 +125,9 @@ class RunWriter:
                 "so the run is not complete and gets no footer"
             )
             raise TotalsDoNotAddUp(message)
-        totals = {verdict: self._totals[verdict] for verdict in Verdict}
+        counts = {verdict: self._totals[verdict] for verdict in Verdict}
         taken = time.monotonic() - self._started if seconds is None else seconds
-        footer = Footer(totals=totals, cells=expected, seconds=round(taken, 3), part=part)
+        footer = Footer(totals=counts, cells=expected, seconds=round(taken, 3), part=part)
         self._write(footer)
         self.close()
         return footer

@@ -1,7 +1,7 @@
 """Holds the reference to numbers printed elsewhere, at the inputs as written."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -11,11 +11,11 @@ import numpy as np
 
 from ...reference.backprop import backprop
 from ...reference.contexts import EXACT, Exact
-from ...reference.optimizers import OPTIMIZERS
 from ...reference.rounding import expected, seed_of
 from ..case.tensors import Array
 from ..case.variant import Expectation, Key
 from ..errors import HarnessError
+from ..references.training import Walk
 
 if TYPE_CHECKING:
     from ..case.variant import Case, Variant
@@ -72,42 +72,26 @@ def check_variant(variant: "Variant", expects: Sequence[Expectation]) -> list[Ex
 
 def compute(variant: "Variant", expects: Sequence[Expectation], c: Exact) -> dict[Key, Array]:
     """What the expectations speak of: values and gradients at the parameters after so many steps, and those."""
-    inputs, parameters = variant.draw(), dict[str, Array]()
+    training = variant.training
+    walk = Walk(variant, variant.draw(), {} if training is None else training.options)
     upstream = variant.cotangent()
     cotangents = {variant.output: np.ones(()) if upstream is None else upstream}
-    trained = variant.training.parameters if variant.training else ()
-    wanted = dict.fromkeys([*trained, *(e.name for e in expects if e.what == "gradient")])
+    wanted = dict.fromkeys([*walk.parameters, *(e.name for e in expects if e.what == "gradient")])
     last = max(e.after_step for e in expects)
     found: dict[Key, Array] = {}
     for step in range(last + 1):
         now = [e for e in expects if e.after_step == step]
-        found.update((e.key, parameters.get(e.name, inputs[e.name])) for e in now if e.what == "parameter")
+        given = walk.inputs()
+        found.update((e.key, given[e.name]) for e in now if e.what == "parameter")
         if step == last and all(e.what == "parameter" for e in now):
             break
-        given = {**_at_step(variant, inputs, step), **parameters}
         env, gradients = backprop(variant.program, given, wanted, cotangents, c)
         found.update((e.key, env[e.name]) for e in now if e.what == "value")
         found.update((e.key, gradients[e.name]) for e in now if e.what == "gradient")
         if step < last:
-            parameters = _moved(variant, given, gradients, c)
+            walk.took(gradients)
+            walk.go_on(walk.moved(c))
     return found
-
-
-def _at_step(variant: "Variant", inputs: Mapping[str, Array], step: int) -> dict[str, Array]:
-    """The inputs of one step."""
-    each = {name for name, source in variant.sources.items() if source.steps is not None}
-    return {name: np.asarray(a[step]) if name in each else a for name, a in inputs.items()}
-
-
-def _moved(
-    variant: "Variant", given: Mapping[str, Array], gradients: Mapping[str, Array], c: Exact
-) -> dict[str, Array]:
-    """The parameters after a step."""
-    training = variant.training
-    if training is None:
-        raise ValueError("a case without [training] takes no step")
-    step = OPTIMIZERS[training.optimizer]
-    return {name: step(c, given[name], gradients[name], **training.options) for name in training.parameters}
 
 
 def own_errors(variant: "Variant", expects: Sequence[Expectation]) -> dict[Key, Array]:
@@ -116,7 +100,7 @@ def own_errors(variant: "Variant", expects: Sequence[Expectation]) -> dict[Key, 
     if not fractions:
         return {}
     size = sum(source.size for source in variant.sources.values())
-    seed = seed_of(variant.case_name.encode(), variant.id.encode())
+    seed = seed_of(repr(variant.program.calls).encode())
     certified = expected(lambda c: compute(variant, fractions, c), size, seed)
     return {key: e.tolerance("float64") for key, e in certified.items()}
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from ..reading.elements import ALIGNMENT, DTYPES, Array, raw, wire_format
+from ..reading.elements import ALIGNMENT, CARRIED, Array, raw, wire_format
 from ..roles import Answered
 from ..text import shortened, shown
 
@@ -140,7 +140,7 @@ class _Described(msgspec.Struct, frozen=True):
     role: str
     name: str
     step: Annotated[int, msgspec.Meta(ge=0, lt=MAX_STEP)] | None
-    dtype: Literal[DTYPES]  # type: ignore[valid-type]
+    dtype: Literal[CARRIED]  # type: ignore[valid-type]
     shape: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
 
 

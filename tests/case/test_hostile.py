@@ -123,7 +123,7 @@ FILES = {
     "long key": ("a" * 990_000 + " = 1", "unknown key"),
     "quotes": ('"' * 300_000, "no TOML"),
     "steering the terminal": ('"\\u001b[31m" = 1', r'unknown key "\\x1b\[31m"'),
-    "turning the line": ('"a\\nb\\u202e" = 1', r'unknown key "a\\nb\\u202e"'),
+    "turning the line": ('"a\\nb\\u202e" = 1', r'unknown key "a\\x0ab\\u202e"'),
     "key like a place": ('"a - at `$.sizes[...]" = 1', 'unknown key "a - at'),
     "key like a quoted place": ('"a` - at `$.title[...]" = 1', 'unknown key "a` - at'),
     "byte order mark": ("\ufeff" + text("y = sum(A)"), "no TOML"),

@@ -81,7 +81,9 @@ def cell(
     return CellLine(**fields)
 
 
-def header(root: str = "cases", command: tuple[str, ...] = ("pytest", "cases")) -> Header:
+def header(
+    root: str = "cases", command: tuple[str, ...] = ("pytest", "cases"), carried: tuple[str, ...] = ()
+) -> Header:
     return Header(
         format=1,
         harness="0.1.0",
@@ -93,6 +95,7 @@ def header(root: str = "cases", command: tuple[str, ...] = ("pytest", "cases")) 
         commit="0123456789abcdef0123456789abcdef01234567",
         roots=[root],
         command=list(command),
+        carried=list(carried),
         frameworks=["gone", "jax", "mxnet", "torch"],
     )
 

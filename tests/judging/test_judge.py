@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from gradient_conformance.harness.judging.judge import compare, describe, within
+from gradient_conformance.harness.references.row import References
 from gradient_conformance.harness.run.lines import LARGEST
 from gradient_conformance.harness.verdict import Verdict
-from gradient_conformance.reference.rounding import DTYPE_SCALE, Expected, K, References
+from gradient_conformance.reference.formats import FORMATS
+from gradient_conformance.reference.rounding import Expected, K
 
 KEY = ("gradient", "W")
 
@@ -24,7 +26,7 @@ def judged(got, want, dtype="float32", scale=1.0):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_an_error_just_inside_the_tolerance_agrees_and_just_outside_disagrees(dtype, sign):
     want = expected([1.0, 0.0, -2.0], sigma=1e-3)
-    tolerance = K * DTYPE_SCALE[dtype] * 1e-3
+    tolerance = K * FORMATS[dtype].scale * 1e-3
     inside, outside = np.zeros(3), np.zeros(3)
     inside[1], outside[1] = 0.999 * sign * tolerance, 1.001 * sign * tolerance
     assert judged((want.value + inside).astype(dtype), want, dtype).verdict is Verdict.AGREE

@@ -19,11 +19,12 @@ from gradient_conformance.harness.judging.rejudge import (
     Sources,
     rejudge,
 )
+from gradient_conformance.harness.references.row import References
 from gradient_conformance.harness.run import arrays
 from gradient_conformance.harness.run.lines import LARGEST
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.verdict import Verdict
-from gradient_conformance.reference.rounding import RULES_VERSION, Expected, K, References
+from gradient_conformance.reference.rounding import RULES_VERSION, Expected, K
 
 FAKES = Path(__file__).parents[1] / "fakes"
 CASE = """

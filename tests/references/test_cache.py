@@ -31,10 +31,11 @@ from gradient_conformance.harness.references.cache import (
     key_of,
     rules,
 )
+from gradient_conformance.harness.references.row import References
 from gradient_conformance.harness.references.variant import Wanted
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference import rounding
-from gradient_conformance.reference.rounding import Expected, References
+from gradient_conformance.reference.rounding import Expected
 
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests" / "fakes"
@@ -350,7 +351,8 @@ import random, sys
 from pathlib import Path
 import numpy as np
 from gradient_conformance.harness.references.cache import Cache, key_of
-from gradient_conformance.reference.rounding import Expected, References
+from gradient_conformance.reference.rounding import Expected
+from gradient_conformance.harness.references.row import References
 folder, seed, seconds = sys.argv[1:]
 import time
 random.seed(int(seed))
@@ -586,7 +588,8 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from gradient_conformance.harness.references.cache import Cache, claim
-from gradient_conformance.reference.rounding import Expected, References
+from gradient_conformance.reference.rounding import Expected
+from gradient_conformance.harness.references.row import References
 claim(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 cache = Cache(Path(sys.argv[1]))

@@ -2,7 +2,7 @@
 
 import pytest
 from gradient_conformance.harness.report.cases import case_facts
-from gradient_conformance.harness.report.model import EDGES, carried, number, report
+from gradient_conformance.harness.report.model import EDGES, number, report
 from gradient_conformance.harness.verdict import Verdict
 from runs import HOSTILE, a_run, cell, cells, header, large
 
@@ -77,24 +77,11 @@ def test_a_case_file_that_is_no_toml_any_more_is_told(here):
     assert "hostile.toml: " in case_facts("notebooks/hostile", [here / "cases"], {}).problem
 
 
-def test_a_cell_is_repeated_with_the_options_that_it_needs(here):
-    command = (
-        "pytest",
-        "cases",
-        "-k",
-        "x",
-        "--subject=my file.py",
-        "--mode",
-        "all",
-        "--require",
-        "all",
-        "-q",
-    )
-    facts = report(a_run(head=header(command=command)))
+def test_a_cell_is_repeated_with_the_words_that_its_run_carried_and_in_its_own_mode(here):
+    facts = report(a_run(head=header(carried=("--subject=my file.py", "--mode=all"))))
     assert facts.cells[0].repeat == (
-        "pytest 'cases/notebooks/hostile.toml::float32-jax-eager' '--subject=my file.py' --mode=all"
+        "pytest 'cases/notebooks/hostile.toml::float32-jax-eager' '--subject=my file.py' --mode=eager"
     )
-    assert carried(["pytest", "--subject"]) == ["--subject="]
 
 
 def test_a_known_deviation_carries_the_evidence_and_the_link_of_its_entry(here):

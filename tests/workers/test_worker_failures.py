@@ -125,7 +125,9 @@ def house(tmp_path):
                 name, AT_THE_START if name in start else IN_THE_CELL
             )
             (folder / "adapter.py").write_text(ADAPTER.format(fakes=str(FAKES)) + body.format(name=name))
-            (folder / "requirements.txt").write_text("numpy\n")
+            (folder / "requirements.txt").write_text(
+                "numpy\na-distribution-that-nobody-has==1.0\npytest==0.1\n"
+            )
         return tmp_path / "cases", tmp_path / "adapters"
 
     return build
@@ -424,7 +426,8 @@ def test_an_interpreter_of_no_use_is_crashed_with_the_reason(running, tmp_path, 
 
 STARTS = {
     "imports_what_nobody_has": "could not load the adapter:*ModuleNotFoundError*a_module_that_nobody_has"
-    "*found Python 3.*with NumPy *install what the adapter needs with: *-m pip install -r *requirements.txt",
+    "*found Python 3.*with NumPy *the adapter is made for a-distribution-that-nobody-has==1.0 (here none), pytest==0.1 (here "
+    "*)*get what is missing with: *-m pip install a-distribution-that-nobody-has==1.0",
     "leaves_while_it_is_loaded": "the worker ended with exit code 0 and without an answer",
     "hangs_while_it_is_loaded": "the worker was not ready within 1.5 s and was killed",
     "dies_once_it_is_ready": "the worker ended with exit code 5 and without an answer",

@@ -1,22 +1,43 @@
-"""`harness certify`: the reference held to mpmath."""
+"""`harness certify` and `harness power`: what the reference is held to, and what its tolerances catch."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
 from ...reference.names import nearest
 from ...reference.ops import OPS
+from .. import ROOT
 from ..case.loading import load
 from ..errors import HarnessError
+from ..power.faults import load_faults
+from ..power.figures import Power, power_markdown, power_text
+from ..power.measuring import measure_all
+from ..power.specimens import specimens
 from .common import case_files, command, console
 
 
 def add(commands: Any) -> None:
+    _add_certify(commands)
+    _add_power(commands)
+
+
+def _add_certify(commands: Any) -> None:
     text = "hold the reference to mpmath with 50 digits: every row of the op table, and whole programs"
     made = command(commands, "certify", certify, text)
     text = "case files or folders (default: all rows, and cases)"
     made.add_argument("cases", nargs="*", type=Path, metavar="CASE", help=text)
     made.add_argument("--op", action="append", default=[], metavar="NAME", help="only this row of the table")
+
+
+def _add_power(commands: Any) -> None:
+    text = "measure how many faults the tolerances catch, and how often they call correct code wrong"
+    made = command(commands, "power", power, text)
+    made.add_argument("--networks", type=int, default=120, metavar="N", help="random networks (120)")
+    made.add_argument("--seed", type=int, default=0, metavar="S", help="number of the first network (0)")
+    made.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    faults = ROOT / "tests" / "faults"
+    made.add_argument("--faults", type=Path, default=faults, metavar="DIR", help="tests/faults of a checkout")
 
 
 def certify(arguments: argparse.Namespace) -> int:
@@ -40,3 +61,18 @@ def certify(arguments: argparse.Namespace) -> int:
     if not rows and not variants:
         raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, paths))}")
     return 0 if report(rows, variants, console()) else 1
+
+
+def power(arguments: argparse.Namespace) -> int:
+    """Faults against tolerances: the figures, or everything as JSON, or the page docs/power.md."""
+    folder = arguments.faults.resolve()
+    faults = load_faults(folder).FAULTS
+    found = Power(measure_all(specimens(arguments.networks, arguments.seed, ROOT / "cases"), folder), faults)
+    if arguments.format == "json":
+        print(json.dumps(found.as_json(), indent=1))
+    elif arguments.format == "markdown":
+        line = f"harness power --networks {arguments.networks} --seed {arguments.seed} --format markdown"
+        print(power_markdown(found, line), end="")
+    else:
+        print(power_text(found))
+    return 0

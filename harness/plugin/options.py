@@ -1,0 +1,47 @@
+"""Options of ours: each feature names its own, with what else has to be known of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of pytest; `given` is what argparse wants to know of it besides."""
+
+    name: str
+    help: str
+    given: dict[str, Any] = field(default_factory=dict)
+    path: bool = False
+    """It takes a path: where that stands as a word of its own, pytest looks for its ini file near it."""
+    carried: bool = False
+    """Without it a cell of the run can't be repeated."""
+
+
+def several(metavar: str) -> dict[str, Any]:
+    """Of an option that may be given more than once."""
+    return {"action": "append", "default": [], "metavar": metavar}
+
+
+def add(parser: pytest.Parser, options: Iterable[Option]) -> None:
+    group = parser.getgroup("gradient conformance")
+    for option in options:
+        group.addoption(option.name, help=option.help, **option.given)
+
+
+PYTESTS = ("-c", "--config-file", "--rootdir", "-o", "--override-ini")
+"""Options of pytest's own without which it may find other roots, adapters or interpreters."""
+
+
+def carried(args: Sequence[str], options: Iterable[Option]) -> list[str]:
+    """Those words of a command that one of its cells needs too, each option with its value in one word."""
+    names = {*PYTESTS, *(option.name for option in options if option.carried)}
+    kept: list[str] = []
+    for word, following in zip(args, [*args[1:], ""], strict=True):
+        name, equals, _ = word.partition("=")
+        if name in names:
+            joined = following if equals else f"{name}{'=' * name.startswith('--')}{following}"
+            kept.append(word if equals else joined)
+    return list(dict.fromkeys(kept))
