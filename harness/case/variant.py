@@ -11,6 +11,7 @@ from ...reference.formats import narrowest
 from ...reference.ops import Spec
 from ...reference.program import Program, ProgramError, specs_of_outs
 from ..errors import CaseError
+from ..reading.elements import digest, raw
 from ..reading.locate import Locator
 from .mistakes import Mistake
 from .tensors import Array, Source, leaves, nested_shape
@@ -64,6 +65,21 @@ class Variant:
         """What a compiled function depends on, but for dtype and mode: variants that follow each other can share one."""
         inputs = tuple((name, source.shape, source.dtype) for name, source in self.sources.items())
         return self.program.text, tuple(self.bindings.items()), inputs
+
+    @cached_property
+    def content(self) -> str:
+        """Short digest of all that an answer depends on, the program but not where it stands."""
+        drawn = self.draw(self.narrowest), self.cotangent(self.narrowest)
+        return self.digest_of(self.program.rounded(self.narrowest), *drawn).hex()[:16]
+
+    def digest_of(self, program: Program, inputs: Mapping[str, Array], cotangent: Array | None) -> bytes:
+        """SHA-256 of the program but not where it stands, the inputs, and what is asked."""
+        asked = (program.calls, self.output, self.values, self.gradients, self.training, self.exact)
+        arrays = sorted(inputs.items())
+        if cotangent is not None:
+            arrays.append(("its cotangent", cotangent))
+        shapes = [(name, a.dtype.str, a.shape) for name, a in arrays]
+        return digest(repr((asked, shapes)).encode(), *(raw(a) for _, a in arrays))
 
     @property
     def narrowest(self) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 from ...reference.names import nearest
 from ...reference.ops import OPS
 from .. import ROOT
+from ..case.library import case_files
 from ..case.loading import load
 from ..errors import HarnessError
 from ..power.faults import load_faults
 from ..power.figures import Power, power_markdown, power_text
 from ..power.measuring import measure_all
 from ..power.specimens import specimens
-from .common import case_files, command, console
+from .common import command, console
 
 
 def add(commands: Any) -> None:
