@@ -7,22 +7,11 @@ from pathlib import Path
 import pytest
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.case.variant import Case
+from wrong import BASE, changed
 
 os.environ["HARNESS_CACHE"] = "off"  # nobody's cache is touched, and what a mutant computes is kept nowhere
 
 pytest_plugins = ["pytester"]
-
-BASE = '''title = "t"
-source = "s"
-program = """
-y = A @ x
-z = sigmoid(y)
-"""
-
-[tensors]
-A = { shape = [2, 3], uniform = [-1, 1] }
-x = { shape = [3], uniform = [-1, 1] }
-'''
 
 Loader = Callable[..., Case]
 
@@ -32,12 +21,9 @@ def case(tmp_path: Path) -> Loader:
     """Loads the base text, or another, with replacements and an addition, from a folder of its own."""
 
     def make(*replacements: tuple[str, str], add: str = "", text: str = BASE) -> Case:
-        for old, new in replacements:
-            assert old in text
-            text = text.replace(old, new, 1)
         path = tmp_path / "group" / "base.toml"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text + add, encoding="utf-8")
+        path.write_text(changed(*replacements, add, text=text), encoding="utf-8")
         return load(path, tmp_path)
 
     return make

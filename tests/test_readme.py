@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from gradient_conformance.harness.cli import main
 from gradient_conformance.harness.verdict import Verdict
+from wrong import WRONG
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -124,17 +125,17 @@ def test_every_command_is_named_and_helps(command, capsys):
     assert "usage: harness" in capsys.readouterr().out
 
 
-def test_check_passes_what_is_shipped_and_tells_every_mistake(capsys, monkeypatch):
+def test_check_passes_what_is_shipped_and_tells_every_mistake(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     assert main(["check"]) == 0
     assert re.fullmatch(
         r"\d+ case files, \d+ cells a framework, 0 files with mistakes\n", capsys.readouterr().out
     )
-    assert main(["check", "tests/case/wrong/misspelt_op.toml", "cases/published"]) == 1
+    misspelt = tmp_path / "misspelt.toml"
+    misspelt.write_text(WRONG["misspelt_op"])
+    assert main(["check", str(misspelt), "cases/published"]) == 1
     told = capsys.readouterr()
-    assert (
-        told.err == 'tests/case/wrong/misspelt_op.toml:6:5: unknown op "sigmiod"; did you mean "sigmoid"?\n'
-    )
+    assert told.err == f'{misspelt}:5:5: unknown op "sigmiod"; did you mean "sigmoid"?\n'
     assert "1 files with mistakes" in told.out
     assert main(["check", "nowhere"]) == 2
     assert capsys.readouterr().err == "nowhere: no such file or folder\n"
