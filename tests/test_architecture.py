@@ -142,6 +142,22 @@ def test_the_harness_imports_no_framework_and_no_adapter():
     assert not found & (LIBRARIES | OURS)
 
 
+def words(path):
+    """What a module's code says, its docstrings and comments left out: identifiers, and strings word by word."""
+    tree = ast.parse(path.read_text())
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        fields = (value for _, value in ast.iter_fields(node) if id(node) not in prose)
+        texts = (text for value in fields for text in (value if isinstance(value, list) else [value]))
+        yield from (w for text in texts if isinstance(text, str) for w in re.findall(r"[^\W_]+", text.lower()))
+
+
+def test_the_host_knows_no_framework_by_name():
+    """Nor its variables; but the page on power cites `torch.testing.assert_close`, a rule that ours stands beside."""
+    found = {path.relative_to(ROOT).as_posix(): LIBRARIES & set(words(path)) for path in modules("harness")}
+    assert {path: names for path, names in found.items() if names} == {"harness/power/figures.py": {"torch"}}
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_an_adapter_imports_its_own_framework_and_of_ours_only_the_worker(framework):
     found = set(imported(ROOT / "adapters" / framework / "adapter.py"))

@@ -673,16 +673,16 @@ def test_the_command_shows_place_number_size_bound_and_times(command, kept):
     )
     oldest, newest = (time.strftime("%Y-%m-%d", time.localtime(t)) for t in (0, time.time()))
     assert re.search(rf"last used between {oldest} \d\d:\d\d and {newest} \d\d:\d\d\n", told)
-    assert "jax: what JAX has compiled: 0 files, 0 bytes of at most 1 GiB\n" in told
+    assert "compiled: what frameworks have compiled: 0 files, 0 bytes of at most 1 GiB\n" in told
 
 
 def test_clearing_removes_everything_of_ours_and_nothing_else(command, kept):
     one = kept()
     one.put(key(), some())
     root = one.path.parent
-    claim(root / "jax")
-    (root / "jax" / "deep").mkdir()
-    (root / "jax" / "deep" / "compiled").write_bytes(bytes(5000))
+    claim(root / "compiled")
+    (root / "compiled" / "deep").mkdir()
+    (root / "compiled" / "deep" / "code").write_bytes(bytes(5000))
     (root / "mine").mkdir()
     (root / "mine" / "notes").write_text("mine")
     assert command("--clear") == (0, f"{root}: removed 2 files, 12 KiB\n")
@@ -691,7 +691,7 @@ def test_clearing_removes_everything_of_ours_and_nothing_else(command, kept):
 
 
 def test_folders_that_only_have_our_names_are_not_cleared(command, tmp_path):
-    for name in ("references", "jax"):
+    for name in ("references", "compiled"):
         (tmp_path / "cache" / name).mkdir(parents=True)
         (tmp_path / "cache" / name / "thesis.bib").write_text("mine")
     assert command("--clear")[1].endswith("removed 0 files, 0 bytes\n")
