@@ -1,6 +1,6 @@
 """Errors that a user sees: `str(error)` is the whole message, and says what was found, what is allowed, what to do."""
 
-from .text import printable, shortened
+from .text import shortened, visible
 
 MESSAGE = 4_000
 
@@ -15,7 +15,7 @@ class CaseError(HarnessError):
     def __init__(
         self, file: object, message: str, line: int | None = None, column: int | None = None
     ) -> None:
-        self.file, self.message = printable(str(file)), printable(shortened(message, MESSAGE))
+        self.file, self.message = visible(str(file)), visible(shortened(message, MESSAGE))
         self.line, self.column = line, column
         place = ":".join(str(part) for part in (self.file, line, column) if part is not None)
         super().__init__(f"{place}: {self.message}")

@@ -1,12 +1,30 @@
 """What a tensor is to a case: a value, a gradient, or a parameter after a step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .reading.elements import Array
 
-Key = tuple[str, str]
-"""Role ("value", "gradient" or "parameter") and name."""
+ROLES = ("value", "gradient", "parameter")
 
+Key = tuple[str, str]
+"""Role and name."""
 
 Answered = Mapping[tuple[str, str, int | None], Array]
 """What a subject answered: arrays by role, name and training step (None without training)."""
+
+
+def of_step(arrays: Answered, step: int | None) -> dict[Key, Array]:
+    """What was answered for one step; None for a case without training."""
+    return {(role, name): a for (role, name, own), a in arrays.items() if own == step}
+
+
+def of_one_step(arrays: Answered) -> dict[Key, Array]:
+    """What was answered where only one step was asked for, such as a trace."""
+    return {(role, name): a for (role, name, _), a in arrays.items()}
+
+
+def in_words(key: Key, where: Sequence[int] | None = None, step: int | None = None) -> str:
+    """`gradient of A[2, 1] in step 0`, `value y`: a tensor, or an element of it, as every message names it."""
+    role, name = key
+    place = f"[{', '.join(map(str, where))}]" if where else ""
+    return f"{role}{' of' * (role == 'gradient')} {name}{place}" + (f" in step {step}" * (step is not None))

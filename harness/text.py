@@ -46,13 +46,6 @@ def shortened(text: str, most: int) -> str:
     return f"{text[:half]} [{len(text) - 2 * half} characters more] {text[-half:]}"
 
 
-def printable(text: str) -> str:
-    """One line that a terminal only shows: what would steer it, or turn its direction, is written as an escape."""
-    return re.sub(
-        r"[^ -~]", lambda m: m[0] if m[0].isprintable() else m[0].encode("unicode_escape").decode(), text
-    )
-
-
 def visible(text: str) -> str:
     """The text on one line, each control character shown by its number, as Python writes it."""
     return CONTROL.sub(_numbered, text)

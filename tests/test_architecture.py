@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves helpers beside a test out
+
+from workflow import load
+
 ROOT = Path(__file__).parents[1]
 FRAMEWORKS = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/adapter.py"))
 OURS = {"gradient_conformance", "harness", "reference", "adapters", "tests", "worker"}
@@ -165,6 +169,16 @@ def test_every_framework_has_an_environment_and_the_label_has_them_all():
     label = tox["tox"]["labels"].partition("conformance =")[2].split("\n")[0]
     assert sorted(word.strip() for word in label.split(",")) == sorted([*FRAMEWORKS, "matrix"])
     assert set(tox["tox"]["env_list"].replace(" ", "").split(",")) == {*FRAMEWORKS, "matrix", "tests", "lint"}
+
+
+def test_the_host_is_tested_on_every_python_that_it_runs_on():
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    pythons = dict(re.findall(r"^(py\d+): python(3\.\d+)$", tox["testenv"]["base_python"], re.MULTILINE))
+    assert tox["tox"]["labels"].partition("host =")[2].strip() == ", ".join(["tests", *pythons])
+    job = load(ROOT / ".github" / "workflows" / "conformance.yml")["jobs"]["host"]["strategy"]["matrix"]
+    assert {more["env"]: more["python"] for more in job["include"]} == {"tests": "3.11", **pythons}
+    assert sorted(job["python"]) == ["3.11", *pythons.values()]
 
 
 def test_every_framework_stands_in_the_readme_with_its_pin_modes_and_number_of_deviations():

@@ -23,7 +23,7 @@ def blocks():
 
 
 def test_the_first_two_code_blocks_are_one_line_each_and_set_everything_up():
-    setup = "python3.11 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox "
+    setup = "python3.11 -m venv .venv && .venv/bin/pip install -r .ci/locks/tox.txt && .venv/bin/tox "
     assert blocks()[:2] == [f"{setup}-m conformance\n", f"{setup}-e tests\n"]
 
 
@@ -139,4 +139,9 @@ def test_frameworks_tells_how_to_get_what_is_missing(capsys, monkeypatch, tmp_pa
     for name in ("TOX_WORK_DIR", "HARNESS_TORCH"):
         monkeypatch.delenv(name, raising=False)
     assert main(["frameworks"]) == 0
-    assert "get it with: tox -e torch" in capsys.readouterr().out
+    place = f"{ROOT}/adapters/torch"
+    command = f"python3.11 -m venv .venv-torch && .venv-torch/bin/pip install -r {place}/requirements.txt -c {place}/lock.txt"
+    assert f"get it with: {command}\n" in capsys.readouterr().out
+    (tmp_path / "tox.ini").write_text("[testenv:{jax,torch}]\n")
+    assert main(["frameworks"]) == 0
+    assert "get it with: tox -e torch\n" in capsys.readouterr().out

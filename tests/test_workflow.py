@@ -31,8 +31,9 @@ def actionlint(text):
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
-def test_actionlint_and_shellcheck_find_nothing():
-    done = actionlint(FILE.read_text())
+@pytest.mark.parametrize("file", [FILE, ROOT / ".ci" / "foreign.yml"], ids=lambda file: file.name)
+def test_actionlint_and_shellcheck_find_nothing(file):
+    done = actionlint(file.read_text())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -41,7 +42,7 @@ def test_actionlint_and_shellcheck_find_nothing():
     [
         ("needs: framework\n", "needs: frameworks\n", r"job-needs|frameworks"),
         ("matrix.index", "matrix.indices", r"indices"),
-        ('"adapters/$FRAMEWORK/requirements.txt"', "adapters/$FRAMEWORK/requirements.txt", r"SC2086"),
+        ('tox -e "$FRAMEWORK,matrix"', "tox -e $FRAMEWORK,matrix", r"SC2086"),
         ("path: reports/\n", "paths: reports/\n", r"paths"),
     ],
 )
@@ -120,8 +121,44 @@ def test_extras_markers_comments_and_options_outlive_their_pins(tmp_path):
         "# of ours\nfoo[bar]==1.0; python_version < '3.13'\n\n--pre\nbaz>=2,<3 # why\nqux==1 # held: breaks\n"
     )
     assert unpinned(text, tmp_path) == (
-        '# of ours\nfoo[bar]; python_version < "3.13"\n\n--pre\nbaz\nqux==1 # held: breaks\n'
+        "# of ours\nfoo[bar]; python_version < '3.13'\n\n--pre\nbaz\nqux==1 # held: breaks\n"
     )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e .",
+        "--find-links=x",
+        "-r other.txt",
+        "foo @ https://example.org/foo.whl",
+        "./foo.whl",
+        "# foo==1",
+        "",
+    ],
+)
+def test_what_is_no_pin_stays(line, tmp_path):
+    assert unpinned(f"{line}\n", tmp_path) == f"{line}\n"
+
+
+def test_without_a_name_every_pin_and_every_lock_goes_but_for_what_is_held(tmp_path):
+    for pattern in ("adapters/*/*.txt", ".ci/**/*.txt", ".ci/unpin.py"):
+        for file in ROOT.glob(pattern):
+            (tmp_path / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, tmp_path / file.relative_to(ROOT))
+    subprocess.run([sys.executable, "-I", str(tmp_path / ".ci" / "unpin.py")], check=True, cwd="/")
+    pinned = [
+        line
+        for file in tmp_path.rglob("*.txt")
+        for line in file.read_text().splitlines()
+        if re.match(r"[\w-]+==", line)
+    ]
+    assert pinned
+    assert all("# held:" in line for line in pinned)
+
+
+OLD = "13.9.4"
+"""A release of rich, of which there are newer ones: what the small project's locks hold the host to."""
 
 
 def small_project(work, changed=()):
@@ -141,8 +178,18 @@ def small_project(work, changed=()):
     for name in FRAMEWORKS:
         folder = work / "adapters" / name
         shutil.copy(FAKES / "adapters" / dict(changed).get(name, "faultless") / "adapter.py", folder)
-        (folder / "requirements.txt").write_text("six==1.16.0\nnumpy==2.2.6  # held: for the test\n")
+        (folder / "requirements.txt").write_text("six\nnumpy==2.2.6  # held: for the test\n")
+        (folder / "lock.txt").write_text("six==1.16.0\nnumpy==2.2.6\n")
         (folder / "deviations.toml").write_text("")
+    lock = work / ".ci" / "locks" / "matrix.txt"
+    lock.write_text(re.sub(r"(?m)^(rich)==.*$", rf"\1=={OLD}", lock.read_text()))
+
+
+def versions(python, *names):
+    """What an environment has of these distributions."""
+    code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    command = [str(python), "-c", code, *names]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +248,16 @@ def test_a_framework_job_runs_the_cells_of_that_framework_and_keeps_run_and_arra
         run = read_run(kept / "run.jsonl")
         assert {cell.framework for cell in run.cells} == {name}
         assert all((kept / cell.arrays).is_file() for cell in run.cells)
+
+
+def test_a_job_has_the_versions_of_the_locks_in_its_environments_and_in_the_report(machine, first):
+    for name in FRAMEWORKS:
+        assert versions(machine.folder / "tox" / name / "bin" / "python", "numpy", "six") == [
+            "2.2.6",
+            "1.16.0",
+        ]
+    assert versions(machine.folder / "tox" / "matrix" / "bin" / "python", "rich") == [OLD]
+    assert versions(machine.python, "rich") == [OLD]
 
 
 def test_the_first_run_ever_passes_and_says_that_there_is_nothing_to_compare_with(machine, first):
@@ -333,13 +390,10 @@ def test_where_github_does_not_answer_the_job_fails_and_does_not_take_it_for_a_f
 def test_the_weekly_run_takes_newer_releases_and_is_never_what_others_are_compared_with(machine, first):
     job = framework_jobs(machine, 17, ["torch"], github={"event_name": "schedule"})["torch"]
     assert job.outcome == "success", job.log
-    python = machine.folder / "tox" / "torch" / "bin" / "python"
-    code = "import numpy, six; print(numpy.__version__, six.__version__)"
-    found = subprocess.run(
-        [str(python), "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert found[0] == "2.2.6"
-    assert found[1] != "1.16.0"
+    numpy, six = versions(machine.folder / "tox" / "torch" / "bin" / "python", "numpy", "six")
+    assert numpy == "2.2.6"
+    assert six != "1.16.0"
+    assert versions(machine.folder / "tox" / "matrix" / "bin" / "python", "rich") != [OLD]
     copy_runs(machine, 1, 17, [name for name in FRAMEWORKS if name != "torch"])
     machine.tell([of_run(17, status="in_progress", **SUCCESS), of_run(1)])
     report = machine.run("report", 17, needs={"framework": "success"}, github={"event_name": "schedule"})

@@ -15,10 +15,10 @@ from ...reference.ops import OPS
 from ..frameworks import installed
 from ..frameworks.found import ADAPTER, REQUIREMENTS, Framework, frameworks, shipped_adapters
 from ..frameworks.installed import Installed
-from ..frameworks.interpreters import Interpreter, assignment, requirements_in
+from ..frameworks.interpreters import Interpreter, assignment, has_tox_env, interpreter_of, requirements_in
 from ..plan import Selection
 from ..text import visible
-from .common import command, interpreter
+from .common import command
 
 
 def add(commands: Any) -> None:
@@ -66,7 +66,7 @@ def list_frameworks(arguments: argparse.Namespace) -> int:
     known = frameworks([shipped_adapters(), *arguments.adapters])
     given = dict(assignment(text) for text in arguments.interpreter)
     Selection(frameworks=tuple(given)).check(known)
-    found = {framework: interpreter(given, framework) for framework in known}
+    found = {framework: interpreter_of(framework, given, {}, Path()) for framework in known}
     pins = {framework: requirements_in(framework.folder / REQUIREMENTS) for framework in known}
     answers = installed.ask_all(
         {
@@ -92,14 +92,16 @@ def _told(
     yield f"{shlex.join(place.argv)}  ({place.origin})"
     if isinstance(answer, str):
         yield answer
-        if place.origin == f"tox env {framework.name}":
-            yield f"get it with: tox -r -e {framework.name}"
-        else:
-            yield f"name another with --interpreter={framework.name}=COMMAND"
+        yield _anew(framework, place) or f"name another with --interpreter={framework.name}=COMMAND"
         return
-    differing = list(installed.differing(pinned, answer))
-    yield str(answer) + ("" if differing else "; as the adapter pins them")
-    if differing:
-        told = ", ".join(f"{needed} (here {version or 'none'})" for needed, version in differing)
-        yield f"the adapter is made for {told}"
-        yield f"get it with: {installed.command(framework.name, place, [needed for needed, _ in differing])}"
+    advice = list(installed.advice(place.argv, pinned, answer))
+    yield str(answer) + ("" if advice else "; as the adapter pins them")
+    anew = _anew(framework, place)
+    yield from [*advice[:1], anew] if advice and anew else advice
+
+
+def _anew(framework: Framework, place: Interpreter) -> str | None:
+    """A tox environment is made anew, where there is the tox.ini that knows what belongs in it."""
+    if place.origin == f"tox env {framework.name}" and has_tox_env(Path(), framework.name):
+        return f"get it with: tox -r -e {framework.name}"
+    return None

@@ -1,9 +1,8 @@
 """What several commands share."""
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,6 @@ from rich.console import Console
 
 from .. import ROOT
 from ..errors import HarnessError
-from ..frameworks import interpreters
-from ..frameworks.found import REQUIREMENTS, Framework
-from ..frameworks.interpreters import Absent, Interpreter
 
 
 def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
@@ -33,20 +29,6 @@ def case_files(paths: Sequence[Path], root: Path | None) -> Iterator[tuple[Path,
             raise HarnessError(f"{path}: no such file or folder")
         files = sorted(path.rglob("*.toml")) if path.is_dir() else [path]
         yield from ((file, root or (path if path.is_dir() else path.parent)) for file in files)
-
-
-def interpreter(given: Mapping[str, str], framework: Framework) -> Interpreter | Absent:
-    """Where a framework runs; a subject runs in this interpreter unless another is given."""
-    if framework.subject is not None and framework.name not in given:
-        return Interpreter((sys.executable,), "the running interpreter")
-    return interpreters.find(
-        framework.name,
-        option=given.get(framework.name),
-        ini={},
-        requirements=framework.folder / REQUIREMENTS,
-        environ=os.environ,
-        toxworkdir=Path(os.environ.get("TOX_WORK_DIR", ".tox")),
-    )
 
 
 def console() -> Console:

@@ -1,7 +1,6 @@
 """`harness explain`: one cell node by node."""
 
 import argparse
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +19,17 @@ from ..case.variant import Case, Variant
 from ..engine import Engine, Trace
 from ..errors import HarnessError
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
-from ..frameworks.interpreters import assignment
+from ..frameworks.interpreters import assignment, interpreter_of
 from ..judging.judge import compare
 from ..judging.trace import Place, describe_place, first_difference
 from ..plan import Cell, Selection
 from ..references import cache
 from ..references.row import References
-from ..roles import Key
+from ..roles import Key, of_one_step
 from ..run.lines import CellLine, Compared
 from ..verdict import Verdict
 from ..workers.answer import Answer
-from .common import command, console, interpreter
+from .common import command, console
 
 
 def add(commands: Any) -> None:
@@ -55,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     given = dict(assignment(text) for text in arguments.interpreter)
     roots = arguments.cases or [Path("cases")]
     selected = select(arguments.cell, roots, known, [f.name for f in wanted.of(known)])
-    engine = Engine(functools.partial(interpreter, given), ledgers={}, cache=cache.given())
+    engine = Engine(
+        lambda framework: interpreter_of(framework, given, {}, Path()), ledgers={}, cache=cache.given()
+    )
     try:
         return explain(selected, engine, console())
     finally:
@@ -137,7 +138,7 @@ class Column:
 
     def element(self, key: Key, at: tuple[int, ...]) -> str:
         """What the framework has at one place."""
-        array = {(role, name): a for (role, name, _), a in self.trace.answer.arrays.items()}.get(key)
+        array = of_one_step(self.trace.answer.arrays).get(key)
         return "-" if array is None or array.shape != self.trace.due[key].value.shape else f"{array[at]:.7g}"
 
     def mark(self, rows: Sequence[Row]) -> Key | None:
@@ -172,7 +173,7 @@ def _column(cell: Cell, engine: Engine) -> Column:
     if result.verdict in NOT_RUN:
         return Column(cell, result, Trace(References.of({}), Answer(result.verdict)), {}, None)
     trace = engine.trace(cell)
-    answered = {(role, name): a for (role, name, _), a in trace.answer.arrays.items()}
+    answered = of_one_step(trace.answer.arrays)
     try:
         found = compare(trace.due.only(answered), answered, cell.dtype)
     except FloatingPointError as error:

@@ -12,12 +12,12 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import msgspec
-from packaging.requirements import Requirement
-from packaging.version import InvalidVersion, Version
 
-from .interpreters import Interpreter
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 TIMEOUT = 30.0
 """Seconds that an interpreter may take to start and to look its distributions up."""
@@ -108,12 +108,14 @@ def _answer(code: int, out: str, err: str) -> Installed | str:
         return f"isn't a Python that tells what is installed in it{words}"
 
 
-def names(pinned: Sequence[Requirement]) -> list[str]:
+def names(pinned: "Sequence[Requirement]") -> list[str]:
     """The distributions to ask for: what the adapter pins, and NumPy, which every worker needs."""
     return list(dict.fromkeys([*(requirement.name for requirement in pinned), "numpy"]))
 
 
-def differing(pinned: Sequence[Requirement], found: Installed) -> Iterator[tuple[Requirement, str | None]]:
+def differing(
+    pinned: "Sequence[Requirement]", found: Installed
+) -> "Iterator[tuple[Requirement, str | None]]":
     """The requirements that what is installed doesn't fulfil, each with the version that is there instead."""
     for requirement in pinned:
         version = found.versions.get(requirement.name)
@@ -121,7 +123,9 @@ def differing(pinned: Sequence[Requirement], found: Installed) -> Iterator[tuple
             yield requirement, version
 
 
-def _fulfils(requirement: Requirement, version: str | None) -> bool:
+def _fulfils(requirement: "Requirement", version: str | None) -> bool:
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415  (long to load, and a run needs none)
+
     if version is None:
         return False
     try:
@@ -130,8 +134,15 @@ def _fulfils(requirement: Requirement, version: str | None) -> bool:
         return False
 
 
-def command(framework: str, interpreter: Interpreter, lacking: Sequence[Requirement]) -> str:
-    """What installs what is lacking; a tox environment is made anew, since tox knows what belongs in it."""
-    if interpreter.origin == f"tox env {framework}":
-        return f"tox -r -e {framework}"
-    return shlex.join([*interpreter.argv, "-m", "pip", "install", *map(str, lacking)])
+def advice(argv: Sequence[str], pinned: "Sequence[Requirement]", found: Installed) -> Iterator[str]:
+    """How what is installed differs from the pins, and what installs that of which there is nothing.
+
+    Another version may be the very one that is tested: it is told, and no command puts the pin over it.
+    """
+    different = list(differing(pinned, found))
+    if different:
+        told = ", ".join(f"{needed} (here {version or 'none'})" for needed, version in different)
+        yield f"the adapter is made for {told}"
+    lacking = [str(needed) for needed, version in different if version is None]
+    if lacking:
+        yield f"get what is missing with: {shlex.join([*argv, '-m', 'pip', 'install', *lacking])}"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import HarnessError
+from .found import REQUIREMENTS, Framework
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -36,15 +37,32 @@ class Absent:
 
     framework: str
     looked: tuple[str, ...]
-
-    @property
-    def command(self) -> str:
-        """What gets it."""
-        return f"tox -e {self.framework}"
+    remedy: str
+    """What makes one, and where to name it."""
 
     def __str__(self) -> str:
         places = "".join(f"  {line}\n" for line in self.looked)
-        return f"no interpreter for {self.framework}; looked at\n{places}get it with: {self.command}"
+        return f"no interpreter for {self.framework}; looked at\n{places}{self.remedy}"
+
+
+def interpreter_of(
+    framework: Framework, given: Mapping[str, str], ini: Mapping[str, str], root: Path
+) -> Interpreter | Absent:
+    """Where a framework runs, as this process sees it; a subject runs in this interpreter unless another is given.
+
+    `given` is what `--interpreter` says, `ini` what an ini file does, `root` the folder of a tox.ini.
+    """
+    if framework.subject is not None and framework.name not in given:
+        return Interpreter((sys.executable,), "the running interpreter")
+    return find(
+        framework.name,
+        option=given.get(framework.name),
+        ini=ini,
+        requirements=framework.folder / REQUIREMENTS,
+        environ=os.environ,
+        toxworkdir=Path(os.environ.get("TOX_WORK_DIR", root / ".tox")),
+        root=root,
+    )
 
 
 def find(
@@ -55,28 +73,58 @@ def find(
     requirements: Path,
     environ: Mapping[str, str],
     toxworkdir: Path,
+    root: Path = Path(),
 ) -> Interpreter | Absent:
     """The framework's interpreter: named by option, environment or ini file, else its tox env, else this one.
 
     `option` is what `--interpreter` gave for this framework (None: nothing), `ini` what
     `harness_interpreters` gives for each, `requirements` the adapter's requirements.txt, whose first
-    distribution tells whether this interpreter has the framework. A named command is split as a shell does,
-    so that `ssh host python3` works.
+    distribution tells whether this interpreter has the framework, `root` the folder whose tox.ini may have
+    an environment of that name. A named command is split as a shell does, so that `ssh host python3` works.
     """
+    get = remedy(framework, requirements, root)
     looked: list[Interpreter | str] = []
     for origin, command, otherwise in _named(framework, option, ini, environ):
         if command is not None:
-            return _found(framework, [_resolve(origin, command, environ)])
+            named = _resolve(origin, command, environ)
+            return _found(framework, [named], f"name another there, or none and {get}")
         looked.append(f"{origin}: {otherwise}")
-    return _found(framework, [*looked, _of_tox(framework, toxworkdir), _this(requirements)])
+    return _found(framework, [*looked, _of_tox(framework, toxworkdir), _this(requirements)], get)
 
 
-def _found(framework: str, looked: Sequence[Interpreter | str]) -> Interpreter | Absent:
+def _found(framework: str, looked: Sequence[Interpreter | str], get: str) -> Interpreter | Absent:
     """The first interpreter among what was looked at, else all that was said instead of one."""
     for found in looked:
         if isinstance(found, Interpreter):
             return found
-    return Absent(framework, tuple(line for line in looked if isinstance(line, str)))
+    return Absent(framework, tuple(line for line in looked if isinstance(line, str)), get)
+
+
+def remedy(framework: str, requirements: Path, root: Path) -> str:
+    """What gets an interpreter with the framework: tox where its tox.ini knows how, else a new environment.
+
+    A new one, so that nothing is put over a release that somebody has in an environment of their own.
+    """
+    if has_tox_env(root, framework):
+        return f"get it with: tox -e {framework}"
+    if not requirements.is_file():
+        return f"name a Python that has it with: --interpreter={framework}=PATH or {variable(framework)}=PATH"
+    place, lock = f".venv-{framework}", requirements.with_name("lock.txt")
+    given = ["-r", str(requirements), *(["-c", str(lock)] if lock.is_file() else [])]
+    return (
+        f"get it with: python3.11 -m venv {place} && {place}/bin/pip install {shlex.join(given)}\n"
+        f"and name it with: --interpreter={framework}={place}/bin/python or {variable(framework)}={place}/bin/python"
+    )
+
+
+def has_tox_env(root: Path, name: str) -> bool:
+    """Whether the folder's tox.ini has a section for this environment: `[testenv:a]`, or `[testenv:{a,b}]` for two."""
+    try:
+        text = (root / "tox.ini").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    sections = re.findall(r"^\[testenv:(?:\{(.*)\}|(.*))\]", text, re.MULTILINE)
+    return any(name in (word.strip() for word in (several or one).split(",")) for several, one in sections)
 
 
 def variable(framework: str) -> str:

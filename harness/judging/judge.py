@@ -17,7 +17,7 @@ from ...reference.formats import FORMATS
 from ...reference.rounding import K
 from ..references.row import References
 from ..references.variant import Array, Wanted
-from ..roles import Answered, Key
+from ..roles import Answered, Key, in_words, of_one_step, of_step
 from ..run.lines import LARGEST, Compared
 from ..verdict import Verdict, worst
 
@@ -52,9 +52,7 @@ class Judgement:
 def judge(wanted: Wanted, dtype: str, arrays: Answered) -> Judgement:
     """Judge all that a subject answered for one cell."""
     if wanted.variant.training is None:
-        tensors = _judge_together(
-            wanted.single(), dtype, {(r, n): a for (r, n, _), a in arrays.items()}, None
-        )
+        tensors = _judge_together(wanted.single(), dtype, of_one_step(arrays), None)
     else:
         tensors = _judge_steps(wanted, dtype, arrays)
     verdict = worst(t.verdict for t in tensors)
@@ -72,7 +70,7 @@ def _judge_steps(wanted: Wanted, dtype: str, arrays: Answered) -> list[Compared]
     walk = wanted.walk()
     found: dict[Key, Compared] = {}
     for step in range(variant.training.steps):
-        answer = {(r, n): a for (r, n, s), a in arrays.items() if s == step}
+        answer = of_step(arrays, step)
         due = wanted.at(walk.inputs(), variant.values, variant.gradients)
         before = {n: history[-1] for n, history in walk.parameters.items()}
         walk.took({n: _usable(answer.get(("gradient", n)), a) for n, a in before.items()})
@@ -119,7 +117,7 @@ def _judge_together(
 
 def within(due: References, dtype: str, arrays: Answered) -> dict[Key, bool]:
     """For each tensor of `due` that was answered, whether every element is within its tolerance."""
-    answer = {(role, name): a for (role, name, _), a in arrays.items()}
+    answer = of_one_step(arrays)
     answered = due.only(answer)
     return {(t.role, t.name): t.used <= 1 for t in compare(answered, answer, dtype)}
 
@@ -279,9 +277,7 @@ def describe(tensors: Iterable[Compared], verdict: Verdict) -> str:
 
 
 def _line(t: Compared) -> str:
-    place = f"[{', '.join(map(str, t.where))}]" if t.where else ""
-    step = "" if t.step is None else f" in step {t.step}"
-    name = f"{t.role} of {t.name}{place}{step}" if t.role == "gradient" else f"{t.role} {t.name}{place}{step}"
+    name = in_words((t.role, t.name), t.where, t.step)
     if t.problem:
         return f"{name} {t.problem}"
     if t.verdict is Verdict.INCONCLUSIVE:

@@ -32,12 +32,11 @@ from packaging.version import InvalidVersion, Version
 
 from ...reference.rounding import K
 from ..errors import HarnessError
+from ..roles import ROLES
 from ..run.lines import LARGEST, Compared
-from ..text import printable
+from ..text import visible
 from ..verdict import Verdict
 
-PHASES = ("value", "gradient", "parameter")
-"""The roles of tensors: a program's values, its gradients, the parameters after an optimizer's step."""
 MAX_PATTERN = 1_000
 MAX_VERSION = 200
 """Bytes of a ledger, characters of a pattern over cell ids, and of a version: matching takes their product."""
@@ -47,7 +46,7 @@ class LedgerError(HarnessError):
     """A ledger that isn't as it must be; the text names file, line and entry."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(visible(message))
 
 
 class AmbiguousLedger(LedgerError):
@@ -228,7 +227,7 @@ def _shortest(number: float) -> str:
 
 def phase_text(phases: Collection[str]) -> str:
     """Roles as a ledger has them, in one order."""
-    names = [f'"{phase}"' for phase in PHASES if phase in phases]
+    names = [f'"{phase}"' for phase in ROLES if phase in phases]
     return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
@@ -249,7 +248,7 @@ def _judge_range(entry: Deviation, used: float | None, phases: Collection[str]) 
         left.append(f"range: used is {told}, was {low:.4g} to {high:.4g}")
         corrected["used"] = _wider(entry, number)
     if entry.phase and not (phases and set(phases) <= set(entry.phase)):
-        told = ", ".join(phase for phase in PHASES if phase in phases) or "nothing"
+        told = ", ".join(phase for phase in ROLES if phase in phases) or "nothing"
         left.append(f"phase: what disagrees is {told}, was {', '.join(entry.phase)}")
         corrected["phase"] = phase_text({*entry.phase, *phases})
     if not left:

@@ -15,9 +15,10 @@ from ...reference.formats import DTYPES
 from ..reading import toml
 from ..reading.files import read_at_most
 from ..reading.locate import STRING, Locator
+from ..roles import ROLES
 from ..run.lines import LARGEST
 from ..text import allowed_names, shown
-from .entries import MAX_PATTERN, MAX_VERSION, PHASES, Block, Deviation, Ledger, LedgerError
+from .entries import MAX_PATTERN, MAX_VERSION, Block, Deviation, Ledger, LedgerError
 
 REQUIRED = ("cell", "version", "used", "reason", "evidence")
 KEYS = (*REQUIRED, "framework", "dtype", "mode", "phase", "link", "case", "since")
@@ -169,9 +170,9 @@ class _Entry:
     def _phase(self) -> tuple[str, ...]:
         value = self.table.get("phase", [])
         phases = [value] if isinstance(value, str) else value
-        right = isinstance(phases, list) and all(phase in PHASES for phase in phases)
+        right = isinstance(phases, list) and all(phase in ROLES for phase in phases)
         if "phase" in self.table and not (right and phases):
-            raise self._wrong("phase", f"must be {', '.join(PHASES)} or a list of them")
+            raise self._wrong("phase", f"must be {', '.join(ROLES)} or a list of them")
         return tuple(phases)
 
     def _link(self) -> str:

@@ -1,7 +1,6 @@
 """What one pytest session runs, and with what: made from its options, once in every process."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..case.variant import Case
 from ..engine import Engine
 from ..errors import HarnessError
 from ..frameworks import interpreters
-from ..frameworks.found import DEVIATIONS, REQUIREMENTS, Framework, frameworks, shipped_adapters, subject
+from ..frameworks.found import DEVIATIONS, Framework, frameworks, shipped_adapters, subject
 from ..ledger.entries import Ledger
 from ..ledger.reading import load as load_ledger
 from ..ledger.reading import load_given
@@ -98,7 +97,11 @@ class Matrix:
         self.config = config
         option = config.option
         self.roots = case_roots(config)
-        folders = [shipped_adapters(), *config.getini("harness_adapters"), *map(Path, option.adapters)]
+        folders = [
+            shipped_adapters(),
+            *config.getini("harness_adapters"),
+            *(config.invocation_params.dir / path for path in option.adapters),
+        ]
         self.frameworks = frameworks(folders)
         for path in option.subject:
             self.frameworks.append(subject(config.invocation_params.dir / path, self.frameworks))
@@ -210,15 +213,8 @@ class Matrix:
         return load_ledger(framework.folder / DEVIATIONS, framework.name)
 
     def _interpreter(self, framework: Framework) -> interpreters.Interpreter | interpreters.Absent:
-        if framework.subject is not None and framework.name not in self.given_interpreters:
-            return interpreters.Interpreter((sys.executable,), "the running interpreter")
-        return interpreters.find(
-            framework.name,
-            option=self.given_interpreters.get(framework.name),
-            ini=self.named_interpreters,
-            requirements=framework.folder / REQUIREMENTS,
-            environ=os.environ,
-            toxworkdir=Path(os.environ.get("TOX_WORK_DIR", self.config.rootpath / ".tox")),
+        return interpreters.interpreter_of(
+            framework, self.given_interpreters, self.named_interpreters, self.config.rootpath
         )
 
 

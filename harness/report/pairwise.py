@@ -14,7 +14,7 @@ import numpy as np
 
 from ...reference.formats import FORMATS
 from ..errors import HarnessError
-from ..roles import Answered
+from ..roles import Answered, in_words
 from ..run.arrays import ArraysUnreadable, load
 from ..run.lines import LARGEST, CellLine, Compared, Run
 from ..verdict import Verdict
@@ -38,7 +38,7 @@ class Distance(msgspec.Struct, frozen=True, kw_only=True):
     def or_larger(self, value: float, place: "Place") -> "Distance":
         """The larger of it and another."""
         return (
-            Distance(value=value, cell=place[0], tensor=tensor_name(*place[1]))
+            Distance(value=value, cell=place[0], tensor=in_words(place[1][:2], step=place[1][2]))
             if value > self.value
             else self
         )
@@ -184,7 +184,7 @@ def read_arrays(cell: CellLine, folder: Path) -> Answered:
     for tensor in cell.tensors:
         kept = _element(found.get((tensor.role, tensor.name, tensor.step)), tensor.where)
         if tensor.where is not None and kept != tensor.got:
-            name = tensor_name(tensor.role, tensor.name, tensor.step)
+            name = in_words((tensor.role, tensor.name), step=tensor.step)
             told = f"{name}{tensor.where} is {kept or 'not there'}, and {tensor.got} in the run file"
             raise StaleArrays(
                 f"{folder / cell.arrays}: these arrays aren't those of {cell.cell} in this run: {told}; run again "
@@ -199,13 +199,6 @@ def _element(array: Array | None, where: Sequence[int] | None) -> str:
         return ""
     inside = all(at < size for at, size in zip(where, array.shape, strict=True))
     return str(array[tuple(where)]) if inside else ""
-
-
-def tensor_name(role: str, name: str, step: int | None) -> str:
-    """A tensor as disagreements name it."""
-    return f"{role}{' of' if role == 'gradient' else ''} {name}" + (
-        "" if step is None else f" in step {step}"
-    )
 
 
 def _count_outside(tally: _Tally, dtype: str, own: Sequence[tuple[str, CellLine]]) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import os
 import select
-import shlex
 import signal
 import subprocess
 import threading
@@ -24,7 +23,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..frameworks import installed
 from ..frameworks.found import REQUIREMENTS, shipped_adapters
+from ..frameworks.interpreters import requirements_in
 from ..text import shortened, visible
 from .remote import command
 from .wire import PROTOCOL, Frame, Nonsense, Sent, frame, read_frame
@@ -129,15 +130,16 @@ class Worker:
         return dict(ready["about"])
 
     def _not_loaded(self, answer: Mapping[str, Any], requirements: Path) -> str:
-        """Why an adapter could not be loaded, in which Python, and the command that installs what it needs."""
+        """Why an adapter could not be loaded, in which Python, what that lacks and the command that installs it."""
         lines = [
             "could not load the adapter:",
             *(f"  {line}" for line in readable(str(answer.get("error", ""))).splitlines()),
             f"found Python {answer.get('python')} with NumPy {answer.get('numpy')}",
         ]
-        if requirements.is_file():
-            install = f"{shlex.join(self._argv)} -m pip install -r {shlex.quote(str(requirements))}"
-            lines.append(f"install what the adapter needs with: {install}")
+        pinned = requirements_in(requirements)
+        found = installed.ask(self._argv, installed.names(pinned))
+        if not isinstance(found, str):
+            lines += installed.advice(self._argv, pinned, found)
         return "\n".join(lines)
 
     def send(self, header: Mapping[str, Any], arrays: Sequence[Sent], shared: bytes) -> None:

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gradient_conformance.harness.frameworks.interpreters import Absent, Interpreter, find, variable
+from gradient_conformance.harness.frameworks.interpreters import (
+    Absent,
+    Interpreter,
+    find,
+    has_tox_env,
+    variable,
+)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="makes executable files as POSIX has them")
 
@@ -22,7 +28,8 @@ def executable(path: Path) -> Path:
 
 @pytest.fixture
 def place(tmp_path: Path) -> dict[str, Any]:
-    """The arguments of a search that finds nothing: a requirement that isn't installed, no tox env."""
+    """The arguments of a search that finds nothing: a requirement that isn't installed, no tox env of those there are."""
+    (tmp_path / "tox.ini").write_text("[testenv:{torch,tensorflow}]\n[testenv:jax]\n")
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("no-such-distribution==1.0\n")
     return {
@@ -31,6 +38,7 @@ def place(tmp_path: Path) -> dict[str, Any]:
         "requirements": requirements,
         "environ": {"PATH": str(tmp_path / "path")},
         "toxworkdir": tmp_path / ".tox",
+        "root": tmp_path,
     }
 
 
@@ -107,7 +115,6 @@ def test_a_links_name_is_kept(place: dict[str, Any], tmp_path: Path) -> None:
         ("/nowhere/bin/python", "/nowhere/bin/python isn't an executable file"),
         ("/nowhere/bin/python -X dev", "/nowhere/bin/python isn't an executable file"),
         ("no-such-python", "no-such-python isn't on PATH"),
-        ("python 'open", '"python \'open" is no command: No closing quotation'),
         (" ", "names no command"),
     ],
 )
@@ -125,8 +132,54 @@ def test_what_somebody_named_and_is_not_there_is_absent(
         case _:
             place["option"] = command
     lines = str(find("torch", **place)).splitlines()
-    assert lines[-2:] == [f"  {origin}: {problem}", "get it with: tox -e torch"]
+    assert lines[-2:] == [
+        f"  {origin}: {problem}",
+        "name another there, or none and get it with: tox -e torch",
+    ]
     assert len(lines) == 3
+
+
+def test_a_command_that_no_shell_would_split_is_absent(place: dict[str, Any]) -> None:
+    """Why, is for whoever splits it to say."""
+    told = str(find("torch", **{**place, "option": "python 'open"})).splitlines()[1]
+    assert told.startswith("""  --interpreter torch=...: "python 'open" is no command: """)
+
+
+def test_where_tox_has_no_such_environment_a_new_one_is_made_and_named(
+    place: dict[str, Any], tmp_path: Path
+) -> None:
+    """In a repository that isn't this one, and for an adapter that isn't ours; nobody's own environment is touched."""
+    (tmp_path / "tox.ini").unlink()
+    made = f"get it with: python3.11 -m venv .venv-torch && .venv-torch/bin/pip install -r {tmp_path}/requirements.txt"
+    named = (
+        "and name it with: --interpreter=torch=.venv-torch/bin/python or HARNESS_TORCH=.venv-torch/bin/python"
+    )
+    assert str(find("torch", **place)).splitlines()[-2:] == [made, named]
+    (tmp_path / "lock.txt").touch()
+    assert str(find("torch", **place)).splitlines()[-2:] == [f"{made} -c {tmp_path}/lock.txt", named]
+    place["requirements"].unlink()
+    told = "name a Python that has it with: --interpreter=torch=PATH or HARNESS_TORCH=PATH"
+    assert str(find("torch", **place)).splitlines()[-1] == told
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "there"),
+    [
+        ("[testenv:torch]\n", "torch", True),
+        ("[testenv:{jax, torch}]\n", "torch", True),
+        ("[testenv:torchvision]\n", "torch", False),
+        ("[testenv]\ncommands = tox -e [testenv:torch]\n", "torch", False),
+        ("", "torch", False),
+        ("\udcff", "torch", False),
+    ],
+)
+def test_the_environments_of_a_tox_ini_are_read_from_its_sections(
+    tmp_path: Path, text: str, name: str, there: bool
+) -> None:
+    """Whatever else stands in it, which is somebody's own."""
+    (tmp_path / "tox.ini").write_text(text, errors="surrogateescape")
+    assert has_tox_env(tmp_path, name) is there
+    assert not has_tox_env(tmp_path / "nowhere", name)
 
 
 def test_a_file_that_cannot_be_executed_is_no_interpreter(place: dict[str, Any], tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class Runner:
     checkout: object
     """Makes a fresh copy in a folder."""
     installed: set = field(default_factory=set)
-    """Steps `python -m pip install` that this machine has done: they are not done again for each job."""
+    """Steps `python -m pip install` that this machine has done, of which releases: they are not done again for each job."""
 
     @property
     def work(self):
@@ -123,12 +123,13 @@ class Runner:
 
     def _step(self, step, name, env, contexts, run_id, result):
         if "run" in step:
-            if step["run"] in self.installed:
+            known = (step["run"], env["RELEASES"])
+            if known in self.installed:
                 return "success"
             done = self._shell(step["run"], {**env, **self._env(step.get("env", {}), contexts)})
             result.log += f"== {name}\n{done.stdout}\n"
             if done.returncode == 0 and step["run"].startswith("python -m pip install "):
-                self.installed.add(step["run"])
+                self.installed.add(known)
             return "success" if done.returncode == 0 else "failure"
         action = step["uses"].partition("@")[0]
         if action == "actions/upload-artifact":

@@ -1,8 +1,10 @@
 """A run file tells a whole run, or is refused by name."""
 
+import errno
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -259,7 +261,7 @@ def test_a_run_of_nothing_gets_no_footer(path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """With the option that gives another."""
-    with pytest.raises(UnwritableRun, match="Is a directory; name another with --record FILE"):
+    with pytest.raises(UnwritableRun, match=f"{os.strerror(errno.EISDIR)}; name another with --record FILE"):
         RunWriter(tmp_path, a_header())
 
 
@@ -364,34 +366,49 @@ def test_totals_are_held_to_each_verdict(path: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda lines: ["a diary\n", *lines], r":1: not the header of a run: JSON is malformed"),
-        (lambda lines: ["[1, 2]\n"], r":1: not the header of a run: Expected `object`"),
-        (lambda lines: lines[1:], r":1: not the header of a run: Object missing required field `format`"),
+        (
+            lambda lines: ["a diary\n", *lines],
+            r":1: not the header of a run: .+; `pytest cases --record .*` writes a run",
+        ),
+        (
+            lambda lines: ["[1, 2]\n"],
+            r":1: not the header of a run: .+; `pytest cases --record .*` writes a run",
+        ),
+        (
+            lambda lines: lines[1:],
+            r":1: not the header of a run: .+; `pytest cases --record .*` writes a run",
+        ),
         (
             lambda lines: [lines[0].replace('"format":1', '"format":7'), *lines[1:]],
             r":1: format 7, and this harness reads 1; `pytest cases --record .*` writes it anew",
         ),
         (
             lambda lines: [lines[0].replace('"K":8.0', '"K":"8"'), *lines[1:]],
-            r":1: Expected `float`, got `str`",
+            r":1: .+; `pytest cases --record .*` writes it anew",
         ),
         (
             lambda lines: [lines[0].replace("header", "diary")],
             r":1: a run begins with its header, this with 'diary'",
         ),
-        (lambda lines: [*lines[:2], "oops\n", *lines[2:]], r":3: not JSON: JSON is malformed"),
-        (lambda lines: [*lines[:2], '{"kind": "note"}\n', *lines[2:]], r":3: Invalid value 'note'"),
+        (
+            lambda lines: [*lines[:2], "oops\n", *lines[2:]],
+            r":3: not JSON: .+; `pytest cases --record .*` writes it anew",
+        ),
+        (
+            lambda lines: [*lines[:2], '{"kind": "note"}\n', *lines[2:]],
+            r":3: .+; `pytest cases --record .*` writes it anew",
+        ),
         (
             lambda lines: [line.replace('"seconds":0.25', '"seconds":null') for line in lines],
-            r":3: Expected `float`, got `null` - at `\$\.seconds`",
+            r":3: .+; `pytest cases --record .*` writes it anew",
         ),
         (
             lambda lines: [line.replace('"mode"', '"made"') for line in lines],
-            r":3: Object contains unknown field `made`",
+            r":3: .+; `pytest cases --record .*` writes it anew",
         ),
         (
             lambda lines: [line.replace('"agree","used"', '"fine","used"') for line in lines],
-            r":3: Invalid enum value 'fine'",
+            r":3: .+; `pytest cases --record .*` writes it anew",
         ),
         (lambda lines: [lines[0], *lines], r":2: a second header; a file holds one run"),
         (lambda lines: [*lines[:2], *lines[1:]], r":3: torch tells of itself a second time"),
@@ -401,7 +418,7 @@ def test_totals_are_held_to_each_verdict(path: Path) -> None:
 def test_what_is_not_a_run_is_refused_with_its_line(
     path: Path, edit: Callable[[list[str]], list[str]], message: str
 ) -> None:
-    """Each kind of damage is told apart."""
+    """With its line and what to do; what is wrong within a line is told in the words of the decoder."""
     edited(a_run(path), edit)
     with pytest.raises(NotARun, match=rf"run\.jsonl{message}"):
         read_run(path)
@@ -411,13 +428,16 @@ def test_bytes_that_are_no_text_are_not_a_run(path: Path) -> None:
     """An error of ours, not of a codec."""
     content = a_run(path).read_bytes()
     path.write_bytes(content.replace(b"two_branches", b"two\xff_branches"))
-    with pytest.raises(NotARun, match=r"run\.jsonl:3: not JSON: .*utf-8"):
+    with pytest.raises(
+        NotARun, match=r"run\.jsonl:3: not JSON: .+; `pytest cases --record .*` writes it anew"
+    ):
         read_run(path)
 
 
 def test_a_file_that_is_not_there_is_named_with_the_command_that_writes_it(path: Path) -> None:
     """An error of ours, with its remedy."""
-    message = r"run\.jsonl: can't read it: No such file or directory; `pytest cases --record .*run\.jsonl` writes it"
+    why = re.escape(os.strerror(errno.ENOENT))
+    message = rf"run\.jsonl: can't read it: {why}; `pytest cases --record .*run\.jsonl` writes it"
     with pytest.raises(NotARun, match=message):
         read_run(path)
 
