@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import runs
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.case.variant import Case
 from matrix import TINY, Matrix
@@ -42,6 +43,19 @@ def case(tmp_path: Path) -> Loader:
         return load(path, tmp_path)
 
     return make
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a small project, with the case and the ledger of the runs that are reported on."""
+    for name, text in (
+        ("cases/notebooks/hostile.toml", runs.CASE),
+        ("adapters/mxnet/deviations.toml", runs.LEDGER),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

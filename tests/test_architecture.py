@@ -181,7 +181,8 @@ def test_the_host_is_tested_on_every_python_that_it_runs_on():
     assert sorted(job["python"]) == ["3.11", *pythons.values()]
 
 
-def test_every_framework_stands_in_the_readme_with_its_pin_modes_and_number_of_deviations():
+def test_every_framework_stands_in_the_readme():
+    """With its pin, modes and number of deviations."""
     readme = (ROOT / "README.md").read_text()
     for framework in FRAMEWORKS:
         folder = ROOT / "adapters" / framework

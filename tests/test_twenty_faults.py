@@ -21,7 +21,7 @@ HELD = {
         report/test_model.py::test_every_view_counts_every_cell_once""",
     "02 an empty run or a failed import is a result": """
         run/test_run_file.py::test_a_run_of_nothing_gets_no_footer
-        run/test_run_file.py::test_what_is_not_a_run_is_refused_with_its_line
+        run/test_run_file.py::test_what_is_not_a_whole_run_is_refused_by_name
         plugin/test_matrix.py::test_a_framework_that_cannot_start_is_crashed_with_the_reason""",
     "03 a stale result stands beside fresh ones": """
         run/test_run_file.py::test_a_new_run_replaces_the_old_one
@@ -47,7 +47,8 @@ HELD = {
     "11 a crash costs more than the cell that crashed": """
         plugin/test_matrix.py::test_a_fault_costs_its_own_cells_and_nothing_else""",
     "12 a truncated report is read as complete": """
-        run/test_run_file.py::test_every_proper_beginning_of_a_run_is_refused""",
+        run/test_run_file.py::test_every_proper_beginning_of_a_run_is_refused
+        run/test_run_file.py::test_what_is_not_a_whole_run_is_refused_by_name""",
     "13 the two zeros are far apart": """
         judging/test_judge.py::test_the_two_zeros_are_no_distance_apart""",
     "14 a line of the ledger is ignored, or outlives its reason": """

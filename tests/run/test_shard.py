@@ -94,7 +94,8 @@ CELL = '{"kind":"cell","cell":"c::k:1-float32-torch-eager","case":"c","variant":
 
 
 @pytest.mark.parametrize("end", ["", CELL[:40], '{"kind":"footer"}\n'])
-def test_seconds_of_an_interrupted_run_are_as_good_and_those_of_a_variant_are_added_up(tmp_path, end):
+def test_seconds_of_an_interrupted_run_are_as_good(tmp_path, end):
+    """And those of a variant are added up."""
     file = tmp_path / "run.jsonl"
     file.write_text(HEADER + CELL + CELL.replace("torch", "jax") + end)
     assert shard.read_seconds(file) == {"c::k:1": 1_000_000}
