@@ -149,7 +149,9 @@ def words(path):
     for node in ast.walk(tree):
         fields = (value for _, value in ast.iter_fields(node) if id(node) not in prose)
         texts = (text for value in fields for text in (value if isinstance(value, list) else [value]))
-        yield from (w for text in texts if isinstance(text, str) for w in re.findall(r"[^\W_]+", text.lower()))
+        yield from (
+            w for text in texts if isinstance(text, str) for w in re.findall(r"[^\W_]+", text.lower())
+        )
 
 
 def test_the_host_knows_no_framework_by_name():
@@ -197,7 +199,8 @@ def test_the_host_is_tested_on_every_python_that_it_runs_on():
     assert sorted(job["python"]) == ["3.11", *pythons.values()]
 
 
-def test_every_framework_stands_in_the_readme_with_its_pin_modes_and_number_of_deviations():
+def test_every_framework_stands_in_the_readme():
+    """With its pin, modes and number of deviations."""
     readme = (ROOT / "README.md").read_text()
     for framework in FRAMEWORKS:
         folder = ROOT / "adapters" / framework
