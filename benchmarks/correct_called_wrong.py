@@ -35,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(arguments.first, arguments.first + arguments.networks):
-            (Path(folder) / f"network_{seed:05}.toml").write_text(network(seed), encoding="utf-8")
+            (Path(folder) / f"network_{seed:05}.toml").write_text(network(seed).text, encoding="utf-8")
         run_pytest(Path(folder), arguments.framework, arguments.record)
     print(report(read_run(arguments.record)))
 

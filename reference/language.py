@@ -10,7 +10,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Collection, Hashable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from .names import nearest
@@ -41,6 +41,7 @@ MAX_DEPTH = 100
 """Levels of the syntax tree: far below what Python's own stack holds, so that it never depends on the caller's."""
 MAX_NAME = 200
 MAX_INTEGER = 2**53
+EMPTY = "the program is empty; it needs at least one assignment, such as `y = A @ x`"
 
 
 @lru_cache(maxsize=8)
@@ -69,6 +70,8 @@ class Reader:
     def __init__(self, text: str, tensors: Collection[str] | None) -> None:
         self.text, self.tensors = text, tensors
         self.statements = syntax(text).body
+        if not self.statements:
+            raise ProgramError(EMPTY)
         self.mentioned = [_names_in(statement) for statement in self.statements]
         self.known: dict[Hashable, list[Node]] = {}
 
@@ -79,16 +82,23 @@ class Reader:
 
     def program(self, bindings: Mapping[str, Any]) -> Program:
         """The program with these bindings. Raises ProgramError."""
+        program = self.program_of(bindings, self.nodes)
+        if not program.nodes:
+            raise ProgramError(EMPTY)
+        return program
+
+    def program_of(
+        self, bindings: Mapping[str, Any], nodes_of: Callable[[ast.stmt, set[str]], list[Node]]
+    ) -> Program:
+        """The op calls that `nodes_of` gives for each statement and the names in it."""
         self.bindings = bindings
         self.assigned: dict[str, int] = {}
         self.numbers: dict[ast.expr, Number | None] = {}
         nodes: list[Node] = []
         for statement, names in zip(self.statements, self.mentioned, strict=True):
-            nodes += self.nodes(statement, names)
+            nodes += nodes_of(statement, names)
             if len(nodes) > MAX_NODES:
                 raise self.error(statement, f"a program may have at most {MAX_NODES} op calls")
-        if not nodes:
-            raise ProgramError("the program is empty; it needs at least one assignment, such as `y = A @ x`")
         return Program(tuple(nodes), self.text)
 
     def nodes(self, statement: ast.stmt, names: set[str]) -> list[Node]:
@@ -102,10 +112,45 @@ class Reader:
             self.assigned.update({name: statement.lineno for name in outs if name.isidentifier()})
         return self.known[key]
 
-    def error(self, node: ast.AST, message: str) -> ProgramError:
+    def partial(
+        self, bindings: Mapping[str, Any], tell: Callable[[ProgramError], None], doubtful: Collection[str]
+    ) -> tuple[Program, set[str], set[str]]:
+        """The program without its statements that are mistakes, each of which is told, or that mention `doubtful` names.
+
+        Also every name in what is left out, and those that it would have assigned.
+        """
+        left, vague = set[str](), set[str]()
+
+        def nodes(statement: ast.stmt, names: set[str]) -> list[Node]:
+            if names.isdisjoint(doubtful):
+                try:
+                    return self.nodes(statement, names)
+                except ProgramError as error:
+                    tell(error)
+            stored = _stored_in(statement)
+            left.update(names)
+            vague.update(stored)
+            self.assigned.update({name: statement.lineno for name in stored if name not in self.assigned})
+            return []
+
+        program = self.program_of(bindings, nodes)
+        if not (program.nodes or left):
+            tell(ProgramError(EMPTY))
+        return program, left, vague
+
+    def error(self, node: ast.AST, message: str, unknown: str = "") -> ProgramError:
         line = getattr(node, "lineno", 1)
-        prefix = lines_of(self.text)[line - 1].encode()[: getattr(node, "col_offset", 0)]
-        return ProgramError(message, line, len(prefix.decode(errors="replace")) + 1)
+        prefix = self.lines[line - 1].encode()[: getattr(node, "col_offset", 0)]
+        return ProgramError(message, line, len(prefix.decode(errors="replace")) + 1, unknown)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return lines_of(self.text)
+
+    @cached_property
+    def assigned_anywhere(self) -> dict[str, int]:
+        """Every name that the text assigns, with its line."""
+        return _assigned_names(syntax(self.text))
 
     def statement(self, statement: ast.Assign, target: ast.expr) -> list[Node]:
         if not isinstance(target, ast.Tuple):
@@ -227,9 +272,8 @@ class Reader:
         name = node.elts[0].id
         if name not in self.bindings:
             hint = nearest(name, self.bindings)
-            raise self.error(
-                node, f'the placeholder "{name}" is bound neither in [sweep] nor in [sizes]{hint}'
-            )
+            message = f'the placeholder "{name}" is bound neither in [sweep] nor in [sizes]{hint}'
+            raise self.error(node, message, name)
         return self.bindings[name]
 
     def arguments(self, values: list[ast.expr]) -> tuple[str | Number, ...]:
@@ -249,14 +293,14 @@ class Reader:
         name = node.id
         if name in self.assigned or (self.tensors is not None and name in self.tensors):
             return name
-        if (line := _assigned_names(syntax(self.text)).get(name)) is not None:
-            raise self.error(node, f'"{name}" is used before it is assigned on line {line}')
+        if (line := self.assigned_anywhere.get(name)) is not None:
+            raise self.error(node, f'"{name}" is used before it is assigned on line {line}', name)
         if name in OPS:
             raise self.error(node, f'"{name}" is an op; call it, as in {name}(x)')
         if self.tensors is not None:
             known = [*self.tensors, *self.assigned]
             hint = nearest(name, known) or f"; known here: {' '.join(known)}"
-            raise self.error(node, f'unknown name "{name}"{hint}')
+            raise self.error(node, f'unknown name "{name}"{hint}', name)
         return name
 
     def number(self, node: ast.expr) -> Number | None:
@@ -352,6 +396,12 @@ def _names_in(statement: ast.stmt) -> set[str]:
             return names
     line = statement.lineno
     raise ProgramError(f"nested too deeply; at most {MAX_DEPTH} levels are allowed", line, 1)
+
+
+def _stored_in(statement: ast.stmt) -> set[str]:
+    """The names that a statement assigns, whatever statement it is."""
+    names = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
 
 def _assigned_names(tree: ast.Module) -> dict[str, int]:

@@ -14,11 +14,14 @@ SCALAR = Spec(())
 
 
 class ProgramError(ValueError):
-    """A mistake in a program; `line` and `column` count from 1 within the program's text."""
+    """A mistake in a program; `line` and `column` count from 1 within the program's text.
 
-    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+    `unknown` is the name that nobody knows where it stands, if the mistake is that.
+    """
+
+    def __init__(self, message: str, line: int = 1, column: int = 1, unknown: str = "") -> None:
         super().__init__(f"line {line}, column {column}: {message}")
-        self.message, self.line, self.column = message, line, column
+        self.message, self.line, self.column, self.unknown = message, line, column, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +62,7 @@ class Program:
         """Shape and dtype of every name. Raises ProgramError where a shape, dtype or attribute does not fit."""
         env = dict(inputs)
         for node in self.nodes:
-            args = [env[arg] if isinstance(arg, str) else SCALAR for arg in node.args]
-            try:
-                shapes = OPS[node.op].infer(*args, **node.kw)
-            except OpError as error:
-                raise ProgramError(f"{node.op}: {error}", node.line, node.column) from None
-            if len(shapes) != len(node.outs):
-                message = f"{node.op} gives {len(shapes)} values, but {len(node.outs)} names are assigned"
-                raise ProgramError(message, node.line, node.column)
-            for name, shape in zip(node.outs, shapes, strict=True):
-                if len(shape) > MAX_DIMENSIONS:
-                    message = f"{node.op} gives {len(shape)} dimensions; at most {MAX_DIMENSIONS} are allowed"
-                    raise ProgramError(message, node.line, node.column)
-                env[name] = Spec(shape)
+            env.update(specs_of_outs(node, env))
         return env
 
     def rounded(self, dtype: str) -> "Program":
@@ -106,6 +97,23 @@ class Program:
             if found.intersection(node.inputs):
                 found.update(node.outs)
         return found
+
+
+def specs_of_outs(node: Node, env: Mapping[str, Spec]) -> dict[str, Spec]:
+    """What one op call gives, from what is known of its arguments. Raises ProgramError."""
+    args = [env[arg] if isinstance(arg, str) else SCALAR for arg in node.args]
+    try:
+        shapes = OPS[node.op].infer(*args, **node.kw)
+    except OpError as error:
+        raise ProgramError(f"{node.op}: {error}", node.line, node.column) from None
+    if len(shapes) != len(node.outs):
+        message = f"{node.op} gives {len(shapes)} values, but {len(node.outs)} names are assigned"
+        raise ProgramError(message, node.line, node.column)
+    for shape in shapes:
+        if len(shape) > MAX_DIMENSIONS:
+            message = f"{node.op} gives {len(shape)} dimensions; at most {MAX_DIMENSIONS} are allowed"
+            raise ProgramError(message, node.line, node.column)
+    return {name: Spec(shape) for name, shape in zip(node.outs, shapes, strict=True)}
 
 
 def lines_of(text: str) -> list[str]:

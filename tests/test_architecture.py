@@ -118,7 +118,7 @@ def test_rooms_stay_small_enough_to_be_seen():
     harness = [path for path in (ROOT / "harness").iterdir() if path.name != "__pycache__"]
     assert len(harness) <= 20
     for folder in (path for path in harness if path.is_dir()):
-        assert len(list(folder.glob("*.py"))) <= 12, folder
+        assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 12, folder
     for path in (*modules("harness"), *modules("reference"), *modules("adapters"), *modules("benchmarks")):
         assert len(path.read_text().splitlines()) <= 450, path
         for node in ast.walk(ast.parse(path.read_text())):
@@ -199,7 +199,8 @@ def test_the_host_is_tested_on_every_python_that_it_runs_on():
     assert sorted(job["python"]) == ["3.11", *pythons.values()]
 
 
-def test_every_framework_stands_in_the_readme_with_its_pin_modes_and_number_of_deviations():
+def test_every_framework_stands_in_the_readme():
+    """With its pin, modes and number of deviations."""
     readme = (ROOT / "README.md").read_text()
     for framework in FRAMEWORKS:
         folder = ROOT / "adapters" / framework

@@ -69,13 +69,9 @@ RUNS: dict[str, tuple[str, str, str]] = {
     "no UTF-8": ("MESSAGE", "\udcff", ":3: not JSON: "),
     "half a character": ("MESSAGE", "\\ud800", ":3: not JSON: "),
     "nul": ("MESSAGE", "\0", ":3: not JSON: "),
-    "unknown kind": ('"kind":"cell"', '"kind":"sell"', ":3: "),
-    "unknown verdict": ('"errored"', '"wrong"', ":3: "),
     "another id": ('"cell":"a-float32-torch-eager"', '"cell":"a"', "does not end in float32-torch-eager"),
-    "unknown field": ('"message":', '"massage":', ":3: "),
     "too many cells claimed": ('"cells":1', '"cells":1000000000000', "1000000000000 cells, counted 1"),
     "negative cells": ('"cells":1', '"cells":-1', "-1 cells, counted 1"),
-    "a header twice": ('{"kind":"about"', '{"kind":"header"', ":2: "),
 }
 
 

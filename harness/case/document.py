@@ -5,9 +5,8 @@ exclude each other. Everything here is data; nothing is drawn, opened or evaluat
 """
 
 import re
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -16,8 +15,7 @@ from ...reference.formats import DTYPES
 from ...reference.language import MAX_NAME
 from ...reference.ops.shapes import MAX_DIMENSIONS
 from ...reference.optimizers import OPTIMIZERS
-from ..reading.locate import Path
-from ..text import SHOWN, allowed_names, shortened, shown
+from ..text import SHOWN, shortened, shown
 
 MAX_STEPS = 10_000
 MAX_SIZE = 2**53
@@ -65,7 +63,7 @@ NESTED: dict[str, dict[str, Any]] = {
 """Types that contain themselves: msgspec knows none without a struct, so their schema stands here."""
 
 
-class Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+class Table(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, frozen=True):
     """A table of the file: an unknown key in it is a mistake."""
 
     def given(self, names: tuple[str, ...]) -> list[str]:
@@ -196,7 +194,7 @@ class Document(Table, frozen=True, kw_only=True):
     """A whole case file."""
 
     title: Annotated[str, Meta(min_length=1)]
-    source: Annotated[str, Meta(min_length=1)]
+    source: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
     program: str
     output: str | UnsetType = UNSET
     values: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
@@ -228,38 +226,6 @@ class Document(Table, frozen=True, kw_only=True):
     expect: list[Annotated[Expect, Meta(extra_json_schema=_one_of(SUBJECTS))]] = []
 
 
-ALONE = {
-    name: msgspec.defstruct(name, [(name, kind)])
-    for name, kind in get_type_hints(Document, include_extras=True).items()
-}
-"""A document of one key alone: which entry of a large table is wrong is found without reading all the rest again."""
-
-
-class Mistake(ValueError):
-    """A mistake in a case file; `path` leads to it.
-
-    `on_key` if it is the key itself and not its value; `within` is line and column inside of a string value.
-    """
-
-    def __init__(
-        self, message: str, path: Path, on_key: bool = False, within: tuple[int, int] | None = None
-    ) -> None:
-        super().__init__(f"{'.'.join(map(str, path))}: {message}" if path else message)
-        self.message, self.path, self.on_key, self.within = message, path, on_key, within
-
-
-def structure(document: Mapping[str, Any]) -> Document:
-    """The document as types. Raises Mistake with the path of the first mistake."""
-    for key in document:
-        if key not in Document.__struct_fields__:
-            raise _error(f"Object contains unknown field `{key}`", (), on_key=True)
-    try:
-        return msgspec.convert(document, Document)
-    except msgspec.ValidationError as error:
-        message, path = _split(str(error))
-        raise _error(message, *_resolve(document, path)) from None
-
-
 def _check_nested(value: Any, kinds: tuple[type, ...], allowed: str) -> None:
     """Every leaf of a nested list is of the kinds given; printed numbers look like numbers."""
     stack = [value]
@@ -273,107 +239,6 @@ def _check_nested(value: Any, kinds: tuple[type, ...], allowed: str) -> None:
             raise ValueError(f"has {shown(item)}, but must have {allowed}")
         elif isinstance(item, str) and not re.search(DIGITS, item):
             raise ValueError(f'has "{shortened(item, SHOWN)}", but must have {PHRASES[DIGITS]}')
-
-
-# msgspec's messages end with a path in which dictionary keys are "...": the document tells which key it was. Only
-# those about the document's own keys have none, and a key may be made to look like one: `structure` takes them first.
-
-STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
-
-
-def _split(text: str) -> tuple[str, str]:
-    message, separator, path = text.rpartition(" - at ")
-    return (message, path) if separator else (text, "")
-
-
-def _resolve(document: Mapping[str, Any], path: str) -> tuple[Path, bool]:
-    """The path with real keys, and whether the mistake is the key itself."""
-    on_key = path.startswith("`key` in ")
-    steps = [name or at for name, at in STEP.findall(path)] + ["..."] * on_key
-    found: list[str | int] = []
-    for step in steps:
-        if step == "...":
-            found.append(_culprit(document, found, path))
-        else:
-            found.append(int(step) if step.isdigit() else step)
-    return tuple(found), on_key
-
-
-def _culprit(document: Mapping[str, Any], found: list[str | int], path: str) -> str:
-    """Which key of the dictionary at `found` leads to the mistake: the one that is wrong on its own."""
-    field = str(found[0])
-    table: Mapping[str, Any] = document[field]
-    for key, value in table.items():
-        try:
-            msgspec.convert({field: {key: value}}, ALONE[field])
-        except msgspec.ValidationError as error:
-            if _split(str(error))[1] == path:
-                return key
-    return next(iter(table))
-
-
-def _error(message: str, path: Path, on_key: bool) -> Mistake:
-    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
-        path, on_key = (*path, unknown[1]), True
-    return Mistake(_worded(message, path), path, on_key)
-
-
-def _worded(message: str, path: Path) -> str:
-    """The message of msgspec in the file's own words."""
-    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
-        return f'unknown key "{unknown[1]}"; {allowed_names(unknown[1], keys_of(path[:-1]))}'
-    if missing := re.fullmatch(r"Object missing required field `(.*)`", message):
-        return f'the key "{missing[1]}" is missing'
-    subject = _subject(path)
-    if pattern := re.fullmatch(r"Expected `str` matching regex '(.*)'", message, re.DOTALL):
-        return f"{subject} is not allowed: {PHRASES[_unescaped(pattern[1])]}"
-    if wrong := re.fullmatch(r"Expected `(.*?)`, got `(.*)`", message):
-        return f"{subject} is {_kind(wrong[2])}, but must be {_kinds(wrong[1])}"
-    if enum := re.fullmatch(r"Invalid enum value (.*)", message, re.DOTALL):
-        return f'{subject} is "{enum[1][1:-1]}"; {allowed_names(enum[1][1:-1], _choices(path))}'
-    if bound := re.fullmatch(r"Expected `(.*?)` (?:of length )?(.*)", message):
-        return f"{subject} must be {_kinds(bound[1])} {'of length ' * ('length' in message)}{bound[2]}"
-    return f"{subject} {message}"
-
-
-def _unescaped(pattern: str) -> str:
-    return pattern if pattern in PHRASES else pattern.encode().decode("unicode_escape")
-
-
-def _subject(path: Path) -> str:
-    names = [part for part in path if isinstance(part, str)]
-    place = "".join(f"[{part}]" for part in path if isinstance(part, int))
-    return (".".join(names) + place) if names else "the file"
-
-
-KINDS = {
-    "int": "an integer", "float": "a number", "str": "a string", "bool": "true or false", "array": "a list",
-    "object": "a table", "null": "nothing", "datetime": "a date and time", "date": "a date", "time": "a time",
-}  # fmt: skip
-
-
-def _kind(name: str) -> str:
-    return KINDS.get(name, name)
-
-
-def _kinds(names: str) -> str:
-    return " or ".join(_kind(name) for name in names.split(" | "))
-
-
-def _choices(path: Path) -> tuple[str, ...]:
-    return {"dtype": ("int64", "bool"), "each": ("step",)}.get(str(path[-1]), DTYPES)
-
-
-def keys_of(path: Path) -> tuple[str, ...]:
-    """The keys that the table at `path` may have."""
-    kinds: dict[str, type[msgspec.Struct]] = {
-        "tensors": Tensor, "cotangents": Generated, "training": Training, "expect": Expect,
-    }  # fmt: skip
-    if path[:2] == ("training", "optimizer"):
-        kind = OPTIONS[str(path[2])] if len(path) > 2 else Optimizer
-    else:
-        kind = kinds[str(path[0])] if path else Document
-    return tuple(kind.__struct_encode_fields__)
 
 
 def case_schema() -> dict[str, Any]:

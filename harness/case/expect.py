@@ -5,15 +5,17 @@ comparison. A fraction such as "1/5" has no last digit; it is held to the refere
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from ..reading.locate import Locator
+from ..reading.locate import Path
 from ..text import allowed_names
-from .document import Document, Expect, Mistake
+from .document import Document, Expect
+from .mistakes import Doubt, Mistake, Mistakes, Places
 from .tensors import leaves, nested_shape
 from .variant import Expectation
 
@@ -30,42 +32,58 @@ MAX_EXPONENT = 400
 
 
 def expectations(
-    document: Document, variants: Sequence["Variant"], locator: Locator | None, file: str
+    document: Document,
+    variants: Sequence["Variant"],
+    places: Places,
+    mistakes: Mistakes,
+    doubt: Doubt,
+    vague: Mapping[str, Collection[str]],
 ) -> tuple[Expectation, ...]:
-    """The [[expect]] entries, checked against every variant of which they speak. Raises Mistake."""
-    return tuple(_expectation(document, i, variants, locator, file) for i in range(len(document.expect)))
+    """The [[expect]] entries, checked against every variant of which they speak; of names that are `vague` there, little."""
+    checking = _Checking(document, variants, places, mistakes, vague, doubt)
+    return tuple([checking.expectation(i, entry) for i, entry in enumerate(document.expect) if entry])
 
 
-def _expectation(
-    document: Document, i: int, variants: Sequence["Variant"], locator: Locator | None, file: str
-) -> Expectation:
-    entry = document.expect[i]
-    path = ("expect", i)
-    line = (locator or Locator("")).key(path)
-    made = Expectation(
-        what=entry.what,
-        name=str(getattr(entry, entry.what)),
-        at=None if entry.at is UNSET else tuple(entry.at),
-        after_step=entry.after_step,
-        variant=None if entry.variant is UNSET else entry.variant,
-        printed=entry.printed,
-        place=f"{file}:{line[0]}" if line else file,
-    )
-    spoken_of = [variant for variant in variants if made.applies(variant)]
-    if not spoken_of:
-        ids = [variant.id for variant in variants if variant.id]
-        raise Mistake(
-            f'no variant "{made.variant}"; {allowed_names(str(made.variant), ids)}', (*path, "variant")
+@dataclass(frozen=True)
+class _Checking:
+    document: Document
+    variants: Sequence["Variant"]
+    places: Places
+    mistakes: Mistakes
+    vague: Mapping[str, Collection[str]]
+    doubt: Doubt
+
+    def expectation(self, i: int, entry: Expect) -> Expectation:
+        path = ("expect", i)
+        line = self.places.locator.key(path)
+        made = Expectation(
+            what=entry.what,
+            name=str(getattr(entry, entry.what)),
+            at=None if entry.at is UNSET else tuple(entry.at),
+            after_step=entry.after_step,
+            variant=None if entry.variant is UNSET else entry.variant,
+            printed=entry.printed,
+            place=f"{self.places.file}:{line[0]}" if line else self.places.file,
         )
-    _check_numbers(made, path)
-    for variant in spoken_of:
-        _check_subject(made, variant, path)
-        _check_shape(made, entry, variant, path)
-        _check_step(made, variant, path)
-    return made
+        self.mistakes.attempt(_check_numbers, made, path)
+        spoken_of = [variant for variant in self.variants if made.applies(variant)]
+        if not spoken_of and not self.doubt.sizes and self.variants:
+            ids = [variant.id for variant in self.variants if variant.id]
+            message = f'no variant "{made.variant}"; {allowed_names(str(made.variant), ids)}'
+            self.mistakes.tell(Mistake(message, (*path, "variant")))
+        for variant in spoken_of:
+            if made.name not in self.vague.get(variant.id, ()) and "training" not in self.doubt.keys:
+                self.mistakes.attempt(_check_within, made, entry, variant, path)
+        return made
 
 
-def _check_numbers(made: Expectation, path: tuple[str | int, ...]) -> None:
+def _check_within(made: Expectation, entry: Expect, variant: "Variant", path: Path) -> None:
+    _check_subject(made, variant, path)
+    _check_shape(made, entry, variant, path)
+    _check_step(made, variant, path)
+
+
+def _check_numbers(made: Expectation, path: Path) -> None:
     for text in leaves(made.printed):
         if len(text) > MAX_DIGITS or ("/" not in text and abs(Decimal(text).adjusted()) > MAX_EXPONENT):
             raise Mistake(f'"{text[:MAX_DIGITS]}" is beyond what a float64 holds', (*path, "is"))
@@ -76,7 +94,7 @@ def _check_numbers(made: Expectation, path: tuple[str | int, ...]) -> None:
         raise Mistake(message, (*path, "is"))
 
 
-def _check_subject(made: Expectation, variant: "Variant", path: tuple[str | int, ...]) -> None:
+def _check_subject(made: Expectation, variant: "Variant", path: Path) -> None:
     def right(name: str) -> bool:
         if made.what == "parameter":
             return variant.training is not None and name in variant.training.parameters
@@ -90,7 +108,7 @@ def _check_subject(made: Expectation, variant: "Variant", path: tuple[str | int,
         raise Mistake(message, (*path, made.what))
 
 
-def _check_shape(made: Expectation, entry: Expect, variant: "Variant", path: tuple[str | int, ...]) -> None:
+def _check_shape(made: Expectation, entry: Expect, variant: "Variant", path: Path) -> None:
     shape, found = variant.specs[made.name].shape, nested_shape(entry.printed)
     if made.at is None:
         if found != shape:
@@ -106,7 +124,7 @@ def _check_shape(made: Expectation, entry: Expect, variant: "Variant", path: tup
         raise Mistake(f"{made.name} is empty: there is nothing to compare", (*path, "is"))
 
 
-def _check_step(made: Expectation, variant: "Variant", path: tuple[str | int, ...]) -> None:
+def _check_step(made: Expectation, variant: "Variant", path: Path) -> None:
     steps = variant.training.steps if variant.training else 0
     drawn_anew = any(source.steps is not None for source in variant.sources.values())
     most = steps - 1 if drawn_anew and made.what != "parameter" else steps

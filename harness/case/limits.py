@@ -1,10 +1,17 @@
 """What a case may ask for: bounds of its file, of its variants, and of their work."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import UNSET
 
 from ...reference.ops import Spec
 from ...reference.program import Program
-from .tensors import elements
+from ..text import shown
+from .document import Document
+from .mistakes import Mistake
+from .tensors import MAX_ELEMENTS, elements
+from .variant import Variant
 
 MAX_BYTES = 1_000_000
 MAX_VARIANTS = 10_000
@@ -34,3 +41,45 @@ def work_of(program: Program, specs: Mapping[str, Spec]) -> tuple[int, int]:
         if node.op in CONTRACTIONS and isinstance(node.args[0], str):
             products += size[node.outs[0]] * max(1, specs[node.args[0]].shape[-1])
     return moved, products
+
+
+def too_many(document: Document, text: str) -> Iterator[Mistake]:
+    """What is wrong with the number of variants, before one is made."""
+    count = math.prod(len(values) for values in document.sweep.values())
+    if count > MAX_VARIANTS:
+        message = f"{shown(count)} variants, but at most {MAX_VARIANTS} are allowed"
+        yield Mistake(message, ("sweep",), on_key=True)
+    elif count > 1 and count * len(text) > MAX_EXPANDED:
+        message = f"{count} variants of a file of {len(text)} characters are too many"
+        yield Mistake(f"{message}; their product may be at most {MAX_EXPANDED}", ("sweep",), on_key=True)
+
+
+def too_large(program: Program, specs: Mapping[str, Spec], steps: int) -> Iterator[Mistake]:
+    """What is too much of all that a variant holds at once, of every step, since every step is judged; and computes."""
+    held = sum([elements(spec.shape) for spec in specs.values()])
+    work, products = work_of(program, specs)
+    found = [
+        (held, MAX_ELEMENTS, "tensors", "all tensors of a variant have {} elements together"),
+        (work, MAX_WORK, "program", "a variant has {} elements to read and write"),
+        (products, MAX_PRODUCTS, "program", "a variant has {} multiplications in products of matrices"),
+        (len(program.nodes), MAX_CALLS, "program", "a variant has {} op calls"),
+    ]
+    for count, most, key, text in found:
+        if count * steps > most:
+            yield Mistake(f"{text.format(count * steps)}; at most {most} are allowed", (key,), on_key=True)
+            return
+
+
+def too_large_to_prove(document: Document, variants: Sequence[Variant]) -> Iterator[Mistake]:
+    """What is wrong with an exact case as a whole, before anything of it is proven."""
+    if not document.exact:
+        return
+    work = sum(sum(work_of(variant.program, variant.specs)) for variant in variants)
+    if document.training is not UNSET:
+        yield Mistake("an exact case has no [training]", ("exact",))
+    elif len(variants) > MAX_EXACT_VARIANTS:
+        found = f"{len(variants)} variants, but an exact case may have at most {MAX_EXACT_VARIANTS}"
+        yield Mistake(found, ("exact",))
+    elif work > MAX_EXACT_WORK:
+        found = f"{work} elements and multiplications, but an exact case may have at most {MAX_EXACT_WORK}"
+        yield Mistake(found, ("exact",))

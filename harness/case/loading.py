@@ -1,49 +1,35 @@
-"""From a case file to its variants: what is computed, from which arrays, and what of it is compared.
+"""From a file or a text to a case: its TOML, its structure, and then what `building` makes of it.
 
 The file is data from a stranger: it cannot run code, read outside its root, or ask for more memory or time than the
-limits below. Every mistake is one CaseError with file, line and column. Loading draws no array, but those of an
+limits allow. Every mistake is told with line and column, in one CaseError. Loading draws no array, but those of an
 exact case, which is small, for the proof that it is.
 """
 
 import errno
-import itertools
-import math
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-import numpy as np
-from msgspec import UNSET, structs
+import msgspec
+from msgspec import UNSET
 
-from ...reference.language import CONSTANTS, Reader
-from ...reference.ops import OPS, Spec
-from ...reference.program import Program, ProgramError
+from ...reference.formats import DTYPES
+from ...reference.names import nearest
+from ...reference.program import ProgramError
 from ..errors import CaseError
 from ..reading import toml
 from ..reading.files import read_at_most
 from ..reading.locate import Locator
-from ..text import allowed_names, display, shown
-from . import exact, tensors
-from .document import Generated, Mistake, Tensor, structure
-from .expect import expectations
-from .limits import (
-    MAX_BYTES,
-    MAX_CALLS,
-    MAX_EXACT,
-    MAX_EXACT_VARIANTS,
-    MAX_EXACT_WORK,
-    MAX_EXPANDED,
-    MAX_PRODUCTS,
-    MAX_VARIANTS,
-    MAX_WORK,
-    work_of,
-)
-from .names import ComparedNames, Naming, below, each_once, placeholders_in
-from .sweep import Choice, of_variant, swept_texts
-from .tensors import MAX_ELEMENTS, Source, elements
-from .variant import Case, Training, Variant, specs_of
+from ..reading.locate import Path as Keys
+from ..text import allowed_names, display
+from .building import Builder, Origin, prove
+from .document import OPTIONS, PHRASES, Document, Expect, Generated, Optimizer, Tensor, Training
+from .limits import MAX_BYTES
+from .mistakes import Doubt, EnoughError, Mistake, Mistakes, Places, words_in
+from .variant import Case
 
 
 def load(path: Path, root: Path, *, proven: bool = True) -> Case:
@@ -54,13 +40,53 @@ def load(path: Path, root: Path, *, proven: bool = True) -> Case:
     path, root = Path(path), Path(root)
     file = display(path)
     name = _name_below(path, root, file)
-    text = _read(path, file)
+    return _case(_read(path, file), Origin(name, file, path.parent, root), proven=proven)
+
+
+def parse(text: str, name: str, *, root: Path | None = None, proven: bool = True) -> Case:
+    """The case that a text is, called `name`. Raises CaseError.
+
+    It needs no file. Tensors from a `file` are found where `root` is given, as if the text stood below it.
+    """
+    folder = Path() if root is None else (root / name).parent
+    return _case(text, Origin(name, f"{name}.toml", folder, root), proven=proven)
+
+
+def document_of(text: str) -> Document:
+    """The text as types. Raises Mistake."""
+    return structure(read_toml(text))
+
+
+def _case(text: str, origin: Origin, *, proven: bool) -> Case:
+    text, mistakes = text.replace("\r\n", "\n"), Mistakes()
     try:
-        return _Loader(path, root, file, text, name).case(proven=proven)
-    except Mistake as mistake:
-        raise _placed(mistake, file, text) from None
-    except ProgramError as error:
-        raise _placed(_of_program(error, text), file, text) from None
+        case = Builder(document_of(text), text, origin, mistakes).case()
+    except (Mistake, ProgramError) as error:
+        raise _every_mistake(text, origin, mistakes.of_variant(error)) from None
+    try:
+        prove([variant for variant in case.variants if variant.exact and proven], mistakes)
+    except (Mistake, ProgramError) as error:
+        raise Places(origin.file, text).error([mistakes.of_variant(error)]) from None
+    return case
+
+
+def _every_mistake(text: str, origin: Origin, first: Mistake) -> CaseError:
+    """All mistakes of a text that has at least this one."""
+    found = Mistakes(every=True)
+    with suppress(EnoughError):
+        _tell_every(text, origin, found)
+    every = {mistake.place: mistake for mistake in (first, *found.all())}
+    return Places(origin.file, text).error(every.values(), enough=found.enough)
+
+
+def _tell_every(text: str, origin: Origin, mistakes: Mistakes) -> None:
+    try:
+        data = read_toml(text)
+    except Mistake:
+        mistakes.tell_all(_duplicates(Locator(text)))
+        return
+    document, doubt = sound_part(data, mistakes)
+    Builder(document, text, origin, mistakes, doubt).case()
 
 
 def _name_below(path: Path, root: Path, file: str) -> str:
@@ -92,36 +118,16 @@ def _read(path: Path, file: str) -> str:
         hint = "; keep large tensors in .npy files" if error.errno == errno.EFBIG else ""
         raise CaseError(file, f"cannot be read: {error.strerror}{hint}") from None
     try:
-        return data.decode("utf-8").replace("\r\n", "\n")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CaseError(file, f"the file is not UTF-8: {error.reason}", line) from None
 
 
-def _placed(mistake: Mistake, file: str, text: str) -> CaseError:
-    """The message with line and column: the file is scanned for positions only now."""
-    found = Locator(text)
-    if mistake.path == ():
-        return CaseError(file, mistake.message, *(mistake.within or ()))
-    if mistake.within is not None:
-        place = found.in_string(mistake.path, *mistake.within)
-    else:
-        place = found.key(mistake.path) if mistake.on_key else found.value(mistake.path)
-    return CaseError(file, mistake.message, *(place or ()))
+# TOML
 
 
-def _of_program(error: ProgramError, text: str) -> Mistake:
-    """A program counts lines from its own first; a message that quotes one must quote the file's."""
-
-    def in_file(match: re.Match[str]) -> str:
-        place = Locator(text).in_string(("program",), int(match[1]), 1)
-        return f"on line {place[0]}" if place else match[0]
-
-    message = re.sub(r"\bon line (\d+)", in_file, error.message)
-    return Mistake(message, ("program",), within=(error.line, error.column))
-
-
-def parse(text: str) -> dict[str, Any]:
+def read_toml(text: str) -> dict[str, Any]:
     """The text as TOML. Raises Mistake."""
     try:
         return toml.loads(text)
@@ -136,283 +142,246 @@ def _toml_mistake(text: str, message: str) -> Mistake:
         return Mistake(f"cannot be read: {message}", ())
     locator = Locator(text)
     line, column = (int(found[2]), int(found[3])) if found[2] else locator.place(len(text))
-    for duplicate in locator.duplicates:
-        second = locator.place(duplicate.second)
-        if second <= (line, column):
-            first = locator.place(duplicate.first)[0]
-            return Mistake(
-                f'duplicate key "{duplicate.path[-1]}"; it stands on line {first} already', (), within=second
-            )
+    for duplicate in _duplicates(locator):
+        if duplicate.within is not None and duplicate.within <= (line, column):
+            return duplicate
     return Mistake(f"this is no TOML: {found[1][:1].lower()}{found[1][1:]}", (), within=(line, column))
 
 
-class _Loader:
-    """Builds one case; every method raises Mistake or ProgramError."""
+def _duplicates(locator: Locator) -> Iterator[Mistake]:
+    """Every key that stands there twice, but those of a table that does."""
+    twice = {duplicate.path for duplicate in locator.duplicates}
+    for duplicate in locator.duplicates:
+        if not any(duplicate.path[:i] in twice for i in range(len(duplicate.path))):
+            first = locator.place(duplicate.first)[0]
+            message = f'duplicate key "{duplicate.path[-1]}"; it stands on line {first} already'
+            yield Mistake(message, (), within=locator.place(duplicate.second))
 
-    def __init__(self, path: Path, root: Path, file: str, text: str, name: str) -> None:
-        self.folder, self.root, self.path = path.parent, root, path
-        self.file, self.text, self.name = file, text, name
-        self.programs: dict[Hashable, Program] = {}
-        self.sources: dict[Hashable, Source] = {}
-        self.names: dict[Hashable, ComparedNames] = {}
 
-    def case(self, *, proven: bool) -> Case:
-        self.document = structure(parse(self.text))
-        self.check_namespace()
-        self.check_limits()
-        self.reader = Reader(self.document.program, self.document.tensors)
-        self.read = self.reader.names
-        variants = tuple(self.variants())
-        self.check_used()
-        self.check_cotangents(variants)
-        if proven:
-            self.check_exact(variants)
-        document = self.document
-        return Case(
-            self.name,
-            self.path,
-            document.title,
-            document.source,
-            self.dtypes,
-            document.seed,
-            variants,
-            expectations(document, variants, self.locator if document.expect else None, self.file),
+# Structure
+
+ALONE = {
+    name: msgspec.defstruct(name, [(name, kind)])
+    for name, kind in get_type_hints(Document, include_extras=True).items()
+}
+"""A document of one key alone: which entry of a large table is wrong is found without reading all the rest again."""
+
+
+def structure(document: Mapping[str, Any]) -> Document:
+    """The document as types. Raises Mistake with the path of the first mistake."""
+    for key in document:
+        if key not in Document.__struct_fields__:
+            raise _error(f"Object contains unknown field `{key}`", (), on_key=True)
+    try:
+        return msgspec.convert(document, Document)
+    except msgspec.ValidationError as error:
+        message, path = _split(str(error))
+        raise _error(message, *_resolve(document, path)) from None
+
+
+# Structure, of what has mistakes in it
+
+STRUCTS: dict[str, type[msgspec.Struct]] = {
+    "tensors": Tensor, "cotangents": Generated, "training": Training, "expect": Expect,
+}  # fmt: skip
+"""Keys whose tables, or whose entries', have keys of their own."""
+
+
+def sound_part(data: Mapping[str, Any], mistakes: Mistakes) -> tuple[Document, Doubt]:
+    """What of the document is right in its structure, and what isn't, each mistake of which is told."""
+    doubt, fields = Doubt(), Document.__struct_fields__
+    parts: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in fields:
+            mistakes.tell(_error(f"Object contains unknown field `{key}`", (), on_key=True))
+            doubt.mentioned |= words_in(value)
+        elif (part := _sound_field(key, value, mistakes, doubt)) is not UNSET:
+            parts[key] = part
+    unknown = [key for key in data if key not in fields]
+    for key in ("title", "program", "tensors"):
+        if key not in data:
+            doubt.keys.add(key)
+            if not any(nearest(other, [key]) for other in unknown):
+                mistakes.tell(_error(f"Object missing required field `{key}`", (), on_key=False))
+    return Document(**{"title": "", "program": "", "tensors": {}, **parts}), doubt
+
+
+def _sound_field(key: str, value: Any, mistakes: Mistakes, doubt: Doubt) -> Any:
+    """The value as types; of a table of entries, those that are right; UNSET where nothing is."""
+    with suppress(msgspec.ValidationError):
+        return getattr(msgspec.convert({key: value}, ALONE[key]), key)
+    kept: Any = UNSET
+    if isinstance(value, Mapping) and value and key in ("tensors", "sizes", "sweep", "cotangents"):
+        kept = {name: _sound_entry(key, name, entry, mistakes, doubt) for name, entry in value.items()}
+        kept = {name: entry for name, entry in kept.items() if entry is not UNSET}
+    elif isinstance(value, list) and key == "expect":
+        entries = [_sound_entry(key, i, entry, mistakes, doubt) for i, entry in enumerate(value)]
+        kept = [None if entry is UNSET else entry for entry in entries]
+    else:
+        mistakes.tell_all(_entry_mistakes(key, (key,), value))
+        doubt.keys.add(key)
+        doubt.mentioned |= words_in(value)
+    return kept
+
+
+def _sound_entry(key: str, name: str | int, entry: Any, mistakes: Mistakes, doubt: Doubt) -> Any:
+    """One entry of a table as types; UNSET where it isn't right."""
+    data: Any = {name: entry} if isinstance(name, str) else [entry]
+    with suppress(msgspec.ValidationError):
+        found = getattr(msgspec.convert({key: data}, ALONE[key]), key)
+        return found[name] if isinstance(name, str) else found[0]
+    for mistake in _entry_mistakes(key, (key, name), entry):
+        mistakes.tell(mistake)
+        if mistake.on_key and mistake.path == (
+            key,
+            name,
+        ):  # no name, and nobody knows what is meant by its parts
+            doubt.sizes |= words_in(name)
+    names = {"tensors": doubt.tensors, "sizes": doubt.sizes, "sweep": doubt.sizes}.get(key, set[str]())
+    names.add(str(name))
+    doubt.mentioned |= words_in(entry)
+    return UNSET
+
+
+def _entry_mistakes(key: str, path: Keys, value: Any) -> Iterator[Mistake]:
+    """What is wrong with a key of the document or an entry below it: each of its own keys alone, or else all together."""
+    told = False
+    if key in STRUCTS and isinstance(value, Mapping):
+        for own in value:
+            if (mistake := _own_mistake(STRUCTS[key], own, value[own], path)) is not None:
+                told = True
+                yield mistake
+    if not told:
+        data: Any = value if len(path) == 1 else {path[1]: value} if isinstance(path[1], str) else [value]
+        try:
+            msgspec.convert({key: data}, ALONE[key])
+        except msgspec.ValidationError as error:
+            message, found = _split(str(error))
+            below, on_key = _resolve({key: data}, found)
+            yield _error(message, (*path, *below[len(path) :]), on_key)
+
+
+def _own_mistake(kind: type[msgspec.Struct], own: str, value: Any, path: Keys) -> Mistake | None:
+    """What is wrong with one key of a table, whatever its others are."""
+    if own not in _alone(kind):
+        return _error(f"Object contains unknown field `{own}`", path, on_key=True)
+    try:
+        msgspec.convert({own: value}, _alone(kind)[own])
+    except msgspec.ValidationError as error:
+        message, found = _split(str(error))
+        below, on_key = _resolve({own: value}, found)
+        return _error(message, (*path, *below), on_key)
+    return None
+
+
+@cache
+def _alone(kind: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
+    """For each key of a table, a table of it alone."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        field.encode_name: msgspec.defstruct(
+            field.name, [(field.name, hints[field.name], msgspec.field(name=field.encode_name))]
         )
-
-    @cached_property
-    def locator(self) -> Locator:
-        return Locator(self.text)
-
-    @cached_property
-    def dtypes(self) -> tuple[str, ...]:
-        return tuple(each_once(self.document.dtypes, "dtypes"))
-
-    def check_namespace(self) -> None:
-        """Sizes, placeholders, tensors, ops and constants share one namespace."""
-        tables = {"tensors": "a tensor", "sizes": "a size", "sweep": "swept"}
-        taken = {**dict.fromkeys(OPS, "an op"), **dict.fromkeys(CONSTANTS, "a constant")}
-        for table, what in tables.items():
-            for name in getattr(self.document, table):
-                if name in taken:
-                    message = (
-                        f'"{name}" cannot be {what}: it is {taken[name]} already; a name means one thing'
-                    )
-                    raise Mistake(message, (table, name), on_key=True)
-                taken[name] = what
-
-    def check_limits(self) -> None:
-        count = math.prod(len(values) for values in self.document.sweep.values())
-        if count > MAX_VARIANTS:
-            raise Mistake(
-                f"{shown(count)} variants, but at most {MAX_VARIANTS} are allowed", ("sweep",), on_key=True
-            )
-        if count > 1 and count * len(self.text) > MAX_EXPANDED:
-            message = f"{count} variants of a file of {len(self.text)} characters are too many"
-            raise Mistake(f"{message}; their product may be at most {MAX_EXPANDED}", ("sweep",), on_key=True)
-
-    def check_used(self) -> None:
-        """A size or swept name that nothing uses is a mistake."""
-        used = self.read.union(self.placeholders, *self.sizes_in.values())
-        for table in ("sizes", "sweep"):
-            for name in getattr(self.document, table):
-                if name not in used:
-                    raise Mistake(f'"{name}" is used nowhere', (table, name), on_key=True)
-
-    @cached_property
-    def placeholders(self) -> set[str]:
-        """Those in output, values and gradients."""
-        document = self.document
-        output = [] if document.output is UNSET else [document.output]
-        values = [] if document.values is UNSET else document.values
-        gradients = [] if document.gradients is UNSET else document.gradients
-        return {name for text in (*output, *values, *gradients) for name in placeholders_in(text)}
-
-    @cached_property
-    def sizes_in(self) -> dict[str, set[str]]:
-        """The names in each tensor's shape."""
-        return {name: self.names_in_shape(name, tensor) for name, tensor in self.document.tensors.items()}
-
-    def names_in_shape(self, name: str, tensor: Tensor) -> set[str]:
-        shape = () if tensor.shape is UNSET else tensor.shape
-        if isinstance(shape, str):
-            return placeholders_in(shape)
-        used: set[str] = set()
-        for i, size in enumerate(shape):
-            used |= below(("tensors", name, "shape", i), tensors.sizes_in, size)
-        if tensor.labels is not UNSET:
-            used |= below(("tensors", name, "labels"), tensors.sizes_in, tensor.labels)
-        return used
-
-    def check_cotangents(self, variants: Iterable[Variant]) -> None:
-        outputs = {variant.output for variant in variants}
-        for name in self.document.cotangents:
-            if name not in outputs:
-                message = f'"{name}" is not the output; {allowed_names(name, sorted(outputs))}'
-                raise Mistake(message, ("cotangents", name), on_key=True)
-
-    def check_exact(self, variants: Sequence[Variant]) -> None:
-        """A case may only tighten its tolerance, and only where it is shown that nothing rounds."""
-        if not self.document.exact:
-            return
-        if self.document.training is not UNSET:
-            raise Mistake("an exact case has no [training]", ("exact",))
-        if len(variants) > MAX_EXACT_VARIANTS:
-            found = f"{len(variants)} variants, but an exact case may have at most {MAX_EXACT_VARIANTS}"
-            raise Mistake(found, ("exact",))
-        work = sum(sum(work_of(variant.program, variant.specs)) for variant in variants)
-        if work > MAX_EXACT_WORK:
-            found = (
-                f"{work} elements and multiplications, but an exact case may have at most {MAX_EXACT_WORK}"
-            )
-            raise Mistake(found, ("exact",))
-        for variant in variants:
-            try:
-                _prove(variant)
-            except (Mistake, ProgramError) as error:
-                raise of_variant(error, variant.id) from None
-
-    # Variants
-
-    def choices(self) -> Iterator[Choice]:
-        """Every combination of the swept values in the file's order."""
-        swept = [
-            [(name, *pair) for pair in swept_texts(name, values)]
-            for name, values in self.document.sweep.items()
-        ]
-        for chosen in itertools.product(*swept):
-            texts = {name: text for name, text, _ in chosen}
-            yield Choice(texts, {**self.document.sizes, **{name: value for name, _, value in chosen}})
-
-    def variants(self) -> Iterator[Variant]:
-        for choice in self.choices():
-            try:
-                yield self.variant(choice)
-            except (Mistake, ProgramError) as error:
-                raise of_variant(error, choice.id) from None
-
-    def variant(self, choice: Choice) -> Variant:
-        program = self.program(choice)
-        sources = {name: self.source(name, choice) for name in self.document.tensors}
-        specs = specs_of(program, sources)
-        self.check_work(program, specs, self.training.steps if self.training else 1)
-        output, values, gradients = self.compared(choice, program, specs)
-        return Variant(
-            self.name, choice.id, choice.bindings, program, output, values, gradients, self.training,
-            self.dtypes, self.file, sources, self.upstream(output, specs), self.text, self.document.exact,
-        )  # fmt: skip
-
-    def check_work(self, program: Program, specs: Mapping[str, Spec], steps: int) -> None:
-        """All that a variant holds at once, of every step, since every step is judged; and what it computes."""
-        if (count := steps * sum([elements(spec.shape) for spec in specs.values()])) > MAX_ELEMENTS:
-            message = (
-                f"all tensors of a variant have {count} elements together; at most {MAX_ELEMENTS} are allowed"
-            )
-            raise Mistake(message, ("tensors",), on_key=True)
-        work, products = work_of(program, specs)
-        found = [
-            (work, MAX_WORK, "elements to read and write"),
-            (products, MAX_PRODUCTS, "multiplications in products of matrices"),
-            (len(program.nodes), MAX_CALLS, "op calls"),
-        ]
-        for count, most, what in found:
-            if count * steps > most:
-                message = f"a variant has {count * steps} {what}; at most {most} are allowed"
-                raise Mistake(message, ("program",), on_key=True)
-
-    def program(self, choice: Choice) -> Program:
-        """The program; parsed once for all variants that differ only outside of it."""
-        key = choice.among(self.read)
-        if key not in self.programs:
-            program = self.reader.program(choice.bindings)
-            self.check_inputs(program)
-            self.programs[key] = program
-        return self.programs[key]
-
-    def check_inputs(self, program: Program) -> None:
-        for node in program.nodes:
-            if any(isinstance(arg, bool) for arg in node.args):
-                raise ProgramError(f"{node.op}: True and False are no numbers", node.line, node.column)
-            if not node.inputs:
-                raise ProgramError(f"{node.op} of numbers alone; it needs a tensor", node.line, node.column)
-        read = set(program.inputs)
-        for name in self.document.tensors:
-            if name not in read:
-                raise Mistake(f'the program does not use the tensor "{name}"', ("tensors", name), on_key=True)
-
-    def source(self, name: str, choice: Choice) -> Source:
-        """A tensor's source; one for all variants that differ only outside of its shape."""
-        key = name, *choice.among(self.sizes_in[name])
-        if key not in self.sources:
-            self.sources[key] = self.checked_source(name, self.document.tensors[name], choice.bindings)
-        return self.sources[key]
-
-    def checked_source(self, name: str, tensor: Tensor, bindings: Mapping[str, Any]) -> Source:
-        training, path = self.document.training, ("tensors", name)
-        if tensor.each is not UNSET and training is UNSET:
-            raise Mistake('each = "step" needs a [training] with steps', (*path, "each"))
-        labels = tensor.labels is not UNSET
-        classes = below((*path, "labels"), tensors.dimension, tensor.labels, bindings) if labels else 0
-        source = Source(
-            name=name,
-            spec=tensor,
-            shape=below(path, tensors.shape_of, tensor, bindings),
-            dtype=tensor.drawn_dtype,
-            seed=self.document.seed,
-            steps=None if tensor.each is UNSET or training is UNSET else training.steps,
-            classes=classes,
-            folder=self.folder,
-            root=self.root,
-        )
-        below(path, tensors.check, source)
-        return source
-
-    def compared(self, choice: Choice, program: Program, specs: Mapping[str, Spec]) -> ComparedNames:
-        """What is compared; worked out once for all variants in which program and placeholders are the same."""
-        key = choice.among(self.read | self.placeholders)
-        if key not in self.names:
-            self.names[key] = Naming(self.document, choice.bindings, program, specs).compared(self.training)
-        return self.names[key]
-
-    def upstream(self, output: str, specs: Mapping[str, Spec]) -> Source | None:
-        """The output's cotangent: given, or random, since ones would hide transpositions."""
-        given = self.document.cotangents.get(output)
-        path = ("cotangents", output)
-        if specs[output].shape == ():
-            if given is not None:
-                raise Mistake(
-                    f'"{output}" is a scalar: its cotangent is 1 and cannot be given', path, on_key=True
-                )
-            return None
-        spec = given or Generated(uniform=(-1.0, 1.0))
-        source = Source(
-            output, spec, specs[output].shape, "float", self.document.seed, "cotangent",
-            folder=self.folder, root=self.root,
-        )  # fmt: skip
-        below(path, tensors.check, source)
-        return source
-
-    @cached_property
-    def training(self) -> Training | None:
-        training = self.document.training
-        if training is UNSET:
-            return None
-        inputs = self.document.tensors
-        allowed = [name for name, t in inputs.items() if t.drawn_dtype == "float" and t.each is UNSET]
-        for i, name in enumerate(each_once(training.parameters, "training", "parameters")):
-            if name not in allowed:
-                message = f'"{name}" cannot be trained; {allowed_names(name, allowed)}'
-                raise Mistake(message, ("training", "parameters", i))
-        optimizer = training.optimizer.given(tuple(training.optimizer.__struct_fields__))[0]
-        options = structs.asdict(getattr(training.optimizer, optimizer))
-        return Training(optimizer, options, tuple(training.parameters), training.steps)
+        for field in msgspec.structs.fields(kind)
+    }
 
 
-def _prove(variant: Variant) -> None:
-    size = sum(math.prod(spec.shape) for spec in variant.specs.values())
-    if size > MAX_EXACT:
-        raise Mistake(f"{size} elements, but an exact case may have at most {MAX_EXACT}", ("exact",))
-    dtype = variant.narrowest
-    upstream = variant.cotangent(dtype)
-    cotangents = {variant.output: np.ones(()) if upstream is None else upstream}
-    program = variant.program.rounded(dtype)
-    exact.prove(program, variant.draw(dtype), cotangents, variant.gradients, variant.dtypes)
+# msgspec's messages end with a path in which dictionary keys are "...": the document tells which key it was. Only
+# those about the document's own keys have none, and a key may be made to look like one: `structure` takes them first.
+
+STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
+
+
+def _split(text: str) -> tuple[str, str]:
+    message, separator, path = text.rpartition(" - at ")
+    return (message, path) if separator else (text, "")
+
+
+def _resolve(document: Mapping[str, Any], path: str) -> tuple[Keys, bool]:
+    """The path with real keys, and whether the mistake is the key itself."""
+    on_key = path.startswith("`key` in ")
+    steps = [name or at for name, at in STEP.findall(path)] + ["..."] * on_key
+    found: list[str | int] = []
+    for step in steps:
+        if step == "...":
+            found.append(_culprit(document, found, path))
+        else:
+            found.append(int(step) if step.isdigit() else step)
+    return tuple(found), on_key
+
+
+def _culprit(document: Mapping[str, Any], found: list[str | int], path: str) -> str:
+    """Which key of the dictionary at `found` leads to the mistake: the one that is wrong on its own."""
+    field = str(found[0])
+    table: Mapping[str, Any] = document[field]
+    for key, value in table.items():
+        try:
+            msgspec.convert({field: {key: value}}, ALONE[field])
+        except msgspec.ValidationError as error:
+            if _split(str(error))[1] == path:
+                return key
+    return next(iter(table))
+
+
+def _error(message: str, path: Keys, on_key: bool) -> Mistake:
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
+        path, on_key = (*path, unknown[1]), True
+    return Mistake(_worded(message, path), path, on_key)
+
+
+def _worded(message: str, path: Keys) -> str:
+    """The message of msgspec in the file's own words."""
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
+        return f'unknown key "{unknown[1]}"; {allowed_names(unknown[1], keys_of(path[:-1]))}'
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", message):
+        return f'the key "{missing[1]}" is missing'
+    subject = _subject(path)
+    if pattern := re.fullmatch(r"Expected `str` matching regex '(.*)'", message, re.DOTALL):
+        return f"{subject} is not allowed: {PHRASES[_unescaped(pattern[1])]}"
+    if wrong := re.fullmatch(r"Expected `(.*?)`, got `(.*)`", message):
+        return f"{subject} is {_kind(wrong[2])}, but must be {_kinds(wrong[1])}"
+    if enum := re.fullmatch(r"Invalid enum value (.*)", message, re.DOTALL):
+        return f'{subject} is "{enum[1][1:-1]}"; {allowed_names(enum[1][1:-1], _choices(path))}'
+    if bound := re.fullmatch(r"Expected `(.*?)` (?:of length )?(.*)", message):
+        return f"{subject} must be {_kinds(bound[1])} {'of length ' * ('length' in message)}{bound[2]}"
+    return f"{subject} {message}"
+
+
+def _unescaped(pattern: str) -> str:
+    return pattern if pattern in PHRASES else pattern.encode().decode("unicode_escape")
+
+
+def _subject(path: Keys) -> str:
+    names = [part for part in path if isinstance(part, str)]
+    place = "".join(f"[{part}]" for part in path if isinstance(part, int))
+    return (".".join(names) + place) if names else "the file"
+
+
+KINDS = {
+    "int": "an integer", "float": "a number", "str": "a string", "bool": "true or false", "array": "a list",
+    "object": "a table", "null": "nothing", "datetime": "a date and time", "date": "a date", "time": "a time",
+}  # fmt: skip
+
+
+def _kind(name: str) -> str:
+    return KINDS.get(name, name)
+
+
+def _kinds(names: str) -> str:
+    return " or ".join(_kind(name) for name in names.split(" | "))
+
+
+def _choices(path: Keys) -> tuple[str, ...]:
+    return {"dtype": ("int64", "bool"), "each": ("step",)}.get(str(path[-1]), DTYPES)
+
+
+def keys_of(path: Keys) -> tuple[str, ...]:
+    """The keys that the table at `path` may have."""
+    kinds: dict[str, type[msgspec.Struct]] = {
+        "tensors": Tensor, "cotangents": Generated, "training": Training, "expect": Expect,
+    }  # fmt: skip
+    if path[:2] == ("training", "optimizer"):
+        kind = OPTIONS[str(path[2])] if len(path) > 2 else Optimizer
+    else:
+        kind = kinds[str(path[0])] if path else Document
+    return tuple(kind.__struct_encode_fields__)

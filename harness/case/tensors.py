@@ -24,7 +24,8 @@ from ...reference.ops.shapes import MAX_DIMENSIONS
 from ..reading.files import open_regular
 from ..reading.npy import NpyHeader, data_length, read_header
 from ..text import allowed_names, shown
-from .document import MAX_SIZE, Generated, Mistake, Tensor
+from .document import MAX_SIZE, Generated, Tensor
+from .mistakes import Mistake, below
 
 Array = np.ndarray[Any, Any]
 Bindings = Mapping[str, Any]
@@ -46,7 +47,8 @@ class Source:
     steps: int | None = None
     classes: int = 0
     folder: Path = Path()
-    root: Path = Path()
+    root: Path | None = None
+    """Below which files may lie; None for a case that is a text alone."""
 
     @property
     def drawn_shape(self) -> tuple[int, ...]:
@@ -196,7 +198,8 @@ def _size(name: str, bindings: Bindings, within: tuple[int, int]) -> int:
     size = bindings.get(name)
     if type(size) is not int:
         sizes = [known for known, value in bindings.items() if type(value) is int]
-        raise Mistake(f'unknown size "{name}"; {allowed_names(name, sizes)}', (), within=within)
+        unknown = "" if name in bindings else name
+        raise Mistake(f'unknown size "{name}"; {allowed_names(name, sizes)}', (), False, within, unknown)
     return size
 
 
@@ -236,10 +239,7 @@ def shape_of(tensor: Tensor, bindings: Bindings) -> tuple[int, ...]:
         return _swept_shape(tensor.shape, bindings)
     shape = []
     for i, size in enumerate(tensor.shape):
-        try:
-            shape.append(dimension(size, bindings))
-        except Mistake as mistake:
-            raise Mistake(mistake.message, ("shape", i), within=mistake.within) from None
+        shape.append(below(("shape", i), dimension, size, bindings))
     return tuple(shape)
 
 
@@ -248,7 +248,7 @@ def _swept_shape(placeholder: str, bindings: Bindings) -> tuple[int, ...]:
     shapes = [known for known, value in bindings.items() if isinstance(value, tuple)]
     if name not in shapes:
         message = f'"{name}" is no list of integers in [sweep]; {allowed_names(name, shapes)}'
-        raise Mistake(message, ("shape",))
+        raise Mistake(message, ("shape",), unknown="" if name in bindings else name)
     return tuple(bindings[name])
 
 
@@ -391,6 +391,10 @@ def _opened(source: Source) -> IO[bytes]:
 def _inside(source: Source) -> Path:
     """The file's real path; it must lie below the case root, symbolic links followed."""
     name = str(source.spec.file)
+    if source.root is None:
+        raise Mistake(
+            f'"{name}": a case that is a text alone has no files beside it; name its root', ("file",)
+        )
     try:
         path = (source.folder / name).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):

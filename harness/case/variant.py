@@ -1,19 +1,19 @@
 """A case as a value: what is computed, from which arrays, and what of it is compared."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...reference.formats import narrowest
 from ...reference.ops import Spec
-from ...reference.program import Program
+from ...reference.program import Program, ProgramError, specs_of_outs
 from ..errors import CaseError
+from ..reading.elements import digest, raw
 from ..reading.locate import Locator
-from .document import Mistake
+from .mistakes import Mistake
 from .tensors import Array, Source, leaves, nested_shape
 
 
@@ -65,6 +65,21 @@ class Variant:
         """What a compiled function depends on, but for dtype and mode: variants that follow each other can share one."""
         inputs = tuple((name, source.shape, source.dtype) for name, source in self.sources.items())
         return self.program.text, tuple(self.bindings.items()), inputs
+
+    @cached_property
+    def content(self) -> str:
+        """Short digest of all that an answer depends on, the program but not where it stands."""
+        drawn = self.draw(self.narrowest), self.cotangent(self.narrowest)
+        return self.digest_of(self.program.rounded(self.narrowest), *drawn).hex()[:16]
+
+    def digest_of(self, program: Program, inputs: Mapping[str, Array], cotangent: Array | None) -> bytes:
+        """SHA-256 of the program but not where it stands, the inputs, and what is asked."""
+        asked = (program.calls, self.output, self.values, self.gradients, self.training, self.exact)
+        arrays = sorted(inputs.items())
+        if cotangent is not None:
+            arrays.append(("its cotangent", cotangent))
+        shapes = [(name, a.dtype.str, a.shape) for name, a in arrays]
+        return digest(repr((asked, shapes)).encode(), *(raw(a) for _, a in arrays))
 
     @property
     def narrowest(self) -> str:
@@ -133,17 +148,29 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Case:
-    """One case file. `name` is its path below the case root, without .toml."""
+    """One case file. `name` is its path below the case root, without .toml; `source` is empty where none is given."""
 
     name: str
-    path: Path
     title: str
     source: str
+    program: str
     dtypes: tuple[str, ...]
     seed: int
     variants: tuple[Variant, ...]
     expects: tuple[Expectation, ...]
 
 
-def specs_of(program: Program, sources: Mapping[str, Source]) -> dict[str, Spec]:
-    return program.specs({name: Spec(source.shape, source.dtype) for name, source in sources.items()})
+def specs_of(
+    program: Program, sources: Mapping[str, Source], tell: Callable[[ProgramError], None] | None = None
+) -> dict[str, Spec]:
+    """Shape and dtype of every name; those that are known where `tell` is told of mistakes. Without it they are raised."""
+    env = {name: Spec(source.shape, source.dtype) for name, source in sources.items()}
+    if tell is None:
+        return program.specs(env)
+    for node in program.nodes:
+        if env.keys() >= set(node.inputs):
+            try:
+                env.update(specs_of_outs(node, env))
+            except ProgramError as error:
+                tell(error)
+    return env

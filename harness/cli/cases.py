@@ -8,10 +8,11 @@ from typing import Any
 
 from .. import ROOT
 from ..case.document import case_schema
+from ..case.library import case_files
 from ..case.loading import load
 from ..errors import HarnessError
 from ..report.json import report_schema
-from .common import case_files, command
+from .common import command
 
 
 def add(commands: Any) -> None:

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from ...reference.names import nearest
 from ...reference.program import Node
-from ..case.loading import load
-from ..case.variant import Case, Variant
+from ..case.library import Library
+from ..case.variant import Variant
 from ..engine import Engine, Trace
 from ..errors import HarnessError
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
@@ -77,13 +77,13 @@ class Selected:
     named: bool
 
 
-def select(text: str, roots: Iterable[Path], known: Sequence[Framework], others: Iterable[str]) -> Selected:
+def select(text: str, roots: Sequence[Path], known: Sequence[Framework], others: Iterable[str]) -> Selected:
     """The cell of an id, first, and the same in `others`; or, without framework and mode, the cells of `others`.
 
     The id may be pytest's too, with the path of the case file. Raises HarnessError with the nearest id.
     """
     name, _, rest = text.partition("::")
-    case = _case(name, roots)
+    case = Library(roots).meant(name)
     beside = [f for f in known if f.name in set(others)]
     cells: dict[str, Cell | None] = {}
     for variant, dtype in ((v, d) for v in case.variants for d in v.dtypes):
@@ -101,20 +101,6 @@ def select(text: str, roots: Iterable[Path], known: Sequence[Framework], others:
         )
     rest_of = [f for f in beside if f.name != found.framework.name]
     return Selected((found, *(Cell(found.variant, found.dtype, f, f.modes[0]) for f in rest_of)), named=True)
-
-
-def _case(name: str, roots: Iterable[Path]) -> Case:
-    files = {
-        path.relative_to(root).with_suffix("").as_posix(): (path, root)
-        for root in roots
-        for path in sorted(root.rglob("*.toml"))
-    }
-    plain = name.removesuffix(".toml")
-    for known, (path, root) in files.items():
-        if plain == known or plain.endswith(f"/{known}"):
-            return load(path, root)
-    looked = ", ".join(map(str, roots))
-    raise HarnessError(f'no case "{name}" in {looked}{nearest(plain, files)}; other folders: --cases DIR')
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from typing import Any
 from ...reference.names import nearest
 from ...reference.ops import OPS
 from .. import ROOT
+from ..case.library import case_files
 from ..case.loading import load
 from ..errors import HarnessError
 from ..power.faults import load_faults
 from ..power.figures import Power, power_markdown, power_text
 from ..power.measuring import measure_all
-from ..power.specimens import subjects
-from .common import case_files, command, console
+from ..power.specimens import specimens
+from .common import command, console
 
 
 def add(commands: Any) -> None:
@@ -67,7 +68,7 @@ def power(arguments: argparse.Namespace) -> int:
     """Faults against tolerances: the figures, or everything as JSON, or the page docs/power.md."""
     folder = arguments.faults.resolve()
     faults = load_faults(folder).FAULTS
-    found = Power(measure_all(subjects(arguments.networks, arguments.seed, ROOT / "cases"), folder), faults)
+    found = Power(measure_all(specimens(arguments.networks, arguments.seed, ROOT / "cases"), folder), faults)
     if arguments.format == "json":
         print(json.dumps(found.as_json(), indent=1))
     elif arguments.format == "markdown":

@@ -18,8 +18,7 @@ import msgspec
 
 from ...reference.rounding import RULES_VERSION, K
 from .. import __version__
-from ..case.loading import load
-from ..case.variant import Case
+from ..case.library import Library
 from ..errors import HarnessError
 from ..frameworks.found import DEVIATIONS, Framework
 from ..ledger.entries import Deviation, Ledger
@@ -44,14 +43,6 @@ class RejudgeError(HarnessError):
 
 class NeedsArrays(RejudgeError):
     """The run file's numbers don't suffice, and the arrays were not kept."""
-
-
-class CaseGone(RejudgeError):
-    """A case, or a variant of it, that was run and is no more."""
-
-
-class CaseChanged(RejudgeError):
-    """A case whose program or inputs aren't those that were run."""
 
 
 class NeedsLedger(RejudgeError):
@@ -140,13 +131,14 @@ class Sources:
         return msgspec.structs.replace(cell, tensors=list(judgement.tensors))
 
     def _wanted(self, cell: CellLine) -> Wanted:
-        key = cell.case, cell.variant
+        key = cell.case, cell.variant, cell.content
         if key not in self._wanted_by_variant:
-            self._wanted_by_variant[key] = self._same(cell)
+            variant = self._library.as_run(*key)
+            self._wanted_by_variant[key] = Wanted(variant, self._cache)
         return self._wanted_by_variant[key]
 
     @cached_property
-    def _wanted_by_variant(self) -> dict[tuple[str, str], Wanted]:
+    def _wanted_by_variant(self) -> dict[tuple[str, str, str | None], Wanted]:
         return {}
 
     @cached_property
@@ -155,28 +147,8 @@ class Sources:
         return cache.given()
 
     @cached_property
-    def _cases(self) -> dict[str, Case]:
-        return {}
-
-    def _same(self, cell: CellLine) -> Wanted:
-        """The variant as it was run. Raises CaseGone or CaseChanged."""
-        variants = {variant.id: variant for variant in self._case(cell.case).variants}
-        if cell.variant not in variants:
-            raise CaseGone(f"{cell.cell}: the case has no variant {cell.variant!r} any more; run it again")
-        wanted = Wanted(variants[cell.variant], self._cache)
-        if wanted.content != cell.content:
-            told = f"its program or inputs have changed (digest {wanted.content}, was {cell.content})"
-            raise CaseChanged(f"{cell.cell}: {told}; judge it with the case as it was, or run it again")
-        return wanted
-
-    def _case(self, name: str) -> Case:
-        if name not in self._cases:
-            found = [root for root in self.roots if (root / f"{name}.toml").is_file()]
-            if not found:
-                looked = ", ".join(map(str, self.roots))
-                raise CaseGone(f"{name}: no such case in {looked}; name its case root with --cases=DIR")
-            self._cases[name] = load(found[0] / f"{name}.toml", found[0])
-        return self._cases[name]
+    def _library(self) -> Library:
+        return Library(self.roots)
 
     def with_k(self, cell: CellLine, new_k: float) -> CellLine:
         """The cell at another K, from its tensors' numbers."""

@@ -22,6 +22,7 @@ A framework's ledger lies beside its adapter. Whoever runs the harness may give 
 entries name their `framework` too; all of them count.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -101,6 +102,11 @@ class Deviation:
         _, _, mode = _fields(cell_id)
         return self.dtype in (None, dtype) and self.mode in (None, mode) and fnmatchcase(cell_id, self.cell)
 
+    def may_concern(self, case: str) -> bool:
+        """Whether it may speak of the case, none of whose cells is known."""
+        literal = re.split(r"[*?\[]", self.cell, maxsplit=1)[0]
+        return f"{case}::".startswith(literal[: len(case) + 2]) or self.case.startswith(case)
+
     def holds_for(self, version: str) -> bool:
         """Whether the version is one of its own; what isn't a PEP 440 version never is."""
         try:
@@ -167,6 +173,11 @@ class Ledger:
             if entry.case
             and not any(cell.startswith((f"{entry.case}::", f"{entry.case}-")) for cell, _ in own)
         ]
+
+    def besides(self, cases: Collection[str]) -> "Ledger":
+        """The ledger without the entries that may speak of one of these cases."""
+        kept = (entry for entry in self.entries if not any(map(entry.may_concern, cases)))
+        return Ledger(self.framework, tuple(kept))
 
     def _only(self, cell_id: str, entries: Sequence[Deviation]) -> Deviation | None:
         if len(entries) > 1:

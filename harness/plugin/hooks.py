@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ..case.library import root_of
 from ..errors import HarnessError
 from ..references import cache
 from ..run import arrays
@@ -32,12 +33,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("harness_cases", "case roots, relative to this file", type="paths", default=[])
     parser.addini("harness_adapters", "further folders of adapters", type="paths", default=[])
     parser.addini("harness_interpreters", "lines NAME = COMMAND: a framework's interpreter", type="linelist")
-
-
-def root_of(path: Path, roots: Sequence[Path]) -> Path | None:
-    """The case root that a file lies in; the innermost where roots are nested."""
-    inside = [root for root in roots if path.is_relative_to(root)]
-    return max(inside, key=lambda root: len(root.parts), default=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -101,9 +96,10 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
         _bring_together(items)
         matrix = matrix_of(session.config)
         for framework in matrix.selection.of(matrix.frameworks):
-            if messages := matrix.unmatched(framework):
-                item = LedgerItem.from_parent(session, name=f"{LEDGER}{framework.name}", messages=messages)
-                items.append(item)
+            messages, unasked = matrix.unmatched(framework)
+            if messages or unasked:
+                name = f"{LEDGER}{framework.name}"
+                items.append(LedgerItem.from_parent(session, name=name, messages=messages, unasked=unasked))
 
 
 def _bring_together(items: list[pytest.Item]) -> None:

@@ -29,7 +29,7 @@ class CaseFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         matrix = matrix_of(self.config)
-        case = matrix.load(self.path, self.root)
+        case = matrix.library.load(self.path, self.root)
         for variant in case.variants:
             if any(expect.applies(variant) for expect in case.expects):
                 name = f"{variant.id}-reference" if variant.id else "reference"
@@ -116,14 +116,16 @@ class CellItem(_Item):
 
 
 class LedgerItem(_Item):
-    """Ledger entries that match nothing: they outlived their reason, or never had one."""
+    """Ledger entries that match nothing: they outlived their reason, or never had one. `unasked`: why others may."""
 
-    def __init__(self, *, messages: Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, messages: Sequence[str], unasked: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.messages = messages
+        self.messages, self.unasked = messages, unasked
         self.unit = self.name
 
     def runtest(self) -> None:
+        if not self.messages:
+            pytest.skip(self.unasked)
         raise Failed("\n".join(f"{Verdict.STALE}  {message}" for message in self.messages))
 
     def reportinfo(self) -> tuple[Path, None, str]:

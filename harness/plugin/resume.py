@@ -4,14 +4,10 @@ A cell stands while the case that it was run on is the case that would be run no
 inputs. What was absent is looked for again. Everything else that finished is kept, failures too.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
 
-from ..case.loading import load
-from ..case.variant import Variant
-from ..errors import HarnessError
-from ..references.variant import Wanted
+from ..case.library import Library
 from ..run.lines import CellLine, EmptyRun, Header, NotResumable, TruncatedRun
 from ..run.reading import Unfinished, check_resumable, read_unfinished
 from ..verdict import Verdict
@@ -20,7 +16,7 @@ LISTED = 3
 """Cells that an error names; of the others it gives the number."""
 
 
-def resumed(path: Path, header: Header, roots: Sequence[Path]) -> Unfinished | None:
+def resumed(path: Path, header: Header, library: Library) -> Unfinished | None:
     """The part of the run in `path` that still stands; None where nothing of one is there yet.
 
     Raises NotResumable where `header` is of another kind of run, and what `read_unfinished` raises.
@@ -33,32 +29,13 @@ def resumed(path: Path, header: Header, roots: Sequence[Path]) -> Unfinished | N
         return None
     check_resumable(path, unfinished.header, header)
 
-    @cache
-    def variants(case: str) -> dict[str, Variant]:
-        return _variants(case, roots)
-
-    @cache
-    def content(case: str, variant: str) -> str | None:
-        found = variants(case).get(variant)
-        return None if found is None else Wanted(found).content
-
     def stands(cell: CellLine) -> bool:
-        return cell.verdict is not Verdict.ABSENT and cell.content in (None, content(cell.case, cell.variant))
+        return cell.verdict is not Verdict.ABSENT and (
+            cell.content is None or library.is_as_run(cell.case, cell.variant, cell.content)
+        )
 
     standing = tuple(cell for cell in unfinished.cells if stands(cell))
     return Unfinished(unfinished.header, unfinished.abouts, standing, len(unfinished.cells) - len(standing))
-
-
-def _variants(case: str, roots: Sequence[Path]) -> dict[str, Variant]:
-    """The variants of a case by id; none where its file is gone or can't be loaded, which collecting tells."""
-    for root in roots:
-        path = root / f"{case}.toml"
-        if path.is_file():
-            try:
-                return {variant.id: variant for variant in load(path, root).variants}
-            except HarnessError:
-                return {}
-    return {}
 
 
 def check_selected(path: Path, done: Unfinished, nodes: Iterable[str]) -> None:

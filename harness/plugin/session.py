@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .. import ROOT, __version__
-from ..case.loading import load
+from ..case.library import Library
 from ..case.variant import Case
 from ..engine import Engine
 from ..errors import HarnessError
@@ -96,7 +96,7 @@ class Matrix:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         option = config.option
-        self.roots = case_roots(config)
+        self.library = Library(case_roots(config))
         folders = [
             shipped_adapters(),
             *config.getini("harness_adapters"),
@@ -121,7 +121,6 @@ class Matrix:
         self.given_interpreters = dict(interpreters.assignment(text) for text in option.interpreter)
         self.cache = None if option.no_cache else cache.given()
         self.engine: Engine | None = None
-        self.loaded: dict[tuple[Path, Path], Case] = {}
         self.sent: set[str] = set()
 
     @cached_property
@@ -133,7 +132,7 @@ class Matrix:
         """The header of this session's run."""
         return record_header(
             harness=__version__,
-            roots=[str(root) for root in self.roots],
+            roots=[str(root) for root in self.library.roots],
             command=["pytest", *self.config.invocation_params.args],
             carried=self.carried,
             frameworks=[f.name for f in self.selection.of(self.frameworks)],
@@ -144,18 +143,12 @@ class Matrix:
         """What stands of the run that is resumed; None where none is."""
         if self.config.option.resume is None:
             return None
-        return resumed(record_path(self.config), self.header(), self.roots)
+        return resumed(record_path(self.config), self.header(), self.library)
 
     @cached_property
     def recorded(self) -> dict[str, CellLine]:
         """The cells that the resumed run has, by id."""
         return {} if self.done is None else {cell.cell: cell for cell in self.done.cells}
-
-    def load(self, path: Path, root: Path) -> Case:
-        """The case in a file below a case root, read once a session. Raises CaseError."""
-        if (path, root) not in self.loaded:
-            self.loaded[path, root] = load(path, root)
-        return self.loaded[path, root]
 
     def cells(self, case: Case) -> Iterator[Cell]:
         return cells(case.variants, self.frameworks, self.selection)
@@ -186,20 +179,26 @@ class Matrix:
     def requires(self, framework: str) -> bool:
         return "all" in self.required or framework in self.required
 
-    def unmatched(self, framework: Framework) -> list[str]:
-        """Messages of ledger entries that match no cell of any case, selected or not.
+    def unmatched(self, framework: Framework) -> tuple[list[str], str]:
+        """Messages of ledger entries that match no cell of any case, selected or not; and why others weren't asked.
 
         The ledgers shipped here speak of the cases shipped here: without those they are not asked. Those that the
-        user gives always are.
+        user gives always are. A case that can't be loaded may have the cells of an entry that matches no other.
         """
         ledger, shipped = self.ledgers[framework.name], shipped_adapters()
-        if framework.folder.parent == shipped and shipped.with_name("cases") not in self.roots:
+        if framework.folder.parent == shipped and shipped.with_name("cases") not in self.library.roots:
             ledger = Ledger(framework.name).joined(self.deviations)
         if not ledger.entries:
-            return []
-        every = Selection(modes=("all",))
-        found = (self.load(path, root) for root in self.roots for path in sorted(root.rglob("*.toml")))
-        return ledger.unmatched(c.id for case in found for c in cells(case.variants, [framework], every))
+            return [], ""
+        every, found = Selection(modes=("all",)), list[str]()
+        loaded, broken = self.library.all()
+        for case in loaded:
+            found += [cell.id for cell in cells(case.variants, [framework], every)]
+        stale, certain = ledger.unmatched(found), ledger.besides(broken).unmatched(found)
+        if len(stale) == len(certain):
+            return certain, ""
+        files = "; ".join(error.lines[0] for error in broken.values())
+        return certain, f"{len(stale) - len(certain)} ledger entries can't be held against all cells: {files}"
 
     def _keep_arrays(self) -> Callable[[str, Answered], str] | None:
         """Writes a cell's arrays and gives their file as the run file names it; None where none are kept."""

@@ -11,7 +11,7 @@ IMPLEMENTATION = "numpy_implementation"
 CATALOGUES = "catalogue_*.py"
 
 
-# One subject: all its cells, all faults
+# One specimen: all its cells, all faults
 
 
 def load_faults(folder: Path) -> Any:

@@ -12,7 +12,6 @@ judged by every rule on the same arrays.
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -26,7 +25,6 @@ import numpy as np
 from ...reference.formats import FORMATS
 from ...reference.optimizers import MOMENTUM
 from ...reference.rounding import expected, seed_of
-from ..case.loading import load
 from ..case.variant import Variant
 from ..judging.judge import compare
 from ..references.row import References, scales
@@ -35,7 +33,7 @@ from ..roles import Key
 from ..verdict import Verdict
 from .faults import load_faults
 from .rules import OURS, RULES, SCHEMES, rule_rejects
-from .specimens import Subject
+from .specimens import Specimen
 
 CERTAIN = 1e-13
 """A movement beyond this share of the scale is no rounding error of a float64 evaluation."""
@@ -64,19 +62,11 @@ class CellResult:
         return self.depth >= 6 and self.width > 200
 
 
-def measure(subject: Subject, faults: Path) -> list[CellResult]:
-    """Every cell of a subject."""
+def measure(specimen: Specimen, faults: Path) -> list[CellResult]:
+    """Every cell of a specimen."""
     implementation = load_faults(faults)
-    with tempfile.TemporaryDirectory() as scratch:
-        if subject.text:
-            root = Path(scratch)
-            path = root / f"{subject.name}.toml"
-            path.write_text(subject.text, encoding="utf-8")
-        else:
-            root = Path(subject.root)
-            path = root / subject.name
-        variants = load(path, root).variants
-    return [r for variant in variants for r in _Measured(variant, subject.kind, implementation).cells()]
+    variants = specimen.case().variants
+    return [r for variant in variants for r in _Measured(variant, specimen.kind, implementation).cells()]
 
 
 class _Measured:
@@ -267,16 +257,16 @@ class _Judged:
 # All of them
 
 
-def measure_all(what: list[Subject], faults: Path, processes: int = 2) -> list[CellResult]:
-    """Measure every subject, side by side; progress goes to stderr."""
+def measure_all(what: list[Specimen], faults: Path, processes: int = 2) -> list[CellResult]:
+    """Measure every specimen, side by side; progress goes to stderr."""
     load_faults(faults)
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     begun, results = time.monotonic(), dict[str, list[CellResult]]()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(measure, subject, faults): subject for subject in what}
+        futures = {pool.submit(measure, specimen, faults): specimen for specimen in what}
         for done in as_completed(futures):
-            subject = futures[done]
-            results[subject.name] = done.result()
+            specimen = futures[done]
+            results[specimen.name] = done.result()
             seconds = time.monotonic() - begun
-            sys.stderr.write(f"{len(results)}/{len(what)}  {seconds:.0f} s  {subject.name}\n")
-    return [cell for subject in what for cell in results[subject.name]]
+            sys.stderr.write(f"{len(results)}/{len(what)}  {seconds:.0f} s  {specimen.name}\n")
+    return [cell for specimen in what for cell in results[specimen.name]]

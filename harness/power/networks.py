@@ -5,6 +5,11 @@ table, residual, gated and fan-out connections, both layouts of weights, biases 
 """
 
 import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..case.writing import write
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softplus")
 LOSSES = ("labels", "distribution", "bce", "bce_with_logits", "mse")
@@ -16,18 +21,45 @@ MOST_PRODUCTS = 64_000_000
 """depth * width * width * batch of the largest network that is drawn."""
 
 
-class _Writer:
-    """Collects the lines of one program and the tensors that it reads."""
+@dataclass(frozen=True)
+class Network:
+    """A network as a value: what its program assigns, in order, and the tensors that it reads."""
 
-    def __init__(self, rng: random.Random, batch: int) -> None:
-        self.rng, self.batch = rng, batch
-        self.lines: list[str] = []
-        self.tensors: list[str] = []
+    title: str
+    seed: int
+    width: int
+    program: Mapping[str, str]
+    tensors: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def text(self) -> str:
+        """The text of its case file."""
+        lines = (f"{name} = {expression}\n" for name, expression in self.program.items())
+        return write(
+            {
+                "title": self.title,
+                "source": f"harness.power.networks, seed {self.seed}",
+                "seed": self.seed,
+                "program": "".join(lines),
+                "values": ["z", "loss"],
+                "tensors": self.tensors,
+            }
+        )
+
+
+@dataclass
+class _Writer:
+    """Collects the assignments of one program and the tensors that it reads."""
+
+    rng: random.Random
+    batch: int
+    program: dict[str, str] = field(default_factory=dict)
+    tensors: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def weight(self, name: str, into: int, out: int, layout: str) -> str:
-        shape = f"[{out}, {into}]" if layout == "out_in" else f"[{into}, {out}]"
         spread = round((1.5 / into) ** 0.5, 6)
-        self.tensors.append(f"{name} = {{ shape = {shape}, uniform = [{-spread}, {spread}] }}")
+        shape = [out, into] if layout == "out_in" else [into, out]
+        self.tensors[name] = {"shape": shape, "uniform": [-spread, spread]}
         return name
 
     def linear(self, layer: str, x: str, into: int, out: int) -> str:
@@ -35,7 +67,7 @@ class _Writer:
         layout = self.rng.choice(("out_in", "in_out"))
         inputs = [x, self.weight(f"W{layer}", into, out, layout)]
         if self.rng.random() < 0.7:
-            self.tensors.append(f"b{layer} = {{ shape = [{out}], uniform = [-0.5, 0.5] }}")
+            self.tensors[f"b{layer}"] = {"shape": [out], "uniform": [-0.5, 0.5]}
             inputs.append(f"b{layer}")
         return f'linear({", ".join(inputs)}, weights="{layout}")'
 
@@ -44,29 +76,23 @@ class _Writer:
         return f"{name}({x}, slope=0.1)" if name == "leaky_relu" else f"{name}({x})"
 
 
-def network(seed: int) -> str:
-    """The text of the case file of network number `seed`."""
+def network(seed: int) -> Network:
+    """Network number `seed`."""
     rng = random.Random(seed)  # noqa: S311 (reproducible, not secret)
     depth, batch, width = rng.choice(DEPTHS), rng.choice(BATCHES), rng.choice(WIDTHS)
     while depth * width * width * batch > MOST_PRODUCTS:
         batch = rng.choice(BATCHES)
     writer = _Writer(rng, batch)
     features = rng.choice((1, 3, 8, 20, width))
-    writer.tensors.append(f"x0 = {{ shape = [{batch}, {features}], uniform = [-1, 1] }}")
+    writer.tensors["x0"] = {"shape": [batch, features], "uniform": [-1, 1]}
     for layer in range(1, depth + 1):
         _hidden(writer, layer, features if layer == 1 else width, width)
     loss = rng.choice(LOSSES)
     classes = rng.choice((2, 3, 10)) if loss in ("labels", "distribution") else rng.choice((1, 2, 5))
-    writer.lines.append(f"z = {writer.linear('out', f'x{depth}', width, classes)}")
+    writer.program["z"] = writer.linear("out", f"x{depth}", width, classes)
     _loss(writer, loss, classes)
     title = f"Random network {seed}: depth {depth}, width {width}, batch {batch}, {loss}"
-    program = "\n".join(writer.lines)
-    tensors = "\n".join(writer.tensors)
-    values = '["z", "loss"]'
-    return (
-        f'title = "{title}"\nsource = "harness.power.networks, seed {seed}"\nseed = {seed}\n'
-        f'program = """\n{program}\n"""\nvalues = {values}\n\n[tensors]\n{tensors}\n'
-    )
+    return Network(title, seed, width, writer.program, writer.tensors)
 
 
 def _hidden(w: _Writer, layer: int, into: int, width: int) -> None:
@@ -75,27 +101,24 @@ def _hidden(w: _Writer, layer: int, into: int, width: int) -> None:
     kind = w.rng.choice(CONNECTIONS)
     body = w.activation(w.linear(str(layer), x, into, width))
     if kind == "residual" and into == width:
-        w.lines.append(f"{y} = {x} + {body}")
+        w.program[y] = f"{x} + {body}"
     elif kind == "gated":
-        w.lines.append(f"g{layer} = sigmoid({w.linear(f'g{layer}', x, into, width)})")
-        w.lines.append(f"{y} = g{layer} * {body}")
+        w.program[f"g{layer}"] = f"sigmoid({w.linear(f'g{layer}', x, into, width)})"
+        w.program[y] = f"g{layer} * {body}"
     elif kind == "fan_out":
-        w.lines.append(f"h{layer} = {body}")
-        w.lines.append(f"{y} = h{layer} + {w.activation(f'h{layer}')} * h{layer}")
+        w.program[f"h{layer}"] = body
+        w.program[y] = f"h{layer} + {w.activation(f'h{layer}')} * h{layer}"
     else:
-        w.lines.append(f"{y} = {body}")
+        w.program[y] = body
 
 
 def _loss(w: _Writer, loss: str, classes: int) -> None:
-    if loss == "labels":
-        w.tensors.append(f"t = {{ shape = [{w.batch}], labels = {classes} }}")
-        w.lines.append("loss = cross_entropy(z, t)")
-    elif loss == "distribution":
-        w.tensors.append(f"t = {{ shape = [{w.batch}, {classes}], one_hot = 1 }}")
-        w.lines.append("loss = cross_entropy(z, t)")
-    elif loss == "mse":
-        w.tensors.append(f"t = {{ shape = [{w.batch}, {classes}], uniform = [-1, 1] }}")
-        w.lines.append("loss = mse(z, t)")
-    else:
-        w.tensors.append(f"t = {{ shape = [{w.batch}, {classes}], choice = [0, 1] }}")
-        w.lines.append("loss = bce(sigmoid(z), t)" if loss == "bce" else "loss = bce_with_logits(z, t)")
+    shape = [w.batch, classes]
+    targets: dict[str, dict[str, Any]] = {
+        "labels": {"shape": [w.batch], "labels": classes},
+        "distribution": {"shape": shape, "one_hot": 1},
+        "mse": {"shape": shape, "uniform": [-1, 1]},
+    }
+    w.tensors["t"] = targets.get(loss, {"shape": shape, "choice": [0, 1]})
+    forms = {"mse": "mse(z, t)", "bce": "bce(sigmoid(z), t)", "bce_with_logits": "bce_with_logits(z, t)"}
+    w.program["loss"] = forms.get(loss, "cross_entropy(z, t)")

@@ -1,73 +1,81 @@
 """The programs into which faults are put."""
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..case.loading import load, parse
+from ..case.variant import Case
 from ..errors import HarnessError
-from .networks import network
+from .networks import Network, network
 
 SHIPPED = ("notebooks", "published")
 LARGE_LOGITS = 8
 PENALISED = 8
-
-
-# What is measured
+WIDEST = 128
+"""Of the networks that are changed."""
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A case file to put faults into: a shipped one, or a random network in one of its kinds."""
+class Specimen:
+    """A case to put faults into: a shipped one below `root`, or the text of a random network in one of its kinds."""
 
     kind: str
     name: str
     text: str = ""
-    root: str = ""
+    root: Path = Path()
+
+    def case(self) -> Case:
+        return parse(self.text, self.name) if self.text else load(self.root / f"{self.name}.toml", self.root)
 
 
-def subjects(networks: int, seed: int, root: Path) -> list[Subject]:
+def specimens(networks: int, seed: int, root: Path) -> list[Specimen]:
     """The shipped cases below `root`, random networks, and some with large logits and with a penalty."""
     if not any((root / theme).is_dir() for theme in SHIPPED):
         raise HarnessError(f"{root}: none of {', '.join(SHIPPED)} is here; `harness power` needs a checkout")
     shipped = [
-        Subject("shipped", path.relative_to(root).as_posix(), root=str(root))
+        Specimen("shipped", path.relative_to(root).with_suffix("").as_posix(), root=root)
         for theme in SHIPPED
         for path in sorted((root / theme).glob("*.toml"))
     ]
-    seeds = range(seed, seed + networks)
     return [
         *shipped,
-        *(Subject("random", f"network_{s}", network(s)) for s in seeds),
+        *(Specimen("random", f"network_{s}", network(s).text) for s in range(seed, seed + networks)),
         *_some(LARGE_LOGITS, networks, seed, "large_logits", large_logits),
         *_some(PENALISED, networks, seed, "penalised", penalised),
     ]
 
 
 def _some(
-    count: int, networks: int, seed: int, kind: str, change: Callable[[str], str | None]
-) -> Iterator[Subject]:
+    count: int, networks: int, seed: int, kind: str, change: Callable[[Network], Network | None]
+) -> Iterator[Specimen]:
     """The first changed networks after the random ones, of moderate size; at most as many as those."""
     found, s = 0, seed + networks
     while found < min(count, networks):
-        text = change(network(s))
-        if text is not None and int(re.findall(r"width (\d+)", text)[0]) <= 128:
+        changed = change(network(s))
+        if changed is not None and changed.width <= WIDEST:
             found += 1
-            yield Subject(kind, f"{kind}_{s}", text)
+            yield Specimen(kind, f"{kind}_{s}", changed.text)
         s += 1
 
 
-def large_logits(text: str) -> str | None:
+def large_logits(given: Network) -> Network | None:
     """The network with logits of the order of 1000, whose exp no dtype holds; None where its loss has no logits."""
-    if not re.search(r"^loss = (cross_entropy|bce_with_logits)\(", text, re.MULTILINE):
+    if not given.program["loss"].startswith(("cross_entropy(", "bce_with_logits(")):
         return None
-    return re.sub(r"^z = (.*)$", r"s = \1\nz = 1000 * s", text, flags=re.MULTILINE)
+    return _with(given, "z", {"s": given.program["z"], "z": "1000 * s"})
 
 
-def penalised(text: str) -> str:
+def penalised(given: Network) -> Network:
     """The network with an L2 penalty on its weights."""
-    weights = re.findall(r"^(W\w+) = \{", text, re.MULTILINE)
-    squares = " + ".join(f"sum_squares({w})" for w in weights)
-    return re.sub(
-        r"^loss = (.*)$", rf"data_loss = \1\nloss = data_loss + 0.5 * 0.01 * ({squares})", text, flags=re.MULTILINE
-    )  # fmt: skip
+    squares = " + ".join(f"sum_squares({name})" for name in given.tensors if name.startswith("W"))
+    loss = f"data_loss + 0.5 * 0.01 * ({squares})"
+    return _with(given, "loss", {"data_loss": given.program["loss"], "loss": loss})
+
+
+def _with(given: Network, name: str, new: dict[str, str]) -> Network:
+    """The network with several assignments in place of one."""
+    program: dict[str, str] = {}
+    for known, expression in given.program.items():
+        program |= new if known == name else {known: expression}
+    return replace(given, program=program)

@@ -1,5 +1,6 @@
 """Arrays as bytes: little-endian, aligned, of the dtypes that a worker may send."""
 
+import hashlib
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,15 @@ CARRIED = (*DTYPES, "float16", "int32", "int64", "bool")
 """What may cross the pipe; whether it is the dtype that was asked for is for the judge."""
 
 Array = np.ndarray[Any, Any]
+
+
+def digest(*parts: bytes | memoryview) -> bytes:
+    """SHA-256 of the parts, each with its length: twice as fast as BLAKE2 where processors have instructions for it."""
+    made = hashlib.sha256()
+    for part in parts:
+        made.update(len(part).to_bytes(8, "little"))
+        made.update(part)
+    return made.digest()
 
 
 @cache

@@ -45,6 +45,9 @@ class Locator:
     values: dict[Path, int] = field(default_factory=dict)
     duplicates: list[Duplicate] = field(default_factory=list)
 
+    _strings: dict[Path, tuple[str, list[int] | None]] = field(default_factory=dict, repr=False)
+    """The content of each string that was asked for, and where each of its characters stands."""
+
     def __post_init__(self) -> None:
         with suppress(_UnreadableError, RecursionError):  # what was found so far stands
             _Scanner(self).document()
@@ -68,14 +71,17 @@ class Locator:
 
     def in_string(self, path: Path, line: int, column: int) -> tuple[int, int] | None:
         """Where line and column of a string's content stand in the file."""
-        start = self.values.get(path)
-        match = STRING.match(self.text, start) if start is not None else None
-        if match is None:
+        if path not in self._strings:
+            start = self.values.get(path)
+            match = STRING.match(self.text, start) if start is not None else None
+            content = list(_content(match.group())) if match else []
+            text = "".join([character for character, _ in content])
+            self._strings[path] = text, [match.start() + offset for _, offset in content] if match else None
+        text, offsets = self._strings[path]
+        if offsets is None:
             return self.value(path)
-        content = list(_content(match.group()))
-        at = _offset("".join(character for character, _ in content), line, column)
-        inside = content[at][1] if at < len(content) else content[-1][1] if content else 0
-        return self.place(match.start() + inside)
+        at = _offset(text, line, column)
+        return self.place(offsets[min(at, len(offsets) - 1)] if offsets else self.values[path])
 
     def _nearest(self, path: Path, *tables: dict[Path, int]) -> tuple[int, int] | None:
         while path:

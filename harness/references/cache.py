@@ -31,7 +31,7 @@ import platformdirs
 from ...reference.rounding import RULES_VERSION
 from .. import ROOT
 from ..errors import HarnessError
-from ..reading.elements import ALIGNMENT, raw
+from ..reading.elements import ALIGNMENT, digest, raw
 from .row import References
 
 FORMAT = 1
@@ -125,15 +125,6 @@ def rules() -> bytes:
     ]
     numpy = repr((np.__version__, np.show_config(mode="dicts")))
     return digest(str(FORMAT).encode(), RULES_VERSION.encode(), numpy.encode(), *texts)
-
-
-def digest(*parts: bytes | memoryview) -> bytes:
-    """SHA-256 of the parts, each with its length: twice as fast as BLAKE2 where processors have instructions for it."""
-    made = hashlib.sha256()
-    for part in parts:
-        made.update(len(part).to_bytes(8, "little"))
-        made.update(part)
-    return made.digest()
 
 
 def key_of(rules: bytes, asked: str, arrays: Sequence[tuple[str, Array]]) -> bytes:

@@ -15,9 +15,8 @@ from ...reference.formats import FORMATS
 from ...reference.program import Program
 from ...reference.rounding import Expected, expected, seed_of
 from ..case.variant import Variant
-from ..reading.elements import raw
 from ..roles import Key
-from .cache import Cache, digest
+from .cache import Cache
 from .row import References
 from .training import Walk, inputs_at
 
@@ -38,32 +37,19 @@ class Wanted:
         """What a variant without training must give."""
         if self._single is None:
             variant = self.variant
-            asked = ("variant", self._digest)
+            asked = ("variant", self.digest)
             self._single = self._evaluated(self.inputs, variant.values, variant.gradients, asked, [])
         return self._single
 
     @cached_property
     def content(self) -> str:
         """Short digest of all that an answer depends on, the program but not where it stands."""
-        return self._digest.hex()[:16]
+        return self.digest.hex()[:16]
 
     @cached_property
-    def _digest(self) -> bytes:
-        """SHA-256 of the program but not where it stands, the inputs, and what is asked."""
-        variant = self.variant
-        asked = (
-            self.program.calls,
-            variant.output,
-            variant.values,
-            variant.gradients,
-            variant.training,
-            variant.exact,
-        )
-        arrays = sorted(self.inputs.items())
-        if self.cotangent is not None:
-            arrays.append(("its cotangent", self.cotangent))
-        shapes = [(name, a.dtype.str, a.shape) for name, a in arrays]
-        return digest(repr((asked, shapes)).encode(), *(raw(a) for _, a in arrays))
+    def digest(self) -> bytes:
+        """The same in full, of the arrays that are drawn already."""
+        return self.variant.digest_of(self.program, self.inputs, self.cotangent)
 
     def at(self, inputs: Mapping[str, Array], values: Iterable[str], gradients: Iterable[str]) -> References:
         """Values and gradients by name at these inputs."""

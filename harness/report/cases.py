@@ -1,16 +1,15 @@
 """The cases of a report as their files have them now."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from ..case.loading import load as load_case
+from ..case.library import Library
 from ..errors import HarnessError
-from ..references.variant import Wanted
 from ..run.lines import Run
+
+CHANGED = "has changed since the run, so its text isn't that of these results"
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,53 +35,32 @@ def _cases(run: Run, roots: Sequence[Path]) -> dict[str, CaseFacts]:
         own = ran.setdefault(cell.case, {})
         if cell.content is not None:
             own[cell.variant] = cell.content
-    return {name: case_facts(name, roots, own) for name, own in ran.items()}
+    library = Library(roots, proven=False)
+    return {name: case_facts(name, library, own) for name, own in ran.items()}
 
 
-def case_facts(name: str, roots: Sequence[Path], ran: Mapping[str, str]) -> CaseFacts:
-    """What the case file says, from the first root that has it. `ran`: the digests of the variants that were judged."""
-    root = next((root for root in roots if _has(root, name)), None)
-    if root is None:
+def case_facts(name: str, library: Library, ran: Mapping[str, str]) -> CaseFacts:
+    """What the case file says, read as every case is. `ran`: the digests of the variants that were judged."""
+    found, roots = library.find(name), library.roots
+    if found is None:
         shown = f"{roots[0].name}/{name}.toml" if roots else f"{name}.toml"
         problem = f"{shown} isn't here any more; --cases DIR says where the cases are"
         return _without_text(name, shown, problem)
-    path = root / f"{name}.toml"
-    file = _shown(path)
+    file = _shown(found[0])
     try:
-        if problem := _changed(path, root, ran):
-            return _without_text(name, file, f"{file} {problem}", changed=True)
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        title, source, program = (str(data.get(key, "")).strip() for key in ("title", "source", "program"))
-    except (OSError, ValueError) as error:
-        return _without_text(name, file, f"{file}: {error}")
+        case, changes = library.case(name), library.changes(name, ran)
+    except HarnessError as error:
+        mistakes = "; ".join(str(error).splitlines())
+        problem = f"{file} {CHANGED}: {mistakes}" if ran else mistakes
+        return _without_text(name, file, problem, changed=bool(ran))
+    if changes:
+        return _without_text(name, file, f"{file} {CHANGED}: {changes}", changed=True)
+    title, source, program = (text.strip() for text in (case.title, case.source, case.program))
     return CaseFacts(name=name, file=file, title=title, source=source, program=program, problem="")
-
-
-def _has(root: Path, name: str) -> bool:
-    """Whether the case is there, and below its root; a name that no file can have is nowhere."""
-    path = root / f"{name}.toml"
-    with suppress(OSError, ValueError):
-        return path.resolve().is_relative_to(root.resolve()) and path.is_file()
-    return False
 
 
 def _without_text(name: str, file: str, problem: str, *, changed: bool = False) -> CaseFacts:
     return CaseFacts(name=name, file=file, title="", source="", program="", problem=problem, changed=changed)
-
-
-def _changed(path: Path, root: Path, ran: Mapping[str, str]) -> str:
-    """How the case differs from what was run; empty where it doesn't, or where no variant was judged."""
-    if not ran:
-        return ""
-    why = "has changed since the run, so its text isn't that of these results"
-    try:
-        now = {variant.id: variant for variant in load_case(path, root, proven=False).variants}
-    except HarnessError as error:
-        return f"{why}: {error}"
-    gone = sum(variant not in now for variant in ran)
-    other = sum(Wanted(now[name]).content != content for name, content in ran.items() if name in now)
-    found = [f"{gone} gone"] * (gone > 0) + [f"{other} with another program or other inputs"] * (other > 0)
-    return f"{why}: of {len(ran)} variants {' and '.join(found)}" if found else ""
 
 
 def _shown(path: Path) -> str:

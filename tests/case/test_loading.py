@@ -32,6 +32,12 @@ def test_defaults(case: Any) -> None:
     assert variant.specs["y"] == Spec((2,))
 
 
+def test_a_case_need_not_say_where_it_comes_from(case: Any) -> None:
+    assert (case().source, case(('source = "s"\n', "")).source) == ("s", "")
+    with pytest.raises(CaseError, match="source must be a string of length >= 1"):
+        case(('source = "s"', 'source = ""'))
+
+
 def test_variants_are_a_product_in_the_order_of_the_file(case: Any) -> None:
     loaded = case(
         ("sigmoid(y)", "{activation}(y) * {scale}"),

@@ -102,7 +102,8 @@ def test_what_differs_from_the_pins_is_told_and_a_local_build_does_not_differ(tm
     ]
 
 
-def test_what_is_missing_is_installed_where_it_is_missing_and_never_over_the_release_under_test():
+def test_what_is_missing_is_installed_where_it_is_missing():
+    """And never over the release under test."""
     pinned = [Requirement("jax==0.10.2"), Requirement("numpy==2.4.6"), Requirement("optax<1")]
     found = Installed(python="3.11.7", versions={"jax": "0.11.0", "numpy": "2.4.6", "optax": None})
     assert list(advice(("ssh", "host", "python3"), pinned, found)) == [

@@ -131,7 +131,7 @@ def main() -> int:
     given = parser.parse_args()
     given.findings.mkdir(parents=True, exist_ok=True)
     os.nice(10)
-    sys.path[:0] = [str(ROOT), str(HERE)]
+    sys.path[:0] = [str(ROOT), str(HERE), str(HERE.parent / "helpers")]
     return min(1, campaign(given.inputs, given.seed, given.findings))
 
 

