@@ -12,6 +12,7 @@ import importlib.util
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -121,6 +122,7 @@ def read_cells(path, worker, adapter):
 
 def main():
     worker_path, adapter_path, cells_path, *repeats = sys.argv[1:]
+    sys.path.append(str(Path(worker_path).parent))  # for the modules beside it
     worker = module("worker", worker_path)
     adapter = module("adapter", adapter_path)
     adapter.setup(1, 0)

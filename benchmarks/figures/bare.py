@@ -9,7 +9,6 @@ import numpy as np
 from gradient_conformance.harness.frameworks.found import shipped_adapters
 from gradient_conformance.harness.frameworks.interpreters import Interpreter
 from gradient_conformance.harness.plan import Cell
-from gradient_conformance.harness.workers.worker import WORKER_SOURCE
 
 from figures.measuring import Loop, interpreter_of
 
@@ -22,7 +21,7 @@ def bare(cells: Sequence[Cell], file: Path, *extra: str) -> Loop:
     framework = cells[0].framework
     interpreter = interpreter_of(framework)
     assert isinstance(interpreter, Interpreter)
-    worker = shipped_adapters() / WORKER_SOURCE
+    worker = shipped_adapters() / "worker.py"
     return Loop([*interpreter.argv, *map(str, (SCRIPT, worker, framework.adapter, file)), *extra])
 
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import ROOT
 from ..frameworks import installed
 from ..frameworks.found import REQUIREMENTS, shipped_adapters
 from ..frameworks.interpreters import requirements_in
 from .process import LONGEST_LINE, PIPE, READ_AHEAD, TICK, Process, WorkerDied, poll_of, readable
 from .remote import remote_shells
-from .wire import PROTOCOL, Frame, Nonsense, Sent, frame, read_frame
+from .wire import PROTOCOL, Frame, Nonsense, Sent, frame, read_frame, sources
 
 START_TIMEOUT = 300.0
 """Seconds for interpreter and framework to start: on a busy machine an import has taken 22 s."""
@@ -27,7 +28,9 @@ START_TIMEOUT = 300.0
 CELL_TIMEOUT = 120.0
 PIECES = 512
 """Pieces of a message that one system call writes; Linux takes 1,024."""
-WORKER_SOURCE = "worker.py"
+
+
+ADAPTERS_PAGE = ROOT / "docs" / "adapters.md"
 
 
 class Outgoing:
@@ -74,7 +77,7 @@ class Worker:
         start_timeout: float = START_TIMEOUT,
     ) -> None:
         """Raises WorkerDied where the operating system cannot start it."""
-        self._worker_source = (shipped_adapters() / WORKER_SOURCE).read_bytes()
+        self._sources = sources(shipped_adapters())
         self._argv = list(argv)
         self._cell_timeout, self._start_timeout = cell_timeout, start_timeout
         self._outgoing = Outgoing()
@@ -94,7 +97,6 @@ class Worker:
         `compiled` is a folder in which the framework may keep what it compiles. It is of this machine, and not told
         to another.
         """
-        source = b"%d\n" % len(self._worker_source) + self._worker_source
         greeting = {
             "type": "hello",
             "protocol": PROTOCOL,
@@ -105,7 +107,7 @@ class Worker:
             "subject": None if subject is None else str(subject),
             "compiled": None if compiled is None else _made(compiled, self._argv),
         }
-        self._send([source, *frame(greeting)], self._start_timeout)
+        self._send([self._sources, *frame(greeting)], self._start_timeout)
         ready = self.receive().header
         if ready.get("type") == "failed":
             raise WorkerDied(_not_loaded(self._argv, ready, adapter.with_name(REQUIREMENTS)))
@@ -116,6 +118,7 @@ class Worker:
         ):
             raise WorkerDied(f"spoke nonsense at the start: {readable(str(ready))[:LONGEST_LINE]}")
         self._ready = True
+        self.tables = {name: ready.get(name, []) for name in ("ops", "formulas", "optimizers")}
         return dict(ready["about"])
 
     def send(self, header: Mapping[str, Any], arrays: Sequence[Sent], shared: bytes) -> None:
@@ -259,6 +262,8 @@ def _not_loaded(argv: Sequence[str], answer: Mapping[str, Any], requirements: Pa
         *(f"  {line}" for line in readable(str(answer.get("error", ""))).splitlines()),
         f"found Python {answer.get('python')} with NumPy {answer.get('numpy')}",
     ]
+    if answer.get("incomplete") is True:
+        return "\n".join([*lines, f"what an adapter has, and how it looks: {ADAPTERS_PAGE}"])
     pinned = requirements_in(requirements)
     found = installed.ask(argv, installed.names(pinned))
     if not isinstance(found, str):

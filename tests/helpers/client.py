@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradient_conformance.harness.workers.wire import sources
 
 ADAPTERS = Path(__file__).resolve().parents[2] / "adapters"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BOOTSTRAP = (
     "import sys, types\n"
-    "source = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))\n"
-    "worker = sys.modules['worker'] = types.ModuleType('worker')\n"
-    "exec(compile(source, 'worker.py', 'exec'), worker.__dict__)\n"
-    "worker.main()\n"
+    "for name in ('worker_wire', 'worker_interface', 'worker'):\n"
+    "    source = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))\n"
+    "    module = sys.modules[name] = types.ModuleType(name)\n"
+    "    exec(compile(source, name + '.py', 'exec'), module.__dict__)\n"
+    "module.main()\n"
 )
 
 
@@ -42,8 +44,7 @@ class Client:
             env={**os.environ, **THREADS},
             **popen,
         )
-        source = (ADAPTERS / "worker.py").read_bytes()
-        self.stdin.write(b"%d\n" % len(source) + source)
+        self.stdin.write(sources(ADAPTERS))
         hello = {"type": "hello", "protocol": protocol, "threads": 1, "seed": 0}
         paths = {"path": str(adapter), "subject": subject and str(subject)}
         self.send({**hello, **paths, "adapter": adapter.read_text()})

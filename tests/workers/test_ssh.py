@@ -38,7 +38,7 @@ OPS = {
     "pause": lambda x: ctypes.PyDLL(None).pause(),  # with the GIL: no thread of the worker can run
 }
 def setup(threads, seed): pass
-def about(): return {"version": "1", "pid": os.getpid(), "ssh": "SSH_CONNECTION" in os.environ, **BEFORE_NUMPY}
+def about(): return {"framework": "far", "version": "1", "pid": os.getpid(), "ssh": "SSH_CONNECTION" in os.environ, **BEFORE_NUMPY}
 def to_native(array): return array
 def to_numpy(tensor): return np.asarray(tensor)
 def differentiate(task, inputs):
