@@ -78,6 +78,9 @@ REMEMBERED = 256
 BUFFER = 65536
 """Bytes of a pipe that one system call reads or writes: a small cell's message is one."""
 
+COMPILED: Path | None = None
+"""A folder in which an adapter may let its framework keep what it compiles, from one run to the next."""
+
 Arrays = dict[str, Any]
 Round = tuple[int | None, Arrays, Any]
 Frame = tuple[dict[str, Any], bytes, bytes]
@@ -370,6 +373,9 @@ def no_seconds() -> float:
 
 def load_adapter(hello: dict[str, Any]) -> ModuleType:
     """Execute the adapter's source as module `adapter`; its lines are known to tracebacks."""
+    global COMPILED  # noqa: PLW0603 - a worker has one adapter
+    if hello.get("compiled") and Path(hello["compiled"]).is_dir():  # it is not where the host's files are not
+        COMPILED = Path(hello["compiled"])
     path, source = hello["path"], hello["adapter"]
     folders = Path(path).resolve().parents[:2]  # adapters/torch would be found as torch
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in folders]

@@ -65,7 +65,7 @@ class Engine:
     ) -> None:
         """`keep` puts a cell's arrays away and says what the run file calls them; `cache` knows references."""
         self._keep, self._cache = keep, cache
-        self._local = {} if cache is None else for_compilers()
+        self._compiled = None if cache is None else for_compilers()
         self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
         self._lock = threading.Lock()
         self._prepared_by_variant: OrderedDict[tuple[str, str], _Prepared] = OrderedDict()
@@ -84,7 +84,8 @@ class Engine:
     def _lane(self, framework: Framework) -> Lane:
         if framework.name not in self._lanes:
             interpreter = self._interpreter(framework)
-            self._lanes[framework.name] = Lane(framework, interpreter, self._cell_timeout, local=self._local)
+            compiled = None if self._compiled is None else self._compiled / framework.name
+            self._lanes[framework.name] = Lane(framework, interpreter, self._cell_timeout, compiled=compiled)
         return self._lanes[framework.name]
 
     def about(self, framework: str) -> Mapping[str, Any] | None:

@@ -31,11 +31,11 @@ ROOMS = {
     "run": "errors reading reference roles text verdict",
     "references": "case errors reading reference roles",
     "plan": "case errors frameworks reference run",
-    "ledger": "errors reading reference run text verdict",
+    "ledger": "errors reading reference roles run text verdict",
     "workers": "frameworks plan reading references roles text verdict",
     "judging": "case errors frameworks ledger plan reference references roles run verdict workers.answer",
     "truth": "case errors reference references",
-    "report": "case errors ledger reference references roles run text verdict",
+    "report": "case errors ledger reference roles run text verdict",
     "engine": "frameworks judging ledger plan reading references roles run verdict workers",
     "power": "case errors judging reference references roles verdict",
     "plugin": "case engine errors frameworks ledger plan references report roles run truth verdict workers",
@@ -142,6 +142,24 @@ def test_the_harness_imports_no_framework_and_no_adapter():
     assert not found & (LIBRARIES | OURS)
 
 
+def words(path):
+    """What a module's code says, its docstrings and comments left out: identifiers, and strings word by word."""
+    tree = ast.parse(path.read_text())
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        fields = (value for _, value in ast.iter_fields(node) if id(node) not in prose)
+        texts = (text for value in fields for text in (value if isinstance(value, list) else [value]))
+        yield from (
+            w for text in texts if isinstance(text, str) for w in re.findall(r"[^\W_]+", text.lower())
+        )
+
+
+def test_the_host_knows_no_framework_by_name():
+    """Nor its variables; but the page on power cites `torch.testing.assert_close`, a rule that ours stands beside."""
+    found = {path.relative_to(ROOT).as_posix(): LIBRARIES & set(words(path)) for path in modules("harness")}
+    assert {path: names for path, names in found.items() if names} == {"harness/power/figures.py": {"torch"}}
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_an_adapter_imports_its_own_framework_and_of_ours_only_the_worker(framework):
     found = set(imported(ROOT / "adapters" / framework / "adapter.py"))
@@ -181,7 +199,8 @@ def test_the_host_is_tested_on_every_python_that_it_runs_on():
     assert sorted(job["python"]) == ["3.11", *pythons.values()]
 
 
-def test_every_framework_stands_in_the_readme_with_its_pin_modes_and_number_of_deviations():
+def test_every_framework_stands_in_the_readme():
+    """With its pin, modes and number of deviations."""
     readme = (ROOT / "README.md").read_text()
     for framework in FRAMEWORKS:
         folder = ROOT / "adapters" / framework

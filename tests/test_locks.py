@@ -80,7 +80,7 @@ def test_a_lock_is_a_list_of_exact_versions_that_holds_on_every_machine(lock):
         "torch==2.13.0+cpu",
         "numpy>=2",
         "numpy",
-        "--find-links /opt/wheels",
+        "--find-links wheels",
         "-e .",
         "a @ file:///a",
         "a==1 --hash=x",

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import jaxlib
 import numpy as np
 import optax
+import worker
 from worker import Task
 
 jax.config.update("jax_enable_x64", True)  # otherwise float64 inputs silently become float32
@@ -99,8 +100,15 @@ def sgd(params: dict[str, jax.Array], *, lr: float) -> Callable[[dict[str, Any]]
 OPTIMIZERS = {"sgd": sgd}
 
 
-def setup(threads: int, seed: int) -> None:
-    """Nothing: XLA reads the threads from the environment, which the host sets; randomness is explicit."""
+def setup(threads: int, seed: int) -> None:  # noqa: ARG001 - XLA's threads are the environment's; no hidden seed
+    """Keep what is compiled, however quick or small, unless somebody has a folder of their own for it.
+
+    https://docs.jax.dev/en/latest/persistent_compilation_cache.html
+    """
+    if worker.COMPILED is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(worker.COMPILED))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def about() -> dict[str, str]:

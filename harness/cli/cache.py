@@ -11,7 +11,7 @@ from ..references import cache
 from .common import command
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
-WHAT = {cache.REFERENCES: "references with their tolerances", cache.JAX: "what JAX has compiled"}
+WHAT = {cache.REFERENCES: "references with their tolerances", cache.COMPILED: "what frameworks have compiled"}
 
 
 def add(commands: Any) -> None:

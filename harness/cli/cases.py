@@ -1,4 +1,4 @@
-"""`harness check` and `harness schema`: case files without running anything."""
+"""`harness check`, `harness schema` and `harness workflow`: what people need for cases of their own."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .. import ROOT
 from ..case.document import case_schema
 from ..case.library import case_files
 from ..case.loading import load
@@ -22,6 +23,8 @@ def add(commands: Any) -> None:
         commands, "schema", schema, "print the JSON Schema of case files, for editors, or of JSON reports"
     )
     made.add_argument("of", nargs="?", choices=("case", "report"), default="case")
+    text = "print a GitHub workflow for a repository of your own: a job a framework, one report of all"
+    command(commands, "workflow", workflow, text)
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -43,4 +46,10 @@ def check(arguments: argparse.Namespace) -> int:
 def schema(arguments: argparse.Namespace) -> int:
     """Print the JSON Schema."""
     print(json.dumps(report_schema() if arguments.of == "report" else case_schema(), indent=2))
+    return 0
+
+
+def workflow(_arguments: argparse.Namespace) -> int:
+    """Print the workflow."""
+    print((ROOT / ".ci" / "foreign.yml").read_text(encoding="utf-8"), end="")
     return 0

@@ -218,6 +218,6 @@ def assignment(text: str) -> tuple[str, str]:
     name, equals, command = text.partition("=")
     if not equals or not name.strip() or not command.strip():
         raise HarnessError(
-            f'"{text}": an interpreter is given as NAME=COMMAND, such as torch=/opt/torch/bin/python'
+            f'"{text}": an interpreter is given as NAME=COMMAND, such as mine=/opt/mine/bin/python'
         )
     return name.strip(), command.strip()

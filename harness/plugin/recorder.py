@@ -101,7 +101,7 @@ class Recorder:
                 self.footer = self.writer.footer(self.planned, part=part_of(self.config))
         self.writer.close()
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         terminalreporter.section("framework agreement")
         width = terminalreporter._tw.fullwidth  # noqa: SLF001  (pytest tells it nowhere else)
         terminalreporter.write(table(self.lines, width=width, colour=terminalreporter.hasmarkup))

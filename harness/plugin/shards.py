@@ -70,7 +70,7 @@ class Sharding:
         if part := getattr(node, "workeroutput", {}).get(OUTPUT):
             self.part = msgspec.convert(part, Part)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         if self.is_empty and self.part is not None:
             of_all = f"none of the {sum(self.part.sizes)} cells"
             name = f"{self.part.index}/{self.shard.count}"

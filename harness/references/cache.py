@@ -39,9 +39,9 @@ RULES = ("harness/references", "reference")
 """The folders that say what a reference is."""
 FOLDER, SIZE = "HARNESS_CACHE", "HARNESS_CACHE_SIZE"
 """The variables that say where the cache is and how large it may grow."""
-REFERENCES, JAX = "references", "jax"
-SUBFOLDERS = (REFERENCES, JAX)
-"""What lies in the cache's folder: references, and what JAX has compiled."""
+REFERENCES, COMPILED = "references", "compiled"
+SUBFOLDERS = (REFERENCES, COMPILED)
+"""What lies in the cache's folder: references, and what frameworks have compiled, a folder each."""
 TAG = "CACHEDIR.TAG"
 SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of the gradient conformance harness.\n"
 """The mark of a folder that can be made again (bford.info/cachedir): what has none is not ours to delete."""
@@ -83,26 +83,21 @@ def given(environ: Mapping[str, str] = os.environ) -> "Cache | None":
     return None if root is None else Cache(root / REFERENCES, bound(environ))
 
 
-def for_compilers(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Variables that let frameworks keep what they compile, which is code and no result; none where that is off.
+def for_compilers(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder in which frameworks keep what they compile, which is code and no result; None where that is off.
 
-    JAX reads them (https://docs.jax.dev/en/latest/persistent_compilation_cache.html). It bounds its folder only with
-    a package that it does not bring along, so the folder is trimmed here. Somebody's own choice stands.
+    A framework may bound what it keeps or not, so the folder is trimmed here.
     """
     root = folder(environ)
-    if root is None or "JAX_COMPILATION_CACHE_DIR" in environ:
-        return {}
-    path = root / JAX
+    if root is None:
+        return None
+    path = root / COMPILED
     try:
         claim(path)
         trim(path, bound(environ))
     except OSError:  # the references tell what is wrong with the folder
-        return {}
-    return {
-        "JAX_COMPILATION_CACHE_DIR": str(path),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
+        return None
+    return path
 
 
 def claim(path: Path) -> None:

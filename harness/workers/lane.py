@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from pathlib import Path
 from typing import Any
 
 from ..frameworks.found import Framework
@@ -51,9 +51,9 @@ class Lane:
         interpreter: Interpreter | Absent,
         cell_timeout: float = CELL_TIMEOUT,
         start_timeout: float = START_TIMEOUT,
-        local: Mapping[str, str] = MappingProxyType({}),
+        compiled: Path | None = None,
     ) -> None:
-        self.framework, self.interpreter, self._local = framework, interpreter, local
+        self.framework, self.interpreter, self._compiled = framework, interpreter, compiled
         self.cell_timeout, self.start_timeout = cell_timeout, start_timeout
         self.about: Mapping[str, Any] | None = None
         self._pending: deque[Request] = deque()
@@ -164,7 +164,9 @@ class Lane:
         ):
             try:
                 self._worker = self._new_worker(self.interpreter)
-                self.about = self._worker.hello(self.framework.adapter, self.framework.subject)
+                self.about = self._worker.hello(
+                    self.framework.adapter, self.framework.subject, self._compiled
+                )
                 self._failed_starts = 0
             except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
                 self._bury()
@@ -178,7 +180,7 @@ class Lane:
         with self._changed:
             if self._closing:
                 raise WorkerDied("was not started: the run is over")
-            self._worker = Worker(interpreter.argv, self.cell_timeout, self.start_timeout, self._local)
+            self._worker = Worker(interpreter.argv, self.cell_timeout, self.start_timeout)
             return self._worker
 
     def _unavailable(self) -> Answer:

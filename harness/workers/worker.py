@@ -18,7 +18,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from ..frameworks import installed
 from ..frameworks.found import REQUIREMENTS, shipped_adapters
 from ..frameworks.interpreters import requirements_in
 from ..text import shortened, visible
-from .remote import command
+from .remote import command, remote_shells
 from .wire import PROTOCOL, Frame, Nonsense, Sent, frame, read_frame
 
 START_TIMEOUT = 300.0
@@ -53,12 +52,7 @@ PIECES = 512
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
-ENVIRONMENT = {
-    **ONE_THREAD,
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "MXNET_SUBGRAPH_VERBOSE": "0",
-    "PYTHONUNBUFFERED": "1",
-}
+ENVIRONMENT = {**ONE_THREAD, "PYTHONUNBUFFERED": "1"}
 WORKER_SOURCE = "worker.py"
 
 
@@ -77,12 +71,8 @@ class Worker:
         argv: Iterable[str],
         cell_timeout: float = CELL_TIMEOUT,
         start_timeout: float = START_TIMEOUT,
-        local: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Raises WorkerDied where the operating system cannot start it.
-
-        `local` are variables that hold on this machine alone, such as folders: they do not cross an ssh.
-        """
+        """Raises WorkerDied where the operating system cannot start it."""
         self._worker_source = (shipped_adapters() / WORKER_SOURCE).read_bytes()
         self._argv = list(argv)
         self._cell_timeout, self._start_timeout = cell_timeout, start_timeout
@@ -96,7 +86,7 @@ class Worker:
         self._over = False
         self._end = ""
         self._ahead = memoryview(b"")
-        self._process = _started(self._argv, local)
+        self._process = _started(self._argv)
         os.set_blocking(self._stdin.fileno(), False)
         for pipe in (self._stdin, self._stdout):
             _widen(pipe.fileno())
@@ -104,8 +94,14 @@ class Worker:
         self._log_reader = threading.Thread(target=self._read_log, daemon=True)
         self._log_reader.start()
 
-    def hello(self, adapter: Path, subject: Path | None = None) -> Mapping[str, Any]:
-        """Hand over the adapter; what the framework says of itself. Raises WorkerDied where it does not start."""
+    def hello(
+        self, adapter: Path, subject: Path | None = None, compiled: Path | None = None
+    ) -> Mapping[str, Any]:
+        """Hand over the adapter; what the framework says of itself. Raises WorkerDied where it does not start.
+
+        `compiled` is a folder in which the framework may keep what it compiles. It is of this machine, and not told
+        to another.
+        """
         source = b"%d\n" % len(self._worker_source) + self._worker_source
         greeting = {
             "type": "hello",
@@ -115,6 +111,7 @@ class Worker:
             "threads": 1,
             "seed": 0,
             "subject": None if subject is None else str(subject),
+            "compiled": None if compiled is None else self._folder_for(compiled),
         }
         self._send([source, *frame(greeting)], self._start_timeout)
         ready = self.receive().header
@@ -128,6 +125,16 @@ class Worker:
             raise WorkerDied(f"spoke nonsense at the start: {readable(str(ready))[:LONGEST_LINE]}")
         self._ready = True
         return dict(ready["about"])
+
+    def _folder_for(self, compiled: Path) -> str | None:
+        """The folder, made; None where the worker's machine is another, or it cannot be made."""
+        if remote_shells(self._argv):
+            return None
+        try:
+            compiled.mkdir(exist_ok=True)
+        except OSError:
+            return None
+        return str(compiled)
 
     def _not_loaded(self, answer: Mapping[str, Any], requirements: Path) -> str:
         """Why an adapter could not be loaded, in which Python, what that lacks and the command that installs it."""
@@ -352,7 +359,7 @@ def _poll(*watched: tuple[int, int]) -> select.poll:
     return poll
 
 
-def _started(argv: list[str], local: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _started(argv: list[str]) -> subprocess.Popen[bytes]:
     """The interpreter's process, in a session of its own, so that Ctrl-C reaches only the host."""
     try:
         return subprocess.Popen(  # noqa: S603 (the user names the interpreter)
@@ -361,7 +368,7 @@ def _started(argv: list[str], local: Mapping[str, str]) -> subprocess.Popen[byte
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **local, **ENVIRONMENT},
+            env={**os.environ, **ENVIRONMENT},
             start_new_session=True,
         )
     except OSError as error:

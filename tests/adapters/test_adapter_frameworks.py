@@ -257,7 +257,7 @@ def test_an_op_means_what_the_table_says(framework: Client, sample: Sample) -> N
         return
     assert reply["type"] == "done", reply
     wrong = (name_of(framework), sample.name) in WRONG
-    with pytest.raises(AssertionError, match="Not equal to tolerance") if wrong else nullcontext():
+    with pytest.raises(AssertionError) if wrong else nullcontext():
         check_value(expected, reply["arrays"]["value", "y"])
         for name in floats:
             check_gradient(sample, name, cotangent, reply["arrays"]["gradient", name])

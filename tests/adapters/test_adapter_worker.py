@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from client import ADAPTERS, BOOTSTRAP, Client, node
 
-TOY = Path(__file__).with_name("toy.py")
+TOY = ADAPTERS.parent / "tests" / "helpers" / "toy.py"
 SUM = {"axis": None, "keepdims": False}
 X = np.array([1.0, 2.0, 3.0])
 

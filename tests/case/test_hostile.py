@@ -1,5 +1,6 @@
 """Case files by somebody who means harm: each is a message, soon, and nothing of it is ever executed."""
 
+import errno
 import gc
 import io
 import math
@@ -76,12 +77,12 @@ DEEP = "nested too deeply; at most 100 levels"
 PARTS = "a dotted key may have at most 100 parts"
 
 PROGRAMS = {
-    "parentheses": ("y = " + "(" * 10_000 + "A" + ")" * 10_000, "too many nested parentheses"),
+    "parentheses": ("y = " + "(" * 10_000 + "A" + ")" * 10_000, "cannot be read: "),
     "minus": ("y = " + "-" * 99_000 + "A", DEEP),
     "few-minus": ("y = " + "-" * 200 + "A", DEEP),
     "powers": ("y = A" + "**A" * 30_000, DEEP),
     "sums": ("y = A" + "+A" * 49_000, DEEP),
-    "calls": ("y = " + "exp(" * 10_000 + "A" + ")" * 10_000, "too many nested parentheses"),
+    "calls": ("y = " + "exp(" * 10_000 + "A" + ")" * 10_000, "cannot be read: "),
     "few-calls": ("y = " + "exp(" * 150 + "A" + ")" * 150, DEEP),
     "indices": ("y = A" + "[0]" * 30_000, DEEP),
     "attributes": ("y = A" + " .T" * 30_000, PARTS),
@@ -92,7 +93,7 @@ PROGRAMS = {
     "targets": ("a = " * 24_000 + "A", "only assignments such as"),
     "long-name": ("y" * 201 + " = A + A", "a name may have at most 200 characters, this one has 201"),
     "long": ("# " + "x" * 100_000, "at most 100000 are allowed"),
-    "integer": ("y = A * 1" + "0" * 5_000, "Exceeds the limit"),
+    "integer": ("y = A * 1" + "0" * 5_000, "cannot be read: "),
     "hexadecimal": ("y = A * 0x" + "f" * 5_000, r"beyond 2\*\*53"),
     "power-of-numbers": ("y = A * 10 ** 100000", "cannot be worked out"),
     "float": ("y = A * 1e400", "beyond what a float64 holds; infinity is inf"),
@@ -133,7 +134,7 @@ FILES = {
     "size": (text("y = sum(A)", after="[sizes]\nk = 0x" + "f" * 9_000 + "\n"), r"integer <= 9007199254740992"),
     "seed": (text("y = sum(A)", before="seed = 0x" + "f" * 9_000 + "\n"), r"integer <= 9007199254740992"),
     "full": (text("y = sum(A)", "A = { shape = [2], full = 0x" + "f" * 9_000 + " }\n"), r"beyond 2\*\*53"),
-    "uniform": (text("y = sum(A)", "A = { shape = [2], uniform = [0, 0x" + "f" * 9_000 + "] }\n"), "out of range"),
+    "uniform": (text("y = sum(A)", "A = { shape = [2], uniform = [0, 0x" + "f" * 9_000 + "] }\n"), r"tensors\.A\.uniform\[1\] "),
     "printed integer": (text("y = sum(A)", after="[[expect]]\nvalue = 'y'\nis = [0x" + "f" * 9_000 + "]\n"), "too large to print"),
     "printed digits": (text("y = sum(A)", after="[[expect]]\nvalue = 'y'\nis = '" + "1" * 900_000 + "x'\n"), "a number as it is printed"),
     "many gradients": (text("y = sum(A)", before="gradients = [" + numbered('"g{0}", ', 80_000) + "]\n"), '"g0" is no tensor'),
@@ -355,7 +356,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "folder.toml").mkdir()
     (tmp_path / "circle.toml").symlink_to("circle.toml")
     refused(tmp_path / "pipe.toml", tmp_path, "cannot be read: it is no regular file")
-    refused(tmp_path / "folder.toml", tmp_path, "cannot be read: Is a directory")
+    refused(tmp_path / "folder.toml", tmp_path, f"cannot be read: {os.strerror(errno.EISDIR)}")
     refused(tmp_path / "circle.toml", tmp_path, "cannot be read")
     refused(Path("/dev/zero"), Path("/dev"), "cannot be read: it is no regular file")
 
@@ -364,11 +365,11 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest
     """As root every file may be read, so the system's answer is played."""
 
     def denied(*_: Any, **__: Any) -> int:
-        raise PermissionError(13, "Permission denied")
+        raise PermissionError(errno.EACCES, "not for you")
 
     (tmp_path / "x.toml").write_text(RIGHT)
     monkeypatch.setattr("gradient_conformance.harness.reading.files.os.open", denied)
-    refused(tmp_path / "x.toml", tmp_path, "cannot be read: Permission denied")
+    refused(tmp_path / "x.toml", tmp_path, "cannot be read: not for you")
 
 
 @pytest.mark.parametrize("name", [b"\xff.toml", b"a\nb.toml", "\u202e.toml".encode(), b"\x1b[31m.toml"])

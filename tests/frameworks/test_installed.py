@@ -1,5 +1,6 @@
 """What `harness frameworks` tells: versions from the interpreters themselves, pins, and the command that installs."""
 
+import errno
 import os
 import shlex
 import sys
@@ -69,20 +70,22 @@ def test_an_interpreter_that_fails_is_told_in_words(tmp_path, body, told):
 def test_one_that_cannot_be_started_is_told_in_words(tmp_path):
     (tmp_path / "empty").touch()
     (tmp_path / "empty").chmod(0o755)
-    assert ask([str(tmp_path / "empty")], []) == "can't be started: Exec format error"
-    assert ask([str(tmp_path / "nowhere")], []) == "can't be started: No such file or directory"
+    assert ask([str(tmp_path / "empty")], []) == f"can't be started: {os.strerror(errno.ENOEXEC)}"
+    assert ask([str(tmp_path / "nowhere")], []) == f"can't be started: {os.strerror(errno.ENOENT)}"
 
 
 def test_one_that_hangs_is_killed_with_what_it_started_and_the_others_answer(tmp_path, monkeypatch):
-    monkeypatch.setattr(installed, "TIMEOUT", 1.0)
+    monkeypatch.setattr(installed, "TIMEOUT", 3.0)
     hangs = python(tmp_path / "hangs", f"sleep 600 & echo $! > {tmp_path / 'pid'}; wait")
     start = time.monotonic()
     found = ask_all({"a": (hangs, []), "b": (hangs, []), "c": ([sys.executable, "-S"], [])})
     assert time.monotonic() - start < 10
-    assert found["a"] == found["b"] == "gave no answer in 1 s and was killed"
+    assert found["a"] == found["b"] == "gave no answer in 3 s and was killed"
     assert isinstance(found["c"], Installed)
     child = Path("/proc") / (tmp_path / "pid").read_text().strip() / "stat"
-    assert not child.exists() or child.read_text().split()[2] == "Z"
+    while child.exists() and child.read_text().split()[2] != "Z":
+        assert time.monotonic() - start < 20
+        time.sleep(0.05)
 
 
 def test_what_differs_from_the_pins_is_told_and_a_local_build_does_not_differ(tmp_path):
@@ -99,7 +102,8 @@ def test_what_differs_from_the_pins_is_told_and_a_local_build_does_not_differ(tm
     ]
 
 
-def test_what_is_missing_is_installed_where_it_is_missing_and_never_over_the_release_under_test():
+def test_what_is_missing_is_installed_where_it_is_missing():
+    """And never over the release under test."""
     pinned = [Requirement("jax==0.10.2"), Requirement("numpy==2.4.6"), Requirement("optax<1")]
     found = Installed(python="3.11.7", versions={"jax": "0.11.0", "numpy": "2.4.6", "optax": None})
     assert list(advice(("ssh", "host", "python3"), pinned, found)) == [
@@ -174,14 +178,14 @@ def test_without_a_tox_ini_that_knows_the_framework_no_command_is_of_tox(adapter
 def test_the_command_tells_of_interpreters_that_hang_or_fail_and_goes_on(
     adapters, capsys, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(installed, "TIMEOUT", 1.0)
+    monkeypatch.setattr(installed, "TIMEOUT", 3.0)
     (hangs,) = python(tmp_path / "hangs", "sleep 600")
     (fails,) = python(tmp_path / "fails", r"printf '\033[2Jgone' >&2; exit 7")
     (tmp_path / ".tox/torch/bin").mkdir(parents=True)
     (tmp_path / ".tox/torch/bin/python").symlink_to(fails)
     found = told(capsys, *adapters, f"--interpreter=mine={hangs}", f"--interpreter=other={fails}")
     assert found["mine"][-2:] == [
-        "gave no answer in 1 s and was killed",
+        "gave no answer in 3 s and was killed",
         "name another with --interpreter=mine=COMMAND",
     ]
     assert found["other"][-2] == r"ended with exit code 7: \x1b[2Jgone"

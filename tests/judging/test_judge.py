@@ -1,15 +1,34 @@
 """The comparison, from both sides."""
 
+import math
+import re
+
 import numpy as np
 import pytest
-from gradient_conformance.harness.judging.judge import compare, describe, within
+from gradient_conformance.harness.judging.judge import (
+    INCONCLUSIVE,
+    compare,
+    describe,
+    judge,
+    verdict_of,
+    within,
+)
 from gradient_conformance.harness.references.row import References
+from gradient_conformance.harness.references.variant import Wanted
 from gradient_conformance.harness.run.lines import LARGEST
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.formats import FORMATS
 from gradient_conformance.reference.rounding import Expected, K
 
 KEY = ("gradient", "W")
+PRODUCT = """title = "t"
+source = "s"
+program = "Y = A @ B"
+
+[tensors]
+A = { shape = [4, 3], uniform = [-1, 1] }
+B = { shape = [3, 4], uniform = [-1, 1] }
+"""
 
 
 def expected(value, sigma=1e-7):
@@ -44,28 +63,70 @@ def test_one_wrong_element_is_named_with_its_numbers():
     assert (tensor.where, tensor.got, tensor.want) == ([2, 1], "1.5", "1.0")
     assert tensor.error == 0.5
     assert tensor.ulp == 0.5 / np.spacing(np.float32(1))
-    assert "gradient of W[2, 1] = 1.5, should be 1.00000000 ± 8e-07" in describe(
-        [tensor], Verdict.DISAGREE
-    ).replace("should be 1 ±", "should be 1.00000000 ±")
+    assert describe([tensor], Verdict.DISAGREE) == (
+        "gradient of W[2, 1] = 1.5, should be 1 ± 8e-07   (6.25e+05 × tolerance)"
+    )
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 3.7e-5])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_number_of_a_message_is_the_one_that_was_used(tolerance, dtype):
+    want = expected([1.0], sigma=tolerance / K / FORMATS[dtype].scale)
+    text = describe([judged(np.array([1.25], dtype), want, dtype)], Verdict.DISAGREE)
+    said = re.fullmatch(r"gradient of W\[0\] = (\S+), should be (\S+) ± (\S+) +\((\S+) × tolerance\)", text)
+    used = [1.25, 1, tolerance, 0.25 / tolerance]
+    assert [float(number) for number in said.groups()] == pytest.approx(used, rel=5e-2)
+
+
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+def test_a_tolerance_grows_neither_from_element_to_element_nor_with_the_output(size):
+    want = expected(np.ones(size), sigma=1e-3 / K)
+    for at in {0, size // 2, size - 1}:
+        for factor, verdict in ((0.99, Verdict.AGREE), (1.01, Verdict.DISAGREE)):
+            got = np.ones(size, np.float32)
+            got[at] += factor * 1e-3
+            tensor = judged(got, want)
+            assert (tensor.verdict, tensor.where) == (verdict, [at])
+            assert tensor.tolerance == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("width", [0.0, INCONCLUSIVE, math.nextafter(INCONCLUSIVE, 1), 1.0, math.inf])
+def test_there_is_no_hole_between_the_verdicts(width):
+    usual = Verdict.AGREE if width <= INCONCLUSIVE else Verdict.INCONCLUSIVE
+    for used in (0.0, 0.595, math.nextafter(1, 0), 1.0):
+        assert verdict_of(used, width) is usual
+    for used in (math.nextafter(1, 2), 2.0, LARGEST, math.inf, math.nan):
+        assert verdict_of(used, width) is Verdict.DISAGREE
+    assert verdict_of(0.0, math.nan) is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_not_a_number_and_infinity_never_pass_for_a_number(bad):
-    tensor = judged(np.array([1.0, bad], np.float32), expected([1.0, 1.0], sigma=1e30))
-    assert tensor.verdict is Verdict.DISAGREE
-    assert tensor.where == [1]
+@pytest.mark.parametrize("want", [1.0, -1.0, 0.0, np.nan])
+def test_not_a_number_and_infinity_never_pass_for_a_number(bad, want):
+    """Neither beside a thousand right ones, nor where the reference has none itself."""
+    got, right = np.zeros((2, 1000))
+    got[617], right[617] = bad, want
+    tensor = judged(got.astype(np.float32), expected(right, sigma=1e30))
+    assert (tensor.verdict, tensor.where) == (Verdict.DISAGREE, [617])
+    assert not tensor.used <= 1
 
 
-def test_a_negative_reference_does_not_turn_the_comparison_around():
-    assert judged(np.array([5.0], np.float32), expected([-5.0])).verdict is Verdict.DISAGREE
+@pytest.mark.parametrize("want", [5.0, -5.0])
+@pytest.mark.parametrize("got", [1e9, -1e9, 0.0])
+def test_the_sign_of_the_reference_does_not_turn_the_comparison_around(want, got):
+    for wrong in (got, -want):
+        tensor = judged(np.array([wrong], np.float32), expected([want]))
+        assert tensor.verdict is Verdict.DISAGREE
+        assert tensor.used > 1
 
 
-def test_negative_zero_is_zero():
-    tensor = judged(np.array([-0.0], np.float32), expected([0.0]))
-    assert (tensor.verdict, tensor.used, tensor.ulp) == (Verdict.AGREE, 0.0, 0.0)
+@pytest.mark.parametrize(("got", "want"), [(-0.0, 0.0), (0.0, -0.0)])
+def test_the_two_zeros_are_no_distance_apart(got, want):
+    tensor = judged(np.array([got], np.float32), expected([want]))
+    assert (tensor.verdict, tensor.used, tensor.ulp, tensor.error) == (Verdict.AGREE, 0, 0, 0)
 
 
-def test_an_overflow_is_as_good_as_the_largest_number_where_the_reference_is_near_it():
+def test_an_overflow_is_as_good_as_a_largest_number_that_is_near():
     largest = float(np.finfo(np.float32).max)
     near = expected([largest * (1 - 1e-7)], sigma=largest * 1e-6)
     far = expected([largest / 2], sigma=largest * 1e-6)
@@ -80,14 +141,17 @@ def test_an_overflow_is_as_good_as_the_largest_number_where_the_reference_is_nea
     ("got", "problem"),
     [
         (None, "did not come back"),
-        (np.ones((2, 1), np.float32), "has shape (2, 1), should be (2,)"),
-        (np.ones((), np.float32), "has shape (), should be (2,)"),
-        (np.ones(2, np.float64), "has dtype float64, should be float32"),
-        (np.ones(2, np.int64), "has dtype int64, should be float32"),
+        *(
+            (np.ones(shape, np.float32), f"has shape {shape}, should be (2, 3)")
+            for shape in ((), (1,), (1, 1), (3,), (1, 3), (2, 1), (6,), (3, 2))
+        ),
+        (np.ones((2, 3), np.float64), "has dtype float64, should be float32"),
+        (np.ones((2, 3), np.int64), "has dtype int64, should be float32"),
     ],
 )
 def test_structure_is_compared_before_any_element(got, problem):
-    tensor = judged(got, expected([1.0, 1.0]))
+    """A scalar doesn't pass for an array."""
+    tensor = judged(got, expected(np.ones((2, 3))))
     assert (tensor.verdict, tensor.problem, tensor.used) == (Verdict.DISAGREE, problem, LARGEST)
     assert problem in describe([tensor], Verdict.DISAGREE)
 
@@ -117,7 +181,8 @@ def test_a_tolerance_that_is_not_finite_is_an_error():
             judged(np.array([1.0], np.float32), expected([1.0], sigma=sigma))
 
 
-def test_a_tolerance_wider_than_a_hundredth_of_the_scale_is_inconclusive_but_never_hides_a_disagreement():
+def test_a_tolerance_wider_than_a_hundredth_of_the_scale_is_inconclusive():
+    """And never hides a disagreement."""
     loose = expected([1.0, 1.0], sigma=0.011 / K)
     assert judged(np.ones(2, np.float32), loose, scale=1.0).verdict is Verdict.INCONCLUSIVE
     assert judged(np.ones(2, np.float32), loose, scale=1.2).verdict is Verdict.AGREE
@@ -129,3 +194,36 @@ def test_within_tells_only_of_tensors_that_were_answered():
     assert within(wanted, "float32", {("value", "y", None): np.array([1.5], np.float32)}) == {
         ("value", "y"): False
     }
+
+
+@pytest.fixture
+def product(case):
+    """A case whose output is a square matrix, and what a perfect framework answers."""
+    wanted = Wanted(case(text=PRODUCT).variants[0])
+    right = {(role, name, None): e.value.astype("float32") for (role, name), e in wanted.single().items()}
+    return wanted, right
+
+
+def test_fewer_or_more_outputs_than_expected_disagree(product):
+    wanted, full = product
+    assert judge(wanted, "float32", full).verdict is Verdict.AGREE
+    for missing in full:
+        judgement = judge(wanted, "float32", {k: a for k, a in full.items() if k != missing})
+        assert judgement.verdict is Verdict.DISAGREE
+        assert "did not come back" in judgement.message
+        assert len(judgement.tensors) == len(full)
+    assert judge(wanted, "float32", {}).verdict is Verdict.DISAGREE
+    extra = judge(wanted, "float32", {**full, ("gradient", "C", None): np.zeros(1, np.float32)})
+    assert "was not asked for" in extra.message
+
+
+def test_the_cotangent_does_not_hide_a_transposition(product):
+    """With ones, a gradient made from the transposed cotangent is the right one; with ours it is caught."""
+    wanted, full = product
+    upstream, B = wanted.cotangent, wanted.inputs["B"]
+    assert len(np.unique(upstream)) == upstream.size == 16
+    np.testing.assert_allclose(full["gradient", "A", None], upstream @ B.T, rtol=1e-6)
+    transposed = {**full, ("gradient", "A", None): (upstream.T @ B.T).astype("float32")}
+    assert judge(wanted, "float32", transposed).verdict is Verdict.DISAGREE
+    ones = np.ones_like(upstream)
+    np.testing.assert_array_equal(ones.T @ B.T, ones @ B.T)

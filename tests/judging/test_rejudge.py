@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -24,72 +21,29 @@ from gradient_conformance.harness.run.lines import LARGEST
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.rounding import RULES_VERSION, Expected, K
-
-FAKES = Path(__file__).parents[1] / "fakes"
-CASE = """
-title = "A tiny layer"
-source = "A test of the harness"
-program = '''
-z = W @ x
-loss = sum(sigmoid(z) * z)
-'''
-gradients = ["W"]
-
-[tensors]
-W = { shape = [3, 4], uniform = [-1, 1] }
-x = { shape = [4], uniform = [-1, 1] }
-"""
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Runs fakes over one case, each combination once; gives a folder with everything."""
-    folders = {}
-
-    def make(*arguments):
-        if arguments not in folders:
-            folder = folders[arguments] = tmp_path_factory.mktemp("run")
-            shutil.copytree(FAKES, folder / "fakes")
-            (folder / "pytest.ini").write_text(
-                "[pytest]\nharness_cases = my_cases\nharness_adapters = fakes/adapters\n"
-            )
-            (folder / "my_cases" / "tiny").mkdir(parents=True)
-            (folder / "my_cases" / "tiny" / "layer.toml").write_text(CASE)
-            command = [sys.executable, "-m", "pytest", "my_cases", *arguments]
-            subprocess.run(command, cwd=folder, capture_output=True, check=False)
-        return folders[arguments]
-
-    return make
+from matrix import ENTRY, LAYER, change_header
 
 
 @pytest.fixture
-def ran(made, tmp_path):
+def ran(matrix_once, tmp_path):
     """Gives the run file of some fakes in a folder of the test's own."""
 
     def run(*frameworks, more=("--keep-arrays=reports/arrays",)):
-        fakes = [f"--framework={name}" for name in frameworks]
-        fakes += [f"--interpreter={name}={sys.executable}" for name in frameworks]
-        shutil.copytree(made(*fakes, *more), run.path)
+        shutil.copytree(matrix_once(*frameworks, text=LAYER, more=tuple(more)).path, run.path)
         file = run.path / "reports" / "run.jsonl"
-        change_header(file, roots=[str(run.path / "my_cases")])
+        change_header(file, roots=[str(run.path / "cases")])
         return file
 
     run.path = tmp_path / "own"
-    run.case = run.path / "my_cases" / "tiny" / "layer.toml"
+    run.case = run.path / "cases" / "tiny" / "layer.toml"
     return run
-
-
-def change_header(file, **changes):
-    """The run file, as another version of the rules would have written it."""
-    first, *others = file.read_text().splitlines()
-    file.write_text("\n".join([json.dumps({**json.loads(first), **changes}), *others]) + "\n")
 
 
 def verdicts(file):
     return {cell.cell.rpartition("::")[2]: str(cell.verdict) for cell in read_run(file).cells}
 
 
-def test_kept_arrays_are_those_that_were_answered_and_their_file_is_named_from_the_run_file(ran):
+def test_kept_arrays_are_those_that_were_answered(ran):
     run = read_run(ran("faultless"))
     assert len(list((ran.path / "reports" / "arrays").glob("*.npz"))) == len(run.cells) == 2
     for cell in run.cells:
@@ -116,7 +70,7 @@ def test_cells_without_an_answer_keep_nothing(ran):
     assert [(cell.verdict, cell.arrays) for cell in cells] == [(Verdict.CRASHED, None)] * 2
 
 
-def test_ids_that_differ_only_in_what_a_name_cannot_hold_get_different_files():
+def test_ids_alike_but_for_what_a_name_cannot_hold_get_different_files():
     ids = ["a::k:1-float32", "a::k_1-float32", "a/:k:1-float32", "x" * 300, "x" * 299 + "y"]
     names = [arrays.file_name(cell) for cell in ids]
     assert len(set(names)) == len(ids)
@@ -156,7 +110,7 @@ def test_another_k_needs_the_run_file_alone(ran, capsys):
     assert f"4 cells: K 6 (was {K:g})" in capsys.readouterr().out
 
 
-def test_a_smaller_k_turns_agreement_into_disagreement_with_its_message_and_exit_code(ran, capsys):
+def test_a_smaller_k_turns_agreement_into_disagreement_with_its_message(ran, capsys):
     file = ran("faultless", more=[])
     assert main(["rejudge", str(file)]) == 0
     assert "verdicts changed: 0" in capsys.readouterr().out
@@ -233,57 +187,54 @@ def refused(capsys, file, *words, options=()):
     assert not file.with_name("run-rejudged.jsonl").exists()
 
 
+def edited(*changes):
+    """The case with other text."""
+
+    def edit(ran):
+        text = LAYER
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        ran.case.write_text(text)
+
+    return edit
+
+
+def without_arrays(ran):
+    next((ran.path / "reports" / "arrays").glob("*float64*")).unlink()
+
+
+CHANGED = "tiny/layer: its program or inputs have changed"
+GONE = {
+    "arrays": (without_arrays, NeedsArrays, "arrays of 1 of 2 cells*tiny/layer::float64-faultless-eager*--keep-arrays"),
+    "a case": (lambda ran: ran.case.rename(ran.case.with_name("renamed.toml")), CaseGone, "tiny/layer: no such case in*--cases=DIR"),
+    "a variant": (edited(("4]", '"k"]'), ("[tensors]", "[sweep]\nk = [4]\n[tensors]")), CaseGone, "no variant '' any more"),
+    "another program": (edited(("sigmoid", "tanh")), CaseChanged, CHANGED),
+    "other inputs": (edited(("uniform = [-1, 1]", "uniform = [-1, 2]")), CaseChanged, CHANGED),
+    "other gradients": (edited(('["W", "x"]', '["W"]')), CaseChanged, CHANGED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "error", "words"), GONE.values(), ids=GONE)
+def test_what_other_rules_need_and_is_not_there_is_refused_by_name(ran, capsys, change, error, words):
+    file = ran("faultless")
+    change_header(file, rules="0")
+    change(ran)
+    refused(capsys, file, *words.split("*"))
+    with pytest.raises(error):
+        rejudge(read_run(file), Sources(read_run(file), file, [ran.case.parents[1]], {}), K)
+
+
 def test_other_rules_without_arrays_are_refused_by_name(ran, capsys):
     file = ran("faultless", more=[])
     change_header(file, rules="0")
     refused(capsys, file, "arrays of 2 of 2 cells", "tiny/layer::float32-faultless-eager", "--keep-arrays")
-    with pytest.raises(NeedsArrays):
-        rejudge(read_run(file), Sources(read_run(file), file, [], {}), K)
-
-
-def test_arrays_that_were_deleted_are_refused_by_name(ran, capsys):
-    file = ran("faultless")
-    next((ran.path / "reports" / "arrays").glob("*float64*")).unlink()
-    change_header(file, rules="0")
-    refused(capsys, file, "arrays of 1 of 2 cells", "tiny/layer::float64-faultless-eager")
-
-
-def test_a_case_that_is_gone_is_refused_by_name(ran, capsys):
-    file = ran("faultless")
-    change_header(file, rules="0")
-    ran.case.rename(ran.case.with_name("renamed.toml"))
-    refused(capsys, file, "tiny/layer: no such case in", "--cases=DIR")
-    with pytest.raises(CaseGone):
-        rejudge(read_run(file), Sources(read_run(file), file, [], {}), K)
-
-
-def test_a_variant_that_is_gone_is_refused_by_name(ran, capsys):
-    file = ran("faultless")
-    change_header(file, rules="0")
-    ran.case.write_text(CASE.replace("4]", '"k"]') + "[sweep]\nk = [4]\n")
-    refused(capsys, file, "no variant '' any more")
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [("sigmoid", "tanh"), ("uniform = [-1, 1]", "uniform = [-1, 2]"), ('["W"]', '["W", "x"]')],
-)
-def test_a_case_that_changed_is_refused_by_name(ran, capsys, old, new):
-    file = ran("faultless")
-    change_header(file, rules="0")
-    ran.case.write_text(CASE.replace(old, new))
-    refused(capsys, file, "tiny/layer: its program or inputs have changed")
-    root = ran.case.parents[1]
-    with pytest.raises(CaseChanged):
-        rejudge(read_run(file), Sources(read_run(file), file, [root], {}), K)
 
 
 def test_a_case_that_only_reads_differently_is_the_same(ran):
     file = ran("faultless")
     change_header(file, rules="0")
-    ran.case.write_text(
-        "# a remark\n" + CASE.replace("z = W @ x", "\n# the layer\nz = W@x").replace("tiny", "small")
-    )
+    edited(("title", "# a remark\ntitle"), ("z = W @ x", "\n# the layer\nz = W@x"), ("tiny", "small"))(ran)
     assert main(["rejudge", str(file)]) == 0
 
 
@@ -300,10 +251,7 @@ def test_a_line_without_its_width_is_refused_and_not_guessed(ran, capsys):
 def test_known_deviations_are_known_again_or_their_ledger_is_asked_for(ran, capsys):
     file = ran("negates", more=[])
     adapters = ran.path / "fakes" / "adapters"
-    (adapters / "negates" / "deviations.toml").write_text(
-        "[[deviation]]\n"
-        'cell = "tiny/layer::*"\nversion = ">=1"\nused = [1, 1e300]\nreason = "it negates"\nevidence = "a test"\n'
-    )
+    (adapters / "negates" / "deviations.toml").write_text(ENTRY.format(cell="tiny/layer::*", high=1e300))
     assert main(["rejudge", str(file), "--adapters", str(adapters)]) == 0
     known = ran.path / "reports" / "run-rejudged.jsonl"
     assert set(verdicts(known).values()) == {"known deviation"}
@@ -320,8 +268,7 @@ def test_known_deviations_are_known_again_or_their_ledger_is_asked_for(ran, caps
 def test_a_ledger_of_ones_own_is_asked_too(ran, capsys):
     file = ran("negates", more=[])
     own = ran.path / "own.toml"
-    entry = '[[deviation]]\nframework = "negates"\nphase = "{}"\nused = [1, 1e300]\nreason = "it negates"\n'
-    entry += 'cell = "tiny/layer::*"\nversion = ">=1"\nevidence = "a test"\n'
+    entry = ENTRY.format(cell="tiny/layer::*", high=1e300) + 'framework = "negates"\nphase = "{}"\n'
     for phase, known in (("gradient", "known deviation"), ("value", "stale ledger entry")):
         own.write_text(entry.format(phase))
         assert main(["rejudge", str(file), "--deviations", str(own)]) == (phase == "value")

@@ -1,6 +1,8 @@
 """The ledger excuses what is written down, exactly, and fails where the world has moved on."""
 
+import errno
 import math
+import os
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -225,7 +227,7 @@ def test_a_ledger_of_ones_own_must_name_a_known_framework(path: Path, text: str,
     path.write_text(text)
     with pytest.raises(LedgerError, match=f"{path}:{message}"):
         load_given([path], ["mxnet", "torch"])
-    with pytest.raises(LedgerError, match="can't read it: No such file"):
+    with pytest.raises(LedgerError, match=f"can't read it: {os.strerror(errno.ENOENT)}"):
         load_given([path.with_name("none.toml")])
 
 
@@ -408,8 +410,8 @@ def test_a_mistake_is_named_with_file_line_and_entry(path: Path, old: str, new: 
         ("\n[deviation]\n", r"toml:2: begin each entry with a line \[\[deviation\]\]"),
         ("deviation = [{}]\n", r"toml:1: begin each entry with a line \[\[deviation\]\]"),
         ("deviation = [1]\n", r"toml:1: begin each entry with a line \[\[deviation\]\]"),
-        ("[[deviation]\n", r"toml: not TOML: .*line 1"),
-        (ENTRY + 'reason = "again"\n', r"toml: not TOML: Cannot overwrite a value \(at line 8"),
+        ("[[deviation]\n", r"toml: not TOML: "),
+        (ENTRY + 'reason = "again"\n', r"toml: not TOML: .*\b8\b"),
     ],
 )
 def test_what_is_no_ledger_is_refused(path: Path, text: str, message: str) -> None:
@@ -420,10 +422,10 @@ def test_what_is_no_ledger_is_refused(path: Path, text: str, message: str) -> No
 
 def test_a_ledger_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
     """A folder, a missing permission, a broken encoding."""
-    with pytest.raises(LedgerError, match="can't read it: Is a directory"):
+    with pytest.raises(LedgerError, match=f"can't read it: {os.strerror(errno.EISDIR)}"):
         load(tmp_path, "mxnet")
     (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
-    with pytest.raises(LedgerError, match=r"latin\.toml: not TOML: 'utf-8' codec"):
+    with pytest.raises(LedgerError, match=r"latin\.toml: not TOML: "):
         load(tmp_path / "latin.toml", "mxnet")
 
 

@@ -10,11 +10,12 @@ from _pytest.mark.expression import Expression
 
 def pytest_collection_finish(session):
     matchers = [(item, KeywordMatcher.from_item(item)) for item in session.items]
+    texts = [(item, matcher, "\\n".join(matcher._names).lower()) for item, matcher in matchers]
     ids = [item.cell.id if hasattr(item, "cell") else f"{item.case.name}::{item.name}" for item in session.items]
     assert len(set(ids)) == len(ids)
     for own, id in zip(session.items, ids):
         expression = Expression.compile(id)
-        chosen = [item for item, matcher in matchers if expression.evaluate(matcher)]
+        chosen = [item for item, matcher, text in texts if id.lower() in text and expression.evaluate(matcher)]
         assert chosen == [own], (id, chosen)
     print(f"{len(ids)} ids, each selects its own item")
 """

@@ -93,6 +93,9 @@ def test_the_shipped_cases_come_along(theirs):
         "-m", "pytest", "--cases=shipped", "--collect-only", "-q", "--framework=torch", "-k", "two_branches"
     )
     assert "two_branches.toml::k:3-loss:squared_norm-float32-torch-eager" in told
+    assert "name: conformance" in theirs(
+        "-c", "from gradient_conformance.harness.cli import main; main(['workflow'])"
+    )
     assert "55 case files" in theirs(
         "-c", "from gradient_conformance.harness.cli import main; main(['check', 'shipped'])"
     )

@@ -4,24 +4,9 @@ import os
 import pty
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from gradient_conformance.harness.plugin.progress import Lines
-
-FAKES = Path(__file__).parents[1] / "fakes" / "adapters"
-CASE = """
-title = "A line"
-source = "A test of the harness"
-program = '''
-loss = sum(x * x)
-'''
-[tensors]
-x = { shape = ["k"], uniform = [-1, 1] }
-[sweep]
-k = [1, 3, 4]
-"""
 
 
 def test_a_line_is_written_now_and_then_with_every_framework_and_the_time_left(monkeypatch):
@@ -38,22 +23,15 @@ def test_a_line_is_written_now_and_then_with_every_framework_and_the_time_left(m
 
 
 @pytest.fixture
-def on_a_terminal(tmp_path):
+def on_a_terminal(matrix):
     """What pytest shows on a terminal."""
-    (tmp_path / "cases").mkdir()
-    (tmp_path / "cases" / "line.toml").write_text(CASE)
-    (tmp_path / "test_other.py").write_text("def test_other():\n    pass\n")
-    (tmp_path / "pytest.ini").write_text("[pytest]\nharness_cases = cases\n")
+    (matrix.path / "test_other.py").write_text("def test_other():\n    pass\n")
 
     def run(*more):
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--adapters={FAKES}"]
-        names = [f"--framework={name}" for name in ("faultless", "negates")]
-        pythons = [f"--interpreter={name}={sys.executable}" for name in ("faultless", "negates")]
         ours, theirs = pty.openpty()
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-        process = subprocess.Popen(
-            [*command, *names, *pythons, *more], cwd=tmp_path, stdout=theirs, stderr=theirs, env=environment
-        )
+        command = matrix.command("faultless", "negates", more=more)
+        process = subprocess.Popen(command, cwd=matrix.path, stdout=theirs, stderr=theirs, env=environment)
         os.close(theirs)
         shown = bytearray()
         try:
@@ -70,7 +48,7 @@ def on_a_terminal(tmp_path):
 
 @pytest.mark.parametrize("more", [(), ("-n2",)])
 def test_a_terminal_has_a_bar_for_each_framework_in_the_place_of_dots(on_a_terminal, more):
-    shown = on_a_terminal("cases", *more)
+    shown = on_a_terminal(*more)
     assert re.search(r"cells .*12/12", shown)
     assert re.search(r"faultless .*6/6", shown)
     assert re.search(r"negates .*6/6", shown)
@@ -79,6 +57,6 @@ def test_a_terminal_has_a_bar_for_each_framework_in_the_place_of_dots(on_a_termi
 
 
 def test_bars_leave_a_terminal_to_other_tests(on_a_terminal):
-    shown = on_a_terminal("cases", "test_other.py")
+    shown = on_a_terminal("test_other.py")
     assert "6/6" not in shown
     assert re.search(r"test_other.py\s+\.", shown)

@@ -2,26 +2,16 @@
 
 import re
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from gradient_conformance.harness.report.model import report
 from gradient_conformance.harness.run.reading import read_run
+from matrix import LAYER, finished, said
 
-FAKES = Path(__file__).parents[1] / "fakes"
-CASE = """
-title = "A tiny layer"
-source = "A test of the harness"
-program = "loss = sum(x * x)"
-
-[tensors]
-x = { shape = [2], uniform = [-1, 1] }
-"""
 WRONG = """
-def layer(x):
-    return {"loss": sum(x * x)}, {"x": -2 * x}
+def layer(W, x):
+    return {"loss": sum(W @ x)}, {"W": -W, "x": -x}
 """
 WAYS = {
     "a mode that is no default": ["--framework=twofaced", "--mode=all"],
@@ -34,49 +24,45 @@ WAYS = {
 
 
 @pytest.fixture
-def here(pytester):
+def here(matrix, monkeypatch):
     """A working directory with spaces in its names, in which nothing lies that an ini file would find."""
-    case = pytester.path / "my cases" / "a 'quoted' folder" / "layer.toml"
+    (matrix.path / "pytest.ini").unlink()
+    case = matrix.path / "my cases" / "a 'quoted' folder" / "layer.toml"
     case.parent.mkdir(parents=True)
-    case.write_text(CASE)
-    (pytester.path / "my code").mkdir()
-    (pytester.path / "my code" / "mine.py").write_text(WRONG)
-    (pytester.path / "mine.toml").write_text("")
-    shutil.copytree(FAKES, pytester.path / "my fakes")
-    two = pytester.path / "my fakes" / "adapters" / "twofaced"
-    shutil.copytree(pytester.path / "my fakes" / "adapters" / "negates", two)
+    case.write_text(LAYER)
+    (matrix.path / "my code").mkdir()
+    (matrix.path / "my code" / "mine.py").write_text(WRONG)
+    (matrix.path / "mine.toml").write_text("")
+    (matrix.path / "fakes").rename(matrix.path / "my fakes")
+    two = matrix.path / "my fakes" / "adapters" / "twofaced"
+    shutil.copytree(two.with_name("negates"), two)
     text = (two / "adapter.py").read_text()
     (two / "adapter.py").write_text(text.replace('("eager",)', '("eager", "slow")'))
-    return pytester.path
+    monkeypatch.chdir(matrix.path)
+    return matrix
 
 
-def lines_of(here, options, cases="--cases=my cases"):
+def repeat_lines(here, options):
     """Runs pytest; the repeat lines on the terminal and in the report of its run file."""
     words = [word.replace("PYTHON", sys.executable) for word in options]
-    named = [
-        f"--interpreter={n}={sys.executable}"
-        for n in ("twofaced", "negates")
-        if "interpreter" not in str(words)
-    ]
-    command = [sys.executable, "-m", "pytest", cases, "--adapters=my fakes/adapters", *named, *words]
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
-    run = read_run(here / "reports" / "run.jsonl")
-    failed = [cell for cell in report(run).cells if cell.result.verdict.outcome() == "failed"]
-    told = re.findall(r"^ *repeat: (.*)$", done.stdout, re.MULTILINE)
+    if "interpreter" not in str(words):
+        words += [f"--interpreter={name}={sys.executable}" for name in ("twofaced", "negates")]
+    outcome = here.run(of="--cases=my cases", more=["--adapters=my fakes/adapters", *words])
+    failed = [c for c in report(read_run(here.record)).cells if c.result.verdict.outcome() == "failed"]
+    told = re.findall(r"^ *repeat: (.*)$", outcome.stdout.str(), re.MULTILINE)
     assert told == [cell.repeat for cell in failed]
     return {cell.result.cell: cell.repeat for cell in failed}
 
 
 @pytest.mark.parametrize("options", WAYS.values(), ids=list(WAYS))
-def test_pasted_it_collects_its_cell(here, monkeypatch, options):
-    monkeypatch.chdir(here)
-    repeated = lines_of(here, options)
+def test_pasted_it_collects_its_cell(here, options):
+    repeated = repeat_lines(here, options)
     assert repeated
     for cell, line in repeated.items():
-        pasted = line.replace("pytest", f"{sys.executable} -m pytest --collect-only -q", 1)
-        done = subprocess.run(["sh", "-c", pasted], cwd=here, capture_output=True, text=True, check=False)
-        collected = [text for text in done.stdout.splitlines() if "::" in text]
-        assert len(collected) == 1, done.stdout + done.stderr
+        pasted = finished(["sh", "-c", line.replace("pytest", r"printf '%s\n'", 1)], here.path).outlines
+        outcome = here.run(of="--collect-only", more=["-q", *pasted])
+        collected = [text for text in outcome.outlines if "::" in text]
+        assert len(collected) == 1, said(outcome)
         assert collected[0].rpartition("::")[2] == cell.rpartition("::")[2]
         for option in options:
             name, _, value = option.partition("=")

@@ -39,7 +39,8 @@ def test_an_empty_line_or_a_comment_moves_no_tolerance(case, program):
     assert sigmas(case, program) == sigmas(case)
 
 
-def test_a_new_elementary_function_moves_no_tolerance_of_a_program_that_does_not_call_it(case, monkeypatch):
+def test_a_new_elementary_function_moves_no_tolerance(case, monkeypatch):
+    """Of a program that does not call it."""
     before = sigmas(case)
     first = {"aardvark": elementary.Elementary(np.exp, spread=9, bias=9)}
     known = dict(elementary.FUNCTIONS)

@@ -127,7 +127,8 @@ def test_two_that_disagree_are_not_one_odd_one_out(tmp_path):
     assert found.odd("float32") == "None is alone outside its tolerance."
 
 
-def test_without_arrays_there_are_no_distances_but_the_verdicts_still_name_the_odd_one(tmp_path):
+def test_without_arrays_the_verdicts_still_name_the_odd_one(tmp_path):
+    """But there are no distances."""
     own = [cell("a", "", name, Verdict.AGREE, 0.1) for name in ("jax", "mxnet")]
     own.append(cell("a", "", "torch", Verdict.DISAGREE, 5.0))
     found = pairwise(a_run(own), tmp_path)

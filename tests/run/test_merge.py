@@ -34,7 +34,8 @@ def merged(*runs):
     return merge(named, Path("merged.jsonl"))
 
 
-def test_cells_abouts_and_totals_of_all_are_in_the_one_and_frameworks_stand_side_by_side():
+def test_cells_abouts_and_totals_of_all_are_in_the_one():
+    """And frameworks stand side by side."""
     run = merged(part("torch"), part("jax", Verdict.DISAGREE))
     assert [(c.variant, c.framework) for c in run.cells] == [
         ("k:3", "torch"), ("k:3", "jax"), ("k:16", "torch"), ("k:16", "jax"),
@@ -79,7 +80,8 @@ def test_a_cell_in_two_runs_is_refused():
         merged(part("torch"), part("jax"), part("torch"))
 
 
-def test_another_content_of_the_same_variant_is_refused_and_of_another_variant_is_not():
+def test_another_content_of_the_same_variant_is_refused():
+    """And of another variant is not."""
     with pytest.raises(
         DifferentCases, match=r"ops/a::k:3 in job0/run.jsonl and in job1/run.jsonl, ops/a::k:16 in"
     ):
@@ -206,11 +208,8 @@ def test_a_report_of_several_runs_is_that_of_the_merged_one(tmp_path, capsys, mo
     assert main(["report", files[0], files[0]]) == 2
 
 
-def test_options_that_a_cell_needs_are_carried_once_from_the_merged_commands(tmp_path, capsys):
-    words = ["pytest", "cases", "--cases=mine"]
-    runs = (
-        part(n, Verdict.DISAGREE, head={"command": [*words, f"--framework={n}"]}) for n in ("torch", "jax")
-    )
+def test_options_that_a_cell_needs_are_carried_once_from_the_merged_runs(tmp_path, capsys):
+    runs = (part(n, Verdict.DISAGREE, head={"carried": ["--cases=mine"]}) for n in ("torch", "jax"))
     files = [str(write(tmp_path / f"{i}.jsonl", run)) for i, run in enumerate(runs)]
     assert main(["report", *files, "--markdown", "-"]) == 0
     assert "-torch-eager' --cases=mine\n" in capsys.readouterr().out

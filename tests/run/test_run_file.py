@@ -1,8 +1,10 @@
 """A run file tells a whole run, or is refused by name."""
 
+import errno
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,12 +21,12 @@ from gradient_conformance.harness.run.lines import (
     LARGEST,
     AboutChanged,
     CellLine,
-    Compared,
     DuplicateCell,
     EmptyRun,
     Header,
     NotARun,
     NotFinite,
+    RunError,
     TotalsDoNotAddUp,
     TruncatedRun,
     UnwritableRun,
@@ -34,43 +36,13 @@ from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.run.writing import RunWriter, encode
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.rounding import RULES_VERSION, K
-
-
-def a_tensor(**changes: Any) -> Compared:
-    """A tensor that agrees, but for the changes."""
-    fields: dict[str, Any] = {
-        "role": "gradient",
-        "name": "A",
-        "error": 1e-8,
-        "tolerance": 1e-7,
-        "used": 0.1,
-        "ratio": 0.8,
-        "ulp": 2.0,
-        "relative": 1e-8,
-        "where": [2, 1],
-        "got": "0.14811",
-        "want": "0.14814264",
-        "verdict": Verdict.AGREE,
-    }
-    return Compared(**{**fields, **changes})
+from runs import cell, tensor
 
 
 def a_cell(number: int = 0, **changes: Any) -> CellLine:
     """One of many cells, which agrees, but for the changes."""
-    fields: dict[str, Any] = {
-        "cell": f"notebooks/two_branches::k:{number}-float32-torch-eager",
-        "case": "notebooks/two_branches",
-        "variant": f"k:{number}",
-        "dtype": "float32",
-        "framework": "torch",
-        "mode": "eager",
-        "verdict": Verdict.AGREE,
-        "used": 0.1,
-        "relative": 1e-8,
-        "tensors": [a_tensor()],
-        "seconds": 0.25,
-    }
-    return CellLine(**{**fields, **changes})
+    agrees = cell("notebooks/two_branches", f"k:{number}", "torch", Verdict.AGREE, 0.1)
+    return msgspec.structs.replace(agrees, **changes)
 
 
 def a_header() -> Header:
@@ -85,12 +57,6 @@ def a_run(path: Path, cells: int = 2) -> Path:
         for number in range(cells):
             run.cell(a_cell(number))
         run.footer(expected=cells)
-    return path
-
-
-def edited(path: Path, edit: Callable[[list[str]], list[str]]) -> Path:
-    """The file with its lines changed."""
-    path.write_text("".join(edit(path.read_text().splitlines(keepends=True))))
     return path
 
 
@@ -176,7 +142,7 @@ def test_a_framework_that_changes_under_way_is_refused(path: Path) -> None:
 def test_an_infinite_distance_is_the_largest_double(path: Path) -> None:
     """A NaN gradient is infinitely far off, and JSON has no infinity."""
     far = dict.fromkeys(("error", "used", "ratio", "ulp", "relative"), math.inf)
-    cell = a_cell(used=math.inf, relative=math.inf, tensors=[a_tensor(**far, got="nan")])
+    cell = a_cell(used=math.inf, relative=math.inf, tensors=[tensor(**far, got="nan")])
     with RunWriter(path, a_header()) as run:
         run.cell(cell)
         run.footer(expected=1)
@@ -193,8 +159,8 @@ def test_an_infinite_distance_is_the_largest_double(path: Path) -> None:
         (a_cell(used=math.nan), "used is nan"),
         (a_cell(used=-math.inf), "used is -inf"),
         (a_cell(seconds=math.inf), "seconds is inf"),
-        (a_cell(tensors=[a_tensor(), a_tensor(tolerance=math.inf)]), r"tensors\[1\]\.tolerance is inf"),
-        (a_cell(tensors=[a_tensor(error=math.nan)]), r"tensors\[0\]\.error is nan"),
+        (a_cell(tensors=[tensor(), tensor(tolerance=math.inf)]), r"tensors\[1\]\.tolerance is inf"),
+        (a_cell(tensors=[tensor(error=math.nan)]), r"tensors\[0\]\.error is nan"),
     ],
 )
 def test_any_other_number_that_is_not_finite_is_refused(path: Path, cell: CellLine, place: str) -> None:
@@ -259,7 +225,7 @@ def test_a_run_of_nothing_gets_no_footer(path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """With the option that gives another."""
-    with pytest.raises(UnwritableRun, match="Is a directory; name another with --record FILE"):
+    with pytest.raises(UnwritableRun, match=f"{os.strerror(errno.EISDIR)}; name another with --record FILE"):
         RunWriter(tmp_path, a_header())
 
 
@@ -284,14 +250,6 @@ def test_a_killed_run_keeps_its_cells_and_is_called_truncated(path: Path) -> Non
         read_run(path)
 
 
-def test_half_a_line_is_a_truncated_run(path: Path) -> None:
-    """And the message counts the whole cells before it."""
-    content = a_run(path).read_bytes()
-    path.write_bytes(content[: content.index(b'"totals"')])
-    with pytest.raises(TruncatedRun, match="line 5 breaks off after 2 cells: the run was interrupted"):
-        read_run(path)
-
-
 def test_every_proper_beginning_of_a_run_is_refused(path: Path) -> None:
     """Wherever a file breaks off, it is never read as complete."""
     content = a_run(path, cells=1).read_bytes()
@@ -308,116 +266,100 @@ def test_a_lost_line_end_loses_nothing(path: Path) -> None:
     assert len(read_run(path).cells) == 2
 
 
-def test_a_header_that_breaks_off_is_a_truncated_run(path: Path) -> None:
-    """Of no cells."""
-    path.write_bytes(a_run(path).read_bytes()[:60])
-    with pytest.raises(TruncatedRun, match="its header breaks off after 0 cells"):
-        read_run(path)
+Lines = list[str]
+WRITES = "`pytest cases --record .*` writes"
+FOOTER = '{"kind": "footer", "totals": {}, "cells": 0, "seconds": 0.1}\n'
 
 
-def test_a_cell_twice_is_refused_with_both_lines(path: Path) -> None:
-    """At most one of the two is of this run."""
-    edited(a_run(path), lambda lines: [*lines[:4], lines[2], lines[4]])
-    message = r"run\.jsonl:5: notebooks/two_branches::k:0-float32-torch-eager is here a second time, first in line 3; "
-    with pytest.raises(DuplicateCell, match=message):
-        read_run(path)
+def swap(old: str, new: str) -> Callable[[Lines], Lines]:
+    return lambda lines: [line.replace(old, new) for line in lines]
 
 
-def test_an_empty_file_is_an_empty_run(path: Path) -> None:
-    """Not a truncated one: nothing ever was in it."""
-    path.parent.mkdir()
-    path.touch()
-    with pytest.raises(
-        EmptyRun, match=r"run\.jsonl: the file is empty; `pytest cases --record .*` writes it anew"
-    ):
-        read_run(path)
+DAMAGES: dict[str, tuple[Callable[[Lines], Lines], type[RunError], str]] = {
+    "empty": (lambda lines: [], EmptyRun, f": the file is empty; {WRITES} it anew"),
+    "no cells": (lambda lines: [lines[0], FOOTER], EmptyRun, ".* a run of no cells is no result"),
+    "half a header": (lambda lines: [lines[0][:60]], TruncatedRun, ".* its header breaks off after 0 cells"),
+    "half a footer": (
+        lambda lines: [*lines[:4], lines[4].partition('"totals"')[0]],
+        TruncatedRun,
+        ".* line 5 breaks off after 2 cells: the run was interrupted",
+    ),
+    "a cell twice": (
+        lambda lines: [*lines[:4], lines[2], lines[4]],
+        DuplicateCell,
+        ":5: notebooks/two_branches::k:0-float32-torch-eager is here a second time, first in line 3; ",
+    ),
+    "a cell lost": (
+        lambda lines: [*lines[:3], lines[4]],
+        TotalsDoNotAddUp,
+        ".* the footer tells of 2 cells, counted 1; 2 agree, counted 1. `pytest cases",
+    ),
+    "another verdict": (
+        swap('"verdict":"agree","used"', '"verdict":"crashed","used"'),
+        TotalsDoNotAddUp,
+        ".* tells of 2 agree, counted 0; 0 crashed, counted 2",
+    ),
+    "a diary": (
+        lambda lines: ["a diary\n", *lines],
+        NotARun,
+        f":1: not the header of a run: .+; {WRITES} a run",
+    ),
+    "a list": (lambda lines: ["[1, 2]\n"], NotARun, f":1: not the header of a run: .+; {WRITES} a run"),
+    "no header": (lambda lines: lines[1:], NotARun, f":1: not the header of a run: .+; {WRITES} a run"),
+    "another format": (
+        swap('"format":1', '"format":7'),
+        NotARun,
+        f":1: format 7, and this harness reads 1; {WRITES} it anew",
+    ),
+    "K as a text": (swap('"K":8.0', '"K":"8"'), NotARun, f":1: .+; {WRITES} it anew"),
+    "the header of a diary": (
+        lambda lines: [lines[0].replace("header", "diary")],
+        NotARun,
+        ":1: a run begins with its header, this with 'diary'",
+    ),
+    "no JSON": (
+        lambda lines: [*lines[:2], "oops\n", *lines[2:]],
+        NotARun,
+        f":3: not JSON: .+; {WRITES} it anew",
+    ),
+    "no text": (swap("two_branches", "two\udcff_branches"), NotARun, f":3: not JSON: .+; {WRITES} it anew"),
+    "another kind": (
+        lambda lines: [*lines[:2], '{"kind": "note"}\n', *lines[2:]],
+        NotARun,
+        f":3: .+; {WRITES} it anew",
+    ),
+    "no number": (swap('"seconds":0.25', '"seconds":null'), NotARun, f":3: .+; {WRITES} it anew"),
+    "an unknown field": (swap('"mode"', '"made"'), NotARun, f":3: .+; {WRITES} it anew"),
+    "an unknown verdict": (swap('"agree","used"', '"fine","used"'), NotARun, f":3: .+; {WRITES} it anew"),
+    "two headers": (lambda lines: [lines[0], *lines], NotARun, ":2: a second header; a file holds one run"),
+    "an about twice": (
+        lambda lines: [*lines[:2], *lines[1:]],
+        NotARun,
+        ":3: torch tells of itself a second time",
+    ),
+    "a line too many": (
+        lambda lines: [*lines, lines[2]],
+        NotARun,
+        ":6: a line after the footer; a file holds one run",
+    ),
+}
 
 
-def test_a_run_of_no_cells_is_an_empty_run(path: Path) -> None:
-    """Even with a footer that adds up."""
-    footer = '{"kind": "footer", "totals": {}, "cells": 0, "seconds": 0.1}\n'
-    edited(a_run(path), lambda lines: [lines[0], footer])
-    with pytest.raises(EmptyRun, match="a run of no cells is no result"):
-        read_run(path)
-
-
-def test_totals_are_counted_again(path: Path) -> None:
-    """A cell that was taken out is missed."""
-    edited(a_run(path), lambda lines: [*lines[:3], lines[4]])
-    message = "the footer tells of 2 cells, counted 1; 2 agree, counted 1. `pytest cases"
-    with pytest.raises(TotalsDoNotAddUp, match=message):
-        read_run(path)
-
-
-def test_totals_are_held_to_each_verdict(path: Path) -> None:
-    """A disagreement turned into agreement behind the footer's back is found."""
-    edited(
-        a_run(path),
-        lambda lines: [
-            line.replace('"verdict":"agree","used"', '"verdict":"crashed","used"') for line in lines
-        ],
-    )
-    with pytest.raises(TotalsDoNotAddUp, match="tells of 2 agree, counted 0; 0 crashed, counted 2"):
-        read_run(path)
-
-
-@pytest.mark.parametrize(
-    ("edit", "message"),
-    [
-        (lambda lines: ["a diary\n", *lines], r":1: not the header of a run: JSON is malformed"),
-        (lambda lines: ["[1, 2]\n"], r":1: not the header of a run: Expected `object`"),
-        (lambda lines: lines[1:], r":1: not the header of a run: Object missing required field `format`"),
-        (
-            lambda lines: [lines[0].replace('"format":1', '"format":7'), *lines[1:]],
-            r":1: format 7, and this harness reads 1; `pytest cases --record .*` writes it anew",
-        ),
-        (
-            lambda lines: [lines[0].replace('"K":8.0', '"K":"8"'), *lines[1:]],
-            r":1: Expected `float`, got `str`",
-        ),
-        (
-            lambda lines: [lines[0].replace("header", "diary")],
-            r":1: a run begins with its header, this with 'diary'",
-        ),
-        (lambda lines: [*lines[:2], "oops\n", *lines[2:]], r":3: not JSON: JSON is malformed"),
-        (lambda lines: [*lines[:2], '{"kind": "note"}\n', *lines[2:]], r":3: Invalid value 'note'"),
-        (
-            lambda lines: [line.replace('"seconds":0.25', '"seconds":null') for line in lines],
-            r":3: Expected `float`, got `null` - at `\$\.seconds`",
-        ),
-        (
-            lambda lines: [line.replace('"mode"', '"made"') for line in lines],
-            r":3: Object contains unknown field `made`",
-        ),
-        (
-            lambda lines: [line.replace('"agree","used"', '"fine","used"') for line in lines],
-            r":3: Invalid enum value 'fine'",
-        ),
-        (lambda lines: [lines[0], *lines], r":2: a second header; a file holds one run"),
-        (lambda lines: [*lines[:2], *lines[1:]], r":3: torch tells of itself a second time"),
-        (lambda lines: [*lines, lines[2]], r":6: a line after the footer; a file holds one run"),
-    ],
-)
-def test_what_is_not_a_run_is_refused_with_its_line(
-    path: Path, edit: Callable[[list[str]], list[str]], message: str
+@pytest.mark.parametrize(("edit", "error", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_what_is_not_a_whole_run_is_refused_by_name(
+    path: Path, edit: Callable[[Lines], Lines], error: type[RunError], message: str
 ) -> None:
-    """Each kind of damage is told apart."""
-    edited(a_run(path), edit)
-    with pytest.raises(NotARun, match=rf"run\.jsonl{message}"):
-        read_run(path)
-
-
-def test_bytes_that_are_no_text_are_not_a_run(path: Path) -> None:
-    """An error of ours, not of a codec."""
-    content = a_run(path).read_bytes()
-    path.write_bytes(content.replace(b"two_branches", b"two\xff_branches"))
-    with pytest.raises(NotARun, match=r"run\.jsonl:3: not JSON: .*utf-8"):
+    """With its line and what to do; what is wrong within a line is told in the words of the decoder."""
+    lines = a_run(path).read_text().splitlines(keepends=True)
+    path.write_text("".join(edit(lines)), errors="surrogateescape")
+    with pytest.raises(error, match=rf"run\.jsonl{message}"):
         read_run(path)
 
 
 def test_a_file_that_is_not_there_is_named_with_the_command_that_writes_it(path: Path) -> None:
     """An error of ours, with its remedy."""
-    message = r"run\.jsonl: can't read it: No such file or directory; `pytest cases --record .*run\.jsonl` writes it"
+    why = re.escape(os.strerror(errno.ENOENT))
+    message = rf"run\.jsonl: can't read it: {why}; `pytest cases --record .*run\.jsonl` writes it"
     with pytest.raises(NotARun, match=message):
         read_run(path)
 

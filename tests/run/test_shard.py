@@ -1,8 +1,8 @@
 """Shards: whatever is selected, each cell is in exactly one, and together they are the run that was not sharded."""
 
-import json
+import errno
+import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -15,35 +15,9 @@ from gradient_conformance.harness.run import shard
 from gradient_conformance.harness.run.reading import read_run
 from hypothesis import given
 from hypothesis import strategies as st
+from matrix import TINY, cut, lasting
 
 ROOT = Path(__file__).parents[2]
-FAKES = ROOT / "tests" / "fakes"
-CASE = """
-title = "A tiny layer"
-source = "A test of the harness"
-program = '''
-z = W @ x
-loss = sum(z * z)
-'''
-gradients = ["W", "x"]
-
-[tensors]
-W = { shape = [2, "k"], linspace = [0, 1] }
-x = { shape = ["k"], full = 1 }
-
-[sweep]
-k = [1, 3, 4]
-
-[[expect]]
-value = "loss"
-is = "1"
-variant = "k:1"
-
-[[expect]]
-value = "loss"
-is = "6.12"
-variant = "k:3"
-"""
 UNITS = st.sets(st.text(min_size=1, max_size=20).map("case::{}".format), max_size=60)
 COUNTS = st.integers(1, 20)
 SECONDS = st.dictionaries(st.integers(0, 99).map("case::k:{}".format), st.integers(0, 10**9), max_size=60)
@@ -120,7 +94,8 @@ CELL = '{"kind":"cell","cell":"c::k:1-float32-torch-eager","case":"c","variant":
 
 
 @pytest.mark.parametrize("end", ["", CELL[:40], '{"kind":"footer"}\n'])
-def test_seconds_of_an_interrupted_run_are_as_good_and_those_of_a_variant_are_added_up(tmp_path, end):
+def test_seconds_of_an_interrupted_run_are_as_good(tmp_path, end):
+    """And those of a variant are added up."""
     file = tmp_path / "run.jsonl"
     file.write_text(HEADER + CELL + CELL.replace("torch", "jax") + end)
     assert shard.read_seconds(file) == {"c::k:1": 1_000_000}
@@ -129,7 +104,7 @@ def test_seconds_of_an_interrupted_run_are_as_good_and_those_of_a_variant_are_ad
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "can't read it: No such file"),
+        (None, f"can't read it: {os.strerror(errno.ENOENT)}"),
         ("", "no cell is in it"),
         (HEADER, "no cell is in it"),
         (CELL, "a run begins with its header"),
@@ -148,93 +123,78 @@ def test_a_file_that_has_no_seconds_is_one_message(tmp_path, text, words):
 
 
 @pytest.fixture
-def matrix(pytester, tmp_path_factory, monkeypatch):
-    """Runs pytest on a case of three variants with fakes; gives the outcome."""
-    pytester.makeini("[pytest]")
-    monkeypatch.delenv("HARNESS_REQUIRE", raising=False)
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    shutil.copytree(FAKES, elsewhere / "fakes")
-    case = elsewhere / "my_cases" / "tiny" / "layer.toml"
-    case.parent.mkdir(parents=True)
-    case.write_text(CASE)
-
-    def run(*options, frameworks=("faultless", "negates"), record="whole.jsonl"):
-        runner = pytester.runpytest_subprocess if "-n2" in options else pytester.runpytest_inprocess
-        return runner(
-            f"--cases={elsewhere / 'my_cases'}",
-            f"--adapters={elsewhere / 'fakes' / 'adapters'}",
-            *(f"--framework={name}" for name in frameworks),
-            *(f"--interpreter={name}={sys.executable}" for name in frameworks),
-            *([f"--record={record}"] if record else []),
-            *options,
-        )
-
-    run.path, run.adapters = pytester.path, elsewhere / "fakes" / "adapters"
-    return run
+def here(matrix):
+    """The tiny case with numbers that are printed somewhere."""
+    text = TINY.replace(
+        'W = { shape = [3, "k"], uniform = [-1, 1] }', 'W = { shape = [3, "k"], linspace = [0, 1] }'
+    )
+    text = text.replace("uniform = [-1, 1]", "full = 1")
+    printed = '[[expect]]\nvalue = "loss"\nis = "{}"\nvariant = "k:{}"\n'
+    matrix.case.write_text(text + printed.format("1.172", 1) + printed.format("1.573", 2))
+    return matrix
 
 
-def shards(matrix, count, *options):
+def run(here, *options, record="whole.jsonl"):
+    recorded = [f"--record={record}"] if record else []
+    return here.run("faultless", "negates", more=[*recorded, *options])
+
+
+def shards(here, count, *options):
     """Every shard's outcome and the run files that were written."""
-    outcomes = [matrix(f"--shard={i}/{count}", *options, record=f"{i}.jsonl") for i in range(1, count + 1)]
-    files = [matrix.path / f"{i}.jsonl" for i in range(1, count + 1)]
-    return outcomes, [str(file) for file in files if file.exists()]
+    outcomes = [run(here, f"--shard={i}/{count}", *options, record=f"{i}.jsonl") for i in range(1, count + 1)]
+    files = [here.path / f"{i}.jsonl" for i in range(1, count + 1)]
+    return outcomes, [file for file in files if file.exists()]
+
+
+def merged(here, files, to="merged.jsonl"):
+    return main(["merge", *map(str, files), f"--record={here.path / to}"])
 
 
 def facts(file):
     """A run's cells and totals, sorted, without times."""
-    run = read_run(Path(file))
-    cells = sorted(json.dumps({**json.loads(line), "seconds": 0}) for line in Path(file).read_text().splitlines() if '"kind":"cell"' in line)  # fmt: skip
-    return cells, run.abouts, run.footer.totals, run.header.frameworks
+    found = read_run(file)
+    return lasting(file), found.abouts, found.footer.totals, found.header.frameworks
 
 
 @pytest.mark.parametrize("options", [[], ["-n2"], ["--shard-seconds=whole.jsonl"]])
-def test_merged_shards_are_the_whole_run_and_empty_ones_are_no_error(matrix, options, capsys):
+def test_merged_shards_are_the_whole_run_and_empty_ones_are_no_error(here, options, capsys):
     """Three variants in five shards."""
-    matrix()
-    outcomes, files = shards(matrix, 5, *options)
+    run(here)
+    outcomes, files = shards(here, 5, *options)
     assert 2 <= len(files) <= 3
     for index, outcome in enumerate(outcomes, 1):
-        if str(matrix.path / f"{index}.jsonl") not in files:
+        if here.path / f"{index}.jsonl" not in files:
             assert outcome.ret == pytest.ExitCode.OK
             outcome.stdout.fnmatch_lines(
                 [f"shard {index}/5 has none of the 12 cells: there is no run file of it"]
             )
-    assert main(["merge", *files, f"--record={matrix.path / 'merged.jsonl'}"]) == 0
-    assert facts(matrix.path / "merged.jsonl") == facts(matrix.path / "whole.jsonl")
-    assert "--shard=" in " ".join(read_run(matrix.path / "merged.jsonl").header.command)
-    assert main(["merge", *files[1:], f"--record={matrix.path / 'less.jsonl'}"]) == 2
-    first = read_run(Path(files[0])).footer.part.index
+    assert merged(here, files) == 0
+    assert facts(here.path / "merged.jsonl") == facts(here.path / "whole.jsonl")
+    assert "--shard=" in " ".join(read_run(here.path / "merged.jsonl").header.command)
+    assert merged(here, files[1:], to="less.jsonl") == 2
+    first = read_run(files[0]).footer.part.index
     assert f"whose shards {first}/5 are not among the runs" in capsys.readouterr().err
 
 
-def test_an_interrupted_shard_goes_on_and_is_merged_as_if_nothing_had_happened(matrix):
-    matrix()
-    _, files = shards(matrix, 2)
-    lines = Path(files[0]).read_text().splitlines(keepends=True)
-    kept = [line for line in lines if '"kind":"header"' in line]
-    kept += [line for line in lines if '"kind":"cell"' in line][:1]
-    Path(files[0]).write_text("".join(kept))
-    matrix("--shard=1/2", f"--resume={files[0]}", record=None)
-    assert Path(files[0]).read_text().startswith("".join(kept))
-    assert main(["merge", *files, f"--record={matrix.path / 'merged.jsonl'}"]) == 0
-    assert facts(matrix.path / "merged.jsonl") == facts(matrix.path / "whole.jsonl")
+def test_an_interrupted_shard_goes_on_and_is_merged_as_if_nothing_had_happened(here):
+    """And another shard can't go on with it."""
+    run(here)
+    _, files = shards(here, 2)
+    cut(files[0], 1)
+    kept = files[0].read_text()
+    other = run(here, "--shard=2/2", f"--resume={files[0]}", record=None)
+    assert other.ret != pytest.ExitCode.OK
+    other.stderr.fnmatch_lines(["*has cells that are not selected now*"])
+    run(here, "--shard=1/2", f"--resume={files[0]}", record=None)
+    assert files[0].read_text().startswith(kept)
+    assert merged(here, files) == 0
+    assert facts(here.path / "merged.jsonl") == facts(here.path / "whole.jsonl")
 
 
-def test_another_shard_cannot_go_on_with_a_run_of_this_one(matrix):
-    _, files = shards(matrix, 2)
-    before = Path(files[0]).read_text()
-    Path(files[0]).write_text("".join(before.splitlines(keepends=True)[:-1]))
-    outcome = matrix("--shard=2/2", f"--resume={files[0]}", record=None)
-    assert outcome.ret != pytest.ExitCode.OK
-    outcome.stderr.fnmatch_lines(["*has cells that are not selected now*"])
-
-
-def test_checks_of_the_reference_and_stale_entries_are_in_one_shard_each(matrix):
+def test_checks_of_the_reference_and_stale_entries_are_in_one_shard_each(here):
     """A ledger entry is held against the cells of all shards, and what matches none fails once."""
-    entry = '[[deviation]]\ncell = "{}"\nversion = ">=1"\nused = [1, 1e300]\nreason = "r"\nevidence = "e"\n'
-    ledger = entry.format("tiny/layer::k:3-*") + entry.format("tiny/gone::*")
-    (matrix.adapters / "negates" / "deviations.toml").write_text(ledger)
-    outcomes, _ = shards(matrix, 2)
+    here.entries("negates", ("tiny/layer::k:2-*", 1e300), ("tiny/gone::*", 1e300))
+    outcomes, _ = shards(here, 2)
     totals = Counter()
     for outcome in outcomes:
         totals.update(outcome.parseoutcomes())
@@ -244,44 +204,33 @@ def test_checks_of_the_reference_and_stale_entries_are_in_one_shard_each(matrix)
     assert "tiny/gone" in told[0]
 
 
-def test_k_selects_and_lf_repeats_within_a_shard(matrix):
+def test_k_selects_and_lf_repeats_within_a_shard(here):
     """What -k and --lf leave out moves nothing to another shard."""
     every, narrow = (
-        {(i, n) for i, o in enumerate(shards(matrix, 3, "--collect-only", "-q", *more)[0]) for n in o.outlines if "layer.toml::" in n}
+        {
+            (index, line)
+            for index, outcome in enumerate(shards(here, 3, "--collect-only", "-q", *more)[0])
+            for line in outcome.outlines
+            if "layer.toml::" in line
+        }
         for more in ([], ["-k", "float32"])
-    )  # fmt: skip
+    )
     assert narrow == {(i, n) for i, n in every if "float32" in n}
-    outcome = matrix("--shard=1/3")
-    failed = outcome.parseoutcomes()["failed"]
-    again = matrix("--shard=1/3", "--lf")
-    assert again.parseoutcomes()["failed"] == failed
-    assert "passed" not in again.parseoutcomes()
+    failed = run(here, "--shard=1/3").parseoutcomes()["failed"]
+    again = run(here, "--shard=1/3", "--lf").parseoutcomes()
+    assert again["failed"] == failed
+    assert "passed" not in again
 
 
-def test_a_selection_of_nothing_stays_an_error_in_every_shard(matrix):
-    outcomes, files = shards(matrix, 2, "-k", "nothing_of_this_name")
+def test_a_selection_of_nothing_stays_an_error_in_every_shard(here):
+    outcomes, files = shards(here, 2, "-k", "nothing_of_this_name")
     assert [o.ret for o in outcomes] == [pytest.ExitCode.NO_TESTS_COLLECTED] * 2
     assert not files
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--shard=9/8"], "a shard is given as INDEX/COUNT"),
-        (["--shard-seconds=run.jsonl"], "say which to run, such as --shard=3/8"),
-        (["--shard=1/2", "--shard-seconds=gone.jsonl"], "gone.jsonl: can't read it"),
-    ],
-)
-def test_a_wrong_option_is_one_message_before_anything_runs(matrix, options, words):
-    outcome = matrix(*options)
-    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
-    outcome.stderr.fnmatch_lines([f"*{words}*"])
-    assert "Traceback" not in outcome.stderr.str() + outcome.stdout.str()
-
-
-def test_tests_that_are_no_cells_are_in_every_shard(matrix):
-    (matrix.path / "test_own.py").write_text("def test_own(): pass\n")
-    outcomes, _ = shards(matrix, 2, "--collect-only", "-q", "test_own.py")
+def test_tests_that_are_no_cells_are_in_every_shard(here):
+    (here.path / "test_own.py").write_text("def test_own(): pass\n")
+    outcomes, _ = shards(here, 2, "--collect-only", "-q", "test_own.py")
     assert all("test_own.py::test_own" in o.outlines for o in outcomes)
 
 

@@ -2,14 +2,17 @@
 
 import os
 import sys
-from pathlib import Path
 
+import numpy as np
 import pytest
+from client import interpreter
+from gradient_conformance.harness.frameworks.found import shipped_adapters
 from gradient_conformance.harness.references import cache
+from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
 
 ADAPTER = """
-import os
+import worker
 MODES = ("eager",)
 OPS, OPTIMIZERS = {}, {}
 
@@ -17,42 +20,54 @@ def setup(threads, seed):
     pass
 
 def about():
-    return {"version": "1", "folder": os.environ.get("JAX_COMPILATION_CACHE_DIR", "none")}
+    return {"version": "1", "folder": str(worker.COMPILED)}
 """
 
+RUN = {"type": "run", "case": "toys/case", "bindings": {}, "mode": "jit"}
+SHARED = {
+    "dtype": "float64",
+    "program": [{"out": ["y"], "op": "sum_squares", "args": ["x"], "kw": {}}],
+    "output": "y",
+    "values": ["y"],
+    "gradients": ["x"],
+    "probes": {},
+    "training": None,
+}
 
-def told(tmp_path, local):
-    """The folder that a worker finds in its environment."""
+
+def told(tmp_path, compiled, argv=(sys.executable,)):
+    """The folder that an adapter is told."""
     adapter = tmp_path / "adapter.py"
     adapter.write_text(ADAPTER)
-    worker = Worker([sys.executable], local=local)
+    worker = Worker(argv)
     try:
-        return worker.hello(adapter)["folder"]
+        return worker.hello(adapter, compiled=compiled)["folder"]
     finally:
         worker.stop()
 
 
-def test_a_worker_is_told_the_folder_for_what_it_compiles(tmp_path):
-    local = cache.for_compilers({"HARNESS_CACHE": str(tmp_path / "cache")})
-    assert told(tmp_path, local) == str(tmp_path / "cache" / "jax")
-    assert told(tmp_path, {}) == "none"
+def test_an_adapter_is_told_the_folder_for_what_is_compiled(tmp_path):
+    compiled = cache.for_compilers({"HARNESS_CACHE": str(tmp_path / "cache")}) / "mine"
+    assert told(tmp_path, compiled) == str(tmp_path / "cache" / "compiled" / "mine")
+    assert compiled.is_dir()
+    assert told(tmp_path, None) == "None"
 
 
-@pytest.mark.parametrize(
-    "environ", [{"HARNESS_CACHE": "off"}, {"HARNESS_CACHE": "x", "JAX_COMPILATION_CACHE_DIR": "own"}]
-)
-def test_without_a_cache_or_with_a_folder_of_ones_own_nothing_is_told(environ):
-    assert cache.for_compilers(environ) == {}
+def test_a_folder_that_is_not_where_the_worker_runs_is_not_told(tmp_path):
+    (tmp_path / "file").touch()
+    assert told(tmp_path, tmp_path / "file" / "mine") == "None"
 
 
-def test_a_folder_that_cannot_be_used_is_no_folder(tmp_path):
+def test_without_a_cache_there_is_no_folder(tmp_path):
+    assert cache.for_compilers({"HARNESS_CACHE": "off"}) is None
     (tmp_path / "cache").write_text("a file in its place")
-    assert cache.for_compilers({"HARNESS_CACHE": str(tmp_path / "cache")}) == {}
+    assert cache.for_compilers({"HARNESS_CACHE": str(tmp_path / "cache")}) is None
 
 
 def test_what_was_compiled_is_bounded_like_the_references(tmp_path):
     environ = {"HARNESS_CACHE": str(tmp_path), "HARNESS_CACHE_SIZE": "40K"}
-    folder = Path(cache.for_compilers(environ)["JAX_COMPILATION_CACHE_DIR"])
+    folder = cache.for_compilers(environ) / "mine"
+    folder.mkdir()
     for i in range(20):
         (folder / f"{i}-cache").write_bytes(bytes(4000))
         os.utime(folder / f"{i}-cache", (1_700_000_000 + i, 1_700_000_000 + i))
@@ -60,3 +75,21 @@ def test_what_was_compiled_is_bounded_like_the_references(tmp_path):
     left = sorted(int(path.name.partition("-")[0]) for path in folder.glob("*-cache"))
     assert left == list(range(20 - len(left), 20))
     assert 0 < len(left) <= 10
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("own", [False, True], ids=["ours", "own"])
+def test_jax_keeps_what_it_compiles_in_the_folder_unless_somebody_has_their_own(tmp_path, monkeypatch, own):
+    (tmp_path / "own").mkdir()
+    if own:
+        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "own"))
+        monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    worker = Worker(interpreter("jax"))
+    try:
+        worker.hello(shipped_adapters() / "jax" / "adapter.py", compiled=tmp_path / "compiled")
+        x = [Sent("input", "x", np.ones(2))]
+        worker.send({**RUN, "id": 1}, x, shared_line(SHARED, x))
+        assert worker.receive().header["type"] == "done"
+    finally:
+        worker.stop()
+    assert [any((tmp_path / name).glob("*-cache")) for name in ("compiled", "own")] == [not own, own]

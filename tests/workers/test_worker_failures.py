@@ -5,6 +5,7 @@ the same lane, and those of another lane, must agree.
 """
 
 import contextlib
+import errno
 import functools
 import os
 import resource
@@ -185,7 +186,7 @@ FAULTS = {
     "dies_of_a_nameless_signal": ("crashed", "the worker died of signal 40"),
     "dies_and_leaves_a_child_with_its_pipes": ("crashed", "ended with exit code 9"),
     "closes_its_pipe_and_sleeps": ("crashed", "closed its end of the pipe, lived on and was killed"),
-    "asks_for_too_much": ("errored", "Unable to allocate"),
+    "asks_for_too_much": ("errored", "MemoryError"),
     "recurs": ("errored", "RecursionError"),
     "floods_stdout": ("agree", ""),
     "floods_stderr": ("agree", ""),
@@ -385,13 +386,13 @@ def old_python(tmp_path):
 INTERPRETERS = {
     "is missing": (
         lambda tmp: tmp / "nowhere" / "python",
-        "the worker could not be started: No such file or directory*interpreter: *nowhere/python",
+        f"the worker could not be started: {os.strerror(errno.ENOENT)}*interpreter: *nowhere/python",
     ),
     "has a first line that names nothing": (
         lambda tmp: script(tmp / "python", "#!/nowhere/python\n"),
-        "could not be started: No such file or directory (the file is there: what its first line names is not)",
+        f"could not be started: {os.strerror(errno.ENOENT)} (the file is there: what its first line names is not)",
     ),
-    "is not executable": (lambda tmp: tmp, "the worker could not be started: Permission denied"),
+    "is not executable": (lambda tmp: tmp, f"the worker could not be started: {os.strerror(errno.EACCES)}"),
     "ends at once": (
         lambda tmp: script(tmp / "python", "#!/bin/sh\necho no licence >&2\nexit 3\n"),
         "the worker ended with exit code 3 and without an answer*no licence*interpreter: ",
@@ -629,4 +630,4 @@ def test_a_limit_of_memory_is_part_of_the_interpreters_command(running):
     limit = ("prlimit", "--as=1000000000", sys.executable)
     run = running("asks_for_too_much", interpreters={"asks_for_too_much": limit})
     run.submit()
-    assert_costs_its_own_cell(run, "asks_for_too_much", "errored", "Unable to allocate")
+    assert_costs_its_own_cell(run, "asks_for_too_much", "errored", "MemoryError")
