@@ -1,5 +1,7 @@
 """Rows for arithmetic and products: elementwise operators, powers, roots, exponentials, angles, matrix products."""
 
+import math
+
 import numpy as np
 
 from . import shapes
@@ -109,7 +111,7 @@ def _linear_x(c, out, x, W, b, g, *, weights):
 
 
 def _linear_W(c, out, x, W, b, g, *, weights):
-    x, g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
+    x, g = (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) for a in (x, g))
     return c.matmul(g.T, x) if weights == "out_in" else c.matmul(x.T, g)
 
 

@@ -88,7 +88,8 @@ def nonempty_reduce(x: Shape, *, axis: Any, keepdims: Any) -> Shape:
 
 
 def along(x: Shape, *, axis: Any) -> Shape:
-    one_axis(axis, x)
+    if x[one_axis(axis, x)] == 0:
+        raise OpError(f"nothing to normalize: shape {text(x)} is empty along axis {axis!r}")
     return x
 
 
