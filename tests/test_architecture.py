@@ -32,7 +32,7 @@ ROOMS = {
     "references": "case errors reading reference roles",
     "plan": "case errors frameworks reference run",
     "ledger": "errors reading reference roles run text verdict",
-    "workers": "frameworks plan reading references roles text verdict",
+    "workers": "errors frameworks plan reading references roles text verdict",
     "judging": "case errors frameworks ledger plan reference references roles run verdict workers.answer",
     "truth": "case errors reference references",
     "report": "case errors ledger reference roles run text verdict",

@@ -24,8 +24,8 @@ from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.harness.workers.answer import read_answer
+from gradient_conformance.harness.workers.process import LONGEST_LINE
 from gradient_conformance.harness.workers.wire import MAGIC, MAX_HEADER, Nonsense, read_frame
-from gradient_conformance.harness.workers.worker import LONGEST_LINE
 
 SECONDS = 5.0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.frameworks.found import Framework
-from gradient_conformance.harness.workers.worker import ENVIRONMENT
+from gradient_conformance.harness.workers.process import ENVIRONMENT
 
 from figures import mlps
 from figures.bare import bare

@@ -36,8 +36,9 @@ from gradient_conformance.harness.errors import CaseError
 from gradient_conformance.harness.reading import toml
 from gradient_conformance.harness.truth.drawing import SAMPLES
 from gradient_conformance.reference import language
+from gradient_conformance.reference.constants import Constants
 from gradient_conformance.reference.contexts import Exact
-from gradient_conformance.reference.language import MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_TEXT, Reader
+from gradient_conformance.reference.language import MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_TEXT
 from gradient_conformance.reference.ops import OPS, shapes
 
 SECONDS = 5.0
@@ -213,8 +214,8 @@ def test_loading_takes_time_that_grows_with_the_program_and_not_faster(tmp_path:
 def test_an_expression_is_worked_out_once_however_deep_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a program of deep expressions would take a hundred times as long as a flat one of its length."""
     seen: list[Any] = []
-    usual = Reader.worked_out
-    monkeypatch.setattr(Reader, "worked_out", lambda self, node: seen.append(node) or usual(self, node))
+    usual = Constants.worked_out
+    monkeypatch.setattr(Constants, "worked_out", lambda self, node: seen.append(node) or usual(self, node))
     language.parse("y = x" + " - x" * 90)
     assert 90 < len(seen) == len(set(seen))
 

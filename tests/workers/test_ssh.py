@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.workers.process import ENVIRONMENT, WorkerDied
 from gradient_conformance.harness.workers.remote import command, remote_shells
 from gradient_conformance.harness.workers.wire import Sent, shared_line
-from gradient_conformance.harness.workers.worker import ENVIRONMENT, Worker, WorkerDied
+from gradient_conformance.harness.workers.worker import Worker
 
 ROOT = Path(__file__).parents[2]
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")

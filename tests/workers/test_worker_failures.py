@@ -33,8 +33,8 @@ from gradient_conformance.harness.run.writing import encode
 from gradient_conformance.harness.workers import lane as lane_module
 from gradient_conformance.harness.workers import worker as worker_module
 from gradient_conformance.harness.workers.lane import Lane, Request
+from gradient_conformance.harness.workers.process import how_it_ended, readable
 from gradient_conformance.harness.workers.wire import BOOTSTRAP
-from gradient_conformance.harness.workers.worker import how_it_ended, readable
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="workers are POSIX processes")
 
@@ -281,7 +281,7 @@ def test_a_message_that_never_ends_is_ended_though_something_always_comes(runnin
             poll.register(fd, event)
         return SimpleNamespace(poll=lambda milliseconds: poll.poll(max(milliseconds, 1000)))
 
-    monkeypatch.setattr(worker_module, "_poll", patient)
+    monkeypatch.setattr(worker_module, "poll_of", patient)
     run = running(fault, timeout=2)
     run.submit()
     assert_costs_its_own_cell(run, fault, "crashed", LATE)
@@ -356,7 +356,7 @@ def test_where_memory_runs_out_a_worker_is_killed_before_its_host(running):
     run = running()
     run.submit()
     run.lines()
-    worker = run.engine._lanes["faultless"]._worker
+    worker = run.engine._lanes["faultless"]._workers.worker
     assert Path(f"/proc/{worker._process.pid}/oom_score_adj").read_text().strip() == "500"
 
 
