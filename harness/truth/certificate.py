@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ..case.variant import Variant
+from .ops import TRUTH
 from .programs import OWN_SHARE, ProgramCertificate, certify_program
-from .rows import Certificate, certify_row, unit_of
+from .rows import Certificate, certify_row
 
-# Printing
+UNITS = {"element": "element", "terms": "sum |terms|", "one": "sum |terms|, 1"}
 
 
 def report(ops: Sequence[str], variants: Sequence[Variant], console: Console) -> bool:
@@ -45,7 +46,8 @@ def _row_table(rows: Iterable[Certificate]) -> Table:
         allowed = "-".join(str(b) for b in (bounds[:1] if len(bounds) == 1 else bounds[:: len(bounds) - 1]))
         numbers = (_short(c.worst("value")), " ".join(map(_short, c.vjps)), _short(c.worst("complex step")))
         name = f"{c.op}  FAILED" if c.problems else c.op
-        table.add_row(name, unit_of(c.op), str(c.samples), *numbers, _short(c.slope), allowed)
+        unit = UNITS[TRUTH[c.op].relative_to] if c.op in TRUTH else "-"
+        table.add_row(name, unit, str(c.samples), *numbers, _short(c.slope), allowed)
     return table
 
 
