@@ -1,0 +1,54 @@
+"""The optimizers' rows, held to their definitions after every step of a training."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...reference.contexts import EXACT
+from ...reference.optimizers import OPTIMIZERS, sgd_momentum
+from .derivatives import numerical_jacobian
+from .drawing import Sample
+from .optimizers import TRUTH, Optimizer
+from .rows import CONTRACTION_BOUND, Array, Certificate, Measured, call, compare, frozen, value_scale
+
+NAMES = (*OPTIMIZERS, "sgd_momentum")
+"""Beside the table stands what no adapter has: faults are put into it (harness/power)."""
+
+
+def moved(
+    name: str, parameters: Sequence[Array], gradients: Sequence[Array], options: Mapping[str, Any]
+) -> Array:
+    """What a row makes of the parameter in the last step, from it and its gradient at each step so far."""
+    if name == "sgd_momentum":
+        return sgd_momentum(EXACT, parameters[-1], gradients, **options)
+    return OPTIMIZERS[name](EXACT, parameters[-1], gradients[-1], **options)
+
+
+def certify_optimizer(name: str) -> Certificate:
+    """Measure an optimizer on all its samples. It fails where anything is out of bounds, raises, or isn't measured."""
+    if name not in TRUTH:
+        problem = f"{name} is not covered: harness/truth/optimizers.py does not define it"
+        return Certificate(name, 0, (), (problem,))
+    truth, measured, problems = TRUTH[name], list[Measured](), list[str]()
+    for sample in truth.samples:
+        try:
+            measured += measure_steps(truth, sample)
+        except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
+            problems.append(f"{call(name, sample)} raised {type(error).__name__}: {error}")
+    problems += [str(m) for m in measured if not m.ok]
+    return Certificate(name, len(truth.samples), tuple(measured), tuple(problems))
+
+
+def measure_steps(truth: Optimizer, sample: Sample) -> Iterator[Measured]:
+    """The parameter after each step, relative to the sum of |terms| of all steps so far."""
+    start, gradients = frozen(sample.inputs)
+    parameters = [start]
+    for count in range(1, len(gradients) + 1):
+        parameters.append(np.asarray(moved(truth.name, parameters, gradients[:count], sample.kw)))
+        inputs = start, gradients[:count]
+        right = truth.forward(*inputs, **sample.kw)
+        slopes = {i: numerical_jacobian(truth.forward, inputs, sample.kw, i)[0] for i in range(2)}
+        scale = value_scale("terms", inputs, right, slopes)
+        where = f"{call(truth.name, sample)} after step {count}"
+        yield compare("value", parameters[-1], right, scale, CONTRACTION_BOUND, where)
