@@ -33,6 +33,23 @@ def test_the_reference_imports_numpy_and_nothing_of_ours():
     assert imports_of("reference") - sys.stdlib_module_names == {"numpy", "reference"}
 
 
+def test_the_truth_about_ops_imports_nothing_of_the_reference():
+    """Nor anything that does: numbers and samples, and beside them NumPy and mpmath."""
+    truth = ROOT / "harness" / "truth"
+    files = [
+        *(truth / "ops").glob("*.py"),
+        *(truth / f"{name}.py" for name in ("numbers", "drawing", "optimizers")),
+    ]
+    modules = {
+        node.module
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+    assert modules <= {"drawing", "numbers", "table", "reductions", None}
+    assert {name for file in files for name in imported(file)} & OURS == set()
+
+
 def test_the_harness_imports_no_framework_and_no_adapter():
     found = imports_of("harness")
     assert not found & (LIBRARIES | {"adapters", "tests", "worker"})

@@ -16,20 +16,26 @@ from gradient_conformance.reference.ops import OPS, arithmetic
 class Watching(Exact):
     """Exact arithmetic that remembers what it was asked for."""
 
-    rounds: bool = False
-    """Whether a function was called that rounds whatever the numbers, or terms differ between frameworks."""
+    functions: set[str] = field(default_factory=set)
+    differs: bool = False
+    """Whether it has terms that differ between frameworks."""
     branches: bool = False
     multiplications: int = 0
     """Of the products of matrices of the forwards."""
     broadcast: set[int] = field(default_factory=set)
     """The inputs whose cotangents are summed over axes along which they were repeated."""
 
+    @property
+    def rounds(self) -> bool:
+        """Whether something of it rounds whatever the numbers: of all functions only a root may be exact."""
+        return self.differs or bool(self.functions - {"sqrt"})
+
     def fn(self, name: str, *args: Any) -> Any:
-        self.rounds |= name != "sqrt"
+        self.functions.add(name)
         return super().fn(name, *args)
 
     def absolute(self, a: Any, m: Any) -> Any:
-        self.rounds = True
+        self.differs = True
         return super().absolute(a, m)
 
     def kink(self, z: Any) -> Any:
