@@ -110,6 +110,11 @@ def distribution(*shape: int, axis: int = -1) -> Drawn:
     return Drawn(f"distribution({shape}, {axis})", make)
 
 
+def weights(*shape: int) -> Drawn:
+    """Targets that don't sum to one. TensorFlow documents that its gradient is then another."""
+    return positive(*shape)._replace(text=f"weights({shape})", ordinary=False)
+
+
 def labels(classes: int, *shape: int) -> Drawn:
     return Drawn(f"labels({classes}, {shape})", lambda rng: np.asarray(rng.integers(0, classes, shape)))
 

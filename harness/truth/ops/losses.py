@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..drawing import WIDE, Sample, distribution, draw, labels, of, positive, probabilities, row
+from ..drawing import WIDE, Sample, distribution, draw, labels, of, probabilities, row, weights
 from ..numbers import MP, MpArray, apply, exact, objects, total
 from .reductions import log_softmax
 from .table import define
@@ -79,7 +79,7 @@ CLASSES: list[tuple[Any, Any, int]] = [
     (draw(4), np.array(2), -1),
     (draw(4), np.array(0), 0),
     (draw(4), distribution(4), 0),
-    (draw(4), positive(4), 0),
+    (draw(4), weights(4), 0),
     (draw(2, 3), np.eye(3)[[2, 0]], -1),
     (np.stack([WIDE, -WIDE]), np.array([0, 2]), -1),
     (np.stack([WIDE, -WIDE]), distribution(2, 4), -1),
