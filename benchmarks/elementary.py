@@ -1,7 +1,7 @@
 """How far each framework's elementary functions are from the truth: the source of the op table's constants.
 
 `reference/ops/elementary.py` says what error a correct implementation may have. Here each installed framework's own
-call, the one that its adapter makes, runs in its own interpreter over stated ranges; truth is `harness.definitions`,
+call, the one that its adapter makes, runs in its own interpreter over stated ranges; truth is `harness.truth.ops`,
 mpmath with 50 digits. Where a function's terms are larger than its result (logarithms near a result of 0), the unit
 is the size that the row allows for, and the range says so.
 
@@ -32,7 +32,7 @@ from gradient_conformance.harness.frameworks.found import (
     shipped_adapters,
 )
 from gradient_conformance.harness.run.provenance import header
-from gradient_conformance.harness.truth.numbers import DEFINITIONS
+from gradient_conformance.harness.truth.ops import TRUTH
 from gradient_conformance.harness.workers.answer import Answer, read_answer
 from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
@@ -218,7 +218,7 @@ def _truth(program: Program, inputs: Inputs) -> Array:
     """The last name's value, by definition, in mpmath's numbers."""
     env: dict[str, Any] = dict(inputs)
     for node in program.nodes:
-        out = DEFINITIONS[node.op](*(env.get(a, a) for a in node.args), **node.kw)
+        out = TRUTH[node.op].forward(*(env.get(a, a) for a in node.args), **node.kw)
         env[node.outs[0]] = out
     return np.asarray(env["y"], dtype=object)
 

@@ -137,6 +137,23 @@ def test_the_truth_of_a_row_shares_nothing_with_the_row():
         assert not [parts for parts in named(path) if parts[0] == "reference"], path
 
 
+def test_the_truth_about_ops_imports_nothing_of_the_reference():
+    """Nor anything that does: numbers and samples, and beside them NumPy and mpmath."""
+    truth = ROOT / "harness" / "truth"
+    files = [
+        *(truth / "ops").glob("*.py"),
+        *(truth / f"{name}.py" for name in ("numbers", "drawing", "optimizers")),
+    ]
+    modules = {
+        node.module
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+    assert modules <= {"drawing", "numbers", "table", "reductions", None}
+    assert {name for file in files for name in imported(file)} & OURS == set()
+
+
 def test_the_harness_imports_no_framework_and_no_adapter():
     found = {name for path in modules("harness") for name in imported(path)}
     assert not found & (LIBRARIES | OURS)

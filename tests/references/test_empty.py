@@ -38,8 +38,12 @@ A = {{ shape = {}, uniform = [0, 1] }}
 def test_an_empty_axis_is_worked_out_or_refused(program, shape):
     try:
         variant = parse(FORM.format(program, shape), "empty").variants[0]
-    except CaseError as error:
-        assert "empty" in str(error)
+    except CaseError as refused:
+        told = str(refused)
+    else:
+        told = ""
+    if told:
+        assert "empty" in told
         return
     references = Wanted(variant).single()
     assert references["value", "y"].value.shape == ()
