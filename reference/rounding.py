@@ -100,7 +100,8 @@ def effective_terms(a: Array, axis: Any) -> Array:
     a = np.asarray(a)
     axes = tuple(range(a.ndim)) if axis is None else tuple(np.atleast_1d(axis) % a.ndim)
     kept = tuple(i for i in range(a.ndim) if i not in axes)
-    rows = a.transpose(kept + axes).reshape(*(a.shape[i] for i in kept), -1)
+    terms = math.prod(a.shape[i] for i in axes)  # -1 would not do for an array of nothing
+    rows = a.transpose(kept + axes).reshape(*(a.shape[i] for i in kept), terms)
     return np.count_nonzero(rows, axis=-1) * repetition(rows) if rows.shape[-1] else np.zeros(rows.shape[:-1])
 
 

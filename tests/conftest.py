@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,19 @@ from wrong import BASE, changed
 os.environ["HARNESS_CACHE"] = "off"  # nobody's cache is touched, and what a mutant computes is kept nowhere
 
 pytest_plugins = ["pytester"]
+
+TOGETHER = (
+    "adapters",
+    "browser",
+    "installed",
+    "mutants",
+    "power",
+    "rejudge",
+    "ssh",
+    "worker_failures",
+    "workflow",
+)
+"""Tests that share what is long to make, or look at the clock: each of these stays in one process of xdist's."""
 
 Loader = Callable[..., Case]
 
@@ -67,3 +81,20 @@ def matrix_once(tmp_path_factory: pytest.TempPathFactory) -> Made:
         return made[key]
 
     return make
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Every test goes where there is time for it, but for those that stay together; of adapters, those of a framework."""
+    if config.option.dist != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, name = nodeid.partition("::")
+            framework = re.search(r"\b(torch|tensorflow|jax|mxnet)\b", name) if "/adapters/" in file else None
+            group = next((part for part in TOGETHER if part in file), "")
+            return f"{group} {framework[0]}" if framework else file if group else nodeid
+
+    return Scheduling(config, log)

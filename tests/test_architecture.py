@@ -32,11 +32,11 @@ ROOMS = {
     "run": "errors reading reference roles text verdict",
     "references": "case errors reading reference roles",
     "plan": "case errors frameworks reference run",
-    "ledger": "errors reading reference run text verdict",
+    "ledger": "errors reading reference roles run text verdict",
     "workers": "errors frameworks plan reading references roles text verdict",
     "judging": "case errors frameworks ledger plan reference references roles run verdict workers.answer",
     "truth": "case errors reference references",
-    "report": "case errors ledger reference references roles run text verdict",
+    "report": "case errors ledger reference roles run text verdict",
     "engine": "frameworks judging ledger plan reading references roles run verdict workers",
     "power": "case errors judging reference references roles verdict",
     "plugin": "case engine errors frameworks ledger plan references report roles run truth verdict workers",
@@ -136,6 +136,23 @@ def test_the_reference_imports_numpy_and_nothing_of_ours():
 def test_the_truth_of_a_row_shares_nothing_with_the_row():
     for path in modules("harness/truth/ops"):
         assert not [parts for parts in named(path) if parts[0] == "reference"], path
+
+
+def test_the_truth_about_ops_imports_nothing_of_the_reference():
+    """Nor anything that does: numbers and samples, and beside them NumPy and mpmath."""
+    truth = ROOT / "harness" / "truth"
+    files = [
+        *(truth / "ops").glob("*.py"),
+        *(truth / f"{name}.py" for name in ("numbers", "drawing", "optimizers")),
+    ]
+    modules = {
+        node.module
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+    assert modules <= {"drawing", "numbers", "table", "reductions", None}
+    assert {name for file in files for name in imported(file)} & OURS == set()
 
 
 def test_the_harness_imports_no_framework_and_no_adapter():

@@ -57,6 +57,11 @@ def run(folder: Path) -> Path:
 
 RUNS: dict[str, tuple[str, str, str]] = {
     "nested": ('"version":"1"', '"version":' + "[" * 5_000 + "]" * 5_000, ":2: "),
+    "nested a little": (
+        '"version":"1"',
+        '"version":' + "[" * 101 + "]" * 101,
+        ":2: nested too deeply; at most 100 levels;",
+    ),
     "nested without end": ('"version":"1"', '"version":' + "[" * 500_000, ":2: "),
     "nested header": ('"python":"', '"python":' + "[" * 5_000 + ',"x":"', ":1: "),
     "NaN": ('"seconds":0.5', '"seconds":NaN', ":3: not JSON: "),

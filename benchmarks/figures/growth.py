@@ -7,13 +7,15 @@ import math
 import statistics
 from collections.abc import Iterator
 
-from figures import exact
-from figures.measuring import Command, Figure, Options
+from . import exact
+from .measuring import Command, Figure, Options, present
 
 REACH = 1.05
 
 
 def rows(options: Options) -> Iterator[Figure]:
+    if not present(["torch"]):
+        return
     largest = options.count(10_000, 2_000)
     sizes = [largest // 100, largest // 10, largest]
     roots = {size: options.folder / f"growth_{size}" for size in sizes}

@@ -15,7 +15,7 @@ from gradient_conformance.harness.run.provenance import header as record_header
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.verdict import Verdict
 
-from figures.measuring import Loop, busy, interpreter_of, known_frameworks
+from .measuring import Loop, busy, interpreter_of, known_frameworks
 
 
 def engine() -> Engine:

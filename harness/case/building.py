@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from msgspec import UNSET, structs
 
+from ...reference import exact
 from ...reference.language import Reader
 from ...reference.ops import Spec
 from ...reference.program import Program, ProgramError
 from ..text import allowed_names
-from . import exact, tensors
+from . import tensors
 from .document import Document, Generated, Tensor
 from .expect import expectations
 from .limits import MAX_EXACT, too_large, too_large_to_prove, too_many

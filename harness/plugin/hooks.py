@@ -22,7 +22,7 @@ from ..run.ids import framework_in
 from ..workers.process import require_posix
 from . import options
 from .files import arrays_folder, record_path
-from .items import CaseFile, CellItem, LedgerItem
+from .items import CaseFile, CellItem, LedgerItem, Refused
 from .session import LEDGER, MATRIX, OPTIONS, RECORDER, case_roots, given_roots, is_xdist_worker, matrix_of
 
 TALLY = "gradient_conformance_references"
@@ -88,10 +88,20 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    try:
+        _arrange(session, items)
+    except HarnessError as error:
+        if not is_xdist_worker(session.config):
+            raise pytest.UsageError(str(error)) from None
+        items[:] = [Refused.from_parent(session, name="refused", message=str(error))]
+
+
+def _arrange(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Cells in the order in which they run, and beside them what ledgers are held to. Raises HarnessError."""
     cells_found = [item.cell for item in items if isinstance(item, CellItem)]
     for name, count in Counter(cell.id for cell in cells_found).items():
         if count > 1:
-            raise pytest.UsageError(f"{name}: two case roots have a case of this name; rename one")
+            raise HarnessError(f"{name}: two case roots have a case of this name; rename one")
     if cells_found:
         _bring_together(items)
         matrix = matrix_of(session.config)

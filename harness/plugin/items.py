@@ -130,3 +130,18 @@ class LedgerItem(_Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.config.rootpath, None, self.name
+
+
+class Refused(_Item):
+    """In place of everything, where a worker of xdist finds that nothing can be run: an error there would break pytest."""
+
+    def __init__(self, *, message: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.message = message
+        self.unit = self.name
+
+    def runtest(self) -> None:
+        raise Failed(self.message)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.config.rootpath, None, self.name

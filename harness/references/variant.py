@@ -127,5 +127,5 @@ class Wanted:
 
 
 def _unrounded(a: Array) -> Expected:
-    """What is shown to be exact (harness/case/exact.py): no tolerance."""
+    """What is shown to be exact (reference/exact.py): no tolerance."""
     return Expected(np.asarray(a, dtype=np.float64), np.zeros(np.shape(a)))

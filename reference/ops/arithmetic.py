@@ -1,5 +1,7 @@
 """Rows for arithmetic and products: elementwise operators, powers, roots, exponentials, angles, matrix products."""
 
+import math
+
 import numpy as np
 
 from . import shapes
@@ -96,7 +98,14 @@ def _matmul_right(c, out, x, y, g):
     return unbroadcast(c, dy.squeeze(-1) if y.ndim == 1 else dy, y)
 
 
-row("matmul", shapes.matmul, lambda c, x, y: c.matmul(x, y), _matmul_left, _matmul_right)
+row(
+    "matmul",
+    shapes.matmul,
+    lambda c, x, y: c.matmul(x, y),
+    _matmul_left,
+    _matmul_right,
+    terms=shapes.last,
+)
 
 
 def _linear(c, x, W, b=None, *, weights="out_in"):
@@ -109,7 +118,7 @@ def _linear_x(c, out, x, W, b, g, *, weights):
 
 
 def _linear_W(c, out, x, W, b, g, *, weights):
-    x, g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
+    x, g = (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) for a in (x, g))
     return c.matmul(g.T, x) if weights == "out_in" else c.matmul(x.T, g)
 
 
@@ -120,4 +129,5 @@ row(
     _linear_x,
     _linear_W,
     lambda c, out, x, W, b, g, *, weights: unbroadcast(c, g, b),
+    terms=shapes.last,
 )

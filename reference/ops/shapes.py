@@ -88,7 +88,8 @@ def nonempty_reduce(x: Shape, *, axis: Any, keepdims: Any) -> Shape:
 
 
 def along(x: Shape, *, axis: Any) -> Shape:
-    one_axis(axis, x)
+    if x[one_axis(axis, x)] == 0:
+        raise OpError(f"nothing to normalize: shape {text(x)} is empty along axis {axis!r}")
     return x
 
 
@@ -106,6 +107,11 @@ def matmul(x: Shape, y: Shape) -> Shape:
         raise OpError(f"shapes {text(x)} and {text(y)} do not fit: inner sizes {x[-1]} and {inner} differ")
     rows, columns = x[-2:-1], y[-1:] if len(y) > 1 else ()
     return broadcast(x[:-2], y[:-2]) + rows + columns
+
+
+def last(x: Shape, *_others: Shape) -> int:
+    """The size that a product of matrices sums over."""
+    return x[-1]
 
 
 def linear(x: Shape, W: Shape, b: Shape | None = None, *, weights: Any) -> Shape:

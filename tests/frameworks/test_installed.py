@@ -75,12 +75,12 @@ def test_one_that_cannot_be_started_is_told_in_words(tmp_path):
 
 
 def test_one_that_hangs_is_killed_with_what_it_started_and_the_others_answer(tmp_path, monkeypatch):
-    monkeypatch.setattr(installed, "TIMEOUT", 1.0)
+    monkeypatch.setattr(installed, "TIMEOUT", 3.0)
     hangs = python(tmp_path / "hangs", f"sleep 600 & echo $! > {tmp_path / 'pid'}; wait")
     start = time.monotonic()
     found = ask_all({"a": (hangs, []), "b": (hangs, []), "c": ([sys.executable, "-S"], [])})
     assert time.monotonic() - start < 10
-    assert found["a"] == found["b"] == "gave no answer in 1 s and was killed"
+    assert found["a"] == found["b"] == "gave no answer in 3 s and was killed"
     assert isinstance(found["c"], Installed)
     child = Path("/proc") / (tmp_path / "pid").read_text().strip() / "stat"
     while child.exists() and child.read_text().split()[2] != "Z":
@@ -178,14 +178,14 @@ def test_without_a_tox_ini_that_knows_the_framework_no_command_is_of_tox(adapter
 def test_the_command_tells_of_interpreters_that_hang_or_fail_and_goes_on(
     adapters, capsys, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(installed, "TIMEOUT", 1.0)
+    monkeypatch.setattr(installed, "TIMEOUT", 3.0)
     (hangs,) = python(tmp_path / "hangs", "sleep 600")
     (fails,) = python(tmp_path / "fails", r"printf '\033[2Jgone' >&2; exit 7")
     (tmp_path / ".tox/torch/bin").mkdir(parents=True)
     (tmp_path / ".tox/torch/bin/python").symlink_to(fails)
     found = told(capsys, *adapters, f"--interpreter=mine={hangs}", f"--interpreter=other={fails}")
     assert found["mine"][-2:] == [
-        "gave no answer in 1 s and was killed",
+        "gave no answer in 3 s and was killed",
         "name another with --interpreter=mine=COMMAND",
     ]
     assert found["other"][-2] == r"ended with exit code 7: \x1b[2Jgone"

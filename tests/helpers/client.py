@@ -4,8 +4,10 @@ The protocol is written a second time on purpose, from its description: a mistak
 not repeated here.
 """
 
+import ast
 import json
 import os
+import re
 import shlex
 import struct
 import subprocess
@@ -30,11 +32,13 @@ BOOTSTRAP = (
 
 
 class Client:
-    """One worker. `ready` is its answer to hello."""
+    """One worker. `ready` is its answer to hello, `mode` the first of its adapter's."""
 
     def __init__(
         self, argv: list[str], adapter: Path, *, subject: Path | None = None, protocol: int = 2, **popen: Any
     ) -> None:
+        modes = re.search(r"^MODES = (.*)$", adapter.read_text(), re.MULTILINE)
+        self.mode = ast.literal_eval(modes[1])[0] if modes else "eager"
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
         self.process = subprocess.Popen(
             [*argv, "-c", BOOTSTRAP],
@@ -72,7 +76,7 @@ class Client:
 
     def run(self, program: list[dict[str, Any]], inputs: dict[str, Any], **request: Any) -> dict[str, Any]:
         """The reply's header, with `arrays` by (role, name), or by (role, name, step) with training."""
-        header, shared, payload = pack_request(program, inputs, request)
+        header, shared, payload = pack_request(program, inputs, {"mode": self.mode, **request})
         self.send(header, shared, payload)
         reply, blob = self.receive()
         assert reply.get("id") == header["id"]

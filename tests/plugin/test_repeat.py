@@ -59,8 +59,8 @@ def test_pasted_it_collects_its_cell(here, options):
     repeated = repeat_lines(here, options)
     assert repeated
     for cell, line in repeated.items():
-        pasted = line.replace("pytest", f"{sys.executable} -m pytest --collect-only -q", 1)
-        outcome = finished(["sh", "-c", pasted], here.path)
+        pasted = finished(["sh", "-c", line.replace("pytest", r"printf '%s\n'", 1)], here.path).outlines
+        outcome = here.run(of="--collect-only", more=["-q", *pasted])
         collected = [text for text in outcome.outlines if "::" in text]
         assert len(collected) == 1, said(outcome)
         assert collected[0].rpartition("::")[2] == cell.rpartition("::")[2]

@@ -42,7 +42,7 @@ def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.0005)
+        time.sleep(0.002)
 
 
 def started(here, *frameworks, more):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradient_conformance.harness.truth.drawing import AT_KINKS, SAMPLES, row
-from gradient_conformance.harness.truth.numbers import DEFINITIONS, exact
+from gradient_conformance.harness.truth.drawing import Sample, row
+from gradient_conformance.harness.truth.numbers import exact
+from gradient_conformance.harness.truth.ops import TRUTH
 from gradient_conformance.harness.truth.rows import (
     ELEMENTWISE_BOUND,
     Measured,
@@ -17,34 +18,28 @@ from gradient_conformance.harness.truth.rows import (
     measure,
     measure_kink,
 )
-from gradient_conformance.reference.ops import OPS
-
-CASES = [
-    pytest.param(op, inputs, kw, id=f"{op}-{number}")
-    for op, samples in SAMPLES.items()
-    for number, (inputs, kw) in enumerate(samples)
-]
 
 
-def test_every_row_has_samples_and_a_definition() -> None:
-    """A row that isn't measured here fails, and so does a definition without its row."""
-    assert set(OPS) == set(SAMPLES) == set(DEFINITIONS)
+def cases(which: str) -> list[Any]:
+    return [
+        pytest.param(op, sample, id=f"{op}-{number}")
+        for op, truth in TRUTH.items()
+        for number, sample in enumerate(getattr(truth, which))
+    ]
 
 
-@pytest.mark.parametrize(("op", "inputs", "kw"), CASES)
+@pytest.mark.parametrize(("op", "sample"), cases("samples"))
 def test_a_row_is_its_definition_and_its_vjps_are_the_definition_s_derivatives(
-    op: str, inputs: tuple[Any, ...], kw: dict[str, Any]
+    op: str, sample: Sample
 ) -> None:
     """Shape, dtype and each element, for every float input, a target too; the inputs are left as they were."""
-    within_bounds(list(measure(op, inputs, kw)))
+    within_bounds(list(measure(op, sample)))
 
 
-@pytest.mark.parametrize(("op", "inputs", "kw"), AT_KINKS)
-def test_at_a_kink_the_vjp_lies_between_the_derivatives_of_both_sides(
-    op: str, inputs: tuple[Any, ...], kw: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize(("op", "sample"), cases("at_kinks"))
+def test_at_a_kink_the_vjp_lies_between_the_derivatives_of_both_sides(op: str, sample: Sample) -> None:
     """Which of them is a convention; none of them is a NaN, and the forward is unaffected."""
-    within_bounds(list(measure_kink(op, inputs, kw)))
+    within_bounds(list(measure_kink(op, sample)))
 
 
 def within_bounds(measured: list[Measured]) -> None:

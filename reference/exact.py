@@ -21,10 +21,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ...reference.backprop import backward, forward
-from ...reference.contexts import Exact
-from ...reference.formats import FORMATS
-from ...reference.program import Node, Program, ProgramError
+from .backprop import backward, forward
+from .contexts import Exact
+from .formats import FORMATS
+from .program import Node, Program, ProgramError
 
 Array = Any
 

@@ -19,6 +19,8 @@ import numpy as np
 
 def module(name, path):
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
     sys.modules[name] = loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded

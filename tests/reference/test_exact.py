@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradient_conformance.harness.case.exact import Fractions, Rational, rational, representable
 from gradient_conformance.harness.case.limits import MAX_EXACT, MAX_EXACT_VARIANTS
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.case.variant import Case
@@ -17,6 +16,7 @@ from gradient_conformance.harness.errors import CaseError
 from gradient_conformance.harness.judging.judge import judge
 from gradient_conformance.harness.references.variant import Wanted
 from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.reference.exact import Fractions, Rational, rational, representable
 
 Exact = Callable[..., Case]
 
