@@ -16,7 +16,7 @@ REACH = 1.05
 def rows(options: Options) -> Iterator[Figure]:
     if not present(["torch"]):
         return
-    largest = options.count(10_000, 2_000)
+    largest = options.count(10_000, 300)
     sizes = [largest // 100, largest // 10, largest]
     roots = {size: options.folder / f"growth_{size}" for size in sizes}
     for size, root in roots.items():
