@@ -61,82 +61,12 @@ def syntax(text: str) -> ast.Module:
         raise ProgramError(f"cannot be read: {error}") from None
 
 
-class Reader:
-    """Reads one text, with one set of bindings after the other: always the same names, with other values.
+class _Values:
+    """Reads the parts of a program that are values: numbers, attributes, indices, and what stands for them."""
 
-    A statement that mentions none of the names whose values differ is read once.
-    """
-
-    def __init__(self, text: str, tensors: Collection[str] | None) -> None:
-        self.text, self.tensors = text, tensors
-        self.statements = syntax(text).body
-        if not self.statements:
-            raise ProgramError(EMPTY)
-        self.mentioned = [_names_in(statement) for statement in self.statements]
-        self.known: dict[Hashable, list[Node]] = {}
-
-    @property
-    def names(self) -> set[str]:
-        """Every name in the text."""
-        return set[str]().union(*self.mentioned)
-
-    def program(self, bindings: Mapping[str, Any]) -> Program:
-        """The program with these bindings. Raises ProgramError."""
-        program = self.program_of(bindings, self.nodes)
-        if not program.nodes:
-            raise ProgramError(EMPTY)
-        return program
-
-    def program_of(
-        self, bindings: Mapping[str, Any], nodes_of: Callable[[ast.stmt, set[str]], list[Node]]
-    ) -> Program:
-        """The op calls that `nodes_of` gives for each statement and the names in it."""
-        self.bindings = bindings
-        self.assigned: dict[str, int] = {}
-        self.numbers: dict[ast.expr, Number | None] = {}
-        nodes: list[Node] = []
-        for statement, names in zip(self.statements, self.mentioned, strict=True):
-            nodes += nodes_of(statement, names)
-            if len(nodes) > MAX_NODES:
-                raise self.error(statement, f"a program may have at most {MAX_NODES} op calls")
-        return Program(tuple(nodes), self.text)
-
-    def nodes(self, statement: ast.stmt, names: set[str]) -> list[Node]:
-        key = statement, *[repr(value) for name, value in self.bindings.items() if name in names]
-        if key not in self.known:
-            if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-                raise self.error(statement, "only assignments such as `y = A @ x` are allowed here")
-            self.known[key] = self.statement(statement, statement.targets[0])
-        else:
-            outs = [name for node in self.known[key] for name in node.outs]
-            self.assigned.update({name: statement.lineno for name in outs if name.isidentifier()})
-        return self.known[key]
-
-    def partial(
-        self, bindings: Mapping[str, Any], tell: Callable[[ProgramError], None], doubtful: Collection[str]
-    ) -> tuple[Program, set[str], set[str]]:
-        """The program without its statements that are mistakes, each of which is told, or that mention `doubtful` names.
-
-        Also every name in what is left out, and those that it would have assigned.
-        """
-        left, vague = set[str](), set[str]()
-
-        def nodes(statement: ast.stmt, names: set[str]) -> list[Node]:
-            if names.isdisjoint(doubtful):
-                try:
-                    return self.nodes(statement, names)
-                except ProgramError as error:
-                    tell(error)
-            stored = _stored_in(statement)
-            left.update(names)
-            vague.update(stored)
-            self.assigned.update({name: statement.lineno for name in stored if name not in self.assigned})
-            return []
-
-        program = self.program_of(bindings, nodes)
-        if not (program.nodes or left):
-            tell(ProgramError(EMPTY))
-        return program, left, vague
+    text: str
+    bindings: Mapping[str, Any]
+    numbers: dict[ast.expr, Number | None]
 
     def error(self, node: ast.AST, message: str, unknown: str = "") -> ProgramError:
         line = getattr(node, "lineno", 1)
@@ -146,6 +76,106 @@ class Reader:
     @cached_property
     def lines(self) -> list[str]:
         return lines_of(self.text)
+
+    def placeholder(self, node: ast.expr) -> Any:
+        """What `{name}` stands for, or None where the expression is no placeholder."""
+        if not isinstance(node, ast.Set):
+            return None
+        if len(node.elts) != 1 or not isinstance(node.elts[0], ast.Name):
+            raise self.error(node, "a placeholder is one name in braces, such as {activation}")
+        name = node.elts[0].id
+        if name not in self.bindings:
+            hint = nearest(name, self.bindings)
+            message = f'the placeholder "{name}" is bound neither in [sweep] nor in [sizes]{hint}'
+            raise self.error(node, message, name)
+        return self.bindings[name]
+
+    def number(self, node: ast.expr) -> Number | None:
+        """The value of an expression made of numbers, constants and sizes alone; None for any other."""
+        if node not in self.numbers:
+            self.numbers[node] = self.worked_out(node)
+        return self.numbers[node]
+
+    def worked_out(self, node: ast.expr) -> Number | None:
+        """The same, anew: every expression asks it of all that it contains."""
+        match node:
+            case ast.Name(name):
+                value = self.bindings.get(name, CONSTANTS.get(name))
+                return self.bounded(node, value) if isinstance(value, Number) else None
+            case ast.Constant(bool() | str() | None):
+                return None
+            case ast.Constant(int() | float() as value):
+                if value == math.inf:
+                    raise self.error(node, "this number is beyond what a float64 holds; infinity is inf")
+                return self.bounded(node, value)
+            case ast.Set():
+                value = self.placeholder(node)
+                return value if isinstance(value, Number) else None
+            case ast.UnaryOp(ast.USub(), operand):
+                inner = self.number(operand)
+                return None if inner is None else -inner
+            case ast.BinOp(left, op, right) if type(op) in FOLD:
+                x, y = self.number(left), self.number(right)
+                return None if x is None or y is None else self.fold(node, type(op), x, y)
+        return None
+
+    def fold(self, node: ast.expr, op: type, x: Number, y: Number) -> Number:
+        try:
+            value = FOLD[op](x, y)
+        except (ZeroDivisionError, OverflowError) as error:
+            raise self.error(node, f"this number cannot be worked out: {error}") from None
+        if isinstance(value, complex):
+            raise self.error(node, "this number is not real")
+        return self.bounded(node, value)
+
+    def bounded(self, node: ast.expr, value: Number) -> Number:
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:
+            raise self.error(node, "this integer is beyond 2**53")
+        return value
+
+    def literal(self, node: ast.expr) -> Any:
+        """An attribute's value: a number, string, True, False, None, or a tuple of such."""
+        if (number := self.number(node)) is not None:
+            return number
+        match node:
+            case ast.Constant(bool() | str() | None):
+                return node.value
+            case ast.Tuple(elements) | ast.List(elements):
+                return tuple(self.literal(element) for element in elements)
+            case ast.Set():
+                return self.placeholder(node)
+            case ast.Name(name) if name in self.bindings:
+                return self.bindings[name]
+        raise self.error(
+            node, "an attribute's value is a number, string, True, False, None or a tuple of such"
+        )
+
+    def index(self, node: ast.expr) -> tuple[Any, ...]:
+        elements = node.elts if isinstance(node, ast.Tuple) else [node]
+        return tuple(self.index_element(element) for element in elements)
+
+    def index_element(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Slice(lower, upper, step):
+                return tuple(None if part is None else self.integer(part) for part in (lower, upper, step))
+            case ast.Constant(value) if value is Ellipsis:
+                return "..."
+            case ast.Constant(None):
+                return None
+        return self.integer(node)
+
+    def integer(self, node: ast.expr) -> int:
+        value = self.number(node)
+        if not isinstance(value, int):
+            raise self.error(node, "an index is an integer, a slice, ... or None")
+        return value
+
+
+class _Statements(_Values):
+    """Reads assignments and the op calls in them."""
+
+    tensors: Collection[str] | None
+    assigned: dict[str, int]
 
     @cached_property
     def assigned_anywhere(self) -> dict[str, int]:
@@ -263,19 +293,6 @@ class Reader:
             )
         return name
 
-    def placeholder(self, node: ast.expr) -> Any:
-        """What `{name}` stands for, or None where the expression is no placeholder."""
-        if not isinstance(node, ast.Set):
-            return None
-        if len(node.elts) != 1 or not isinstance(node.elts[0], ast.Name):
-            raise self.error(node, "a placeholder is one name in braces, such as {activation}")
-        name = node.elts[0].id
-        if name not in self.bindings:
-            hint = nearest(name, self.bindings)
-            message = f'the placeholder "{name}" is bound neither in [sweep] nor in [sizes]{hint}'
-            raise self.error(node, message, name)
-        return self.bindings[name]
-
     def arguments(self, values: list[ast.expr]) -> tuple[str | Number, ...]:
         return tuple([self.argument(value) for value in values])
 
@@ -303,85 +320,83 @@ class Reader:
             raise self.error(node, f'unknown name "{name}"{hint}', name)
         return name
 
-    def number(self, node: ast.expr) -> Number | None:
-        """The value of an expression made of numbers, constants and sizes alone; None for any other."""
-        if node not in self.numbers:
-            self.numbers[node] = self.worked_out(node)
-        return self.numbers[node]
 
-    def worked_out(self, node: ast.expr) -> Number | None:
-        """The same, anew: every expression asks it of all that it contains."""
-        match node:
-            case ast.Name(name):
-                value = self.bindings.get(name, CONSTANTS.get(name))
-                return self.bounded(node, value) if isinstance(value, Number) else None
-            case ast.Constant(bool() | str() | None):
-                return None
-            case ast.Constant(int() | float() as value):
-                if value == math.inf:
-                    raise self.error(node, "this number is beyond what a float64 holds; infinity is inf")
-                return self.bounded(node, value)
-            case ast.Set():
-                value = self.placeholder(node)
-                return value if isinstance(value, Number) else None
-            case ast.UnaryOp(ast.USub(), operand):
-                inner = self.number(operand)
-                return None if inner is None else -inner
-            case ast.BinOp(left, op, right) if type(op) in FOLD:
-                x, y = self.number(left), self.number(right)
-                return None if x is None or y is None else self.fold(node, type(op), x, y)
-        return None
+class Reader(_Statements):
+    """Reads one text, with one set of bindings after the other: always the same names, with other values.
 
-    def fold(self, node: ast.expr, op: type, x: Number, y: Number) -> Number:
-        try:
-            value = FOLD[op](x, y)
-        except (ZeroDivisionError, OverflowError) as error:
-            raise self.error(node, f"this number cannot be worked out: {error}") from None
-        if isinstance(value, complex):
-            raise self.error(node, "this number is not real")
-        return self.bounded(node, value)
+    A statement that mentions none of the names whose values differ is read once.
+    """
 
-    def bounded(self, node: ast.expr, value: Number) -> Number:
-        if isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise self.error(node, "this integer is beyond 2**53")
-        return value
+    def __init__(self, text: str, tensors: Collection[str] | None) -> None:
+        self.text, self.tensors = text, tensors
+        self.statements = syntax(text).body
+        if not self.statements:
+            raise ProgramError(EMPTY)
+        self.mentioned = [_names_in(statement) for statement in self.statements]
+        self.known: dict[Hashable, list[Node]] = {}
 
-    def literal(self, node: ast.expr) -> Any:
-        """An attribute's value: a number, string, True, False, None, or a tuple of such."""
-        if (number := self.number(node)) is not None:
-            return number
-        match node:
-            case ast.Constant(bool() | str() | None):
-                return node.value
-            case ast.Tuple(elements) | ast.List(elements):
-                return tuple(self.literal(element) for element in elements)
-            case ast.Set():
-                return self.placeholder(node)
-            case ast.Name(name) if name in self.bindings:
-                return self.bindings[name]
-        raise self.error(
-            node, "an attribute's value is a number, string, True, False, None or a tuple of such"
-        )
+    @property
+    def names(self) -> set[str]:
+        """Every name in the text."""
+        return set[str]().union(*self.mentioned)
 
-    def index(self, node: ast.expr) -> tuple[Any, ...]:
-        elements = node.elts if isinstance(node, ast.Tuple) else [node]
-        return tuple(self.index_element(element) for element in elements)
+    def program(self, bindings: Mapping[str, Any]) -> Program:
+        """The program with these bindings. Raises ProgramError."""
+        program = self.program_of(bindings, self.nodes)
+        if not program.nodes:
+            raise ProgramError(EMPTY)
+        return program
 
-    def index_element(self, node: ast.expr) -> Any:
-        match node:
-            case ast.Slice(lower, upper, step):
-                return tuple(None if part is None else self.integer(part) for part in (lower, upper, step))
-            case ast.Constant(value) if value is Ellipsis:
-                return "..."
-            case ast.Constant(None):
-                return None
-        return self.integer(node)
+    def program_of(
+        self, bindings: Mapping[str, Any], nodes_of: Callable[[ast.stmt, set[str]], list[Node]]
+    ) -> Program:
+        """The op calls that `nodes_of` gives for each statement and the names in it."""
+        self.bindings = bindings
+        self.assigned = {}
+        self.numbers = {}
+        nodes: list[Node] = []
+        for statement, names in zip(self.statements, self.mentioned, strict=True):
+            nodes += nodes_of(statement, names)
+            if len(nodes) > MAX_NODES:
+                raise self.error(statement, f"a program may have at most {MAX_NODES} op calls")
+        return Program(tuple(nodes), self.text)
 
-    def integer(self, node: ast.expr) -> int:
-        value = self.number(node)
-        if not isinstance(value, int):
-            raise self.error(node, "an index is an integer, a slice, ... or None")
-        return value
+    def nodes(self, statement: ast.stmt, names: set[str]) -> list[Node]:
+        key = statement, *[repr(value) for name, value in self.bindings.items() if name in names]
+        if key not in self.known:
+            if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+                raise self.error(statement, "only assignments such as `y = A @ x` are allowed here")
+            self.known[key] = self.statement(statement, statement.targets[0])
+        else:
+            outs = [name for node in self.known[key] for name in node.outs]
+            self.assigned.update({name: statement.lineno for name in outs if name.isidentifier()})
+        return self.known[key]
+
+    def partial(
+        self, bindings: Mapping[str, Any], tell: Callable[[ProgramError], None], doubtful: Collection[str]
+    ) -> tuple[Program, set[str], set[str]]:
+        """The program without its statements that are mistakes, each of which is told, or that mention `doubtful` names.
+
+        Also every name in what is left out, and those that it would have assigned.
+        """
+        left, vague = set[str](), set[str]()
+
+        def nodes(statement: ast.stmt, names: set[str]) -> list[Node]:
+            if names.isdisjoint(doubtful):
+                try:
+                    return self.nodes(statement, names)
+                except ProgramError as error:
+                    tell(error)
+            stored = _stored_in(statement)
+            left.update(names)
+            vague.update(stored)
+            self.assigned.update({name: statement.lineno for name in stored if name not in self.assigned})
+            return []
+
+        program = self.program_of(bindings, nodes)
+        if not (program.nodes or left):
+            tell(ProgramError(EMPTY))
+        return program, left, vague
 
 
 def _names_in(statement: ast.stmt) -> set[str]:
