@@ -54,7 +54,9 @@ def missing_of_truth(op: str, row: Row) -> Iterator[str]:
     if not any(sample.plain for sample in truth.samples):
         yield f"{place}: a sample that is drawn of ordinary size, for NumPy and for the adapters"
     for function in did.functions & set(FUNCTIONS):
-        if not re.search(rf'(Range|_unary)\("{function}"', (ROOT / "benchmarks/constants/elementary.py").read_text()):
+        if not re.search(
+            rf'(Range|_unary)\("{function}"', (ROOT / "benchmarks/constants/elementary.py").read_text()
+        ):
             yield f"benchmarks/constants/elementary.py: no Range measures {function}, where its constants come from"
 
 

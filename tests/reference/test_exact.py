@@ -17,6 +17,7 @@ from gradient_conformance.harness.judging.judge import judge
 from gradient_conformance.harness.references.variant import Wanted
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.exact import Fractions, Rational, rational, representable
+from gradient_conformance.reference.formats import DTYPES
 
 Exact = Callable[..., Case]
 
@@ -192,7 +193,7 @@ def test_products_and_sums_are_those_of_the_fractions(exponents: tuple[int, int]
 EXPONENTS = (*range(-1090, 960, 50), *range(-40, 40, 7), -149, -126, -24, -14, 0, 104, 960)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_representable_is_what_a_conversion_keeps(dtype: str) -> None:
     random, kind, info = np.random.default_rng(0), np.dtype(dtype).type, np.finfo(dtype)
     found = set()
