@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from gradient_conformance.harness.references.cache import TAG, Cache
 from gradient_conformance.harness.references.row import References
-from gradient_conformance.reference.rounding import Expected
+from gradient_conformance.reference.rounding import Reference
 
 from .measuring import Figure, Options, alternately, seconds
 
@@ -52,7 +52,7 @@ class Entry:
         rng = np.random.default_rng(0)
         self.cache, self.count = cache, 0
         self.input = rng.random(size // 8)
-        self.found = References.of({("gradient", "x"): Expected(self.input, rng.random(size // 8))})
+        self.found = References.of({("gradient", "x"): Reference(self.input, rng.random(size // 8))})
 
     def write(self) -> None:
         """Ask for a reference that is not there yet."""

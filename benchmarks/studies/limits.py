@@ -17,7 +17,7 @@ import numpy as np
 from gradient_conformance.harness.case.limits import MAX_EXACT_WORK, MAX_EXPANDED, MAX_PRODUCTS, MAX_WORK
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.case.tensors import MAX_ELEMENTS
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.reference.language import MAX_TEXT
 
 from .. import common
@@ -111,7 +111,7 @@ def measure(name: str, share: float) -> str:
         case = load(path, path.parent)
         loaded = time.process_time()
         with np.errstate(all="ignore"):
-            Wanted(case.variants[0]).single()
+            VariantReference(case.variants[0]).single()
         evaluated = time.process_time()
     told = f"{len(content):9,} {len(case.variants):8,} {loaded - start:7.1f} s {evaluated - loaded:9.1f} s {memory() - before:6,} MB"
     return f"{name:32}{told}"

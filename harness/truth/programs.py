@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...reference.program import Program
-from ...reference.rounding import Expected
+from ...reference.rounding import Reference
 from ..case.variant import Variant
-from ..references.variant import Wanted
+from ..references.variant import VariantReference
 from .derivatives import digits_for, is_float, tensors
 from .numbers import MP, MpArray, exact, objects
 from .ops import TRUTH
@@ -95,7 +95,7 @@ class _Program:
     """A variant's reference beside its truth, at the inputs of its first step."""
 
     def __init__(self, variant: Variant) -> None:
-        wanted = Wanted(variant)
+        wanted = VariantReference(variant)
         parameters = variant.training.parameters if variant.training else ()
         self.variant, self.program = variant, wanted.program
         self.inputs = wanted.inputs_at(0, {n: wanted.inputs[n] for n in parameters})
@@ -156,7 +156,7 @@ class _Program:
         self, key: tuple[str, str], truth: Mapping[tuple[int, ...], Any]
     ) -> tuple[float, float, str]:
         """The largest error in u of the tensor's scale, as a share of the tolerance, and what to say of it."""
-        due: Expected = self.due[key]
+        due: Reference = self.due[key]
         tolerance = due.tolerance("float64")
         scale = max((abs(v) for v in truth.values()), default=MP.zero)
         worst = 0.0, 0.0, ""

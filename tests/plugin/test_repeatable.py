@@ -17,13 +17,13 @@ EXPECTED = """
 import pickle, sys
 from pathlib import Path
 from gradient_conformance.harness.case.loading import load
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 
 root = Path(sys.argv[1])
 found = {}
 for case in sys.argv[2:]:
     for variant in load(root / f"{case}.toml", root).variants[:4]:
-        for key, due in Wanted(variant).single().items():
+        for key, due in VariantReference(variant).single().items():
             found[case, variant.id, key] = due.value, due.sigma
 sys.stdout.buffer.write(pickle.dumps(found))
 """

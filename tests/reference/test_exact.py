@@ -14,7 +14,7 @@ from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.case.variant import Case
 from gradient_conformance.harness.errors import CaseError
 from gradient_conformance.harness.judging.judge import judge
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.exact import Fractions, Rational, rational, representable
 from gradient_conformance.reference.formats import DTYPES
@@ -128,7 +128,7 @@ def test_limits(exact: Exact) -> None:
 
 
 def test_the_tolerance_is_zero(exact: Exact) -> None:
-    wanted = Wanted(exact("y = sum(x * x)").variants[0])
+    wanted = VariantReference(exact("y = sum(x * x)").variants[0])
     for expected in wanted.single().values():
         assert not np.any(expected.tolerance("float32"))
         assert expected.tolerance("float32").shape == expected.value.shape

@@ -3,7 +3,7 @@
 import pytest
 from gradient_conformance.harness.case.loading import parse
 from gradient_conformance.harness.errors import CaseError
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 
 FORM = """
 title = "t"
@@ -45,5 +45,5 @@ def test_an_empty_axis_is_worked_out_or_refused(program, shape):
     if told:
         assert "empty" in told
         return
-    references = Wanted(variant).single()
+    references = VariantReference(variant).single()
     assert references["value", "y"].value.shape == ()
