@@ -27,7 +27,7 @@ ROOMS = {
     "reading": "reference",
     "verdict": "",
     "roles": "reading",
-    "case": "errors reading reference text",
+    "case": "errors reading reference roles text",
     "frameworks": "errors",
     "run": "errors reading reference roles text verdict",
     "references": "case errors reading reference roles",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradient_conformance.harness.case.document import GENERATORS, Document, Expect, Tensor, Training
+from gradient_conformance.harness.case.document import GENERATORS, Document, Expect, Input, Training
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.case.variant import Case, Variant
 from gradient_conformance.reference.backprop import backprop
@@ -111,7 +111,7 @@ def test_a_thousand_files_load_in_seconds() -> None:
 
 def test_the_readme_shows_every_key() -> None:
     text = (ROOT / "README.md").read_text()
-    keys = [key for kind in (Document, Tensor, Training, Expect) for key in kind.__struct_encode_fields__]
+    keys = [key for kind in (Document, Input, Training, Expect) for key in kind.__struct_encode_fields__]
     assert [key for key in keys if not re.search(rf"\b{key}\b", text)] == []
     assert [key for key in GENERATORS if f"`{key} = " not in text] == []
 
