@@ -273,9 +273,8 @@ class Builder:
         )  # fmt: skip
         if every:
             self.vague[choice.id] = vague
-            variant.__dict__["specs"] = (
-                specs  # no case comes of it, and to work them out again would be a mistake
-            )
+            # No case comes of it, and to work them out again would raise what is told already.
+            variant.__dict__["specs"] = specs
         return variant
 
     def vague_in(self, reading: Reading, specs: Mapping[str, Spec]) -> set[str]:
@@ -287,18 +286,15 @@ class Builder:
         """The program; parsed once for all variants that differ only outside of it."""
         key = choice.among(self.read)
         if key not in self.readings:
-            found = (
-                self.partial(choice, reader)
-                if self.mistakes.every
-                else Reading(reader.program(choice.bindings))
-            )
+            every, bindings = self.mistakes.every, choice.bindings
+            found = self.partial(bindings, reader) if every else Reading(reader.program(bindings))
             self.check_inputs(found)
             self.readings[key] = found
         return self.readings[key]
 
-    def partial(self, choice: Choice, reader: Reader) -> Reading:
+    def partial(self, bindings: Mapping[str, Any], reader: Reader) -> Reading:
         """What is right of a program that has mistakes."""
-        given = choice.bindings, self.mistakes.tell, self.doubt.sizes
+        given = bindings, self.mistakes.tell, self.doubt.sizes
         if (found := self.mistakes.attempt(reader.partial, *given)) is not None:
             return Reading(*found)
         return Reading(Program((), self.document.program), self.read, set(reader.assigned_anywhere))

@@ -194,9 +194,10 @@ class Matrix:
         loaded, broken = self.library.all()
         for case in loaded:
             found += [cell.id for cell in cells(case.variants, [framework], every)]
-        stale, certain = ledger.unmatched(found), ledger.besides(broken).unmatched(found)
+        stale = ledger.unmatched(found)
+        certain = ledger.besides(broken).unmatched(found) if broken else stale
         if len(stale) == len(certain):
-            return certain, ""
+            return stale, ""
         files = "; ".join(error.lines[0] for error in broken.values())
         return certain, f"{len(stale) - len(certain)} ledger entries can't be held against all cells: {files}"
 
