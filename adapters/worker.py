@@ -7,23 +7,7 @@ It runs in the framework's own interpreter, read from the pipe, so nothing of ou
 - an op that the adapter lacks, an exception, an array changed in place: an answer, not the worker's end;
 - it ends with its host, however that ends and whatever the worker is at;
 - it is never told an expected value.
-
-Frame: magic, length of the header, length of the payload, header, raw little-endian arrays in C order. The header is two
-lines of JSON: what is of this message alone, and what messages of its family share (the arrays' names, dtypes and shapes;
-in a request also the program and what is asked), so that it is read only once. Each array begins at a multiple of 8 bytes.
 """
-
-# ruff: noqa: E402
-
-import sys
-
-# Before any other import: a folder in the working directory that is called like a module must not shadow it.
-sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
-
-if sys.byteorder != "little":
-    sys.exit("a worker needs a little-endian machine: so are the arrays that it is sent")
-if sys.version_info < (3, 10):  # noqa: UP036 - the interpreter is somebody else's
-    sys.exit(f"{sys.executable} is Python {sys.version.split()[0]}; a worker needs 3.10 or later")
 
 import contextlib
 import faulthandler
@@ -31,50 +15,36 @@ import functools
 import gc
 import json
 import linecache
-import math
 import os
 import platform
 import select
 import signal
-import struct
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
-OLDEST_NUMPY = (1, 23)
+import numpy as np
+from worker_interface import Incomplete, blank, check, checked_about
+from worker_wire import (
+    PROTOCOL,
+    REMEMBERED,
+    Place,
+    ProtocolError,
+    Reply,
+    aligned,
+    places,
+    read_frame,
+    write_frame,
+)
 
-
-def missing_numpy(found: str) -> str:
-    needed = ".".join(map(str, OLDEST_NUMPY))
-    command = f"{sys.executable} -m pip install 'numpy>={needed}'"
-    return f"{sys.executable} has {found}; a worker needs NumPy {needed} or later: {command}"
-
-
-try:
-    import numpy as np
-except ImportError as error:
-    sys.exit(missing_numpy(f"no NumPy that can be imported ({error})"))
-if tuple(map(int, np.__version__.split(".")[:2])) < OLDEST_NUMPY:
-    sys.exit(missing_numpy(f"NumPy {np.__version__}"))
-
-PROTOCOL = 2
-PREFIX = struct.Struct("<4sIQ")
-MAGIC = b"GCH1"
-DTYPES = ("float16", "float32", "float64", "int32", "int64", "bool")
-READ_JSON, WRITE_JSON = json.JSONDecoder().raw_decode, json.JSONEncoder().encode
-"""What `json.loads` and `json.dumps` come to, without their detours: they are on every cell's way."""
-NAMES = {np.dtype(name): name for name in DTYPES}
-ALIGNMENT = 8
-"""Every array begins at a multiple of so many bytes of a payload."""
 GRACE = 2.0
 """Seconds that a worker has to end by itself after its host is gone."""
 
-REMEMBERED = 256
-"""Shared lines whose meaning is kept."""
 BUFFER = 65536
 """Bytes of a pipe that one system call reads or writes: a small cell's message is one."""
 
@@ -83,20 +53,13 @@ COMPILED: Path | None = None
 
 Arrays = dict[str, Any]
 Round = tuple[int | None, Arrays, Any]
-Frame = tuple[dict[str, Any], bytes, bytes]
-Received = list[tuple["Place", np.ndarray]]
-Spec = tuple[str, str, int | None, str, tuple[int, ...]]
-SPEC = ("role", "name", "step", "dtype", "shape")
+Received = list[tuple[Place, np.ndarray]]
 
 
 class Unsupported(Exception):
     """The framework cannot say this: raised by an adapter with the reason; the worker adds the op."""
 
     op: str | None = None
-
-
-class ProtocolError(Exception):
-    """The host spoke nonsense, or another version."""
 
 
 class Family:
@@ -179,101 +142,12 @@ def basic_index(index: list[Any]) -> tuple[Any, ...]:
     return tuple(slice(*p) if isinstance(p, list) else Ellipsis if p == "..." else p for p in index)
 
 
-# Frames
-
-
-def read_exactly(stream: BinaryIO, size: int) -> bytes:
-    """`size` bytes from the pipe."""
-    data = stream.read(size)
-    if len(data) < size:
-        raise EOFError(f"the pipe closed after {len(data)} of {size} bytes")
-    return data
-
-
-def read_frame(stream: BinaryIO) -> Frame | None:
-    """The next frame: its own line, the shared line unread, the payload. None at a clean end."""
-    prefix = stream.read(PREFIX.size)
-    if not prefix:
-        return None
-    if len(prefix) < PREFIX.size:
-        raise EOFError(f"the pipe closed after {len(prefix)} of {PREFIX.size} bytes")
-    magic, header, payload = PREFIX.unpack(prefix)
-    if magic != MAGIC:
-        raise ProtocolError(f"a frame starts with {magic!r}, should be {MAGIC!r}")
-    own, _, shared = read_exactly(stream, header).partition(b"\n")
-    request, _ = READ_JSON(own.decode())
-    return request, shared, read_exactly(stream, payload)
-
-
-def write_frame(stream: BinaryIO, header: dict[str, Any], reply: "Reply | None" = None) -> None:
-    shared, blobs = (described(tuple(reply.specs)), padded(reply.blobs)) if reply else (b"{}", [])
-    text = b"%b\n%b" % (WRITE_JSON(header).encode(), shared)
-    stream.writelines([PREFIX.pack(MAGIC, len(text), sum(map(len, blobs))), text, *blobs])
-    stream.flush()
-
-
-def padded(blobs: list[bytes]) -> list[bytes]:
-    """Each followed by what makes it a multiple of ALIGNMENT long."""
-    return [part for blob in blobs for part in (blob, bytes(-len(blob) % ALIGNMENT))]
-
-
-@functools.lru_cache(maxsize=REMEMBERED)
-def described(specs: tuple["Spec", ...]) -> bytes:
-    """The shared line of an answer: cells of one family have the same."""
-    return json.dumps({"arrays": [dict(zip(SPEC, spec, strict=True)) for spec in specs]}).encode()
-
-
-class Place(NamedTuple):
-    """One array of a request: `each` has a leading axis of steps, `start` to `stop` is where it lies in the payload."""
-
-    role: str
-    name: str
-    each: bool
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    start: int
-    stop: int
-
-    def of(self, payload: bytearray) -> np.ndarray:
-        """A view, which may be written to."""
-        return np.ndarray(self.shape, self.dtype, payload, self.start)
-
-
-def aligned(offset: int) -> int:
-    return -(-offset // ALIGNMENT) * ALIGNMENT
-
-
-def places(specs: list[dict[str, Any]]) -> list[Place]:
-    found, offset = [], 0
-    for spec in specs:
-        dtype, shape = np.dtype(spec["dtype"]), tuple(spec["shape"])
-        stop = offset + math.prod(shape) * dtype.itemsize
-        found.append(Place(spec["role"], spec["name"], spec["each"], dtype, shape, offset, stop))
-        offset = aligned(stop)
-    return found
-
-
 def unpack(family: Family, payload: bytes) -> tuple[Received, bytearray]:
     """The arrays, and the copy of the payload in which they lie."""
     if len(payload) != family.size:
         raise ProtocolError(f"the arrays need {family.size} bytes, the payload has {len(payload)}")
     memory = bytearray(payload)
     return [(place, place.of(memory)) for place in family.places], memory
-
-
-@dataclass
-class Reply:
-    """Arrays on their way out. They become bytes at once: a later step may change the tensor in place."""
-
-    specs: list[Spec] = field(default_factory=list)
-    blobs: list[bytes] = field(default_factory=list)
-
-    def add(self, role: str, name: str, step: int | None, array: np.ndarray) -> None:
-        dtype = NAMES.get(array.dtype)
-        if dtype is None:
-            raise TypeError(f"{role} {name} has dtype {array.dtype}, should be one of {', '.join(DTYPES)}")
-        self.specs.append((role, name, step, dtype, array.shape))
-        self.blobs.append(array.tobytes())  # in C order
 
 
 Replied = tuple[dict[str, Any], Reply | None]
@@ -367,10 +241,6 @@ def answer(adapter: ModuleType, request: dict[str, Any], shared: bytes, payload:
 # Start and loop
 
 
-def no_seconds() -> float:
-    return 0.0
-
-
 def load_adapter(hello: dict[str, Any]) -> ModuleType:
     """Execute the adapter's source as module `adapter`; its lines are known to tracebacks."""
     global COMPILED  # noqa: PLW0603 - a worker has one adapter
@@ -380,11 +250,9 @@ def load_adapter(hello: dict[str, Any]) -> ModuleType:
     folders = Path(path).resolve().parents[:2]  # adapters/torch would be found as torch
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in folders]
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
-    module = ModuleType("adapter")
-    module.compiling = no_seconds  # an adapter may count what its framework spends compiling
-    module.__file__ = path
-    sys.modules["adapter"] = module
+    sys.modules["adapter"] = module = blank(path)
     exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - our own, or the user's choice
+    check(module)
     if hello.get("subject"):
         module.load(hello["subject"])
     module.setup(hello["threads"], hello["seed"])
@@ -403,10 +271,13 @@ def greet(hello: dict[str, Any]) -> tuple[ModuleType | None, dict[str, Any]]:
     try:
         check_version(hello)
         adapter = load_adapter(hello)
-        about = {**adapter.about(), **versions}
+        about = {**checked_about(adapter.about()), **versions}
+    except Incomplete as error:
+        return None, {"type": "failed", "error": whole(str(error)), "incomplete": True, **versions}
     except BaseException:  # noqa: BLE001 - whatever it is, it is the answer
         return None, {"type": "failed", "error": whole(traceback.format_exc()), **versions}
-    return adapter, {"type": "ready", "protocol": PROTOCOL, "about": about}
+    tables = {name: list(getattr(adapter, name.upper())) for name in ("ops", "formulas", "optimizers")}
+    return adapter, {"type": "ready", "protocol": PROTOCOL, "about": about, **tables}
 
 
 def watch_host() -> None:

@@ -24,7 +24,7 @@ from .plan import Cell
 from .reading.elements import Array
 from .references.cache import Cache, for_compilers
 from .references.row import References
-from .references.variant import Wanted
+from .references.variant import VariantReference
 from .roles import Answered
 from .run.lines import CellLine
 from .verdict import Verdict
@@ -40,7 +40,7 @@ KEPT_REFERENCES = 64
 class _Prepared:
     """What cells of one variant share."""
 
-    wanted: Wanted
+    wanted: VariantReference
     lines: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -106,7 +106,7 @@ class Engine:
         kept = self._keep(line.cell, answer.arrays) if self._keep and answer.arrays else None
         return msgspec.structs.replace(line, content=wanted.content, arrays=kept)
 
-    def _judged(self, cell: Cell, line: CellLine, wanted: Wanted, answer: Answer) -> CellLine:
+    def _judged(self, cell: Cell, line: CellLine, wanted: VariantReference, answer: Answer) -> CellLine:
         """The line of an answer. A case whose tolerances are not finite says nothing."""
         try:
             judgement = judge(wanted, cell.dtype, answer.arrays)
@@ -128,7 +128,7 @@ class Engine:
         key = (cell.case, cell.variant.id)
         with self._lock:
             if key not in self._prepared_by_variant:
-                self._prepared_by_variant[key] = _Prepared(Wanted(cell.variant, self._cache))
+                self._prepared_by_variant[key] = _Prepared(VariantReference(cell.variant, self._cache))
                 if len(self._prepared_by_variant) > KEPT_REFERENCES:
                     self._prepared_by_variant.popitem(last=False)
             return self._prepared_by_variant[key]
@@ -137,7 +137,7 @@ class Engine:
         prepared = self._prepared(cell)
         return requests.whole(cell, prepared.wanted, prepared.lines)
 
-    def _place(self, cell: Cell, wanted: Wanted, answer: Answer, judgement: Judgement) -> str:
+    def _place(self, cell: Cell, wanted: VariantReference, answer: Answer, judgement: Judgement) -> str:
         """Run the cell again as a trace, at the step that disagrees, and say where the difference begins."""
         worst = max(judgement.wrong_numbers, key=lambda t: t.used)
         if worst.role == "parameter":
@@ -159,7 +159,7 @@ class Engine:
     def _floats(self, cell: Cell) -> list[str]:
         return [name for name, spec in cell.variant.specs.items() if spec.dtype == "float"]
 
-    def _parameters(self, wanted: Wanted, answer: Answer, step: int) -> dict[str, Array]:
+    def _parameters(self, wanted: VariantReference, answer: Answer, step: int) -> dict[str, Array]:
         """The subject's own parameters before a step of a training; before the first, those of the case."""
         if step == 0:
             return {}

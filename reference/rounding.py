@@ -225,7 +225,7 @@ class Rounding(Exact):
 
 
 @dataclass(frozen=True)
-class Expected:
+class Reference:
     """What one tensor must be: the float64 reference and, for each element, sigma in float32's terms."""
 
     value: Array
@@ -261,7 +261,7 @@ def seed_of(*parts: bytes) -> int:
 
 def expected(
     compute: Callable[[Exact], Mapping[Any, Array]], size: int, seed: int, runs: int | None = None
-) -> dict[Any, Expected]:
+) -> dict[Any, Reference]:
     """Reference and sigma of every tensor that `compute` returns.
 
     `compute` evaluates rows through the context it is given; `size` is the number of input elements.
@@ -275,7 +275,7 @@ def expected(
         for run in range(count):
             for key, a in compute(Rounding(seed + run, tape, magnification)).items():
                 squares[key] += np.square(a - exact[key])
-        return {key: Expected(a, _sigma(a, squares[key] / count, count)) for key, a in exact.items()}
+        return {key: Reference(a, _sigma(a, squares[key] / count, count)) for key, a in exact.items()}
 
 
 def _sigma(reference: Array, mean_square: Array, runs: int) -> Array:

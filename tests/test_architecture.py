@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves helpers beside a test out
 
+from gradient_conformance.harness.workers.wire import SOURCES
 from workflow import load
 
 ROOT = Path(__file__).parents[1]
@@ -26,13 +27,13 @@ ROOMS = {
     "reading": "reference",
     "verdict": "",
     "roles": "reading",
-    "case": "errors reading reference text",
+    "case": "errors reading reference roles text",
     "frameworks": "errors",
     "run": "errors reading reference roles text verdict",
     "references": "case errors reading reference roles",
     "plan": "case errors frameworks reference run",
     "ledger": "errors reading reference roles run text verdict",
-    "workers": "frameworks plan reading references roles text verdict",
+    "workers": "errors frameworks plan reading references roles text verdict",
     "judging": "case errors frameworks ledger plan reference references roles run verdict workers.answer",
     "truth": "case errors reference references",
     "report": "case errors ledger reference roles run text verdict",
@@ -137,6 +138,23 @@ def test_the_truth_of_a_row_shares_nothing_with_the_row():
         assert not [parts for parts in named(path) if parts[0] == "reference"], path
 
 
+def test_the_truth_about_ops_imports_nothing_of_the_reference():
+    """Nor anything that does: numbers and samples, and beside them NumPy and mpmath."""
+    truth = ROOT / "harness" / "truth"
+    files = [
+        *(truth / "ops").glob("*.py"),
+        *(truth / f"{name}.py" for name in ("numbers", "drawing", "optimizers")),
+    ]
+    modules = {
+        node.module
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+    assert modules <= {"drawing", "numbers", "table", "reductions", None}
+    assert {name for file in files for name in imported(file)} & OURS == set()
+
+
 def test_the_harness_imports_no_framework_and_no_adapter():
     found = {name for path in modules("harness") for name in imported(path)}
     assert not found & (LIBRARIES | OURS)
@@ -169,7 +187,8 @@ def test_an_adapter_imports_its_own_framework_and_of_ours_only_the_worker(framew
 
 
 def test_the_worker_needs_the_standard_library_and_numpy_alone():
-    assert set(imported(ROOT / "adapters" / "worker.py")) - sys.stdlib_module_names == {"numpy"}
+    found = {name for path in (ROOT / "adapters").glob("worker*.py") for name in imported(path)}
+    assert found - sys.stdlib_module_names == {"numpy", *SOURCES[:-1]}
 
 
 def test_no_framework_is_imported_by_the_host():

@@ -24,8 +24,8 @@ from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.harness.workers.answer import read_answer
+from gradient_conformance.harness.workers.process import LONGEST_LINE
 from gradient_conformance.harness.workers.wire import MAGIC, MAX_HEADER, Nonsense, read_frame
-from gradient_conformance.harness.workers.worker import LONGEST_LINE
 
 SECONDS = 5.0
 
@@ -57,6 +57,11 @@ def run(folder: Path) -> Path:
 
 RUNS: dict[str, tuple[str, str, str]] = {
     "nested": ('"version":"1"', '"version":' + "[" * 5_000 + "]" * 5_000, ":2: "),
+    "nested a little": (
+        '"version":"1"',
+        '"version":' + "[" * 101 + "]" * 101,
+        ":2: nested too deeply; at most 100 levels;",
+    ),
     "nested without end": ('"version":"1"', '"version":' + "[" * 500_000, ":2: "),
     "nested header": ('"python":"', '"python":' + "[" * 5_000 + ',"x":"', ":1: "),
     "NaN": ('"seconds":0.5', '"seconds":NaN', ":3: not JSON: "),

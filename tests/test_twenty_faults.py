@@ -52,7 +52,7 @@ HELD = {
     "13 the two zeros are far apart": """
         judging/test_judge.py::test_the_two_zeros_are_no_distance_apart""",
     "14 a line of the ledger is ignored, or outlives its reason": """
-        ledger/test_deviations.py::test_a_disagreement_within_the_range_is_a_known_deviation
+        ledger/test_deviations.py::test_a_disagreement_of_which_an_entry_speaks_is_a_known_deviation
         ledger/test_deviations.py::test_a_disagreement_outside_the_range_makes_the_entry_stale
         ledger/test_deviations.py::test_agreement_makes_an_entry_stale
         ledger/test_deviations.py::test_an_entry_that_speaks_of_no_judged_cell_is_told

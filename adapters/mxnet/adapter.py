@@ -15,7 +15,7 @@ import mxnet as mx
 import numpy as onp  # noqa: ICN001 - np is MXNet's own
 from mxnet import np, npx
 from mxnet.gluon import loss as losses
-from worker import Task
+from worker import Task, Unsupported
 
 npx.set_np()  # NumPy shapes: a scalar is 0-d, not (1,)
 
@@ -55,6 +55,24 @@ def logsumexp(x: Any, *, axis: Any, keepdims: bool) -> Any:
     return total if keepdims else np.squeeze(total, axis=axis)
 
 
+def leaky_relu(x: Any, *, slope: float) -> Any:
+    if x.ndim == 0:
+        raise Unsupported("npx.leaky_relu takes no 0-d array")
+    return npx.leaky_relu(x, act_type="leaky", slope=slope)
+
+
+def index(x: Any, *, index: tuple[Any, ...]) -> Any:
+    if x.ndim == 0 and index:
+        raise Unsupported("a 0-d array of MXNet takes no index but ()")
+    return x[index]
+
+
+def norm(x: Any, *, axis: Any, keepdims: bool) -> Any:
+    if isinstance(axis, tuple) and len(axis) > 2:
+        raise Unsupported("np.linalg.norm of MXNet takes two axes at most")
+    return np.linalg.norm(x, axis=axis, keepdims=keepdims)
+
+
 OPS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "sub": operator.sub,
@@ -75,13 +93,13 @@ OPS: dict[str, Callable[..., Any]] = {
     "softplus": lambda x: npx.activation(
         x, act_type="softrelu"
     ),  # above 20 it is x; no argument changes that
-    "leaky_relu": lambda x, *, slope: npx.leaky_relu(x, act_type="leaky", slope=slope),
+    "leaky_relu": leaky_relu,
     "maximum": np.maximum,
     "where": np.where,
     "matmul": np.matmul,
     "transpose": lambda x, *, axes: np.transpose(x, axes),
     "reshape": lambda x, *, shape: np.reshape(x, shape),
-    "index": lambda x, *, index: x[index],
+    "index": index,
     "concat": lambda *xs, axis: np.concatenate(xs, axis=axis),
     "split": lambda x, *, parts, axis: np.split(x, parts, axis=axis),
     "sum": lambda x, *, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims),
@@ -91,7 +109,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "log_softmax": lambda x, *, axis: npx.log_softmax(x, axis=axis),
     "logsumexp": logsumexp,
     "linear": linear,
-    "norm": lambda x, *, axis, keepdims: np.linalg.norm(x, axis=axis, keepdims=keepdims),
+    "norm": norm,
     "sum_squares": lambda x: np.sum(np.square(x)),
     "mse": per_element(losses.L2Loss(weight=2.0)),  # L2Loss is half the square
     "bce": per_element(losses.SigmoidBCELoss(from_sigmoid=True)),  # takes log(p + 1e-12), log(1 - p + 1e-12)

@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
-from worker import Task
+from worker import Task, Unsupported
 
 MODES = ("eager",)
 FORMULAS: set[str] = set()
@@ -53,9 +53,16 @@ def cross_entropy(z: tf.Tensor, target: tf.Tensor, *, axis: int, reduction: str)
     return REDUCE[reduction](tf.nn.sparse_softmax_cross_entropy_with_logits(target, tf.transpose(z, order)))
 
 
+def transpose(x: tf.Tensor, *, axes: tuple[int, ...] | None) -> tf.Tensor:
+    # A negative axis raises InvalidArgumentError in the gradient.
+    return tf.transpose(x, perm=None if axes is None else [axis % x.ndim for axis in axes])
+
+
 def norm(x: tf.Tensor, *, axis: Any, keepdims: bool) -> tf.Tensor:
     if isinstance(axis, tuple) and len(axis) == 1:  # one axis is a number, two are a Frobenius norm
         [axis] = axis
+    if isinstance(axis, tuple) and len(axis) > 2:
+        raise Unsupported("tf.norm takes two axes at most")
     return tf.norm(x, axis=axis, keepdims=keepdims)
 
 
@@ -81,7 +88,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "maximum": tf.maximum,
     "where": tf.where,
     "matmul": tf.experimental.numpy.matmul,  # tf.matmul has no 1-D operands
-    "transpose": lambda x, *, axes: tf.transpose(x, perm=axes),
+    "transpose": transpose,
     "reshape": lambda x, *, shape: tf.reshape(x, shape),
     "index": lambda x, *, index: x[index],
     "concat": lambda *xs, axis: tf.concat(xs, axis=axis),

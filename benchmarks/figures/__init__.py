@@ -1,1 +1,1 @@
-"""The rows of `benchmarks/speed.py`, a module each, and what they share."""
+"""The rows of `python -m benchmarks.figures`, a module each, and what they share."""

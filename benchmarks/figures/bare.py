@@ -1,4 +1,4 @@
-"""A Loop over cells in a framework's own interpreter: `bare_loop.py` with the cells' arrays in a file."""
+"""A Loop over cells in a framework's own interpreter: `processes/bare_loop.py` with the cells' arrays in a file."""
 
 import json
 from collections.abc import Sequence
@@ -9,11 +9,10 @@ import numpy as np
 from gradient_conformance.harness.frameworks.found import shipped_adapters
 from gradient_conformance.harness.frameworks.interpreters import Interpreter
 from gradient_conformance.harness.plan import Cell
-from gradient_conformance.harness.workers.worker import WORKER_SOURCE
 
-from figures.measuring import Loop, interpreter_of
+from .measuring import Loop, interpreter_of
 
-SCRIPT = Path(__file__).parents[1] / "bare_loop.py"
+SCRIPT = Path(__file__).parent / "processes" / "bare_loop.py"
 
 
 def bare(cells: Sequence[Cell], file: Path, *extra: str) -> Loop:
@@ -22,7 +21,7 @@ def bare(cells: Sequence[Cell], file: Path, *extra: str) -> Loop:
     framework = cells[0].framework
     interpreter = interpreter_of(framework)
     assert isinstance(interpreter, Interpreter)
-    worker = shipped_adapters() / WORKER_SOURCE
+    worker = shipped_adapters() / "worker.py"
     return Loop([*interpreter.argv, *map(str, (SCRIPT, worker, framework.adapter, file)), *extra])
 
 

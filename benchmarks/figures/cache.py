@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gradient_conformance.harness.references.cache import TAG, Cache, References
-from gradient_conformance.reference.rounding import Expected
+from gradient_conformance.harness.references.cache import TAG, Cache
+from gradient_conformance.harness.references.row import References
+from gradient_conformance.reference.rounding import Reference
 
-from figures.measuring import Figure, Options, alternately, seconds
+from .measuring import Figure, Options, alternately, seconds
 
 SIZES = {"1 KB": 2**10, "8 KB": 2**13, "64 KB": 2**16, "1 MB": 2**20, "16 MB": 2**24}
 REACH, LARGEST = 1.0, 2**16
@@ -51,7 +52,7 @@ class Entry:
         rng = np.random.default_rng(0)
         self.cache, self.count = cache, 0
         self.input = rng.random(size // 8)
-        self.found = References.of({("gradient", "x"): Expected(self.input, rng.random(size // 8))})
+        self.found = References.of({("gradient", "x"): Reference(self.input, rng.random(size // 8))})
 
     def write(self) -> None:
         """Ask for a reference that is not there yet."""

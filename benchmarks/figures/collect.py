@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from figures.measuring import Command, Figure, Options, known_frameworks
+from .measuring import Command, Figure, Options, known_frameworks
 
 FILES = 1000
 REACH = 2.5

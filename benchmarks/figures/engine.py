@@ -10,9 +10,9 @@ from gradient_conformance.harness.engine import Engine
 from gradient_conformance.harness.frameworks.found import Framework
 from gradient_conformance.harness.plan import Cell
 
-from figures import mlps, profiling, running
-from figures.bare import bare
-from figures.measuring import Figure, Options, alternately, present, ratios, seconds
+from . import mlps, profiling, running
+from .bare import bare
+from .measuring import Figure, Options, alternately, present, ratios, seconds
 
 REACH = {"torch": 1.5}
 REACH_SLOWER = 1.1

@@ -7,14 +7,16 @@ import math
 import statistics
 from collections.abc import Iterator
 
-from figures import exact
-from figures.measuring import Command, Figure, Options
+from . import exact
+from .measuring import Command, Figure, Options, present
 
 REACH = 1.05
 
 
 def rows(options: Options) -> Iterator[Figure]:
-    largest = options.count(10_000, 2_000)
+    if not present(["torch"]):
+        return
+    largest = options.count(10_000, 300)
     sizes = [largest // 100, largest // 10, largest]
     roots = {size: options.folder / f"growth_{size}" for size in sizes}
     for size, root in roots.items():

@@ -25,7 +25,7 @@ from gradient_conformance.harness.frameworks.found import (
     frameworks,
     shipped_adapters,
 )
-from gradient_conformance.harness.workers.worker import ENVIRONMENT
+from gradient_conformance.harness.workers.process import ENVIRONMENT
 
 SLOW_KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Set where an old OpenBLAS (MXNet's NumPy) does not know the processor; they slow a new one."""

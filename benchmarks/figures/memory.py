@@ -13,8 +13,8 @@ from gradient_conformance.harness.frameworks.found import Framework
 from gradient_conformance.harness.frameworks.interpreters import Interpreter
 from gradient_conformance.harness.plan import Cell
 
-from figures import mlps, running
-from figures.measuring import Figure, Options, interpreter_of, present
+from . import mlps, running
+from .measuring import Figure, Options, interpreter_of, present
 
 REACH = 1.05
 SAMPLES = 20
@@ -26,6 +26,8 @@ TINY = mlps.Mlp(2, 4, 4, "tanh", "mse", features=4)
 
 def rows(options: Options) -> Iterator[Figure]:
     frameworks = present(options.frameworks)
+    if not frameworks:
+        return
     count = options.count(10_000, 200)
     variants = mlps.variants(options.folder / "memory", [TINY] * (count // 2))
     cells = list(mlps.cells(variants, frameworks))

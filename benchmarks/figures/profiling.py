@@ -29,7 +29,7 @@ def host(
 
     threading.setprofile(begin)
     warm()
-    threading.setprofile(None)  # type: ignore[arg-type]
+    threading.setprofile(None)
     measuring.set()
     with cProfile.Profile(time.thread_time) as profiles["main"]:
         run()

@@ -6,17 +6,19 @@ What a cell costs is the slope between a small run and a large one, so that no s
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from figures import exact
-from figures.measuring import Command, Figure, Options, present
+from . import exact
+from .measuring import Command, Figure, Options, present
 
 REACH = 2.0
 REACH_XDIST = 2.0
 """Seconds, and milliseconds a cell."""
 QUIET = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--require=all")
-ENGINE = Path(__file__).parents[1] / "engine_run.py"
+ENGINE = ("-m", "gradient_conformance.benchmarks.figures.processes.engine_run")
 
 
 def rows(options: Options) -> Iterator[Figure]:
+    if not present(["torch"]):
+        return
     large = options.count(1000, 100)
     small = max(exact.CELLS_PER_FILE, large // 10)
     roots = {cells: options.folder / f"pytest_{cells}" for cells in (small, large)}
@@ -26,7 +28,7 @@ def rows(options: Options) -> Iterator[Figure]:
         (root / "test_empty.py").write_text(empty, encoding="utf-8")
     commands = {
         "pytest": (*QUIET, "cases", "--framework=torch"),
-        "engine": (str(ENGINE), "cases", "torch"),
+        "engine": (*ENGINE, "cases", "torch"),
         "empty": (*QUIET, "test_empty.py"),
     }
     taken: dict[str, list[float]] = {name: [] for name in commands}

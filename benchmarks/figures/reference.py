@@ -6,17 +6,16 @@ torch's tensors are built beforehand and its results stay its own; the reference
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.frameworks.found import Framework
-from gradient_conformance.harness.workers.worker import ENVIRONMENT
+from gradient_conformance.harness.workers.process import ENVIRONMENT
 
-from figures import mlps
-from figures.bare import bare
-from figures.measuring import SLOW_KERNELS, Figure, Loop, Options, alternately, present, ratios
+from . import mlps
+from .bare import bare
+from .measuring import SLOW_KERNELS, Figure, Loop, Options, alternately, present, ratios
 
-SCRIPT = Path(__file__).parents[1] / "reference_loop.py"
+MODULE = "gradient_conformance.benchmarks.figures.processes.reference_loop"
 WIDTHS = (64, 512, 2048)
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "softplus")
 BATCH = 64
@@ -25,7 +24,7 @@ SECONDS = 0.3
 
 
 def rows(options: Options) -> Iterator[Figure]:
-    [torch] = present(["torch"]) or [None]
+    torch = next(iter(present(["torch"])), None)
     if torch is None:
         return
     for width in WIDTHS[:2] if options.quick else WIDTHS:
@@ -41,7 +40,7 @@ def _row(mlp: mlps.Mlp, torch: Framework, options: Options) -> Figure:
     cells = list(mlps.cells(load(path, root).variants, [torch], ["float64"]))
     clean = {k: v for k, v in {**os.environ, **ENVIRONMENT}.items() if k not in SLOW_KERNELS}
     with (
-        Loop([sys.executable, str(SCRIPT), str(path), str(repeats)], clean) as numpy,
+        Loop([sys.executable, "-m", MODULE, str(path), str(repeats)], clean) as numpy,
         bare(cells, options.folder / "reference.npz", str(repeats)) as native,
     ):
         alternately(1, numpy.seconds, native.seconds)

@@ -10,12 +10,12 @@ from gradient_conformance.harness.frameworks.found import DEVIATIONS
 from gradient_conformance.harness.ledger.reading import load as load_ledger
 from gradient_conformance.harness.plan import Cell
 from gradient_conformance.harness.references import cache
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.run.provenance import header as record_header
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.verdict import Verdict
 
-from figures.measuring import Loop, busy, interpreter_of, known_frameworks
+from .measuring import Loop, busy, interpreter_of, known_frameworks
 
 
 def engine() -> Engine:
@@ -52,7 +52,7 @@ def know(variants: Iterable[Variant]) -> None:
     """Work out references beforehand, without asking a framework."""
     known = cache.given()
     for variant in variants:
-        Wanted(variant, known).single()
+        VariantReference(variant, known).single()
 
 
 def processors(beside: Loop | None = None) -> list[float]:

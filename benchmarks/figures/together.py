@@ -14,14 +14,17 @@ from gradient_conformance.harness.engine import Engine
 from gradient_conformance.harness.frameworks.found import Framework
 from gradient_conformance.harness.plan import Cell
 
-from figures import mlps, running
-from figures.measuring import Figure, Options, alternately, present, ratios, seconds
+from . import mlps, running
+from .measuring import Figure, Options, alternately, present, ratios, seconds
 
 REACH = 1.15
 
 
 def rows(options: Options) -> Iterator[Figure]:
-    runs = Runs(present(options.frameworks), options)
+    frameworks = present(options.frameworks)
+    if not frameworks:
+        return
+    runs = Runs(frameworks, options)
     yield runs.seen()
     yield from runs.new()
 

@@ -20,7 +20,7 @@ from ...reference.ops import Spec
 from ...reference.program import Program, ProgramError
 from ..text import allowed_names
 from . import tensors
-from .document import Document, Generated, Tensor
+from .document import Document, Generated, Input
 from .expect import expectations
 from .limits import MAX_EXACT, too_large, too_large_to_prove, too_many
 from .mistakes import Doubt, Mistake, Mistakes, Places, below, words_in
@@ -111,7 +111,7 @@ class Inputs:
         """The names in each tensor's shape."""
         return {name: self._names_in_shape(name, tensor) for name, tensor in self.document.tensors.items()}
 
-    def _names_in_shape(self, name: str, tensor: Tensor) -> set[str]:
+    def _names_in_shape(self, name: str, tensor: Input) -> set[str]:
         if isinstance(tensor.shape, str):
             return placeholders_in(tensor.shape)
         sizes = [] if tensor.shape is UNSET else [(("shape", i), size) for i, size in enumerate(tensor.shape)]
@@ -142,7 +142,7 @@ class Inputs:
             self.sources[key] = None if doubtful else self.mistakes.attempt(self._made, *given)
         return self.sources[key]
 
-    def _made(self, name: str, tensor: Tensor, bindings: Mapping[str, Any]) -> Source:
+    def _made(self, name: str, tensor: Input, bindings: Mapping[str, Any]) -> Source:
         training, path = self.document.training, ("tensors", name)
         if tensor.each is not UNSET and training is UNSET and "training" not in self.doubt.keys:
             raise Mistake('each = "step" needs a [training] with steps', (*path, "each"))

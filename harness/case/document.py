@@ -15,6 +15,7 @@ from ...reference.formats import DTYPES
 from ...reference.language import MAX_NAME
 from ...reference.ops.shapes import MAX_DIMENSIONS
 from ...reference.optimizers import OPTIMIZERS
+from ..roles import ROLES
 from ..text import SHOWN, shortened, shown
 
 MAX_STEPS = 10_000
@@ -106,7 +107,7 @@ class Generated(Table, frozen=True, kw_only=True, dict=True):
 GENERATORS = Generated.__struct_fields__
 
 
-class Tensor(Generated, frozen=True, kw_only=True):
+class Input(Generated, frozen=True, kw_only=True):
     """An input of the program."""
 
     shape: Shape | UnsetType = UNSET
@@ -166,9 +167,6 @@ class Training(Table, frozen=True, kw_only=True):
     steps: Annotated[int, Meta(ge=1, le=MAX_STEPS)]
 
 
-SUBJECTS = ("value", "gradient", "parameter")
-
-
 class Expect(Table, frozen=True, kw_only=True):
     """A number printed elsewhere, which the reference must give."""
 
@@ -181,13 +179,13 @@ class Expect(Table, frozen=True, kw_only=True):
     printed: Printed = msgspec.field(name="is")
 
     def __post_init__(self) -> None:
-        self.exactly_one(SUBJECTS, "subject")
+        self.exactly_one(ROLES, "role")
         _check_nested(self.printed, (str,), "a string or a list of such")
 
     @property
     def what(self) -> str:
         """Its subject's kind: value, gradient or parameter."""
-        return self.given(SUBJECTS)[0]
+        return self.given(ROLES)[0]
 
 
 class Document(Table, frozen=True, kw_only=True):
@@ -210,7 +208,7 @@ class Document(Table, frozen=True, kw_only=True):
         dict[
             Name,
             Annotated[
-                Tensor,
+                Input,
                 Meta(
                     extra_json_schema={
                         **_one_of(GENERATORS),
@@ -223,7 +221,7 @@ class Document(Table, frozen=True, kw_only=True):
     ]
     cotangents: dict[str, Annotated[Generated, Meta(extra_json_schema=_one_of(GENERATORS))]] = {}
     training: Training | UnsetType = UNSET
-    expect: list[Annotated[Expect, Meta(extra_json_schema=_one_of(SUBJECTS))]] = []
+    expect: list[Annotated[Expect, Meta(extra_json_schema=_one_of(ROLES))]] = []
 
 
 def _check_nested(value: Any, kinds: tuple[type, ...], allowed: str) -> None:

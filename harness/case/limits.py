@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import UNSET
 
-from ...reference.ops import Spec
+from ...reference.ops import OPS, Spec
 from ...reference.program import Program
 from ..text import shown
 from .document import Document
@@ -28,18 +28,14 @@ MAX_EXACT_WORK = 200_000
 """Elements of all names in a variant, variants, and work of all variants, of an exact case: fractions are slow."""
 
 
-CONTRACTIONS = ("matmul", "linear")
-"""The ops whose work is not that of their elements alone: the rows that call the context's `matmul`."""
-
-
 def work_of(program: Program, specs: Mapping[str, Spec]) -> tuple[int, int]:
     """Elements that the op calls read and write, and multiplications in products of matrices."""
     size = {name: elements(spec.shape) for name, spec in specs.items()}
     moved = products = 0
     for node in program.nodes:
         moved += sum([size[name] for name in (*node.inputs, *node.outs)])
-        if node.op in CONTRACTIONS and isinstance(node.args[0], str):
-            products += size[node.outs[0]] * max(1, specs[node.args[0]].shape[-1])
+        if terms := OPS[node.op].terms:
+            products += size[node.outs[0]] * max(1, terms(*(specs[name].shape for name in node.inputs)))
     return moved, products
 
 

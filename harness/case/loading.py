@@ -26,7 +26,7 @@ from ..reading.locate import Locator
 from ..reading.locate import Path as Keys
 from ..text import allowed_names, display
 from .building import Builder, Origin, prove
-from .document import OPTIONS, PHRASES, Document, Expect, Generated, Optimizer, Tensor, Training
+from .document import OPTIONS, PHRASES, Document, Expect, Generated, Input, Optimizer, Training
 from .limits import MAX_BYTES
 from .mistakes import Doubt, EnoughError, Mistake, Mistakes, Places, words_in
 from .variant import Case
@@ -182,7 +182,7 @@ def structure(document: Mapping[str, Any]) -> Document:
 # Structure, of what has mistakes in it
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {
-    "tensors": Tensor, "cotangents": Generated, "training": Training, "expect": Expect,
+    "tensors": Input, "cotangents": Generated, "training": Training, "expect": Expect,
 }  # fmt: skip
 """Keys whose tables, or whose entries', have keys of their own."""
 
@@ -378,7 +378,7 @@ def _choices(path: Keys) -> tuple[str, ...]:
 def keys_of(path: Keys) -> tuple[str, ...]:
     """The keys that the table at `path` may have."""
     kinds: dict[str, type[msgspec.Struct]] = {
-        "tensors": Tensor, "cotangents": Generated, "training": Training, "expect": Expect,
+        "tensors": Input, "cotangents": Generated, "training": Training, "expect": Expect,
     }  # fmt: skip
     if path[:2] == ("training", "optimizer"):
         kind = OPTIONS[str(path[2])] if len(path) > 2 else Optimizer

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET
 
-from ...reference.language import CONSTANTS
+from ...reference.constants import CONSTANTS
 from ...reference.ops import OPS, Spec
 from ...reference.program import Program, ProgramError
 from ..text import allowed_names

@@ -24,7 +24,7 @@ from ...reference.ops.shapes import MAX_DIMENSIONS
 from ..reading.files import open_regular
 from ..reading.npy import NpyHeader, data_length, read_header
 from ..text import allowed_names, shown
-from .document import MAX_SIZE, Generated, Tensor
+from .document import MAX_SIZE, Generated, Input
 from .mistakes import Mistake, below
 
 Array = np.ndarray[Any, Any]
@@ -231,7 +231,7 @@ def leaves(values: Any) -> Iterator[Any]:
             stack.pop()
 
 
-def shape_of(tensor: Tensor, bindings: Bindings) -> tuple[int, ...]:
+def shape_of(tensor: Input, bindings: Bindings) -> tuple[int, ...]:
     """A tensor's shape in one variant. Raises Mistake, its path below the tensor's."""
     if tensor.shape is UNSET:
         return nested_shape(tensor.values)

@@ -1,4 +1,4 @@
-"""`harness diff`: what changed from one run to another."""
+"""`harness diff` and `harness deviations`: what changed from one run to another, and what disagrees, for a ledger."""
 
 import argparse
 import math
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ..errors import HarnessError
+from ..ledger.propose import propose
 from ..report import markdown
 from ..run import diff
 from ..run.diff import Difference
@@ -31,6 +32,11 @@ def add(commands: Any) -> None:
     made.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     text = f"tell of headroom (used) that moved by more than X, between agreeing cells (default: {diff.FACTOR:g})"
     made.add_argument("--factor", type=float, default=diff.FACTOR, metavar="X", help=text)
+    text = "write ledger entries for what disagrees in a run, for review"
+    made = command(commands, "deviations", deviations, text)
+    made.add_argument(
+        "--propose", required=True, type=Path, metavar="RUN", help="a run file, such as reports/run.jsonl"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,3 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     found = diff.diff(read_run(arguments.old), read_run(arguments.new), arguments.factor)
     sys.stdout.write(FORMATS[arguments.format](found))
     return int(bool(found.newly_wrong))
+
+
+def deviations(arguments: argparse.Namespace) -> int:
+    """Print the entries; that there are some is no failure."""
+    print(propose(read_run(arguments.propose)), end="")
+    return 0

@@ -24,11 +24,13 @@ def add(commands: Any) -> None:
 
 
 def _add_certify(commands: Any) -> None:
-    text = "hold the reference to mpmath with 50 digits: every row of the op table, and whole programs"
+    text = "hold the reference to mpmath with 50 digits: every row of the op table, optimizers, and whole programs"
     made = command(commands, "certify", certify, text)
     text = "case files or folders (default: all rows, and cases)"
     made.add_argument("cases", nargs="*", type=Path, metavar="CASE", help=text)
     made.add_argument("--op", action="append", default=[], metavar="NAME", help="only this row of the table")
+    text = "only this optimizer"
+    made.add_argument("--optimizer", action="append", default=[], metavar="NAME", help=text)
 
 
 def _add_power(commands: Any) -> None:
@@ -42,10 +44,11 @@ def _add_power(commands: Any) -> None:
 
 
 def certify(arguments: argparse.Namespace) -> int:
-    """All rows and the small shipped programs; or the rows and the cases that are named."""
+    """All rows, optimizers and small shipped programs; or those that are named."""
     try:
         from ..truth.certificate import report  # noqa: PLC0415 (mpmath is optional)
         from ..truth.programs import is_small  # noqa: PLC0415 (mpmath is optional)
+        from ..truth.steps import ROWS  # noqa: PLC0415 (mpmath is optional)
     except ModuleNotFoundError as error:
         if error.name != "mpmath":
             raise
@@ -53,15 +56,18 @@ def certify(arguments: argparse.Namespace) -> int:
     for name in arguments.op:
         if name not in OPS:
             raise HarnessError(f'no op "{name}"{nearest(name, OPS)}; `harness ops` lists all')
-    everything = not arguments.op and not arguments.cases
+    for name in arguments.optimizer:
+        if name not in ROWS:
+            raise HarnessError(f'no optimizer "{name}"{nearest(name, ROWS)}')
+    everything = not (arguments.op or arguments.optimizer or arguments.cases)
     paths = arguments.cases or ([Path("cases")] if everything and Path("cases").is_dir() else [])
     variants = [v for path, root in case_files(paths, None) for v in load(path, root).variants]
     if everything:
         variants = [variant for variant in variants if is_small(variant)]
-    rows = list(OPS) if everything else arguments.op
-    if not rows and not variants:
+    rows, optimizers = (OPS, ROWS) if everything else (arguments.op, arguments.optimizer)
+    if not rows and not optimizers and not variants:
         raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, paths))}")
-    return 0 if report(rows, variants, console()) else 1
+    return 0 if report(list(rows), list(optimizers), variants, console()) else 1
 
 
 def power(arguments: argparse.Namespace) -> int:

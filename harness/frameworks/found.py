@@ -46,7 +46,7 @@ def frameworks(folders: Iterable[Path]) -> list[Framework]:
                 raise HarnessError(
                     f'framework "{name}" stands in {found[name].folder} and in {adapter.parent}'
                 )
-            found[name] = Framework(_checked_name(name, adapter), adapter, modes_of(adapter))
+            found[name] = Framework(checked_name(name, adapter), adapter, modes_of(adapter))
     return [found[name] for name in sorted(found)]
 
 
@@ -54,14 +54,14 @@ def subject(path: Path, taken: Sequence[Framework]) -> Framework:
     """Somebody's own Python file as one more column, called like the file."""
     if not path.is_file():
         raise HarnessError(f"{path}: no such file to take as a subject")
-    name = _checked_name(path.stem, path)
+    name = checked_name(path.stem, path)
     if name in {framework.name for framework in taken}:
         raise HarnessError(f'{path}: "{name}" is the name of a framework; call the file something else')
     adapter = shipped_adapters() / SUBJECT_ADAPTER
     return Framework(name, adapter, modes_of(adapter), subject=path.resolve())
 
 
-def _checked_name(name: str, path: Path) -> str:
+def checked_name(name: str, path: Path) -> str:
     if not re.fullmatch(r"\w+", name):
         raise HarnessError(f'{path}: "{name}" is to be a column of cell ids: letters, digits and _ only')
     return name

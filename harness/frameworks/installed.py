@@ -85,7 +85,7 @@ def ask(argv: Sequence[str], distributions: Sequence[str], timeout: float | None
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
     process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):
         assert stream is not None

@@ -16,7 +16,7 @@ import numpy as np
 from ...reference.formats import FORMATS
 from ...reference.rounding import K
 from ..references.row import References
-from ..references.variant import Array, Wanted
+from ..references.variant import Array, VariantReference
 from ..roles import Answered, Key, in_words, of_one_step, of_step
 from ..run.lines import LARGEST, Compared
 from ..verdict import Verdict, worst
@@ -49,7 +49,7 @@ class Judgement:
         return max(t.relative for t in self.tensors)
 
 
-def judge(wanted: Wanted, dtype: str, arrays: Answered) -> Judgement:
+def judge(wanted: VariantReference, dtype: str, arrays: Answered) -> Judgement:
     """Judge all that a subject answered for one cell."""
     if wanted.variant.training is None:
         tensors = _judge_together(wanted.single(), dtype, of_one_step(arrays), None)
@@ -59,7 +59,7 @@ def judge(wanted: Wanted, dtype: str, arrays: Answered) -> Judgement:
     return Judgement(verdict, tuple(tensors), describe(tensors, verdict))
 
 
-def _judge_steps(wanted: Wanted, dtype: str, arrays: Answered) -> list[Compared]:
+def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered) -> list[Compared]:
     """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
 
     A subject that loses a parameter cannot be followed further; its remaining steps are not judged in its favour:

@@ -24,7 +24,7 @@ from ..frameworks.found import DEVIATIONS, Framework
 from ..ledger.entries import Deviation, Ledger
 from ..ledger.reading import load as load_ledger
 from ..references import cache
-from ..references.variant import Wanted
+from ..references.variant import VariantReference
 from ..run import arrays
 from ..run.lines import LARGEST, CellLine, Compared, Header, Run
 from ..run.provenance import commit
@@ -130,15 +130,15 @@ class Sources:
             return inconclusive(cell, str(error))
         return msgspec.structs.replace(cell, tensors=list(judgement.tensors))
 
-    def _wanted(self, cell: CellLine) -> Wanted:
+    def _wanted(self, cell: CellLine) -> VariantReference:
         key = cell.case, cell.variant, cell.content
         if key not in self._wanted_by_variant:
             variant = self._library.as_run(*key)
-            self._wanted_by_variant[key] = Wanted(variant, self._cache)
+            self._wanted_by_variant[key] = VariantReference(variant, self._cache)
         return self._wanted_by_variant[key]
 
     @cached_property
-    def _wanted_by_variant(self) -> dict[tuple[str, str, str | None], Wanted]:
+    def _wanted_by_variant(self) -> dict[tuple[str, str, str | None], VariantReference]:
         return {}
 
     @cached_property

@@ -19,6 +19,7 @@ from ..errors import HarnessError
 from ..references import cache
 from ..run import arrays
 from ..run.ids import framework_in
+from ..workers.process import require_posix
 from . import options
 from .files import arrays_folder, record_path
 from .items import CaseFile, CellItem, LedgerItem, Refused
@@ -137,6 +138,7 @@ def _record(config: pytest.Config, ids: Sequence[str]) -> None:
 
     folder, file = arrays_folder(config), record_path(config)
     try:
+        require_posix()
         if folder is not None:
             arrays.check_owner(folder, file)
         config.pluginmanager.register(Recorder(config, ids), RECORDER)

@@ -28,7 +28,7 @@ from ...reference.rounding import expected, seed_of
 from ..case.variant import Variant
 from ..judging.judge import compare
 from ..references.row import References, scales
-from ..references.variant import Array, Wanted
+from ..references.variant import Array, VariantReference
 from ..roles import Key
 from ..verdict import Verdict
 from .faults import load_faults
@@ -74,7 +74,7 @@ class _Measured:
 
     def __init__(self, variant: Variant, kind: str, implementation: Any) -> None:
         self.variant, self.kind, self.implementation = variant, kind, implementation
-        self.wanted = Wanted(variant)
+        self.wanted = VariantReference(variant)
         self.inputs = self.wanted.inputs_at(0, {})
         self.due = self.wanted.at(self.inputs, variant.values, variant.gradients)
         self.ops = {node.op for node in variant.program.nodes}

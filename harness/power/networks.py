@@ -1,7 +1,8 @@
 """Random networks as case files: seeded, so that a seed is a network everywhere.
 
-They stand in for what people build: depth 1 to 8, width 1 to 512, batch 1 to 256, every activation and loss of the op
-table, residual, gated and fan-out connections, both layouts of weights, biases or none.
+They stand in for what people build: depth 1 to 8, width 1 to 512, batch 1 to 256, activations and losses, residual,
+gated and fan-out connections, both layouts of weights, biases or none. What they are drawn from is a choice, as in a
+case: a new op doesn't join it by itself, for that would make another network of every seed.
 """
 
 import random

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ...reference.formats import FORMATS
-from ...reference.rounding import Expected, K, tolerance
+from ...reference.rounding import K, Reference, tolerance
 from ..roles import Key
 
 Array = np.ndarray[Any, Any]
@@ -34,7 +34,7 @@ class Span(NamedTuple):
     stop: int
 
 
-class References(Mapping[Any, Expected]):
+class References(Mapping[Any, Reference]):
     """What every tensor of an answer must be, by key; their elements stand side by side in one row.
 
     So they are kept, read and judged in one go, however many tensors there are.
@@ -52,7 +52,7 @@ class References(Mapping[Any, Expected]):
             raise ValueError(f"{stop} elements are described, {value.shape} and {sigma.shape} are there")
 
     @classmethod
-    def of(cls, tensors: Mapping[Any, Expected]) -> Self:
+    def of(cls, tensors: Mapping[Any, Reference]) -> Self:
         """The same tensors side by side."""
         if isinstance(tensors, cls):
             return tensors
@@ -63,9 +63,9 @@ class References(Mapping[Any, Expected]):
         """Those of its tensors that are among the keys."""
         return References.of({key: self[key] for key in self if key in keys})
 
-    def __getitem__(self, key: Any) -> Expected:
+    def __getitem__(self, key: Any) -> Reference:
         shape, start, stop = self.spans[key]
-        return Expected(self.value[start:stop].reshape(shape), self.sigma[start:stop].reshape(shape))
+        return Reference(self.value[start:stop].reshape(shape), self.sigma[start:stop].reshape(shape))
 
     def __contains__(self, key: object) -> bool:
         return key in self.spans

@@ -13,7 +13,7 @@ from ...reference.backprop import backprop
 from ...reference.contexts import EXACT, Exact
 from ...reference.formats import FORMATS
 from ...reference.program import Program
-from ...reference.rounding import Expected, expected, seed_of
+from ...reference.rounding import Reference, expected, seed_of
 from ..case.variant import Variant
 from ..roles import Key
 from .cache import Cache
@@ -23,7 +23,7 @@ from .training import Walk, inputs_at
 Array = np.ndarray[Any, Any]
 
 
-class Wanted:
+class VariantReference:
     """The reference of one variant, evaluated when first asked for, or read where a cache has it."""
 
     def __init__(self, variant: Variant, cache: Cache | None = None) -> None:
@@ -126,6 +126,6 @@ class Wanted:
         return self._known(asked, arrays, perturbed)
 
 
-def _unrounded(a: Array) -> Expected:
+def _unrounded(a: Array) -> Reference:
     """What is shown to be exact (reference/exact.py): no tolerance."""
-    return Expected(np.asarray(a, dtype=np.float64), np.zeros(np.shape(a)))
+    return Reference(np.asarray(a, dtype=np.float64), np.zeros(np.shape(a)))

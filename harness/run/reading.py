@@ -14,6 +14,7 @@ from ..text import shown
 from ..verdict import Verdict
 from .lines import (
     FORMAT,
+    About,
     CellLine,
     DuplicateCell,
     EmptyRun,
@@ -26,6 +27,9 @@ from .lines import (
     TotalsDoNotAddUp,
     TruncatedRun,
 )
+
+MAX_DEPTH = 100
+"""Lists within lists of what a framework tells of itself."""
 
 MAX_LINE = 64 * 2**20
 """Bytes of a line that the reader takes."""
@@ -115,7 +119,19 @@ def _decode(path: Path, number: int, line: bytes, *, cells: int) -> Line:
         if not line.endswith(b"\n"):
             raise _truncated(path, cells, f"line {number} breaks off") from error
         raise NotARun(f"{path}:{number}: not JSON: {error}; {repeat_text(path)} writes it anew") from error
+    if isinstance(found, About) and _is_deep(found.about):
+        told = f"nested too deeply; at most {MAX_DEPTH} levels"
+        raise NotARun(f"{path}:{number}: {told}; {repeat_text(path)} writes it anew")
     return found
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether it is nested further than Python may follow: how far JSON itself is read differs from Python to Python."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner = [item for item in level if isinstance(item, list | dict)]
+        level = [child for item in inner for child in (item.values() if isinstance(item, dict) else item)]
+    return bool(level)
 
 
 def _truncated(path: Path, cells: int, why: str) -> TruncatedRun:

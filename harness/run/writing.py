@@ -1,6 +1,5 @@
 """Writes a run file, a line as soon as it is known."""
 
-import fcntl
 import math
 import os
 import time
@@ -11,6 +10,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: cells don't run there, so nobody else writes the file meanwhile
+    fcntl = None  # type: ignore[assignment]
 
 from ..verdict import Verdict
 from .lines import (
@@ -31,6 +35,9 @@ from .lines import (
     UnwritableRun,
 )
 from .reading import Unfinished
+
+BINARY = getattr(os, "O_BINARY", 0)
+"""Where text files are other than bytes, a run file isn't one."""
 
 
 class RunWriter:
@@ -151,7 +158,9 @@ class RunWriter:
 def _locked(path: Path) -> FileIO:
     """The file, open for writing from its beginning, for this process alone. Raises BusyRun and OSError."""
     while True:
-        file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+        file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o666), "r+")
+        if fcntl is None:
+            return file
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):

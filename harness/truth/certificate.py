@@ -7,26 +7,31 @@ from rich.console import Console
 from rich.table import Table
 
 from ..case.variant import Variant
+from .ops import TRUTH
 from .programs import OWN_SHARE, ProgramCertificate, certify_program
-from .rows import Certificate, certify_row, unit_of
+from .rows import Certificate, certify_row
+from .steps import certify_optimizer
 
-# Printing
+UNITS = {"element": "element", "terms": "sum |terms|", "one": "sum |terms|, 1"}
 
 
-def report(ops: Sequence[str], variants: Sequence[Variant], console: Console) -> bool:
+def report(
+    ops: Sequence[str], optimizers: Sequence[str], variants: Sequence[Variant], console: Console
+) -> bool:
     """Certify rows and programs, print what was measured, and say whether all of it is within its bounds."""
-    rows = [certify_row(op) for op in ops]
-    if rows:
-        console.print(_row_table(rows))
+    rows, steps = [certify_row(op) for op in ops], [certify_optimizer(name) for name in optimizers]
+    if rows or steps:
+        console.print(_row_table([*rows, *steps]))
     programs = [certify_program(variant) for variant in variants]
     if programs:
         console.print(_program_table(programs))
-    certificates: list[Certificate | ProgramCertificate] = [*rows, *programs]
+    certificates: list[Certificate | ProgramCertificate] = [*rows, *steps, *programs]
     problems = [problem for certificate in certificates for problem in certificate.problems]
     for problem in problems:
         console.print(f"FAILED  {problem}", markup=False, highlight=False, soft_wrap=True)
     failed = sum(bool(c.problems) for c in certificates)
-    console.print(f"{len(rows)} rows, {len(programs)} programs: {failed or 'none'} failed", highlight=False)
+    counts = f"{len(rows)} rows, {len(steps)} optimizers, {len(programs)} programs"
+    console.print(f"{counts}: {failed or 'none'} failed", highlight=False)
     return not problems
 
 
@@ -34,7 +39,7 @@ def _row_table(rows: Iterable[Certificate]) -> Table:
     caption = (
         "Largest errors in u = 2^-53, relative to each element or to the sum of its |terms|. A vjp for each input, "
         "against two-sided differences; all together along a random direction, against the complex step (-: not "
-        "analytic) and a Taylor remainder (-: linear). Definitions in mpmath, 50 digits."
+        "analytic) and a Taylor remainder (-: linear). Optimizers after each step. Definitions in mpmath, 50 digits."
     )
     headings = ("op", "relative to", "samples", "value", "vjps", "complex step", "Taylor slope", "allowed")
     table = Table(caption=caption)
@@ -43,9 +48,14 @@ def _row_table(rows: Iterable[Certificate]) -> Table:
     for c in rows:
         bounds = sorted({int(m.bound) for m in c.measured})
         allowed = "-".join(str(b) for b in (bounds[:1] if len(bounds) == 1 else bounds[:: len(bounds) - 1]))
-        numbers = (_short(c.worst("value")), " ".join(map(_short, c.vjps)), _short(c.worst("complex step")))
+        numbers = (
+            _short(c.worst("value")),
+            " ".join(map(_short, c.vjps)),
+            _short(c.worst("complex step")),
+        )
         name = f"{c.op}  FAILED" if c.problems else c.op
-        table.add_row(name, unit_of(c.op), str(c.samples), *numbers, _short(c.slope), allowed)
+        unit = UNITS[TRUTH[c.op].relative_to if c.op in TRUTH else "terms"]
+        table.add_row(name, unit, str(c.samples), *numbers, _short(c.slope), allowed)
     return table
 
 

@@ -18,7 +18,7 @@ from ..errors import HarnessError
 from ..references.training import Walk
 
 if TYPE_CHECKING:
-    from ..case.variant import Case, Variant
+    from ..case.variant import Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,8 @@ class NothingExpectedError(HarnessError):
     """Nothing was compared, which must never look like agreement."""
 
 
-def check(case: "Case") -> list[ExpectFailure]:
-    """Every printed number of the case that the reference misses. Raises NothingExpectedError if it prints none."""
-    if not case.expects:
-        raise NothingExpectedError(
-            f"{case.name} has no [[expect]]: there is nothing to hold the reference to"
-        )
-    checked = [variant for variant in case.variants if any(e.applies(variant) for e in case.expects)]
-    return [failure for variant in checked for failure in check_variant(variant, case.expects)]
-
-
 def check_variant(variant: "Variant", expects: Sequence[Expectation]) -> list[ExpectFailure]:
-    """The same for one variant. Raises NothingExpectedError if no expectation speaks of it."""
+    """Every printed number of a variant that the reference misses. Raises NothingExpectedError if none is of it."""
     mine = [expectation for expectation in expects if expectation.applies(variant)]
     if not mine:
         raise NothingExpectedError(f"{variant.case_name} expects nothing of variant {variant.id!r}")

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.rounding import Expected
+from ...reference.program import Program
+from ...reference.rounding import Reference
 from ..case.variant import Variant
-from ..references.variant import Wanted
-from .derivatives import digits_for, evaluate_program
-from .numbers import MP, MpArray, exact
+from ..references.variant import VariantReference
+from .derivatives import digits_for, is_float, tensors
+from .numbers import MP, MpArray, exact, objects
+from .ops import TRUTH
 from .rows import SMALLEST_NORMAL, U
 
 OWN_SHARE = 1 / math.sqrt(2)
@@ -28,9 +30,6 @@ LARGEST = 20_000
 """Input elements of a program that can be evaluated with 50 digits in reasonable time."""
 
 
-# Programs
-
-
 @dataclass(frozen=True)
 class ProgramCertificate:
     """One case variant: the largest errors over all tensors, in u of a tensor's scale and as share of its tolerance."""
@@ -42,6 +41,29 @@ class ProgramCertificate:
     gradient: float
     share: float
     problems: tuple[str, ...]
+
+
+def evaluate_program(
+    program: Program, inputs: Mapping[str, Any], probes: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Every value of the program by name, inputs included; labels and conditions stay integers and bools.
+
+    `probes` are added to the values that they name, inputs and intermediates alike.
+    """
+    probes = probes or {}
+    environment: dict[str, Any] = {}
+
+    def bind(name: str, value: Any) -> None:
+        environment[name] = objects(value + exact(probes[name])) if name in probes else value
+
+    for name, value in inputs.items():
+        bind(name, exact(value) if is_float(value) else np.asarray(value))
+    for node in program.nodes:
+        arguments = [environment[arg] if isinstance(arg, str) else arg for arg in node.args]
+        outputs = tensors(TRUTH[node.op].forward(*arguments, **node.kw))
+        for name, value in zip(node.outs, outputs, strict=True):
+            bind(name, value)
+    return environment
 
 
 def is_small(variant: Variant) -> bool:
@@ -73,7 +95,7 @@ class _Program:
     """A variant's reference beside its truth, at the inputs of its first step."""
 
     def __init__(self, variant: Variant) -> None:
-        wanted = Wanted(variant)
+        wanted = VariantReference(variant)
         parameters = variant.training.parameters if variant.training else ()
         self.variant, self.program = variant, wanted.program
         self.inputs = wanted.inputs_at(0, {n: wanted.inputs[n] for n in parameters})
@@ -134,7 +156,7 @@ class _Program:
         self, key: tuple[str, str], truth: Mapping[tuple[int, ...], Any]
     ) -> tuple[float, float, str]:
         """The largest error in u of the tensor's scale, as a share of the tolerance, and what to say of it."""
-        due: Expected = self.due[key]
+        due: Reference = self.due[key]
         tolerance = due.tolerance("float64")
         scale = max((abs(v) for v in truth.values()), default=MP.zero)
         worst = 0.0, 0.0, ""

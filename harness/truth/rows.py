@@ -1,6 +1,6 @@
 """The certificate of the reference: every row of the op table, and whole programs, against mathematics in 50 digits.
 
-The truth is `harness.definitions`: forwards written from the mathematics, and derivatives of those. A row's own code
+The truth is `truth.ops`: forwards written from the mathematics, and derivatives of those. A row's own code
 never judges it. Each vjp is held to two-sided differences element by element; then, along a random direction, to the
 complex step where the definition is analytic (Squire and Trapp, SIAM Review 40 (1998)), and to a Taylor remainder
 |f(x + h v) - f(x) - h <vjp, v>| that falls with the square of h until rounding is all that is left of it.
@@ -31,22 +31,16 @@ import numpy as np
 
 from ...reference.contexts import EXACT
 from ...reference.ops import OPS
-from .derivatives import contract, digits_for, numerical_jacobian
-from .drawing import AT_KINKS, SAMPLES
-from .numbers import DEFINITIONS, MP, MpArray, attributes, exact
+from .derivatives import contract, digits_for, numerical_jacobian, tensors
+from .drawing import Sample
+from .numbers import MP, MpArray, exact
+from .ops import TRUTH, Definition
+from .ops.table import Scale
 
 U = MP.mpf(2) ** -53
 SMALLEST_NORMAL = MP.mpf(2) ** -1022
 ELEMENTWISE_BOUND = 8
 CONTRACTION_BOUND = 16
-
-ELEMENTWISE = {
-    *("add", "sub", "mul", "div", "pow", "maximum", "where", "neg", "exp", "log", "sqrt", "square", "abs"),
-    *("sin", "cos", "sigmoid", "tanh", "relu", "leaky_relu", "softplus"),
-}
-NORMALIZED = {"softmax", "log_softmax", "logsumexp", "bce", "bce_with_logits", "cross_entropy"}
-KINKED = {"abs", "relu", "leaky_relu", "maximum", "max"}
-"""Not analytic, so without a complex step: they compare, or take |x|."""
 
 COMPLEX_STEP = MP.mpf("1e-40")
 SMOOTH_STEPS = -24, -34
@@ -109,77 +103,70 @@ class Certificate:
 
 def certify_row(op: str) -> Certificate:
     """Measure a row on all its samples. It fails where anything is out of bounds, raises, or isn't measured."""
-    measured: list[Measured] = []
-    problems: list[str] = []
-    samples = SAMPLES.get(op, []) if op in DEFINITIONS else []
-    for inputs, kw in samples:
+    if op not in TRUTH:
+        return Certificate(op, 0, (), (f"{op} is not covered: no module of harness/truth/ops defines it",))
+    truth, measured, problems = TRUTH[op], list[Measured](), list[str]()
+    for sample in truth.samples:
         try:
-            measured += measure(op, inputs, kw)
+            measured += measure(op, sample)
         except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
-            problems.append(f"{call(op, inputs, kw)} raised {type(error).__name__}: {error}")
-    for name, inputs, kw in AT_KINKS:
-        measured += measure_kink(op, inputs, kw) if name == op else []
+            problems.append(f"{call(op, sample)} raised {type(error).__name__}: {error}")
+    for sample in truth.at_kinks:
+        measured += measure_kink(op, sample)
     problems += [str(m) for m in measured if not m.ok]
-    return Certificate(op, len(samples), tuple(measured), (*uncovered(op, measured), *problems))
+    return Certificate(op, len(truth.samples), tuple(measured), (*uncovered(op, measured), *problems))
 
 
 def uncovered(op: str, measured: Iterable[Measured]) -> list[str]:
-    """What of a row isn't certified: all of it, or the vjp of some input."""
-    if op not in DEFINITIONS:
-        return [f"{op} is not covered: it has no definition in harness/truth/numbers.py"]
-    if op not in SAMPLES:
-        return [f"{op} is not covered: it has no samples in harness/truth/drawing.py"]
+    """What of a row isn't certified: the vjp of some input."""
     row, seen = OPS[op], {m.what for m in measured}
     inputs = [i for i in range(len(row.vjps)) if "float" in row.dtypes.get(i, ("float",))]
     return [f"{op}: the vjp of input {i} is not covered" for i in inputs if f"vjp {i}" not in seen]
 
 
-def measure(op: str, inputs: Sequence[Array], kw: Mapping[str, Any]) -> Iterator[Measured]:
+def measure(op: str, sample: Sample) -> Iterator[Measured]:
     """Each output and each vjp of one call, with random cotangents: ones would hide a transposition."""
-    row, kw = OPS[op], attributes(op) | dict(kw)
+    row, truth, inputs, kw = OPS[op], TRUTH[op], sample.inputs, {**TRUTH[op].defaults, **sample.kw}
     out = row.forward(EXACT, *frozen(inputs), **kw)
     g = cotangents(out)
-    jacobians = {i: numerical_jacobian(op, inputs, kw, i) for i in float_inputs(inputs)}
-    yield from _values(op, inputs, kw, tensors(out), jacobians)
+    jacobians = {i: numerical_jacobian(truth.forward, inputs, kw, i) for i in float_inputs(inputs)}
+    yield from _values(truth, sample, tensors(out), jacobians)
     for which, jacobian in jacobians.items():
         got = row.vjp(EXACT, which, out, frozen(inputs), g, kw)
-        scale, bound = vjp_scale(op, jacobian, tensors(g))
-        where = f"input {which} of {call(op, inputs, kw)}"
-        truth = contract(jacobian, tensors(g))
-        yield compare(f"vjp {which}", got, truth, scale, bound, where)
-        along = _Direction(op, inputs, kw, which, tensors(g))
+        scale, bound = vjp_scale(truth, jacobian, tensors(g))
+        where = f"input {which} of {call(op, sample)}"
+        yield compare(f"vjp {which}", got, contract(jacobian, tensors(g)), scale, bound, where)
+        along = _Direction(truth, sample, which, tensors(g))
         slack = np.sum(along.direction_size * scale)
         slope = np.sum(exact(got) * along.direction)
-        if op not in KINKED:
+        if truth.analytic:
             error = abs(slope - along.complex_step()) / (U * slack)
             yield Measured(f"complex step {which}", float(error), bound, where)
         yield along.taylor(slope, slack, bound, where)
 
 
 def _values(
-    op: str,
-    inputs: Sequence[Array],
-    kw: Mapping[str, Any],
+    truth: Definition,
+    sample: Sample,
     outs: Sequence[Array],
     jacobians: Mapping[int, tuple[MpArray, ...]],
 ) -> Iterator[Measured]:
-    truths = tensors(DEFINITIONS[op](*inputs, **kw))
-    bound = ELEMENTWISE_BOUND if op in ELEMENTWISE else CONTRACTION_BOUND
-    for number, (got, truth) in enumerate(zip(outs, truths, strict=True)):
-        scale = value_scale(op, inputs, truth, {i: jacobian[number] for i, jacobian in jacobians.items()})
-        yield compare("value", got, truth, scale, bound, f"output {number} of {call(op, inputs, kw)}")
+    right = tensors(truth.forward(*sample.inputs, **sample.kw))
+    bound = ELEMENTWISE_BOUND if truth.relative_to == "element" else CONTRACTION_BOUND
+    for number, (got, value) in enumerate(zip(outs, right, strict=True)):
+        slopes = {i: jacobian[number] for i, jacobian in jacobians.items()}
+        scale = value_scale(truth.relative_to, sample.inputs, value, slopes)
+        yield compare("value", got, value, scale, bound, f"output {number} of {call(truth.name, sample)}")
 
 
 class _Direction:
     """The definition along x + h v for one input x and a random v, every element of v of the size of x's, at most `WIDEST`."""
 
-    def __init__(
-        self, op: str, inputs: Sequence[Array], kw: Mapping[str, Any], which: int, g: Sequence[Array]
-    ) -> None:
-        self.op, self.inputs, self.kw, self.which = op, inputs, kw, which
+    def __init__(self, truth: Definition, sample: Sample, which: int, g: Sequence[Array]) -> None:
+        self.truth, self.inputs, self.kw, self.which = truth, sample.inputs, sample.kw, which
         self.cotangents = [exact(c) for c in g]
-        self.digits = digits_for(inputs)
-        x = np.asarray(inputs[which])
+        self.digits = digits_for(sample.inputs)
+        x = np.asarray(sample.inputs[which])
         smallest = np.min(np.abs(x), where=x != 0, initial=1.0)
         rng = np.random.default_rng(11)
         size = exact(np.where(x == 0, smallest, np.minimum(np.abs(x), WIDEST)))
@@ -191,7 +178,7 @@ class _Direction:
         """The sum of cotangent times output, at x + step v."""
         moved = np.asarray(exact(self.inputs[self.which]) + step * self.direction, dtype=object)
         arguments = (*self.inputs[: self.which], moved, *self.inputs[self.which + 1 :])
-        outs = tensors(DEFINITIONS[self.op](*arguments, **self.kw))
+        outs = tensors(self.truth.forward(*arguments, **self.kw))
         return sum(np.sum(c * out) for c, out in zip(self.cotangents, outs, strict=True))
 
     def complex_step(self) -> Any:
@@ -204,7 +191,7 @@ class _Direction:
 
         A factor of 1.5 is left to the third derivative.
         """
-        exponents = KINKED_STEPS if self.op in KINKED else SMOOTH_STEPS
+        exponents = SMOOTH_STEPS if self.truth.analytic else KINKED_STEPS
         coarse, fine = (MP.mpf(2) ** e for e in exponents)
         with MP.workdps(self.digits):
             start = self.forward(MP.zero)
@@ -216,62 +203,56 @@ class _Direction:
         return Measured(f"Taylor remainder {self.which}", float(excess), bound, where, fall)
 
 
-def measure_kink(op: str, inputs: Sequence[Array], kw: Mapping[str, Any]) -> Iterator[Measured]:
+def measure_kink(op: str, sample: Sample) -> Iterator[Measured]:
     """At a kink every number between the derivatives of both sides is a correct convention, and the value is as ever."""
-    kw = attributes(op) | dict(kw)
+    truth, inputs, kw = TRUTH[op], sample.inputs, {**TRUTH[op].defaults, **sample.kw}
     out = OPS[op].forward(EXACT, *frozen(inputs), **kw)
-    truth = DEFINITIONS[op](*inputs, **kw)
-    where = f"{call(op, inputs, kw)} at a kink"
-    yield compare("value", out, truth, magnitude(truth), CONTRACTION_BOUND, where)
+    value = truth.forward(*inputs, **kw)
+    where = f"{call(op, sample)} at a kink"
+    yield compare("value", out, value, magnitude(value), CONTRACTION_BOUND, where)
     for which in float_inputs(inputs):
         got = exact(OPS[op].vjp(EXACT, which, out, frozen(inputs), np.ones_like(out), kw))
         beyond = []
         for place in np.ndindex(got.shape):
-            low, high = sorted(one_sided_slope(op, inputs, kw, which, place, side) for side in (-1, 1))
+            low, high = sorted(one_sided_slope(truth, sample, which, place, side) for side in (-1, 1))
             beyond.append(max(low - got[place], got[place] - high, MP.zero) / U)
         yield Measured(f"vjp {which}", float(max(beyond)), CONTRACTION_BOUND, f"input {which} of {where}")
 
 
-def one_sided_slope(
-    op: str, inputs: Sequence[Array], kw: Mapping[str, Any], which: int, place: tuple[int, ...], side: int
-) -> Any:
+def one_sided_slope(truth: Definition, sample: Sample, which: int, place: tuple[int, ...], side: int) -> Any:
     """(f(x + h) - f(x)) / h of the outputs' sum, h of the given sign: 20 digits."""
     step = side * MP.mpf("1e-22")
-    moved = exact(inputs[which]).copy()
+    moved = exact(sample.inputs[which]).copy()
     moved[place] += step
-    above = DEFINITIONS[op](*inputs[:which], moved, *inputs[which + 1 :], **kw)
-    return np.sum(above - DEFINITIONS[op](*inputs, **kw)) / step
+    inputs = (*sample.inputs[:which], moved, *sample.inputs[which + 1 :])
+    above, here = truth.forward(*inputs, **sample.kw), truth.forward(*sample.inputs, **sample.kw)
+    return np.sum(above - here) / step
 
 
 # Scales: exact sums of |terms|
 
 
-def unit_of(op: str) -> str:
-    """What a row's errors are relative to."""
-    return "element" if op in ELEMENTWISE else "sum |terms|"
-
-
 def value_scale(
-    op: str, inputs: Sequence[Array], value: MpArray, jacobians: Mapping[int, MpArray]
+    relative_to: Scale, inputs: Sequence[Array], value: MpArray, jacobians: Mapping[int, MpArray]
 ) -> MpArray:
-    """|y| for elementwise ops, else |y| + the sum over all float inputs of |J| |x|."""
+    """|y| if that is what errors are relative to, else |y| + the sum over all float inputs of |J| |x|."""
     scale = magnitude(value)
-    if op in ELEMENTWISE:
+    if relative_to == "element":
         return scale
     for which, jacobian in jacobians.items():
         size = magnitude(inputs[which])
         scale = magnitude(scale + np.tensordot(size, magnitude(jacobian), axes=size.ndim))
-    return at_least(scale, MP.one) if op in NORMALIZED else scale
+    return at_least(scale, MP.one) if relative_to == "one" else scale
 
 
-def vjp_scale(op: str, jacobians: Sequence[MpArray], g: Sequence[Array]) -> tuple[MpArray, int]:
+def vjp_scale(truth: Definition, jacobians: Sequence[MpArray], g: Sequence[Array]) -> tuple[MpArray, int]:
     """|J|^T |g| for each element of the input, and how many u of it a correct row may be off."""
     scale = at_least(
         contract([magnitude(jacobian) for jacobian in jacobians], [magnitude(c) for c in g]), SMALLEST_NORMAL
     )
-    if op in ELEMENTWISE:
+    if truth.relative_to == "element":
         return scale, ELEMENTWISE_BOUND + max(np.size(g[0]) // max(scale.size, 1), 1) - 1
-    if op in NORMALIZED:
+    if truth.relative_to == "one":
         scale = at_least(scale, max([*scale.flat, *magnitude(g[0]).flat]))
     return scale, CONTRACTION_BOUND
 
@@ -310,11 +291,6 @@ def _elements(*arrays: Array) -> Iterator[tuple[Any, ...]]:
 # Small things
 
 
-def tensors(out: Any) -> tuple[Any, ...]:
-    """A row's outputs as a tuple."""
-    return out if isinstance(out, tuple) else (out,)
-
-
 def frozen(inputs: Sequence[Any]) -> tuple[Any, ...]:
     """Read-only copies: a row that writes to its inputs raises."""
     return tuple(_frozen(x) if isinstance(x, np.ndarray) else x for x in inputs)
@@ -338,7 +314,7 @@ def float_inputs(inputs: Sequence[Any]) -> list[int]:
     return [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype == np.float64]
 
 
-def call(op: str, inputs: Sequence[Any], kw: Mapping[str, Any]) -> str:
+def call(op: str, sample: Sample) -> str:
     """As it would be typed, with shapes for tensors: `sum((2, 3), axis=0)`."""
-    shown = [str(x.shape) if isinstance(x, np.ndarray) else repr(x) for x in inputs]
-    return f"{op}({', '.join([*shown, *(f'{key}={value!r}' for key, value in kw.items())])})"
+    shown = [str(x.shape) if isinstance(x, np.ndarray) else repr(x) for x in sample.inputs]
+    return f"{op}({', '.join([*shown, *(f'{key}={value!r}' for key, value in sample.kw.items())])})"

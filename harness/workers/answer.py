@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from ..roles import Answered
 from ..verdict import Verdict
+from .process import readable
 from .wire import Frame, Nonsense
-from .worker import readable
 
 
 @dataclass(frozen=True)

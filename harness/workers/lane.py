@@ -1,4 +1,4 @@
-"""One framework's worker, and the requests on their way to it."""
+"""One framework's workers, one after the other, and the requests on their way to them."""
 
 import contextlib
 import itertools
@@ -16,8 +16,9 @@ from ..frameworks.found import Framework
 from ..frameworks.interpreters import Absent, Interpreter
 from ..verdict import Verdict
 from .answer import Answer, read_answer
+from .process import READ_AHEAD, WorkerDied, readable, require_posix
 from .wire import Sent
-from .worker import CELL_TIMEOUT, READ_AHEAD, START_TIMEOUT, Worker, WorkerDied, readable
+from .worker import CELL_TIMEOUT, START_TIMEOUT, Worker
 
 WINDOW = 16
 BATCH = 8
@@ -42,8 +43,110 @@ class Request:
     number: int = field(default_factory=itertools.count(1).__next__)
 
 
+class Bell:
+    """A pipe that wakes whoever waits for a worker's answer."""
+
+    def __init__(self) -> None:
+        self.reader, self._writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self._writer, False)
+
+    def ring(self) -> None:
+        with contextlib.suppress(OSError):  # so many calls are waiting already, or nobody waits any more
+            os.write(self._writer, b"!")
+
+    def silence(self) -> None:
+        """Take what has been rung."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.reader, READ_AHEAD)
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self._writer)
+        self._writer = -1
+
+
+class Succession:
+    """A framework's worker and, where one is lost, its successor."""
+
+    def __init__(
+        self, framework: Framework, interpreter: Interpreter | Absent, compiled: Path | None, *timeouts: float
+    ) -> None:
+        self.framework, self.interpreter = framework, interpreter
+        self._compiled, self._timeouts = compiled, timeouts
+        self.about: Mapping[str, Any] | None = None
+        self.worker: Worker | None = None
+        self._lock = threading.Lock()
+        self._closing = False
+        self._failed_starts = 0
+        self._lost = 0
+        self._why_none = ""
+
+    def start(self) -> Worker | None:
+        """The worker that lives, or a new one; None where there can be none, which `unavailable` tells."""
+        if (
+            self.worker is None
+            and isinstance(self.interpreter, Interpreter)
+            and self._failed_starts < START_ATTEMPTS
+            and self._lost < LOST_IN_A_ROW
+        ):
+            try:
+                self.worker = self._new_worker(self.interpreter)
+                self.about = self.worker.hello(self.framework.adapter, self.framework.subject, self._compiled)
+                self._failed_starts = 0
+            except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
+                self.bury()
+                self._failed_starts += 1
+                reason = str(error) if isinstance(error, WorkerDied) else f"could not be started: {error!r}"
+                self._why_none = f"the worker {reason}\ninterpreter: {shlex.join(self.interpreter.argv)}"
+        return self.worker
+
+    def _new_worker(self, interpreter: Interpreter) -> Worker:
+        """Started under the lock: `close` finds either it or no later one."""
+        with self._lock:
+            if self._closing:
+                raise WorkerDied("was not started: the run is over")
+            self.worker = Worker(interpreter.argv, *self._timeouts)
+            return self.worker
+
+    def unavailable(self) -> Answer:
+        """What stands for an answer where there is no worker."""
+        if isinstance(self.interpreter, Absent):
+            return Answer(Verdict.ABSENT, str(self.interpreter))
+        return Answer(Verdict.CRASHED, self._why_none)
+
+    def answered(self) -> None:
+        """The worker is of use: those before it were not lost in a row."""
+        self._lost = 0
+
+    def lose(self, reason: str) -> None:
+        """End a worker that is lost. After too many in a row there is no other."""
+        self.bury()
+        self._lost += 1
+        if self._lost == LOST_IN_A_ROW:
+            self._why_none = (
+                f"not run: {self._lost} workers in a row were lost without one answer, so no other is started; "
+                f"run this cell alone to try again\nthe last worker {reason}"
+            )
+
+    def bury(self) -> None:
+        """End the worker, if there is one."""
+        if self.worker is not None:
+            self.worker.kill("was killed")
+            self.worker.stop()
+            self.worker = None
+
+    def close(self) -> None:
+        """Kill the worker, from another thread than the one that uses it; no other is started."""
+        with self._lock:
+            self._closing = True
+            worker = self.worker
+        if worker is not None:
+            worker.kill("stopped")
+
+
 class Lane:
-    """One framework's worker and the requests on their way to it."""
+    """One framework's workers and the requests on their way to them."""
 
     def __init__(
         self,
@@ -53,24 +156,24 @@ class Lane:
         start_timeout: float = START_TIMEOUT,
         compiled: Path | None = None,
     ) -> None:
-        self.framework, self.interpreter, self._compiled = framework, interpreter, compiled
-        self.cell_timeout, self.start_timeout = cell_timeout, start_timeout
-        self.about: Mapping[str, Any] | None = None
+        """Raises HarnessError on a system that has no workers."""
+        require_posix()
+        self.framework = framework
+        self._workers = Succession(framework, interpreter, compiled, cell_timeout, start_timeout)
         self._pending: deque[Request] = deque()
         self._flying: deque[Request] = deque()
         self._unjudged = 0
-        self._failed_starts = 0
-        self._lost = 0
-        self._why_none = ""
         self._closing = False
-        self._worker: Worker | None = None
         self._changed = threading.Condition()
         self._sending = False
-        self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_reader, False)
-        os.set_blocking(self._wake_writer, False)
+        self._bell = Bell()
         self._thread = threading.Thread(target=self._run, name=f"lane {framework.name}", daemon=True)
         self._thread.start()
+
+    @property
+    def about(self) -> Mapping[str, Any] | None:
+        """What the framework's worker told of itself; None while none has started."""
+        return self._workers.about
 
     def submit(self, requests: Iterable[Request]) -> None:
         """Queue requests behind those that wait; an urgent one goes first."""
@@ -91,16 +194,13 @@ class Lane:
         with self._changed:
             self._closing = True
             self._wake()
-            worker = self._worker
-        if worker is not None:
-            worker.kill("stopped")
+        self._workers.close()
         self._thread.join(timeout=5)
 
     def _wake(self) -> None:
         """Let the lane look again what may be sent, whether it waits for that or for its worker."""
         self._changed.notify()
-        with contextlib.suppress(OSError):  # so many calls are waiting already, or the lane has ended
-            os.write(self._wake_writer, b"!")
+        self._bell.ring()
 
     def _run(self) -> None:
         try:
@@ -111,12 +211,10 @@ class Lane:
                 elif self._flying and not self._closing:
                     self._receive()
         finally:
-            if self._worker is not None:
-                self._worker.stop()
+            if self._workers.worker is not None:
+                self._workers.worker.stop()
             with self._changed:
-                os.close(self._wake_reader)
-                os.close(self._wake_writer)
-                self._wake_writer = -1
+                self._bell.close()
 
     def _next(self) -> Request | None:
         """A request to send now, or None when it is time to receive, or to end."""
@@ -136,14 +234,18 @@ class Lane:
         if self._pending[0].urgent:
             return True
         room = min(WINDOW - len(self._flying), AHEAD - self._unjudged)
-        full = self._worker is not None and self._worker.is_full
+        worker = self._workers.worker
+        full = worker is not None and worker.is_full
         self._sending = room > 0 and not full and (self._sending or room >= BATCH or not self._flying)
         return self._sending
 
     def _begin(self, request: Request) -> None:
-        worker = self._started()
+        worker = self._workers.worker
+        if worker is not None and not self._flying and worker.over:
+            self._workers.bury()  # it died when nothing was asked of it, so no cell pays
+        worker = self._workers.start()
         if worker is None:
-            request.future.set_result(self._unavailable())
+            request.future.set_result(self._workers.unavailable())
             return
         try:
             header, arrays, shared = request.build()
@@ -153,86 +255,38 @@ class Lane:
         self._flying.append(request)
         worker.send({**header, "id": request.number}, arrays, shared)
 
-    def _started(self) -> Worker | None:
-        if self._worker is not None and not self._flying and self._worker.over:
-            self._bury()  # it died when nothing was asked of it, so no cell pays
-        if (
-            self._worker is None
-            and isinstance(self.interpreter, Interpreter)
-            and self._failed_starts < START_ATTEMPTS
-            and self._lost < LOST_IN_A_ROW
-        ):
-            try:
-                self._worker = self._new_worker(self.interpreter)
-                self.about = self._worker.hello(
-                    self.framework.adapter, self.framework.subject, self._compiled
-                )
-                self._failed_starts = 0
-            except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
-                self._bury()
-                self._failed_starts += 1
-                reason = str(error) if isinstance(error, WorkerDied) else f"could not be started: {error!r}"
-                self._why_none = f"the worker {reason}\ninterpreter: {shlex.join(self.interpreter.argv)}"
-        return self._worker
-
-    def _new_worker(self, interpreter: Interpreter) -> Worker:
-        """Started under the lock: `close` finds either it or no later one."""
-        with self._changed:
-            if self._closing:
-                raise WorkerDied("was not started: the run is over")
-            self._worker = Worker(interpreter.argv, self.cell_timeout, self.start_timeout)
-            return self._worker
-
-    def _unavailable(self) -> Answer:
-        if isinstance(self.interpreter, Absent):
-            return Answer(Verdict.ABSENT, str(self.interpreter))
-        return Answer(Verdict.CRASHED, self._why_none)
-
     def _receive(self) -> None:
         """Take the answers that are there, or wait a moment for one."""
-        assert self._worker is not None
-        if not self._worker.wait(self._wake_reader):
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wake_reader, READ_AHEAD)
+        worker = self._workers.worker
+        assert worker is not None
+        if not worker.wait(self._bell.reader):
+            self._bell.silence()
             return
-        self._take()
-        while self._flying and self._worker is not None and self._worker.has_begun:
-            self._take()
+        self._take(worker)
+        while self._flying and self._workers.worker is worker and worker.has_begun:
+            self._take(worker)
 
-    def _take(self) -> None:
+    def _take(self, worker: Worker) -> None:
         """The answer to the request that was sent first, or why there is none."""
-        assert self._worker is not None
         request = self._flying[0]
         try:
-            answer = read_answer(self._worker.receive(), request.number)
+            answer = read_answer(worker.receive(), request.number)
             self._flying.popleft()
-            self._lost = 0
+            self._workers.answered()
         except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
             reason = (
                 str(error) if isinstance(error, WorkerDied) else f"spoke nonsense: {readable(str(error))}"
             )
             answer = Answer(Verdict.CRASHED, f"the worker {reason}")
             self._flying.popleft()
-            self._send_again(reason)
+            self._workers.lose(reason)
+            self._send_again()
         request.future.set_result(answer)
 
-    def _send_again(self, reason: str) -> None:
-        """The worker is lost: requests behind the one that killed it wait for its successor."""
-        self._bury()
-        self._lost += 1
-        if self._lost == LOST_IN_A_ROW:
-            self._why_none = (
-                f"not run: {self._lost} workers in a row were lost without one answer, so no other is started; "
-                f"run this cell alone to try again\nthe last worker {reason}"
-            )
+    def _send_again(self) -> None:
+        """The requests behind the one that cost its worker wait for the successor."""
         with self._changed:
             for request in reversed(self._flying):
                 self._unjudged -= not request.urgent
                 self._pending.appendleft(request)
             self._flying.clear()
-
-    def _bury(self) -> None:
-        if self._worker is not None:
-            self._worker.kill("was killed")
-            self._worker.stop()
-            self._worker = None

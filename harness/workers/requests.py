@@ -6,12 +6,12 @@ from typing import Any
 from ..plan import Cell
 from ..reading.elements import Array
 from ..references.training import each_step
-from ..references.variant import Wanted
+from ..references.variant import VariantReference
 from .lane import Message
 from .wire import Sent, python_json, shared_line
 
 
-def whole(cell: Cell, wanted: Wanted, lines: dict[str, bytes]) -> Message:
+def whole(cell: Cell, wanted: VariantReference, lines: dict[str, bytes]) -> Message:
     """A cell's request. `lines`: by dtype what requests of this variant share, the same for every framework."""
     variant = cell.variant
     arrays = _arrays(cell, wanted, wanted.inputs, each_step(variant))
@@ -21,7 +21,11 @@ def whole(cell: Cell, wanted: Wanted, lines: dict[str, bytes]) -> Message:
 
 
 def trace(
-    cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], values: Sequence[str], gradients: Sequence[str]
+    cell: Cell,
+    wanted: VariantReference,
+    inputs: Mapping[str, Array],
+    values: Sequence[str],
+    gradients: Sequence[str],
 ) -> Message:
     """A cell's request, of one step where it trains, with these values and gradients asked for."""
     arrays = _arrays(cell, wanted, inputs)
@@ -33,7 +37,9 @@ def _own(cell: Cell) -> dict[str, Any]:
     return {"type": "run", "case": cell.case, "bindings": dict(cell.variant.bindings), "mode": cell.mode}
 
 
-def _arrays(cell: Cell, wanted: Wanted, inputs: Mapping[str, Array], each: Iterable[str] = ()) -> list[Sent]:
+def _arrays(
+    cell: Cell, wanted: VariantReference, inputs: Mapping[str, Array], each: Iterable[str] = ()
+) -> list[Sent]:
     sent = [Sent("input", n, _cast(a, cell.dtype), n in each) for n, a in inputs.items()]
     if wanted.cotangent is not None:
         sent.append(Sent("cotangent", cell.variant.output, _cast(wanted.cotangent, cell.dtype)))
@@ -45,7 +51,11 @@ def _cast(array: Array, dtype: str) -> Array:
 
 
 def _shared(
-    cell: Cell, wanted: Wanted, values: Iterable[str], gradients: Iterable[str], steps: int | None = None
+    cell: Cell,
+    wanted: VariantReference,
+    values: Iterable[str],
+    gradients: Iterable[str],
+    steps: int | None = None,
 ) -> dict[str, Any]:
     """What a request says of its family. Gradients of assigned names are asked for through probes.
 
@@ -65,7 +75,7 @@ def _shared(
     }
 
 
-def _training(wanted: Wanted, steps: int | None) -> dict[str, Any] | None:
+def _training(wanted: VariantReference, steps: int | None) -> dict[str, Any] | None:
     training = wanted.variant.training
     if training is None:
         return None

@@ -4,7 +4,7 @@ A header is two lines of JSON. The first has what is of this message alone. The 
 share (the arrays' names, dtypes and shapes; in a request also the program and what is asked): who has read it once
 knows it when it comes again. Every array begins at a multiple of 8 bytes.
 
-The worker's half is in `adapters/worker.py`, which has to run where nothing of ours is installed.
+The worker's half is in `adapters/worker_wire.py`, which has to run where nothing of ours is installed.
 """
 
 import json
@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -40,17 +41,26 @@ MAX_ITEMS = 100_000
 MAX_DEPTH = 8
 """Items of a header beside its arrays, and lists within lists: what is more is not of this protocol."""
 
+SOURCES = ("worker_wire", "worker_interface", "worker")
+"""The worker's modules, in the order in which they are sent: each imports only those before it."""
+
 BOOTSTRAP = (
     "import sys, types;"
     "sys.path[:] = [p for p in sys.path if p];"
     "i = sys.stdin.buffer;"
-    "source = i.read(int(i.readline()));"
-    "m = sys.modules['worker'] = types.ModuleType('worker');"
-    "m.__file__ = 'worker.py';"
-    "exec(compile(source, 'worker.py', 'exec'), m.__dict__);"
-    "m.main()"
+    "m = {n: types.ModuleType(n) for n in " + repr(SOURCES) + "};"
+    "sys.modules.update(m);"
+    "[m[n].__dict__.update(__file__=n + '.py') or "
+    "exec(compile(i.read(int(i.readline())), n + '.py', 'exec'), m[n].__dict__) for n in m];"
+    "m['worker'].main()"
 )
-"""What an interpreter runs after `-c`: it reads the worker's source from the pipe and hands over to its main()."""
+"""What an interpreter runs after `-c`: it reads the worker's modules from the pipe and hands over to main()."""
+
+
+def sources(folder: Path) -> bytes:
+    """The worker's modules as the bootstrap reads them: each behind a line with its length."""
+    texts = [(folder / f"{name}.py").read_bytes() for name in SOURCES]
+    return b"".join(b"%d\n%b" % (len(text), text) for text in texts)
 
 
 class Nonsense(Exception):

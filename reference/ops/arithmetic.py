@@ -98,7 +98,14 @@ def _matmul_right(c, out, x, y, g):
     return unbroadcast(c, dy.squeeze(-1) if y.ndim == 1 else dy, y)
 
 
-row("matmul", shapes.matmul, lambda c, x, y: c.matmul(x, y), _matmul_left, _matmul_right)
+row(
+    "matmul",
+    shapes.matmul,
+    lambda c, x, y: c.matmul(x, y),
+    _matmul_left,
+    _matmul_right,
+    terms=shapes.last,
+)
 
 
 def _linear(c, x, W, b=None, *, weights="out_in"):
@@ -122,4 +129,5 @@ row(
     _linear_x,
     _linear_W,
     lambda c, out, x, W, b, g, *, weights: unbroadcast(c, g, b),
+    terms=shapes.last,
 )

@@ -2,7 +2,7 @@
 
 `spread` bounds the error that differs from call to call, `bias` the error that all calls of one implementation
 share (its polynomial), both in units of u |f|. The comments are the largest errors of correct frameworks in the same
-units, measured by `python benchmarks/elementary.py` (table in benchmarks/README.md), and OpenCL's yardsticks (The
+units, measured by `python -m benchmarks.constants.elementary` (table in benchmarks/measured/elementary.md), and OpenCL's yardsticks (The
 OpenCL C Specification 3.0, section 7.4, "Relative Error as ULPs"; 1 ulp is at most 2u |f|). The tolerance of a
 function alone, K sigma, is at least twice the largest measured error: with the final rounding it is
 8 sqrt((spread^2 + bias^2 + 1) / 3) u |f|.

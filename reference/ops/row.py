@@ -34,6 +34,8 @@ class Row:
     forward: Callable[..., Any]
     vjps: Sequence[Callable[..., Any]]
     dtypes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    terms: Callable[..., int] | None = None
+    """By the inputs' shapes, the products that each output element sums; None where no matrices are multiplied."""
 
     @cached_property
     def parameters(self) -> tuple[inspect.Parameter, ...]:
@@ -104,11 +106,12 @@ def row(
     forward: Callable[..., Any],
     *vjps: Callable[..., Any],
     dtypes: Mapping[int, tuple[str, ...]] | None = None,
+    terms: Callable[..., int] | None = None,
 ) -> None:
     """Add a row to the op table; a name twice, or an input without its vjp, is refused."""
     if name in OPS:
         raise ValueError(f"op {name} is in the table twice")
-    made = Row(name, shape, forward, vjps, dtypes or {})
+    made = Row(name, shape, forward, vjps, dtypes or {}, terms)
     most = made.arity[1]
     if len(vjps) != (most or 1):
         raise ValueError(f"op {name} has {len(vjps)} vjps, but takes {made.takes}")

@@ -109,6 +109,11 @@ def matmul(x: Shape, y: Shape) -> Shape:
     return broadcast(x[:-2], y[:-2]) + rows + columns
 
 
+def last(x: Shape, *_others: Shape) -> int:
+    """The size that a product of matrices sums over."""
+    return x[-1]
+
+
 def linear(x: Shape, W: Shape, b: Shape | None = None, *, weights: Any) -> Shape:
     layout = choice("weights", weights, ("out_in", "in_out"))
     if len(W) != 2 or not x:

@@ -216,3 +216,42 @@ def test_the_bootstrap_needs_nothing_but_python() -> None:
 
 def test_no_adapter_folder_is_a_package() -> None:
     assert not list(ADAPTERS.rglob("__init__.py"))
+
+
+def test_all_that_an_adapter_lacks_is_said_at_once_and_in_words(tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter.py"
+    adapter.write_text(
+        "MODES = 'eager'\nOPS = {'exp': 3}\nFORMULAS = ['exp']\nOPTIMIZERS = 1\n"
+        "def setup(threads): pass\nto_numpy = None\n"
+    )
+    client = Client([sys.executable], adapter)
+    assert client.ready["type"] == "failed"
+    assert client.ready["error"].splitlines() == [
+        "it is not complete:",
+        '  about is missing; it should be about() -> {"framework": ..., "version": ...}',
+        "  to_native is missing; it should be to_native(array) -> tensor",
+        "  differentiate is missing; it should be differentiate(task, inputs) -> (values, gradients)",
+        "  MODES is 'eager', should be MODES = (\"eager\",), words, the default first",
+        "  OPS['exp'] is of type int, should be a function",
+        "  OPTIMIZERS is of type int, should be a dict of functions",
+        "  FORMULAS is of type list, should be a set of names of OPS",
+        "  setup(threads) can't be called as setup(threads, seed)",
+        "  to_numpy is of type NoneType, should be to_numpy(tensor) -> array",
+    ]
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ("1", "about() gives int; it should be about() -> "),
+        ("{'framework': 'mine'}", "about() has no 'version'; it should be about() -> "),
+        ("{'framework': 'mine', 'version': object}", "about()['version'] is of type type; it should be"),
+    ],
+)
+def test_what_an_adapter_must_tell_of_itself(tmp_path: Path, about: str, words: str) -> None:
+    adapter = tmp_path / "adapter.py"
+    adapter.write_text(f"{TOY.read_text()}\ndef about(): return {about}\n")
+    client = Client([sys.executable], adapter)
+    assert client.ready["error"].startswith(words)
+    client.close()

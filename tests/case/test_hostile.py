@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from gradient_conformance.harness.case import document, expect, tensors
 from gradient_conformance.harness.case.limits import (
-    CONTRACTIONS,
     MAX_BYTES,
     MAX_CALLS,
     MAX_EXACT,
@@ -34,11 +33,12 @@ from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.case.variant import Case
 from gradient_conformance.harness.errors import CaseError
 from gradient_conformance.harness.reading import toml
-from gradient_conformance.harness.truth.drawing import SAMPLES
+from gradient_conformance.harness.truth.ops import TRUTH
 from gradient_conformance.reference import language
-from gradient_conformance.reference.contexts import Exact
-from gradient_conformance.reference.language import MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_TEXT, Reader
-from gradient_conformance.reference.ops import OPS, shapes
+from gradient_conformance.reference.constants import Constants
+from gradient_conformance.reference.language import MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_TEXT
+from gradient_conformance.reference.ops import OPS, Spec, shapes
+from observed import seen
 
 SECONDS = 5.0
 """Of processor time, for a file of the largest size; on the machine that this was written on, none took 3."""
@@ -213,8 +213,8 @@ def test_loading_takes_time_that_grows_with_the_program_and_not_faster(tmp_path:
 def test_an_expression_is_worked_out_once_however_deep_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a program of deep expressions would take a hundred times as long as a flat one of its length."""
     seen: list[Any] = []
-    usual = Reader.worked_out
-    monkeypatch.setattr(Reader, "worked_out", lambda self, node: seen.append(node) or usual(self, node))
+    usual = Constants.worked_out
+    monkeypatch.setattr(Constants, "worked_out", lambda self, node: seen.append(node) or usual(self, node))
     language.parse("y = x" + " - x" * 90)
     assert 90 < len(seen) == len(set(seen))
 
@@ -524,24 +524,16 @@ def test_the_page_on_cases_states_the_limits_that_the_code_has() -> None:
     assert table.strip() == "\n".join(f"| {what} | {most:,} |" for what, most in rows().items())
 
 
-def test_the_ops_whose_products_are_counted_are_those_that_multiply_matrices() -> None:
-    class Watching(Exact):
-        multiplied = False
-
-        def matmul(self, x: Any, w: Any, bias: Any = None) -> Any:
-            self.multiplied = True
-            return super().matmul(x, w, bias)
-
-    found = set()
-    for op, samples in SAMPLES.items():
-        context = Watching()
-        for inputs, kw in samples:
-            row = OPS[op]
-            with np.errstate(all="ignore"):
-                row.forward(context, *inputs, **{**row.defaults, **kw})
-        if context.multiplied:
-            found.add(op)
-    assert found == set(CONTRACTIONS)
+@pytest.mark.parametrize("op", sorted(OPS))
+def test_a_row_says_how_many_products_its_forward_multiplies(op: str) -> None:
+    """As many as the context is asked for: none is left out of the work of a case."""
+    row, said = OPS[op], 0
+    for sample in TRUTH[op].samples:
+        if row.terms:
+            shapes = [np.shape(x) for x in sample.inputs]
+            (out,) = row.infer(*map(Spec, shapes), **{**row.defaults, **sample.kw})
+            said += math.prod(out) * row.terms(*shapes)
+    assert said == seen(op).multiplications
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def asks_the_user(task, inputs):
 
 def says_half_and_dies(task, inputs):
     def act(write_frame, stream, header, reply):
-        stream.write(sys.modules["worker"].PREFIX.pack(b"GCH1", 400, 100) + b'{"type": ')
+        stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", 400, 100) + b'{"type": ')
         stream.flush()
         os._exit(0)
 
@@ -215,7 +215,7 @@ def says_half_and_dies(task, inputs):
 
 def says_half_and_waits(task, inputs):
     def act(write_frame, stream, header, reply):
-        stream.write(sys.modules["worker"].PREFIX.pack(b"GCH1", 400, 100) + b'{"type": ')
+        stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", 400, 100) + b'{"type": ')
         stream.flush()
         time.sleep(1000)
 
@@ -231,7 +231,7 @@ def never_ends_its_payload(task, inputs):
 
 
 def _trickle(stream, header, payload):
-    stream.write(sys.modules["worker"].PREFIX.pack(b"GCH1", header, payload) + b"{}")
+    stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", header, payload) + b"{}")
     while True:
         stream.write(b" ")
         stream.flush()
@@ -240,7 +240,7 @@ def _trickle(stream, header, payload):
 
 def claims_gigabytes(task, inputs):
     def act(write_frame, stream, header, reply):
-        stream.write(sys.modules["worker"].PREFIX.pack(b"GCH1", 2, 8 * 2**30) + b"{}")
+        stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", 2, 8 * 2**30) + b"{}")
         stream.flush()
         time.sleep(1000)
 

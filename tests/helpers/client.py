@@ -4,8 +4,10 @@ The protocol is written a second time on purpose, from its description: a mistak
 not repeated here.
 """
 
+import ast
 import json
 import os
+import re
 import shlex
 import struct
 import subprocess
@@ -15,24 +17,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradient_conformance.harness.workers.wire import sources
 
 ADAPTERS = Path(__file__).resolve().parents[2] / "adapters"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BOOTSTRAP = (
     "import sys, types\n"
-    "source = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))\n"
-    "worker = sys.modules['worker'] = types.ModuleType('worker')\n"
-    "exec(compile(source, 'worker.py', 'exec'), worker.__dict__)\n"
-    "worker.main()\n"
+    "for name in ('worker_wire', 'worker_interface', 'worker'):\n"
+    "    source = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))\n"
+    "    module = sys.modules[name] = types.ModuleType(name)\n"
+    "    exec(compile(source, name + '.py', 'exec'), module.__dict__)\n"
+    "module.main()\n"
 )
 
 
 class Client:
-    """One worker. `ready` is its answer to hello."""
+    """One worker. `ready` is its answer to hello, `mode` the first of its adapter's."""
 
     def __init__(
         self, argv: list[str], adapter: Path, *, subject: Path | None = None, protocol: int = 2, **popen: Any
     ) -> None:
+        modes = re.search(r"^MODES = (.*)$", adapter.read_text(), re.MULTILINE)
+        self.mode = ast.literal_eval(modes[1])[0] if modes else "eager"
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
         self.process = subprocess.Popen(
             [*argv, "-c", BOOTSTRAP],
@@ -42,8 +48,7 @@ class Client:
             env={**os.environ, **THREADS},
             **popen,
         )
-        source = (ADAPTERS / "worker.py").read_bytes()
-        self.stdin.write(b"%d\n" % len(source) + source)
+        self.stdin.write(sources(ADAPTERS))
         hello = {"type": "hello", "protocol": protocol, "threads": 1, "seed": 0}
         paths = {"path": str(adapter), "subject": subject and str(subject)}
         self.send({**hello, **paths, "adapter": adapter.read_text()})
@@ -71,7 +76,7 @@ class Client:
 
     def run(self, program: list[dict[str, Any]], inputs: dict[str, Any], **request: Any) -> dict[str, Any]:
         """The reply's header, with `arrays` by (role, name), or by (role, name, step) with training."""
-        header, shared, payload = pack_request(program, inputs, request)
+        header, shared, payload = pack_request(program, inputs, {"mode": self.mode, **request})
         self.send(header, shared, payload)
         reply, blob = self.receive()
         assert reply.get("id") == header["id"]

@@ -12,6 +12,7 @@ from unittest import mock
 
 import numpy as np
 from gradient_conformance.reference.ops import OPS, Row, arithmetic
+from observed import seen
 
 Array = Any
 NEARLY = 1 + 1e-3
@@ -163,11 +164,6 @@ def with_unbroadcast(other: Callable[..., Array]) -> Callable[[Call], Array]:
     return wrong
 
 
-def broadcasts(row: Row, i: int) -> bool:
-    """Whether the vjp of input `i` sums over axes along which it was repeated."""
-    return row.shape.__name__ in ("broadcast", "where", "matmul") or (row.name, i) == ("linear", 2)
-
-
 def generic() -> Iterator[Mutant]:
     """Every operator on every row and input."""
     for op, row in OPS.items():
@@ -179,7 +175,7 @@ def generic() -> Iterator[Mutant]:
             yield in_vjp(op, i, "times 1.001", lambda call: NEARLY * call.result())
             yield in_vjp(op, i, "zero", lambda call: np.zeros(np.shape(call.result())))
             yield in_vjp(op, i, "transposed", transposed)
-            if broadcasts(row, i):
+            if i in seen(op).broadcast:
                 yield in_vjp(op, i, "un-broadcast skipped", with_unbroadcast(lambda c, g, x: g))
             for j in inputs:
                 if j != i:

@@ -58,7 +58,7 @@ ROWS: dict[str, tuple[str, *tuple[Change, ...]]] = {
     "expect_huge_exponent": ('15:6: "1e999999999" is beyond what a float64 holds', '\n[[expect]]\nvalue = "z"\nat = [1]\nis = "1e999999999"\n'),
     "expect_list_at": ("15:6: one element is one number, not a list", '\n[[expect]]\nvalue = "z"\nat = [1]\nis = ["1"]\n'),
     "expect_no_is": ('12:3: the key "is" is missing', '\n[[expect]]\nvalue = "z"\n'),
-    "expect_of_nothing": ("12:3: expect[0] has no subject, but must have exactly one of value, gradient, parameter", '\n[[expect]]\nis = "1"\n'),
+    "expect_of_nothing": ("12:3: expect[0] has no role, but must have exactly one of value, gradient, parameter", '\n[[expect]]\nis = "1"\n'),
     "expect_of_two": ("12:3: expect[0] has value and gradient, but must have exactly one of value, gradient, parameter", '\n[[expect]]\nvalue = "z"\ngradient = "A"\nis = "1"\n'),
     "expect_other_shape": ("14:6: z has shape (2,), but what it is has shape (); at = [...] names one element", '\n[[expect]]\nvalue = "z"\nis = "1"\n'),
     "expect_outside": ("14:6: [2] is no element of z, which has shape (2,)", '\n[[expect]]\nvalue = "z"\nat = [2]\nis = "1"\n'),

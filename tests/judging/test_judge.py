@@ -14,11 +14,11 @@ from gradient_conformance.harness.judging.judge import (
     within,
 )
 from gradient_conformance.harness.references.row import References
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.run.lines import LARGEST
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.formats import FORMATS
-from gradient_conformance.reference.rounding import Expected, K
+from gradient_conformance.reference.rounding import K, Reference
 
 KEY = ("gradient", "W")
 PRODUCT = """title = "t"
@@ -33,7 +33,7 @@ B = { shape = [3, 4], uniform = [-1, 1] }
 
 def expected(value, sigma=1e-7):
     value = np.asarray(value, dtype=np.float64)
-    return Expected(value, np.broadcast_to(np.float64(sigma), value.shape))
+    return Reference(value, np.broadcast_to(np.float64(sigma), value.shape))
 
 
 def judged(got, want, dtype="float32", scale=1.0):
@@ -199,7 +199,7 @@ def test_within_tells_only_of_tensors_that_were_answered():
 @pytest.fixture
 def product(case):
     """A case whose output is a square matrix, and what a perfect framework answers."""
-    wanted = Wanted(case(text=PRODUCT).variants[0])
+    wanted = VariantReference(case(text=PRODUCT).variants[0])
     right = {(role, name, None): e.value.astype("float32") for (role, name), e in wanted.single().items()}
     return wanted, right
 

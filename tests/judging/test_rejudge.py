@@ -20,7 +20,7 @@ from gradient_conformance.harness.run import arrays
 from gradient_conformance.harness.run.lines import LARGEST
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.verdict import Verdict
-from gradient_conformance.reference.rounding import RULES_VERSION, Expected, K
+from gradient_conformance.reference.rounding import RULES_VERSION, K, Reference
 from matrix import ENTRY, LAYER, change_header
 
 
@@ -138,8 +138,8 @@ KEY = ("value", "y")
 
 def test_the_widest_and_the_worst_step_both_reach_the_line():
     """A step may have the larger error and another the wider tolerance; one K or another makes either count."""
-    want = Expected(np.ones(1), np.full(1, 1e-3 / K / 2**-28.5))
-    wide = Expected(np.ones(1), np.full(1, 2e-2 / K / 2**-28.5))
+    want = Reference(np.ones(1), np.full(1, 1e-3 / K / 2**-28.5))
+    wide = Reference(np.ones(1), np.full(1, 2e-2 / K / 2**-28.5))
     [one] = compare(References.of({KEY: want}), {KEY: np.array([1.0009])}, "float64")
     [other] = compare(References.of({KEY: wide}), {KEY: np.array([1.0])}, "float64")
     assert (one.verdict, other.verdict) == (Verdict.AGREE, Verdict.INCONCLUSIVE)

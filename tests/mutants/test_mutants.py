@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.judging.judge import judge
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.backprop import backprop
 from gradient_conformance.reference.ops import OPS
@@ -49,9 +49,9 @@ def using(op: str) -> list[int]:
 
 
 @cache
-def wanted(i: int) -> Wanted:
+def wanted(i: int) -> VariantReference:
     """The right reference of a variant with its tolerances; evaluated while no mutant is in the table."""
-    made = Wanted(VARIANTS[i])
+    made = VariantReference(VARIANTS[i])
     made.single()
     return made
 

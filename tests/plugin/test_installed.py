@@ -79,6 +79,11 @@ def test_nothing_but_our_own_name_is_installed(installed):
     }  # fmt: skip
 
 
+def test_the_page_that_messages_name_comes_along(theirs):
+    code = "from gradient_conformance.harness.workers.worker import ADAPTERS_PAGE; print(ADAPTERS_PAGE.is_file())"
+    assert theirs("-c", code) == "True\n"
+
+
 def test_their_pytest_runs_as_if_we_were_not_there(theirs):
     assert "1 passed" in theirs("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_own.py")
 

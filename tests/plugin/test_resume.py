@@ -8,19 +8,34 @@ import time
 
 import pytest
 from gradient_conformance.harness.run.reading import read_run
-from matrix import TINY, change_header, cut, finished, lasting, said
+from matrix import TINY, Matrix, change_header, cut, finished, lasting, said
 
 MOMENTS = 10
 CELLS = 48
 
 
-@pytest.fixture
-def here(matrix):
+def with_cases(matrix):
     """Four cases of twelve cells."""
     for i in range(4):
         matrix.case.with_name(f"layer_{i}.toml").write_text(f"seed = {i}\n{TINY}")
     matrix.case.unlink()
     return matrix
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The file of a run that nothing has interrupted."""
+    matrix = with_cases(Matrix(tmp_path_factory.mktemp("undisturbed")))
+    run(matrix)
+    return matrix.record
+
+
+@pytest.fixture
+def here(matrix, undisturbed):
+    """The same cases, and a copy of that file."""
+    matrix.record.parent.mkdir()
+    shutil.copy(undisturbed, matrix.record)
+    return with_cases(matrix)
 
 
 def run(here, *more):
@@ -29,7 +44,6 @@ def run(here, *more):
 
 def interrupted(here, cells=5):
     """A run file with its first cells only."""
-    run(here)
     cut(here.record, cells)
     return here.record
 
@@ -42,7 +56,7 @@ def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.0005)
+        time.sleep(0.002)
 
 
 def started(here, *frameworks, more):
@@ -51,8 +65,6 @@ def started(here, *frameworks, more):
 
 
 def test_a_run_killed_at_any_moment_goes_on_to_what_an_undisturbed_one_says(here):
-    run(here)
-    read_run(here.record)
     kept = set()
     for moment in range(MOMENTS):
         file = here.path / f"killed_{moment}.jsonl"
@@ -141,14 +153,15 @@ def test_it_goes_on_under_xdist_too(here):
 
 
 def test_two_runs_at_once_do_not_write_one_file(here):
-    first = started(here, "hangs", more=[f"--record={here.record}", "--cell-timeout=60"])
+    file = here.path / "new.jsonl"
+    first = started(here, "hangs", more=[f"--record={file}", "--cell-timeout=60"])
     try:
-        until(lambda: length(here.record) > 2)
-        before = here.record.read_bytes()
-        second = run(here)
+        until(lambda: length(file) > 2)
+        before = file.read_bytes()
+        second = run(here, f"--record={file}")
         assert second.ret == pytest.ExitCode.USAGE_ERROR
-        assert f"{here.record}: another run is writing it" in second.stderr.str()
-        assert here.record.read_bytes().startswith(before)
+        assert f"{file}: another run is writing it" in second.stderr.str()
+        assert file.read_bytes().startswith(before)
     finally:
         first.kill()
         first.wait()

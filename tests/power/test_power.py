@@ -130,7 +130,7 @@ def test_a_folder_without_the_implementation_is_refused(tmp_path):
 
 
 def around(dtype, rtol, atol, seed):
-    """Wanted arrays, and arrays within and beyond a rule's bound, some with NaN or infinities."""
+    """VariantReference arrays, and arrays within and beyond a rule's bound, some with NaN or infinities."""
     random = np.random.default_rng(seed)
     want = (random.normal(size=30) * 10.0 ** random.integers(-9, 3, 30)).astype(dtype)
     factor = random.choice([0.5, 0.99, 1.01, 2.0])

@@ -14,9 +14,10 @@ from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.case.variant import Case
 from gradient_conformance.harness.errors import CaseError
 from gradient_conformance.harness.judging.judge import judge
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.exact import Fractions, Rational, rational, representable
+from gradient_conformance.reference.formats import DTYPES
 
 Exact = Callable[..., Case]
 
@@ -127,7 +128,7 @@ def test_limits(exact: Exact) -> None:
 
 
 def test_the_tolerance_is_zero(exact: Exact) -> None:
-    wanted = Wanted(exact("y = sum(x * x)").variants[0])
+    wanted = VariantReference(exact("y = sum(x * x)").variants[0])
     for expected in wanted.single().values():
         assert not np.any(expected.tolerance("float32"))
         assert expected.tolerance("float32").shape == expected.value.shape
@@ -192,7 +193,7 @@ def test_products_and_sums_are_those_of_the_fractions(exponents: tuple[int, int]
 EXPONENTS = (*range(-1090, 960, 50), *range(-40, 40, 7), -149, -126, -24, -14, 0, 104, 960)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_representable_is_what_a_conversion_keeps(dtype: str) -> None:
     random, kind, info = np.random.default_rng(0), np.dtype(dtype).type, np.finfo(dtype)
     found = set()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.reference.ops import elementary
 
 PROGRAM = "y = tanh(A @ x)\nz = exp(y)"
@@ -21,7 +21,7 @@ x = {{ shape = [3], uniform = [-1, 1] }}
 
 def sigmas(case, program=PROGRAM):
     [variant] = case((PROGRAM, program), text=TEXT).variants
-    wanted = Wanted(variant)
+    wanted = VariantReference(variant)
     traced = wanted.at(wanted.inputs, ["y", "z"], ["A", "x", "y"])
     return wanted.content, wanted.single().sigma.tobytes(), traced.sigma.tobytes()
 

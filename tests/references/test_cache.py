@@ -31,10 +31,10 @@ from gradient_conformance.harness.references.cache import (
     rules,
 )
 from gradient_conformance.harness.references.row import References
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference import rounding
-from gradient_conformance.reference.rounding import Expected
+from gradient_conformance.reference.rounding import Reference
 from matrix import lasting
 
 ROOT = Path(__file__).parents[2]
@@ -75,8 +75,8 @@ def some(value=1.0, shape=(2, 3)):
     """An entry's content."""
     return References.of(
         {
-            ("value", "loss"): Expected(np.full((), float(value)), np.full((), 1e-8)),
-            ("gradient", "W"): Expected(np.full(shape, float(value)), np.full(shape, 1e-7)),
+            ("value", "loss"): Reference(np.full((), float(value)), np.full((), 1e-8)),
+            ("gradient", "W"): Reference(np.full(shape, float(value)), np.full(shape, 1e-7)),
         }
     )
 
@@ -107,30 +107,30 @@ def training_step(wanted, scale=1.0):
 
 
 def test_what_is_read_is_what_is_computed_bit_for_bit(variant, kept):
-    alone = Wanted(variant()).single()
+    alone = VariantReference(variant()).single()
     first, second = kept(), kept()
     for one in (first, second):
-        assert bits(Wanted(variant(), one).single()) == bits(alone)
+        assert bits(VariantReference(variant(), one).single()) == bits(alone)
     assert (tallied(first), tallied(second)) == ((0, 1), (1, 0))
 
 
 def test_a_training_step_is_read_at_the_same_parameters_and_computed_at_others(variant, kept):
     trained = variant(text=TRAINED)
-    alone = training_step(Wanted(trained))
-    assert bits(training_step(Wanted(trained, kept()))) == bits(alone)
+    alone = training_step(VariantReference(trained))
+    assert bits(training_step(VariantReference(trained, kept()))) == bits(alone)
     again = kept()
-    assert bits(training_step(Wanted(trained, again))) == bits(alone)
+    assert bits(training_step(VariantReference(trained, again))) == bits(alone)
     assert tallied(again) == (2, 0)
-    training_step(Wanted(trained, again), scale=1 + 2**-52)
+    training_step(VariantReference(trained, again), scale=1 + 2**-52)
     assert tallied(again) == (2, 2)
 
 
 def test_nan_infinity_zeros_without_elements_and_scalars_keep_their_bits(kept):
     odd, none = np.array([np.nan, -np.inf, -0.0, 5e-324]), np.zeros((0, 3))
-    content = {("value", "odd"): Expected(odd, odd), ("value", "none"): Expected(none, none)}
+    content = {("value", "odd"): Reference(odd, odd), ("value", "none"): Reference(none, none)}
     for entry in (
         References.of({**content, **some(-0.0)}),
-        References.of({("value", "y"): Expected(none, none)}),
+        References.of({("value", "y"): Reference(none, none)}),
     ):
         kept().put(key(), entry)
         assert bits(kept().get(key())) == bits(entry)
@@ -138,25 +138,30 @@ def test_nan_infinity_zeros_without_elements_and_scalars_keep_their_bits(kept):
 
 def test_what_was_not_finite_when_computed_is_not_finite_when_read(variant, kept):
     changed = variant(("leaky_relu(z, slope=0.01)", "exp(z * 1e6)"))
-    Wanted(changed, kept()).single()
+    VariantReference(changed, kept()).single()
     with pytest.raises(FloatingPointError, match="not finite"):
-        Wanted(changed, kept()).single()["value", "a"].tolerance("float32")
+        VariantReference(changed, kept()).single()["value", "a"].tolerance("float32")
 
 
 def test_another_k_needs_no_other_entry(variant, kept, monkeypatch):
-    before = Wanted(variant(), kept()).single()["value", "a"].tolerance("float32")
+    before = VariantReference(variant(), kept()).single()["value", "a"].tolerance("float32")
     monkeypatch.setattr(rounding, "K", 2 * rounding.K)
     again = kept()
-    assert np.array_equal(Wanted(variant(), again).single()["value", "a"].tolerance("float32"), 2 * before)
+    assert np.array_equal(
+        VariantReference(variant(), again).single()["value", "a"].tolerance("float32"), 2 * before
+    )
     assert again.tally.computed == 0
 
 
 def test_no_answer_and_no_verdict_is_kept(variant, kept):
     """The same references, read, and two answers: each is judged for itself."""
-    wanted = Wanted(variant(), kept())
+    wanted = VariantReference(variant(), kept())
     right = {(role, name, None): e.value.astype("float32") for (role, name), e in wanted.single().items()}
     wrong = {name: -a for name, a in right.items()}
-    found = [judge(Wanted(variant(), kept()), "float32", answer).verdict for answer in (right, wrong, right)]
+    found = [
+        judge(VariantReference(variant(), kept()), "float32", answer).verdict
+        for answer in (right, wrong, right)
+    ]
     assert found == [Verdict.AGREE, Verdict.DISAGREE, Verdict.AGREE]
 
 
@@ -181,8 +186,8 @@ def test_no_answer_and_no_verdict_is_kept(variant, kept):
 )
 def test_another_case_is_another_entry(variant, kept, old, new):
     one = kept()
-    Wanted(variant(), one).single()
-    Wanted(variant((old, new)), one).single()
+    VariantReference(variant(), one).single()
+    VariantReference(variant((old, new)), one).single()
     assert tallied(one) == (0, 2)
 
 
@@ -190,8 +195,8 @@ def test_another_case_is_another_entry(variant, kept, old, new):
 def test_what_computes_the_same_shares_an_entry(variant, kept, old, new):
     """A literal that rounds alike, an empty line and a comment."""
     one = kept()
-    Wanted(variant(), one).single()
-    Wanted(variant((old, new)), one).single()
+    VariantReference(variant(), one).single()
+    VariantReference(variant((old, new)), one).single()
     assert tallied(one) == (1, 1)
 
 
@@ -201,8 +206,8 @@ def test_another_output_is_another_entry(variant, kept):
         ("a = leaky", "b = z * z\na = leaky"),
         ('gradients = ["W", "x"]', 'gradients = ["x"]\nvalues = ["z", "a", "b"]\noutput = "a"'),
     )
-    Wanted(two, one).single()
-    Wanted(dataclasses.replace(two, output="b"), one).single()
+    VariantReference(two, one).single()
+    VariantReference(dataclasses.replace(two, output="b"), one).single()
     assert one.tally.computed == 2
 
 
@@ -210,7 +215,7 @@ def test_another_output_is_another_entry(variant, kept):
 def test_another_optimizer_is_another_entry(variant, kept, change):
     one = kept()
     for changes in ((), (change,)):
-        wanted = Wanted(variant(*changes, text=TRAINED), one)
+        wanted = VariantReference(variant(*changes, text=TRAINED), one)
         walk = wanted.walk()
         walk.took({"W": np.ones((3, 2))})
         wanted.update(walk)
@@ -264,10 +269,10 @@ def unreadable():
 @pytest.mark.parametrize(("found", "trouble"), [(lambda: b"other rules", ""), (unreadable, "can't be used")])
 def test_without_the_same_rules_nothing_is_read(variant, kept, monkeypatch, found, trouble):
     """They are others, or their sources aren't there to be read."""
-    Wanted(variant(), kept()).single()
+    VariantReference(variant(), kept()).single()
     monkeypatch.setattr(cache, "rules", found)
     other = kept()
-    Wanted(variant(), other).single()
+    VariantReference(variant(), other).single()
     assert other.tally.read == 0
     assert trouble in other.tally.trouble
 
@@ -330,7 +335,7 @@ import random, sys
 from pathlib import Path
 import numpy as np
 from gradient_conformance.harness.references.cache import Cache, key_of
-from gradient_conformance.reference.rounding import Expected
+from gradient_conformance.reference.rounding import Reference
 from gradient_conformance.harness.references.row import References
 folder, seed = Path(sys.argv[1]), sys.argv[2]
 random.seed(int(seed))
@@ -339,7 +344,7 @@ while not folder.with_name("enough").exists():
     cache = Cache(folder, 4_000_000)
     for _ in range(100):
         n = random.randrange(40)
-        made = lambda: References.of({("value", "y"): Expected(np.full(10 + 500 * n, n / 7), np.full(10 + 500 * n, n / 9))})
+        made = lambda: References.of({("value", "y"): Reference(np.full(10 + 500 * n, n / 7), np.full(10 + 500 * n, n / 9))})
         got, want = cache.reference(str(n), [], made)["value", "y"], made()["value", "y"]
         assert got.value.tobytes() == want.value.tobytes() and got.sigma.tobytes() == want.sigma.tobytes()
     assert not cache.tally.trouble and not cache.tally.damaged, cache.tally
@@ -498,7 +503,7 @@ def test_where_the_place_cannot_be_used_references_are_computed_anew(variant, ke
     place(one.path)
     before = sorted(one.path.parent.rglob("*")) if one.path.parent.is_dir() else None
     for _ in range(3):
-        assert bits(Wanted(variant(), one).single()) == bits(Wanted(variant()).single())
+        assert bits(VariantReference(variant(), one).single()) == bits(VariantReference(variant()).single())
     assert tallied(one) == (0, 3)
     assert re.fullmatch(
         r"references: 0 read, 3 computed \(.* s\)\nthe cache at .* can't be used: .*; references are computed anew",
@@ -543,13 +548,13 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from gradient_conformance.harness.references.cache import Cache, claim
-from gradient_conformance.reference.rounding import Expected
+from gradient_conformance.reference.rounding import Reference
 from gradient_conformance.harness.references.row import References
 claim(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 cache = Cache(Path(sys.argv[1]))
 for n in range(2):
-    cache.reference(str(n), [], lambda: References.of({("value", "y"): Expected(np.ones(1000), np.ones(1000))}))
+    cache.reference(str(n), [], lambda: References.of({("value", "y"): Reference(np.ones(1000), np.ones(1000))}))
 print(cache.tally)
 """
 
@@ -725,7 +730,7 @@ def test_an_entry_of_64_kb_is_read_and_verified_within_a_millisecond(kept):
     """In time of the processor, the best of many: what else runs here does not count."""
     arrays = [("x", np.ones((64, 64)))]
     content = References.of(
-        {("gradient", name): Expected(np.ones((32, 32)), np.ones((32, 32))) for name in "abcdefgh"}
+        {("gradient", name): Reference(np.ones((32, 32)), np.ones((32, 32))) for name in "abcdefgh"}
     )
     one = kept()
     one.reference("asked", arrays, lambda: content)

@@ -113,14 +113,33 @@ class Page:
 
 
 @pytest.fixture
-def page(chromium, here):
-    """The page of a run with all nine verdicts and hostile texts."""
-    write(here / "run.jsonl", a_run())
-    assert main(["report", str(here / "run.jsonl"), "--html", str(here / "page")]) == 0
-    opened = Page(chromium, here / "page")
-    opened.size(1280, 900)
-    yield opened.open()
-    assert opened.logged() == ([], []), "console errors, or requests to the network"
+def show(chromium, here):
+    """Opens the page of a run, by default one with all nine verdicts and hostile texts."""
+    pages = []
+
+    def opened(run=None, since=None):
+        page = Page(chromium, reported(here, run or a_run(), since))
+        page.size(1280, 900)
+        pages.append(page)
+        return page.open()
+
+    yield opened
+    for page in pages:
+        assert page.logged() == ([], []), "console errors, or requests to the network"
+
+
+def reported(here, run, since=None):
+    """The folder of a run's page, with what changed since another."""
+    given = [str(write(here / "run.jsonl", run)), "--html", str(here / "page")]
+    if since is not None:
+        given += ["--since", str(write(here / "old.jsonl", since))]
+    assert main(["report", *given]) == 0
+    return here / "page"
+
+
+@pytest.fixture
+def page(show):
+    return show()
 
 
 def test_the_first_screen_has_all_nine_verdicts_adding_up(page):
@@ -217,16 +236,9 @@ def test_no_page_is_wider_than_its_screen(page, name, size):
 
 
 @pytest.fixture
-def changed(chromium, here):
+def changed(show):
     """The page of a run with what changed since one before it."""
-    write(here / "old.jsonl", earlier())
-    write(here / "run.jsonl", a_run())
-    given = ["--html", str(here / "page"), "--since", str(here / "old.jsonl")]
-    assert main(["report", str(here / "run.jsonl"), *given]) == 0
-    opened = Page(chromium, here / "page")
-    opened.size(1280, 900)
-    yield opened.open()
-    assert opened.logged() == ([], []), "console errors, or requests to the network"
+    return show(since=earlier())
 
 
 def test_what_changed_stands_before_the_matrix_and_each_cell_leads_to_its_box(changed):
@@ -247,13 +259,9 @@ def test_what_changed_stands_before_the_matrix_and_each_cell_leads_to_its_box(ch
     assert gone.find_elements("css selector", "a") == []
 
 
-def test_thousands_of_changes_are_listed_in_portions(chromium, here):
+def test_thousands_of_changes_are_listed_in_portions(show):
     own = [runs.cell("a", f"k:{i}", "torch", Verdict.DISAGREE, 5.0, message=HOSTILE) for i in range(3000)]
-    write(here / "old.jsonl", earlier())
-    write(here / "run.jsonl", a_run(own))
-    given = ["--html", str(here / "page"), "--since", str(here / "old.jsonl")]
-    assert main(["report", str(here / "run.jsonl"), *given]) == 0
-    page = Page(chromium, here / "page").open()
+    page = show(a_run(own), since=earlier())
     rows = ".changes[open] li"
     assert len(page.find(rows)) == html.LISTED
     for shown in (html.LISTED + html.CHUNK, html.LISTED + 2 * html.CHUNK):
@@ -267,15 +275,10 @@ def test_thousands_of_changes_are_listed_in_portions(chromium, here):
     assert len(page.find(rows)) == 3000
     page.find(f"{rows} a")[-1].click()
     assert "k:2999-" in page.wait(lambda: page.find("#cell-body .repeat") and page.one("#cell").text)
-    assert page.logged() == ([], [])
 
 
-def test_a_box_of_a_page_that_was_made_anew_meanwhile_shows_no_other_cell(chromium, here):
-    write(here / "run.jsonl", a_run())
-    main(["report", str(here / "run.jsonl"), "--html", str(here / "page")])
-    page = Page(chromium, here / "page").open()
-    write(here / "run.jsonl", a_run(cells()[::-1]))
-    main(["report", str(here / "run.jsonl"), "--html", str(here / "page")])
+def test_a_box_of_a_page_that_was_made_anew_meanwhile_shows_no_other_cell(page, here):
+    reported(here, a_run(cells()[::-1]))
     page.find('#grid [data-cell="notebooks/hostile::float32-torch-eager"]')[0].click()
     page.wait(lambda: "made anew while it was open" in page.one("#cell").text)
 
@@ -295,7 +298,7 @@ link = "https://example.org/<img/src=x/onerror=alert(1)>"
 """
 
 
-def test_a_page_of_hostile_texts_runs_none_of_them_and_asks_for_nothing(chromium, here):
+def test_a_page_of_hostile_texts_runs_none_of_them_and_asks_for_nothing(show, here):
     text = " ".join(ATTACKS)
     (here / "adapters/mxnet/deviations.toml").write_text(LINKED)
     known = f"{text}\nadapters/mxnet/deviations.toml:2: javascript:document.title='ran'"
@@ -310,11 +313,8 @@ def test_a_page_of_hostile_texts_runs_none_of_them_and_asks_for_nothing(chromium
     ]  # fmt: skip
     own += [runs.cell("notebooks/hostile", "", "torch", Verdict.ERRORED, message=text)]
     about = {"framework": text, "version": text, text: text}
-    write(here / "old.jsonl", replace(earlier(), abouts={text: {"framework": text, "version": text + "2"}}))
-    write(here / "run.jsonl", replace(a_run(own), abouts={text: about}))
-    given = ["--html", str(here / "page"), "--since", str(here / "old.jsonl")]
-    assert main(["report", str(here / "run.jsonl"), *given]) == 0
-    page = Page(chromium, here / "page").open()
+    older = replace(earlier(), abouts={text: {"framework": text, "version": text + "2"}})
+    page = show(replace(a_run(own), abouts={text: about}), since=older)
     title = page.browser.title
     page.browser.execute_script("document.querySelectorAll('details').forEach((one) => one.open = true)")
     for cell in own:
@@ -331,7 +331,6 @@ def test_a_page_of_hostile_texts_runs_none_of_them_and_asks_for_nothing(chromium
     assert page.browser.title == title
     page.open("pairwise.html")
     assert page.find("img, script") == []
-    assert page.logged() == ([], [])
 
 
 # Of every text that is seen: its contrast to the nearest background colour, by WCAG's formula; patterns have one below.
@@ -361,9 +360,7 @@ def test_every_text_is_read_against_its_ground_in_both_themes(changed, theme):
 
 
 def test_details_that_are_missing_are_told_of(chromium, here):
-    write(here / "run.jsonl", a_run())
-    main(["report", str(here / "run.jsonl"), "--html", str(here / "page")])
-    (here / "page/cells/0.js").unlink()
+    (reported(here, a_run()) / "cells/0.js").unlink()
     page = Page(chromium, here / "page").open(f"index.html#{cells()[0].cell}")
     page.wait(lambda: "cells/0.js is not beside this page" in page.one("#cell").text)
     page.logged()
@@ -411,10 +408,8 @@ requestAnimationFrame(step);
 """
 
 
-def test_a_hundred_thousand_cells_are_drawn_as_they_are_opened(chromium, here):
-    write(here / "run.jsonl", large(100_000, tensors=1))
-    assert main(["report", str(here / "run.jsonl"), "--html", str(here / "page")]) == 0
-    page = Page(chromium, here / "page").open()
+def test_a_hundred_thousand_cells_are_drawn_as_they_are_opened(show):
+    page = show(large(100_000, tensors=1))
     assert len(page.find("#grid tbody tr")) == len(page.find("#grid tbody .folder")) > 50
     page.one('[data-key="folder folder001"]').click()
     page.one('[data-key="case folder001/case00030"]').click()
@@ -427,21 +422,17 @@ def test_a_hundred_thousand_cells_are_drawn_as_they_are_opened(chromium, here):
     page.one("#dtype").send_keys("float64")
     page.wait(lambda: page.one("#shown").text.startswith("1250 of"))
     assert time.monotonic() - start < 5
-    assert page.logged() == ([], [])
 
 
-def test_a_case_with_many_variants_is_drawn_in_portions(chromium, here):
+def test_a_case_with_many_variants_is_drawn_in_portions(show):
     own = [runs.cell("a/b", f"k:{i}", "torch", Verdict.AGREE, 0.1) for i in range(250)]
-    write(here / "run.jsonl", a_run(own))
-    assert main(["report", str(here / "run.jsonl"), "--html", str(here / "page")]) == 0
-    page = Page(chromium, here / "page").open()
+    page = show(a_run(own))
     page.one('[data-key="case a/b"]').click()
     for shown in (100, 200):
         assert len(page.find("#grid .variant")) == shown
         page.one("#grid .more button").click()
     assert len(page.find("#grid .variant")) == 250
     assert not page.find("#grid .more")
-    assert page.logged() == ([], [])
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 import runs
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.cli import main
-from gradient_conformance.harness.references.variant import Wanted
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.report import html, junit, markdown
 from gradient_conformance.harness.report.model import report
 from gradient_conformance.harness.report.pairwise import StaleArrays, pairwise
@@ -26,7 +26,7 @@ SWEPT = runs.CASE.replace("[3, 3]", '["k", 3]') + "\n[sweep]\nk = [3, 4]\n"
 def ran(text=runs.CASE):
     """A run of the case as `text` has it, on two frameworks."""
     CASE.write_text(text)
-    contents = {v.id: Wanted(v).content for v in load(CASE, Path("cases")).variants}
+    contents = {v.id: VariantReference(v).content for v in load(CASE, Path("cases")).variants}
     return a_run(
         [
             cell("notebooks/hostile", variant, framework, Verdict.AGREE, 0.1, content=content)

@@ -27,7 +27,7 @@ def test_a_run_written_anew_leaves_the_arrays_of_its_own_cells_alone(matrix, mor
     (matrix.path / "kept" / "notes.txt").write_text("of a person")
     (matrix.path / "kept" / "weights.npz").write_bytes(b"of a person")
     assert run(matrix, "-k", "k:2", *more).ret == 0
-    cells = read_run(matrix / "reports" / "run.jsonl").cells
+    cells = read_run(matrix.path / "reports" / "run.jsonl").cells
     assert len(cells) == 2
     own = [Path(cell.arrays).name for cell in cells]
     assert names(matrix.path / "kept") == sorted([*own, "notes.txt", "run.txt", "weights.npz"])

@@ -4,8 +4,6 @@ import errno
 import os
 import random
 import statistics
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -45,7 +43,7 @@ def test_the_order_of_the_lines_and_the_machine_do_not_matter(seconds, count, da
 
 
 def test_a_shard_stays_what_it_is_from_one_version_to_the_next():
-    """Kept caches and earlier runs rely on it."""
+    """Kept caches and earlier runs rely on it: no hash of Python's, which differs from process to process."""
     found = [shard.Shard(1, 8).of(f"notebooks/two_branches::k:{k}") for k in (3, 16, 64)]
     assert found == [5, 1, 2]
 
@@ -232,14 +230,3 @@ def test_tests_that_are_no_cells_are_in_every_shard(here):
     (here.path / "test_own.py").write_text("def test_own(): pass\n")
     outcomes, _ = shards(here, 2, "--collect-only", "-q", "test_own.py")
     assert all("test_own.py::test_own" in o.outlines for o in outcomes)
-
-
-def test_the_hash_of_python_has_no_part_in_it():
-    code = "from gradient_conformance.harness.run import shard; print([shard.Shard(1, 8).of(f'case::{k}') for k in range(99)])"
-    told = {
-        subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True, cwd=ROOT
-        ).stdout
-        for seed in ("1", "2")
-    }  # fmt: skip
-    assert len(told) == 1

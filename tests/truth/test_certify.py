@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from gradient_conformance.harness import cli, truth
 from gradient_conformance.harness.truth import rows as certify
-from gradient_conformance.harness.truth.drawing import SAMPLES, row
+from gradient_conformance.harness.truth import steps
+from gradient_conformance.harness.truth.drawing import of, row
+from gradient_conformance.harness.truth.ops import TRUTH
 from gradient_conformance.harness.truth.rows import certify_row, compare, magnitude
 from gradient_conformance.reference.ops import OPS
+from gradient_conformance.reference.optimizers import Optimizer
 
 CASE = """
 title = "Somebody's own"
@@ -54,7 +57,7 @@ def test_a_vjp_that_is_wrong_by_1e_10_fails_by_its_name_and_input(monkeypatch, c
     assert cli.main(["certify", "--op", op]) == 1
     printed = capsys.readouterr().out
     assert f"FAILED  vjp {which} of input {which} of {op}(" in printed
-    assert "1 rows, 0 programs: 1 failed" in printed
+    assert "1 rows, 0 optimizers, 0 programs: 1 failed" in printed
 
 
 def test_every_independent_measure_of_a_vjp_finds_it_wrong(monkeypatch):
@@ -87,19 +90,26 @@ def test_a_wrong_value_and_a_row_that_raises_fail(monkeypatch):
 def test_an_uncovered_row_fails_by_name(monkeypatch, capsys):
     monkeypatch.setitem(OPS, "novel", dataclasses.replace(OPS["exp"], name="novel"))
     assert cli.main(["certify", "--op", "novel"]) == 1
-    assert (
-        "FAILED  novel is not covered: it has no definition in harness/truth/numbers.py"
-        in capsys.readouterr().out
-    )
-    monkeypatch.delitem(SAMPLES, "exp")
-    assert certify_row("exp").problems == (
-        "exp is not covered: it has no samples in harness/truth/drawing.py",
-    )
+    told = "FAILED  novel is not covered: no module of harness/truth/ops defines it"
+    assert told in capsys.readouterr().out
 
 
 def test_an_input_whose_vjp_no_sample_reaches_is_not_covered(monkeypatch):
-    monkeypatch.setitem(SAMPLES, "add", [((row(1.0), 2), {})])
+    monkeypatch.setitem(TRUTH, "add", dataclasses.replace(TRUTH["add"], samples=(of(row(1.0), 2),)))
     assert certify_row("add").problems == ("add: the vjp of input 1 is not covered",)
+
+
+def test_an_optimizer_is_certified_after_every_step(monkeypatch, capsys):
+    assert cli.main(["certify", "--optimizer", "sgd", "--optimizer", "sgd_momentum"]) == 0
+    assert "0 rows, 2 optimizers, 0 programs: none failed" in capsys.readouterr().out
+    usual = steps.ROWS["sgd"].step
+    off = Optimizer(lambda *args, lr: (usual(*args, lr=lr)[0] * (1 + 1e-12), ()))
+    monkeypatch.setitem(steps.ROWS, "sgd", off)
+    assert cli.main(["certify", "--optimizer", "sgd"]) == 1
+    assert "FAILED  value of sgd((2, 3), (4, 2, 3), lr=0.1) after step 1" in capsys.readouterr().out
+    assert steps.certify_optimizer("adam").problems == (
+        "adam is not covered: harness/truth/optimizers.py does not define it",
+    )
 
 
 def test_a_case_outside_the_repository_is_certified(case, capsys):
@@ -107,7 +117,7 @@ def test_a_case_outside_the_repository_is_certified(case, capsys):
     printed = capsys.readouterr().out
     assert "mine::k:2 " in printed
     assert "mine::k:5 " in printed
-    assert "0 rows, 2 programs: none failed" in printed
+    assert "0 rows, 0 optimizers, 2 programs: none failed" in printed
 
 
 def test_a_wrong_row_fails_the_case_that_uses_it_with_the_element(monkeypatch, case, capsys):
@@ -129,6 +139,7 @@ def test_of_a_large_program_some_elements_are_differentiated_and_a_huge_one_is_r
     ("arguments", "words"),
     [
         (["--op", "sofmax"], 'did you mean "softmax"?'),
+        (["--optimizer", "sdg"], 'no optimizer "sdg"; did you mean "sgd"?'),
         (["nowhere.toml"], "nowhere.toml: no such file or folder"),
     ],
 )
@@ -138,7 +149,7 @@ def test_a_wrong_argument_is_one_message(capsys, arguments, words):
 
 
 def test_without_mpmath_there_is_one_message_with_the_extra_to_install(monkeypatch, capsys):
-    for name in ("rows", "numbers", "certificate", "programs", "derivatives"):
+    for name in ("rows", "numbers", "steps", "optimizers", "certificate", "programs", "derivatives", "ops"):
         monkeypatch.delitem(sys.modules, f"{truth.__name__}.{name}", raising=False)
         monkeypatch.delattr(truth, name, raising=False)
     monkeypatch.setitem(sys.modules, "mpmath", None)

@@ -14,13 +14,12 @@ from gradient_conformance.harness.workers.worker import Worker
 ADAPTER = """
 import worker
 MODES = ("eager",)
-OPS, OPTIMIZERS = {}, {}
-
-def setup(threads, seed):
-    pass
+OPS = {}
+setup = differentiate = lambda one, other: None
+to_native = to_numpy = lambda array: array
 
 def about():
-    return {"version": "1", "folder": str(worker.COMPILED)}
+    return {"framework": "mine", "version": "1", "folder": str(worker.COMPILED)}
 """
 
 RUN = {"type": "run", "case": "toys/case", "bindings": {}, "mode": "jit"}

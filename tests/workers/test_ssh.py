@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.workers.process import ENVIRONMENT, WorkerDied
 from gradient_conformance.harness.workers.remote import command, remote_shells
 from gradient_conformance.harness.workers.wire import Sent, shared_line
-from gradient_conformance.harness.workers.worker import ENVIRONMENT, Worker, WorkerDied
+from gradient_conformance.harness.workers.worker import Worker
 
 ROOT = Path(__file__).parents[2]
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
@@ -37,7 +38,7 @@ OPS = {
     "pause": lambda x: ctypes.PyDLL(None).pause(),  # with the GIL: no thread of the worker can run
 }
 def setup(threads, seed): pass
-def about(): return {"version": "1", "pid": os.getpid(), "ssh": "SSH_CONNECTION" in os.environ, **BEFORE_NUMPY}
+def about(): return {"framework": "far", "version": "1", "pid": os.getpid(), "ssh": "SSH_CONNECTION" in os.environ, **BEFORE_NUMPY}
 def to_native(array): return array
 def to_numpy(tensor): return np.asarray(tensor)
 def differentiate(task, inputs):

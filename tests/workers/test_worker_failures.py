@@ -33,8 +33,8 @@ from gradient_conformance.harness.run.writing import encode
 from gradient_conformance.harness.workers import lane as lane_module
 from gradient_conformance.harness.workers import worker as worker_module
 from gradient_conformance.harness.workers.lane import Lane, Request
-from gradient_conformance.harness.workers.wire import BOOTSTRAP
-from gradient_conformance.harness.workers.worker import how_it_ended, readable
+from gradient_conformance.harness.workers.process import how_it_ended, readable
+from gradient_conformance.harness.workers.wire import BOOTSTRAP, sources
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="workers are POSIX processes")
 
@@ -281,7 +281,7 @@ def test_a_message_that_never_ends_is_ended_though_something_always_comes(runnin
             poll.register(fd, event)
         return SimpleNamespace(poll=lambda milliseconds: poll.poll(max(milliseconds, 1000)))
 
-    monkeypatch.setattr(worker_module, "_poll", patient)
+    monkeypatch.setattr(worker_module, "poll_of", patient)
     run = running(fault, timeout=2)
     run.submit()
     assert_costs_its_own_cell(run, fault, "crashed", LATE)
@@ -327,7 +327,8 @@ def test_a_child_that_left_the_group_is_out_of_reach_but_nobody_waits_for_it(run
     assert_costs_its_own_cell(run, fault, "crashed", "ended with exit code 9*still here")
     run.engine.close()
     assert time.monotonic() - begin < 8
-    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it ends by itself where nobody reads its words
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
     wait_until(lambda: not run.engine._lanes[fault]._thread.is_alive())
 
 
@@ -356,7 +357,7 @@ def test_where_memory_runs_out_a_worker_is_killed_before_its_host(running):
     run = running()
     run.submit()
     run.lines()
-    worker = run.engine._lanes["faultless"]._worker
+    worker = run.engine._lanes["faultless"]._workers.worker
     assert Path(f"/proc/{worker._process.pid}/oom_score_adj").read_text().strip() == "500"
 
 
@@ -612,7 +613,6 @@ def test_a_wrapper_that_stays_does_not_keep_a_worker_alive(running, tmp_path):
 
 def test_a_worker_whose_host_is_gone_ends_without_a_word(tmp_path, marker):
     """Its host may have died in the middle of a message, or before it could take the answer."""
-    source = (FAKES.parents[1] / "adapters" / "worker.py").read_bytes()
     for said in (b"", b"GCH1\x10\x00"):
         worker = subprocess.Popen(
             [sys.executable, "-c", BOOTSTRAP],
@@ -620,7 +620,7 @@ def test_a_worker_whose_host_is_gone_ends_without_a_word(tmp_path, marker):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        _, log = worker.communicate(b"%d\n" % len(source) + source + said, timeout=SOON)
+        _, log = worker.communicate(sources(FAKES.parents[1] / "adapters") + said, timeout=SOON)
         assert log == b""
     assert_nothing_lives(marker, within=4)
 

@@ -1,21 +1,23 @@
 """What a run costs on many machines, from the seconds of one that was made.
 
-    python benchmarks/many_machines.py reports/run.jsonl
+    python -m benchmarks.studies.many_machines reports/run.jsonl
 
 Seconds are the workers' own. An even share is 1.00; no shard is smaller than the slowest variant, which stays whole.
 """
 
 import statistics
-import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.run.shard import Shard, balanced, read_seconds
 
+from .. import common
+
 
 def seconds_of_frameworks(file: Path) -> None:
-    found = defaultdict(list)
+    found: dict[str, list[float]] = defaultdict(list)
     for cell in read_run(file).cells:
         found[cell.framework].append(cell.seconds)
     print(f"{'framework':12} {'cells':>6} {'mean':>9} {'median':>9} {'99 %':>9} {'most':>9}")
@@ -26,14 +28,14 @@ def seconds_of_frameworks(file: Path) -> None:
     print(f"{file.stat().st_size / cells:.0f} bytes of the run file a cell")
 
 
-def shares(file: Path) -> None:
+def shares(file: Path, counts: Sequence[int]) -> None:
     seconds = read_seconds(file)
     whole = sum(seconds.values())
     print(
         f"{len(seconds)} variants, {whole / 1e6:.0f} s; the slowest is {max(seconds.values()) / whole:.3f} of it"
     )
     print(f"{'largest shard / mean':24} {'by digest':>10} {'balanced':>10} {'moved':>8}")
-    for count in (2, 4, 8, 16):
+    for count in counts:
         moved = balanced(seconds, count)
         plain, even = (largest(seconds, Shard(1, count, m)) * count / whole for m in ({}, moved))
         print(f"{count:7} shards {plain:20.2f} {even:10.2f} {len(moved):8}")
@@ -46,5 +48,14 @@ def largest(seconds: dict[str, int], shard: Shard) -> int:
     return max(loads.values())
 
 
-seconds_of_frameworks(Path(sys.argv[1]))
-shares(Path(sys.argv[1]))
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("run", type=Path, help="a run file")
+    options = parser.parse_args()
+    with common.kept("many_machines", "benchmarks.studies.many_machines", options.write):
+        seconds_of_frameworks(options.run)
+        shares(options.run, (2, 4) if options.quick else (2, 4, 8, 16))
+
+
+if __name__ == "__main__":
+    main()

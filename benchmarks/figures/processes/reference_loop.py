@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import threadpoolctl
-from figures.measuring import loop
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.reference import backprop
+
+from ..measuring import loop
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """How far each framework's elementary functions are from the truth: the source of the op table's constants.
 
 `reference/ops/elementary.py` says what error a correct implementation may have. Here each installed framework's own
-call, the one that its adapter makes, runs in its own interpreter over stated ranges; truth is `harness.definitions`,
+call, the one that its adapter makes, runs in its own interpreter over stated ranges; truth is `harness.truth`,
 mpmath with 50 digits. Where a function's terms are larger than its result (logarithms near a result of 0), the unit
 is the size that the row allows for, and the range says so.
 
-    python benchmarks/elementary.py                          # every function and installed framework
-    python benchmarks/elementary.py --function exp tanh --points 20000
+    python -m benchmarks.constants.elementary                          # every function and installed framework
+    python -m benchmarks.constants.elementary --function exp tanh --points 20000
 
 Each box is the largest error; `mean` is the largest mean error of a framework, with its sign: what its polynomial
 does to all calls alike. `allowed` is spread + bias, the largest error of one perturbed run; a node by itself
@@ -16,7 +16,6 @@ disagrees beyond K sigma.
 import argparse
 import itertools
 import os
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +30,7 @@ from gradient_conformance.harness.frameworks.found import (
     frameworks,
     shipped_adapters,
 )
-from gradient_conformance.harness.run.provenance import header
-from gradient_conformance.harness.truth.numbers import DEFINITIONS
+from gradient_conformance.harness.truth.ops import TRUTH
 from gradient_conformance.harness.workers.answer import Answer, read_answer
 from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
@@ -40,6 +38,8 @@ from gradient_conformance.reference import Program, parse
 from gradient_conformance.reference.formats import DTYPES, FORMATS
 from gradient_conformance.reference.ops.elementary import FUNCTIONS
 from gradient_conformance.reference.rounding import K
+
+from .. import common
 
 ROUNDING = 0.58
 """sigma of the final rounding in units of u |f|, see `reference/rounding.py`."""
@@ -132,23 +132,27 @@ RANGES = (
 
 def main() -> None:
     options = _options()
+    with common.kept("elementary", "benchmarks.constants.elementary", options.write):
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Print the table."""
+    points = 60 if options.quick else options.points
     ranges = [r for r in RANGES if not options.function or r.function in options.function]
     subjects = [s for s in map(_start, frameworks([shipped_adapters()])) if s is not None]
-    machine = header(harness="", roots=[], command=[], frameworks=[]).machine
-    print(
-        f"{machine.cpu}, {machine.os}; Python {platform.python_version()}, NumPy {np.__version__}, ", end=""
-    )
-    print(f"mpmath {mpmath.__version__}; {options.points} points a range, one thread; in units of u |f|")
+    print(f"{common.machine()}, mpmath {mpmath.__version__}")
+    print(f"{points} points a range, one thread; in units of u |f|")
     print(", ".join(f"{s.name} {s.version} ({s.mode})" for s in subjects))
     print(line("function", "range", "dtype", *(s.name for s in subjects), "mean", "allowed", "K sigma"))
     for chosen, dtype in ((r, d) for r in ranges for d in r.dtypes):
-        print(measured(chosen, dtype, options.points, subjects), flush=True)
+        print(errors(chosen, dtype, points, subjects), flush=True)
     for subject in subjects:
         subject.worker.stop()
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Errors of the frameworks' elementary functions.")
+    parser = common.parser(__doc__)
     names = sorted({r.function for r in RANGES})
     parser.add_argument("--function", nargs="+", choices=names, default=[], metavar="NAME")
     parser.add_argument("--points", type=int, default=4001, help="of each range (default: 4001)")
@@ -187,7 +191,7 @@ def line(function: str, text: str, dtype: str, *boxes: str) -> str:
     return f"{function:<12}{text:<42}{dtype:<8}" + "".join(f"{box:>11}" for box in boxes)
 
 
-def measured(chosen: Range, dtype: str, points: int, subjects: Sequence[Subject]) -> str:
+def errors(chosen: Range, dtype: str, points: int, subjects: Sequence[Subject]) -> str:
     """The table's line of one range: every framework's largest error."""
     rng = np.random.default_rng(1)
     inputs = {n: a.astype(dtype) for n, a in chosen.draw(rng, points).items()}
@@ -218,7 +222,9 @@ def _truth(program: Program, inputs: Inputs) -> Array:
     """The last name's value, by definition, in mpmath's numbers."""
     env: dict[str, Any] = dict(inputs)
     for node in program.nodes:
-        out = DEFINITIONS[node.op](*(env.get(a, a) for a in node.args), **node.kw)
+        out = TRUTH[node.op].forward(
+            *(env.get(a, a) if isinstance(a, str) else a for a in node.args), **node.kw
+        )
         env[node.outs[0]] = out
     return np.asarray(env["y"], dtype=object)
 
@@ -238,7 +244,7 @@ def answer(subject: Subject, program: Program, dtype: str, inputs: Inputs) -> Ar
     """What the framework gives for y, or what became of the request."""
     identity, shape = next(NUMBERS), np.shape(inputs["x"])
     own = {"type": "run", "id": identity, "case": "elementary", "bindings": {}, "mode": subject.mode}
-    shared = {
+    shared: dict[str, Any] = {
         "dtype": dtype, "program": [{"out": n.outs, "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in program.nodes],
         "output": "y", "values": ["y"], "gradients": ["x"], "probes": {}, "training": None,
     }  # fmt: skip

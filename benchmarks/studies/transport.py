@@ -1,6 +1,6 @@
 """What a cell costs on its way to a worker and back: here, and through whatever commands are given, such as an ssh.
 
-    python benchmarks/transport.py 'ssh gpubox /opt/torch/bin/python'
+    python -m benchmarks.studies.transport 'ssh gpubox /opt/torch/bin/python'
 
 Each command has to end in a Python with NumPy. The work itself is y = x + x, and is taken off by the worker's own clock.
 """
@@ -10,11 +10,15 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
+
+from .. import common
 
 ADAPTER = """
 import numpy as np
@@ -31,7 +35,7 @@ SIZES = {"24 B": (1000, 3), "64 KB": (200, 2**13), "32 MB": (5, 2**22)}
 """How many messages of how many float64."""
 
 
-def request(number: int, array: np.ndarray) -> tuple[dict[str, object], list[Sent], bytes]:
+def request(number: int, array: Any) -> tuple[dict[str, object], list[Sent], bytes]:
     node = {"out": ["y"], "op": "add", "args": ["x", "x"], "kw": {}}
     asked = {"program": [node], "output": "y", "values": ["y"], "gradients": [], "probes": {}}
     own, sent = (
@@ -42,24 +46,33 @@ def request(number: int, array: np.ndarray) -> tuple[dict[str, object], list[Sen
 
 
 def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("commands", nargs="*", metavar="COMMAND", help="each ends in a Python")
+    options = parser.parse_args()
+    with common.kept("transport", "benchmarks.studies.transport", options.write):
+        measure([sys.executable, *options.commands], most=2 if options.quick else 1000)
+
+
+def measure(commands: Sequence[str], most: int) -> None:
+    """Print the table, of at most so many messages of each size."""
     print(f"{'command':40} {'start':>8}" + "".join(f"{name:>12}" for name in SIZES))
     with tempfile.TemporaryDirectory() as folder:
         adapter = Path(folder, "adapter.py")
         adapter.write_text(ADAPTER)
-        for command in (sys.executable, *sys.argv[1:]):
+        for command in commands:
             begin = time.perf_counter()
             worker = Worker(shlex.split(command))
             worker.hello(adapter)
             shown = f"{command[:40]:40} {time.perf_counter() - begin:6.2f} s"
             for count, size in SIZES.values():
-                shown += f"{1e3 * round_trip(worker, count, np.ones(size)):9.2f} ms"
+                shown += f"{1e3 * round_trip(worker, min(count, most), np.ones(size)):9.2f} ms"
             print(shown, flush=True)
             worker.stop()
 
 
-def round_trip(worker: Worker, count: int, array: np.ndarray) -> float:
+def round_trip(worker: Worker, count: int, array: Any) -> float:
     """Median seconds of a message there and back, less what the worker took for its work."""
-    taken = []
+    taken: list[float] = []
     for number in range(count):
         begin = time.perf_counter()
         worker.send(*request(number, array))
@@ -68,4 +81,5 @@ def round_trip(worker: Worker, count: int, array: np.ndarray) -> float:
     return statistics.median(taken)
 
 
-main()
+if __name__ == "__main__":
+    main()

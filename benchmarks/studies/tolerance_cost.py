@@ -4,15 +4,14 @@ Nothing is cached. torch's `gradcheck` in its full mode stands beside it, in pas
 ends in reasonable time; it answers another question (one gradient, no tolerance of its own), for which it needs two
 evaluations an input element. One thread each.
 
-    python benchmarks/tolerance_cost.py                     # 1e2 ... 1e6 parameters
-    python benchmarks/tolerance_cost.py --sizes 1e4 1e5 --profile
+    python -m benchmarks.studies.tolerance_cost                     # 1e2 ... 1e6 parameters
+    python -m benchmarks.studies.tolerance_cost --sizes 1e4 1e5 --profile
 """
 
 import argparse
 import cProfile
 import json
 import os
-import platform
 import pstats
 import statistics
 import subprocess
@@ -27,10 +26,11 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import numpy as np
 from gradient_conformance.harness.frameworks import interpreters
 from gradient_conformance.harness.frameworks.found import REQUIREMENTS, shipped_adapters
-from gradient_conformance.harness.run.provenance import header
 from gradient_conformance.reference import Program, backprop, parse
 from gradient_conformance.reference.contexts import Exact
 from gradient_conformance.reference.rounding import RULES_VERSION, expected, runs_for
+
+from .. import common
 
 SIZES = (1e2, 1e3, 1e4, 1e5, 1e6)
 LARGEST_GRADCHECK = 1e4
@@ -69,16 +69,19 @@ print(json.dumps([torch.__version__, single, whole]))
 
 def main() -> None:
     options = _options()
-    machine = header(harness="", roots=[], command=[], frameworks=[]).machine
-    print(
-        f"{machine.cpu}, {machine.os}; Python {platform.python_version()}, NumPy {np.__version__}, one thread"
-    )
+    with common.kept("tolerance_cost", "benchmarks.studies.tolerance_cost", options.write):
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Print the table."""
+    print(f"{common.machine()}, one thread")
     print(
         f"rules {RULES_VERSION}; batch {options.batch}, two hidden layers, {CLASSES} classes; passes are medians"
     )
-    torch = None if options.no_gradcheck else _torch()
+    torch = None if options.no_gradcheck or options.quick else _torch()
     print(f"{'parameters':>10} {'runs':>5} {'pass ms':>9} {'whole ms':>10} {'passes':>7}   gradcheck, passes")
-    for size in options.sizes:
+    for size in SIZES[:1] if options.quick else options.sizes:
         inputs = mlp(size, options.batch)
         count = sum(inputs[n].size for n in PARAMETERS)
         single, whole = cost(inputs)
@@ -93,7 +96,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="What a tolerance costs, in passes of the reference.")
+    parser = common.parser(__doc__)
     parser.add_argument("--sizes", nargs="+", type=float, default=SIZES, metavar="PARAMETERS")
     parser.add_argument("--batch", type=int, default=64, help="examples (default: 64)")
     parser.add_argument("--no-gradcheck", action="store_true", help="leave torch out")

@@ -12,12 +12,15 @@ import importlib.util
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 
 def module(name, path):
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
     sys.modules[name] = loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
@@ -121,6 +124,7 @@ def read_cells(path, worker, adapter):
 
 def main():
     worker_path, adapter_path, cells_path, *repeats = sys.argv[1:]
+    sys.path.append(str(Path(worker_path).parent))  # for the modules beside it
     worker = module("worker", worker_path)
     adapter = module("adapter", adapter_path)
     adapter.setup(1, 0)

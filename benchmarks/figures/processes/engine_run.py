@@ -7,10 +7,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from figures import running
-from figures.measuring import known_frameworks
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.plan import Selection, cells
+
+from .. import running
+from ..measuring import known_frameworks
 
 
 def main() -> None:

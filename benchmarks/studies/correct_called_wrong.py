@@ -1,15 +1,13 @@
 """How often is a correct framework called wrong? Random networks through the whole harness.
 
-    python benchmarks/correct_called_wrong.py 500 --framework=torch,tensorflow,mxnet
-    python benchmarks/correct_called_wrong.py 100 --framework=jax
+    python -m benchmarks.studies.correct_called_wrong 500 --framework=torch,tensorflow,mxnet
+    python -m benchmarks.studies.correct_called_wrong 100 --framework=jax
 
 Writes N random networks as case files, runs them under pytest like any others and prints, for each framework and
 dtype, the verdicts, the largest `used` of the cells that agree, and every kind of disagreement with the op call at
 which it begins. What of these is a framework's own (see its deviations.toml) has to be shown apart, with mpmath.
 """
 
-import argparse
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,21 +21,25 @@ from gradient_conformance.harness.run.lines import CellLine, Run
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.verdict import Verdict
 
+from .. import common
+
 OPS = ("leaky_relu", "bce_with_logits", "bce", "cross_entropy", "softplus", "mse", "linear")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("networks", type=int)
+    parser = common.parser(__doc__)
+    parser.add_argument("networks", type=int, nargs="?", default=100, help="how many (default: 100)")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--framework", default="torch,tensorflow,jax,mxnet")
     parser.add_argument("--record", type=Path, default=Path("reports/correct_called_wrong.jsonl"))
     arguments = parser.parse_args()
+    networks = 2 if arguments.quick else arguments.networks
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(arguments.first, arguments.first + arguments.networks):
+        for seed in range(arguments.first, arguments.first + networks):
             (Path(folder) / f"network_{seed:05}.toml").write_text(network(seed).text, encoding="utf-8")
         run_pytest(Path(folder), arguments.framework, arguments.record)
-    print(report(read_run(arguments.record)))
+    with common.kept("correct_called_wrong", "benchmarks.studies.correct_called_wrong", arguments.write):
+        print(report(read_run(arguments.record)))
 
 
 def run_pytest(folder: Path, framework: str, record: Path) -> None:
@@ -47,10 +49,7 @@ def run_pytest(folder: Path, framework: str, record: Path) -> None:
 
 
 def report(run: Run) -> str:
-    machine = (
-        f"{run.header.machine.cpu}, {run.header.machine.cores} cores, Python {platform.python_version()}"
-    )
-    lines = [f"{datetime.now(UTC):%Y-%m-%d}, {machine}"]
+    lines = [f"{datetime.now(UTC):%Y-%m-%d}, {common.machine()}"]
     lines += [f"{name} {about.get('version')}" for name, about in run.abouts.items()]
     for name in dict.fromkeys(cell.framework for cell in run.cells):
         for dtype in ("float32", "float64"):

@@ -1,0 +1,1 @@
+"""Where constants of the code come from."""

@@ -1,0 +1,1 @@
+"""Programs that the figures start, each in a process and an interpreter of its own."""

@@ -1,0 +1,1 @@
+"""Answers to questions about the harness that have no goal."""

@@ -1,0 +1,137 @@
+"""The expressions of a program, flattened to op calls: those nested inside another get names of their own."""
+
+import ast
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from .constants import Constants, Source
+from .names import nearest
+from .ops import OPS
+from .program import Node, Number
+
+BINARY = {
+    ast.Add: ("add", "+"),
+    ast.Sub: ("sub", "-"),
+    ast.Mult: ("mul", "*"),
+    ast.Div: ("div", "/"),
+    ast.MatMult: ("matmul", "@"),
+    ast.Pow: ("pow", "**"),
+}
+
+
+class Expressions:
+    """Reads expressions that may name `tensors` (None: whatever is never assigned) and what is `assigned` so far.
+
+    `later` is every name that the text assigns, with its line.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        constants: Constants,
+        tensors: Collection[str] | None,
+        assigned: Mapping[str, int],
+        later: Mapping[str, int],
+    ) -> None:
+        self.source, self.constants = source, constants
+        self.tensors, self.assigned, self.later = tensors, assigned, later
+
+    def nodes(self, outs: Sequence[str], value: ast.expr, line: int) -> list[Node]:
+        """The op calls of an assignment, those nested inside it before it."""
+        self.pending: list[Node] = []
+        self.unnamed = (f"{outs[0]}.{k}" for k in itertools.count(1))
+        op, args, kw = self.call(value)
+        return [*self.pending, Node(tuple(outs), op, args, kw, line, value.col_offset + 1)]
+
+    def call(self, value: ast.expr) -> tuple[str, tuple[str | Number, ...], dict[str, Any]]:
+        """The op, arguments and attributes of an expression; calls nested inside it become pending nodes."""
+        if (number := self.constants.number(value)) is not None:
+            raise self.source.error(
+                value, f"{number!r} alone is no op call; write the number where it is used"
+            )
+        match value:
+            case ast.Call():
+                return self.op_call(value)
+            case ast.BinOp(left, op, right) if type(op) in BINARY:
+                return BINARY[type(op)][0], self.arguments([left, right]), {}
+            case ast.BinOp():
+                raise self.source.error(
+                    value, f"operator not allowed; allowed are {' '.join(s for _, s in BINARY.values())}"
+                )
+            case ast.UnaryOp(ast.USub(), operand):
+                return "neg", self.arguments([operand]), {}
+            case ast.Attribute(operand, "T"):
+                return "transpose", self.arguments([operand]), {"axes": (1, 0)}
+            case ast.Attribute():
+                raise self.source.error(value, f'".{value.attr}" is not allowed; the only attribute is ".T"')
+            case ast.Subscript(operand, index):
+                return "index", self.arguments([operand]), {"index": self.constants.index(index)}
+            case ast.Name():
+                raise self.source.error(
+                    value, f'"{value.id}" alone is no op call; use the name itself where it is needed'
+                )
+        raise self.source.error(
+            value,
+            f"{type(value).__name__.lower()} is not allowed; a program has assignments, op calls, operators + - * / @ **, .T and indexing",
+        )
+
+    def op_call(self, call: ast.Call) -> tuple[str, tuple[str | Number, ...], dict[str, Any]]:
+        op = self.op_name(call.func)
+        row = OPS[op]
+        kw = {**row.defaults}
+        for keyword in call.keywords:
+            if keyword.arg not in row.attributes:
+                allowed = ", ".join(row.attributes) or "none"
+                hint = nearest(str(keyword.arg), row.attributes)
+                raise self.source.error(
+                    keyword, f'{op} has no attribute "{keyword.arg}"; it has: {allowed}{hint}'
+                )
+            kw[keyword.arg] = self.constants.literal(keyword.value)
+        for name in row.attributes:
+            if name not in kw:
+                raise self.source.error(call, f'{op} needs the attribute "{name}"')
+        if not row.accepts(len(call.args)):
+            raise self.source.error(
+                call,
+                f"{op} takes {row.takes} by position, not {len(call.args)}; attributes are given by name",
+            )
+        return op, self.arguments(call.args), kw
+
+    def op_name(self, func: ast.expr) -> str:
+        placeholder = self.constants.placeholder(func)
+        if placeholder is None and not isinstance(func, ast.Name):
+            raise self.source.error(func, "only ops can be called, by their name")
+        name = str(placeholder) if placeholder is not None else func.id  # type: ignore[attr-defined]
+        if name not in OPS:
+            raise self.source.error(
+                func, f'unknown op "{name}"{nearest(name, OPS) or "; the ops are: " + " ".join(OPS)}'
+            )
+        return name
+
+    def arguments(self, values: list[ast.expr]) -> tuple[str | Number, ...]:
+        return tuple([self.argument(value) for value in values])
+
+    def argument(self, value: ast.expr) -> str | Number:
+        if (number := self.constants.number(value)) is not None:
+            return number
+        if isinstance(value, ast.Name):
+            return self.read(value)
+        op, args, kw = self.call(value)
+        name = next(self.unnamed)
+        self.pending.append(Node((name,), op, args, kw, value.lineno, value.col_offset + 1))
+        return name
+
+    def read(self, node: ast.Name) -> str:
+        name = node.id
+        if name in self.assigned or (self.tensors is not None and name in self.tensors):
+            return name
+        if (line := self.later.get(name)) is not None:
+            raise self.source.error(node, f'"{name}" is used before it is assigned on line {line}', name)
+        if name in OPS:
+            raise self.source.error(node, f'"{name}" is an op; call it, as in {name}(x)')
+        if self.tensors is not None:
+            known = [*self.tensors, *self.assigned]
+            hint = nearest(name, known) or f"; known here: {' '.join(known)}"
+            raise self.source.error(node, f'unknown name "{name}"{hint}', name)
+        return name
