@@ -66,15 +66,15 @@ def test_who_has_switched_the_search_off_finds_it_off(collected):
 
 COUNT = """
 from collections import Counter
-from gradient_conformance.harness.plugin import session
+from gradient_conformance.harness.case import library
 
-loads, usual = Counter(), session.load
+loads, usual = Counter(), library.load
 
-def counted(path, root):
+def counted(path, root, **more):
     loads[path] += 1
-    return usual(path, root)
+    return usual(path, root, **more)
 
-session.load = counted
+library.load = counted
 
 def pytest_sessionfinish():
     print(f"{len(loads)} files, each read {set(loads.values())} times")
