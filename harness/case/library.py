@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...reference.names import nearest
+from .. import ROOT
 from ..errors import CaseError, HarnessError
 from .loading import load
 from .variant import Case, Variant
@@ -27,8 +28,9 @@ def files_below(root: Path) -> list[Path]:
 
 
 def case_files(paths: Sequence[Path], root: Path | None) -> Iterator[tuple[Path, Path]]:
-    """The case files that a user names, with their roots: a folder is the root of the files below it."""
-    for path in paths:
+    """The case files that a user names, with their roots: a folder is that of the files below it, `shipped` of ours."""
+    for given in paths:
+        path = ROOT / "cases" if given == Path("shipped") else given
         if not path.exists():
             raise HarnessError(f"{path}: no such file or folder")
         files = files_below(path) if path.is_dir() else [path]
