@@ -60,6 +60,16 @@ def test_every_environment_is_installed_by_a_lock_of_its_own_kind():
     }
 
 
+def test_what_a_command_names_is_there():
+    named = [
+        path
+        for _, settings in environments()
+        for path in re.findall(r"\btests/\S+", settings.get("commands", ""))
+    ]
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_one_command_makes_every_lock_and_no_other():
     written = re.findall(r" -o (\S+)", TOX["testenv:lock"]["commands"])
     assert sorted(written) == [short(lock) for lock in LOCKS]

@@ -24,7 +24,7 @@ ADAPTER = """
 import numpy as np
 MODES, FORMULAS, OPTIMIZERS, OPS = ("eager",), set(), {}, {"add": np.add}
 def setup(threads, seed): pass
-def about(): return {"version": "1"}
+def about(): return {"framework": "none", "version": "1"}
 def to_native(array): return array
 def to_numpy(tensor): return tensor
 def differentiate(task, inputs):
