@@ -13,6 +13,8 @@ from ..errors import CaseError, HarnessError
 from .loading import load
 from .variant import Case, Variant
 
+SHIPPED = "shipped"
+
 
 class CaseGone(HarnessError):
     """A case, or a variant of it, that is in no case root."""
@@ -27,10 +29,15 @@ def files_below(root: Path) -> list[Path]:
     return sorted(root.rglob("*.toml"))
 
 
+def root_named(given: Path | str) -> Path:
+    """The case root that a user names: `shipped` is that of the cases that come along."""
+    return ROOT / "cases" if str(given) == SHIPPED else Path(given)
+
+
 def case_files(paths: Sequence[Path], root: Path | None) -> Iterator[tuple[Path, Path]]:
     """The case files that a user names, with their roots: a folder is that of the files below it, `shipped` of ours."""
     for given in paths:
-        path = ROOT / "cases" if given == Path("shipped") else given
+        path = root_named(given)
         if not path.exists():
             raise HarnessError(f"{path}: no such file or folder")
         files = files_below(path) if path.is_dir() else [path]

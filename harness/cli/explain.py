@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ...reference.names import nearest
 from ...reference.program import Node
-from ..case.library import Library
+from ..case.library import Library, root_named
 from ..case.variant import Variant
 from ..engine import Engine, Trace
 from ..errors import HarnessError
@@ -36,7 +36,9 @@ def add(commands: Any) -> None:
     text = "run one cell as a trace: node by node reference, tolerance, and what each framework has there"
     made = command(commands, "explain", run, text)
     made.add_argument("cell", metavar="CELL_ID", help="as in a report; without framework and mode: all")
-    made.add_argument("--cases", action="append", type=Path, default=[], metavar="DIR", help="case root")
+    made.add_argument(
+        "--cases", action="append", type=root_named, default=[], metavar="DIR", help="case root"
+    )
     made.add_argument("--framework", action="append", default=[], metavar="NAME", help="only beside these")
     made.add_argument("--subject", action="append", type=Path, default=[], metavar="FILE.py")
     made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")

@@ -52,7 +52,7 @@ def certify(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name != "mpmath":
             raise
-        raise HarnessError("mpmath is missing: pip install 'gradient-conformance-harness[certify]'") from None
+        raise HarnessError("mpmath is missing: pip install mpmath") from None
     for name in arguments.op:
         if name not in OPS:
             raise HarnessError(f'no op "{name}"{nearest(name, OPS)}; `harness ops` lists all')

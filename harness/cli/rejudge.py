@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ..case.library import root_named
 from ..errors import HarnessError
 from ..frameworks.found import frameworks, shipped_adapters
 from ..judging import rejudge
@@ -21,7 +22,9 @@ def add(commands: Any) -> None:
     text = "judge from the arrays kept there (default: only other rules need any)"
     made.add_argument("--arrays", type=Path, metavar="DIR", help=text)
     made.add_argument("--record", type=Path, metavar="FILE", help="the new run file (default: RUN-rejudged)")
-    made.add_argument("--cases", action="append", type=Path, default=[], metavar="DIR", help="case root")
+    made.add_argument(
+        "--cases", action="append", type=root_named, default=[], metavar="DIR", help="case root"
+    )
     made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
     text = "known deviations of your own"
     made.add_argument("--deviations", action="append", type=Path, default=[], metavar="FILE", help=text)

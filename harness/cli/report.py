@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..case.library import root_named
 from ..errors import HarnessError
 from ..report import html, json, junit, markdown
 from ..report.model import Report, report
@@ -42,7 +43,7 @@ def add(commands: Any) -> None:
     for name, help in HELPS.items():
         command.add_argument(f"--{name}", metavar="FILE", help=f"{help}; - is standard output")
     command.add_argument(
-        "--cases", action="append", type=Path, default=[], metavar="DIR", help="a case root, where the run's own moved"
+        "--cases", action="append", type=root_named, default=[], metavar="DIR", help="a case root, where the run's own moved"
     )  # fmt: skip
     command.add_argument(
         "--since",

@@ -71,6 +71,11 @@ def modes_of(adapter: Path) -> tuple[str, ...]:
     """The modes that an adapter names, the default first; read without importing it, since that loads a framework."""
     try:
         tree = ast.parse(adapter.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise HarnessError(f"{adapter}:{error.lineno or 1}: is no Python: {error.msg}") from None
+    except ValueError:
+        raise HarnessError(f"{adapter}: is no Python: not text in UTF-8, or with a null byte") from None
+    try:
         value = next(
             node.value
             for node in tree.body
@@ -79,7 +84,7 @@ def modes_of(adapter: Path) -> tuple[str, ...]:
         modes = ast.literal_eval(value)
         if isinstance(modes, tuple) and modes and all(re.fullmatch(r"\w+", mode) for mode in modes):
             return modes
-    except (StopIteration, ValueError, SyntaxError, TypeError):
+    except (StopIteration, ValueError, TypeError):
         pass
     raise HarnessError(
         f'{adapter}: needs a line such as MODES = ("eager",), a tuple of words, the default first'

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .. import ROOT, __version__
-from ..case.library import Library
+from .. import __version__
+from ..case.library import SHIPPED, Library, root_named
 from ..case.variant import Case
 from ..engine import Engine
 from ..errors import HarnessError
@@ -34,7 +34,7 @@ from .shards import SHARDING, Sharding, given_shard
 MATRIX = pytest.StashKey["Matrix"]()
 ROOTS = pytest.StashKey[list[Path]]()
 RECORDER = "gradient_conformance_recorder"
-SHIPPED = "shipped"
+
 LEDGER = "ledger-"
 """How the names of items begin that hold a ledger against all cells."""
 
@@ -238,7 +238,7 @@ def case_roots(config: pytest.Config) -> list[Path]:
 def given_roots(config: pytest.Config) -> list[Path]:
     """The folders that `--cases` names."""
     here = config.invocation_params.dir
-    return [ROOT / "cases" if given == SHIPPED else (here / given).resolve() for given in config.option.cases]
+    return [(here / root_named(given)).resolve() for given in config.option.cases]
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:

@@ -14,6 +14,9 @@ STEP = "1e-25"
 STEP_DIGITS = 80
 """Digits while differencing: 25 go to the step, and some 50 remain."""
 
+ZERO_STEP, ZERO_DIGITS = "1e-170", 145
+"""The largest step at a zero, and the digits that it takes beyond those of a relative step."""
+
 Forward = Callable[..., Any]
 """A definition: inputs by position, attributes by name."""
 
@@ -69,10 +72,13 @@ def _moved(x: MpArray, place: tuple[int, ...], step: Any) -> MpArray:
 
 
 def _steps(x: MpArray) -> MpArray:
-    """Relative to the element; at a zero, to the smallest other: norm(0, 1e-300) needs a step below it."""
+    """Relative to the element; at a zero, to the smallest other: norm(0, 1e-300) needs a step below it.
+
+    And so small there that its square is no float64: the slope of x^3 at 0 is 0, and is to come out as that.
+    """
     sizes = [abs(v) for v in x.flat if v != 0]
-    smallest = min(sizes, default=MP.one)
-    return apply(lambda v: MP.mpf(STEP) * (abs(v) if v != 0 else smallest), x)
+    at_zero = min(MP.mpf(STEP) * min(sizes, default=MP.one), MP.mpf(ZERO_STEP))
+    return apply(lambda v: MP.mpf(STEP) * abs(v) if v != 0 else at_zero, x)
 
 
 def digits_for(values: Iterable[Any]) -> int:
@@ -82,10 +88,12 @@ def digits_for(values: Iterable[Any]) -> int:
     either of them.
     """
     floats = [exact(value) for value in values if is_float(value)]
-    sizes = [abs(v) for array in floats for v in array.flat if v != 0]
+    elements = [abs(v) for array in floats for v in array.flat]
+    sizes = [size for size in elements if size]
+    zero = ZERO_DIGITS if len(sizes) < len(elements) else 0
     largest, smallest = max(sizes, default=MP.one), min(sizes, default=MP.one)
     span = MP.log10(max(largest, 1)) - 2 * MP.log10(min(smallest, 1))
-    return STEP_DIGITS + math.ceil(float(span) + float(min(largest, 1000)) * 2 / math.log(10))
+    return STEP_DIGITS + zero + math.ceil(float(span) + float(min(largest, 1000)) * 2 / math.log(10))
 
 
 def is_float(value: Any) -> bool:
