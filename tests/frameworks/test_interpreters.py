@@ -1,12 +1,15 @@
 """Which interpreter a framework gets, and what is said where there is none."""
 
 import os
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gradient_conformance.harness.errors import HarnessError
+from gradient_conformance.harness.frameworks.found import frameworks
 from gradient_conformance.harness.frameworks.interpreters import (
     Absent,
     Interpreter,
@@ -246,3 +249,18 @@ def test_without_a_requirement_this_interpreter_is_not_asked(place: dict[str, An
     assert isinstance(absent, Absent)
     told = f"(this interpreter): not asked, since {place['requirements']} names no distribution"
     assert absent.looked[-1].endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('MODES = ("eager",)\n\ndef about(:\n', "adapter.py:3: is no Python: "),
+        ("MODES = ['eager']\n", 'adapter.py: needs a line such as MODES = ("eager",)'),
+        ("", 'adapter.py: needs a line such as MODES = ("eager",)'),
+    ],
+)
+def test_an_adapter_whose_modes_cannot_be_read_is_told_by_what_is_wrong_with_it(tmp_path, text, told):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "adapter.py").write_text(text)
+    with pytest.raises(HarnessError, match=re.escape(told)):
+        frameworks([tmp_path])
