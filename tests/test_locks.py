@@ -60,6 +60,14 @@ def test_every_environment_is_installed_by_a_lock_of_its_own_kind():
     }
 
 
+def test_the_package_is_built_in_the_one_environment_that_is_locked():
+    """Each further Python would get another, unless tox is told that one does."""
+    installing = {name: settings for name, settings in environments() if "package" in settings}
+    others = [name for name in installing if TOX["testenv"]["base_python"].count(f"\n{name}:")]
+    assert others == ["py312", "py313"]
+    assert {installing[name]["wheel_build_env"] for name in others} == {".pkg"}
+
+
 def test_what_a_command_names_is_there():
     named = [
         path
