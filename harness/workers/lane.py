@@ -94,7 +94,7 @@ class Succession:
                 self.worker = self._new_worker(self.interpreter)
                 self.about = self.worker.hello(self.framework.adapter, self.framework.subject, self._compiled)
                 self._failed_starts = 0
-            except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the lane must not end of it)
                 self.bury()
                 self._failed_starts += 1
                 reason = str(error) if isinstance(error, WorkerDied) else f"could not be started: {error!r}"
@@ -249,7 +249,7 @@ class Lane:
             return
         try:
             header, arrays, shared = request.build()
-        except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
+        except Exception as error:  # noqa: BLE001 (whatever it is belongs to this cell, and must not end the lane)
             request.future.set_exception(error)
             return
         self._flying.append(request)
@@ -273,7 +273,7 @@ class Lane:
             answer = read_answer(worker.receive(), request.number)
             self._flying.popleft()
             self._workers.answered()
-        except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the lane must not end of it)
             reason = (
                 str(error) if isinstance(error, WorkerDied) else f"spoke nonsense: {readable(str(error))}"
             )

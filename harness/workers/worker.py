@@ -137,7 +137,7 @@ class Worker:
             self.kill(f"spoke nonsense: {readable(str(error))}")
         except EOFError:
             pass
-        except Exception as error:  # noqa: BLE001 (whatever a broken row raises is that row's failure)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is the end of this worker)
             self.kill(f"could not be understood: {error!r}")
         else:
             self._waiting -= 1
