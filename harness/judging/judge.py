@@ -38,16 +38,6 @@ class Judgement:
         """The tensors that came back as they should, but with elements outside their tolerances."""
         return [t for t in self.tensors if t.verdict is Verdict.DISAGREE and not t.problem]
 
-    @property
-    def used(self) -> float:
-        """The largest error / tolerance of the cell."""
-        return max(t.used for t in self.tensors)
-
-    @property
-    def relative(self) -> float:
-        """The largest |error| / scale of the cell."""
-        return max(t.relative for t in self.tensors)
-
 
 def judge(wanted: VariantReference, dtype: str, arrays: Answered) -> Judgement:
     """Judge all that a subject answered for one cell."""
