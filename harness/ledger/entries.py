@@ -23,31 +23,25 @@ entries name their `framework` too; all of them count.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fnmatch import fnmatchcase
-
-from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
+from functools import cached_property
 
 from ...reference.rounding import K
-from ..errors import HarnessError
 from ..roles import ROLES
+from ..run.ids import CellId
 from ..run.lines import LARGEST, Compared
-from ..text import visible
 from ..verdict import Verdict
+from .causes import Cause, WrongCall
+from .deviation import Deviation, LedgerError, fields
+
+__all__ = ["Deviation", "LedgerError"]
+"""Of this room's many modules, the others name this one and `reading`."""
 
 MAX_PATTERN = 1_000
-MAX_VERSION = 200
-"""Bytes of a ledger, characters of a pattern over cell ids, and of a version: matching takes their product."""
-
-
-class LedgerError(HarnessError):
-    """A ledger that isn't as it must be; the text names file, line and entry."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(visible(message))
+"""Characters of a pattern over cell ids: matching takes their product with those of the ids."""
 
 
 class AmbiguousLedger(LedgerError):
@@ -55,64 +49,22 @@ class AmbiguousLedger(LedgerError):
 
 
 @dataclass(frozen=True)
-class Block:
-    """An entry as it stands in its file: first and last line, text, and the values that may have to be corrected."""
+class CellDeviation(Deviation):
+    """An entry by cells: for what is the fault of no op, such as a crash, a fusion, somebody's own subject."""
 
-    first: int
-    last: int
-    text: str
-    spans: Mapping[str, tuple[int, int]]
-
-    @property
-    def lines(self) -> str:
-        """`lines 3-9`"""
-        return f"line {self.first}" if self.first == self.last else f"lines {self.first}-{self.last}"
-
-    def corrected(self, values: Mapping[str, str]) -> str:
-        """The text with other values, and everything else as it was written."""
-        text = self.text
-        for key in sorted(values, key=lambda key: self.spans[key], reverse=True):
-            start, end = self.spans[key]
-            text = text[:start] + values[key] + text[end:]
-        return text
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """One known disagreement, and where it is written down ("adapters/mxnet/deviations.toml:3")."""
-
-    framework: str
     cell: str
-    dtype: str | None
-    mode: str | None
-    version: SpecifierSet
     used: tuple[float, float]
     phase: tuple[str, ...]
     """Empty: whatever disagrees."""
-    reason: str
-    evidence: str
-    link: str
-    case: str
-    since: str
-    place: str
-    block: Block
 
     def concerns(self, cell_id: str, dtype: str) -> bool:
         """Whether it speaks of this cell, whatever the framework's version."""
-        _, _, mode = _fields(cell_id)
-        return self.dtype in (None, dtype) and self.mode in (None, mode) and fnmatchcase(cell_id, self.cell)
+        return super().concerns(cell_id, dtype) and fnmatchcase(cell_id, self.cell)
 
     def may_concern(self, case: str) -> bool:
         """Whether it may speak of the case, none of whose cells is known."""
         literal = re.split(r"[*?\[]", self.cell, maxsplit=1)[0]
-        return f"{case}::".startswith(literal[: len(case) + 2]) or self.case.startswith(case)
-
-    def holds_for(self, version: str) -> bool:
-        """Whether the version is one of its own; what isn't a PEP 440 version never is."""
-        try:
-            return self.version.contains(Version(version[:MAX_VERSION]), prereleases=True)
-        except InvalidVersion:
-            return False
+        return f"{case}::".startswith(literal[: len(case) + 2]) or super().may_concern(case)
 
 
 @dataclass(frozen=True)
@@ -121,6 +73,16 @@ class Ledger:
 
     framework: str
     entries: tuple[Deviation, ...] = ()
+
+    @cached_property
+    def cells(self) -> tuple[CellDeviation, ...]:
+        """The entries by cells."""
+        return tuple(entry for entry in self.entries if isinstance(entry, CellDeviation))
+
+    @cached_property
+    def causes(self) -> tuple[Cause, ...]:
+        """The entries by ops."""
+        return tuple(entry for entry in self.entries if isinstance(entry, Cause))
 
     def joined(self, entries: Iterable[Deviation]) -> "Ledger":
         """The same ledger with those of the entries that are of its framework."""
@@ -135,8 +97,8 @@ class Ledger:
         verdict: Verdict,
         used: float | None,
         phases: Collection[str] = (),
-    ) -> tuple[Verdict, str, Deviation | None]:
-        """What the ledger makes of a verdict, what to say of it, and the entry that speaks of the cell.
+    ) -> tuple[Verdict, str, CellDeviation | None]:
+        """What the entries by cells make of a verdict, what to say of it, and the entry that speaks of the cell.
 
         `phases` are the roles of the tensors that disagree; an entry with a phase excuses nothing without them.
         Only agree and disagree can change; the text is empty where the ledger has nothing to say. Its last line
@@ -145,41 +107,82 @@ class Ledger:
         """
         if verdict not in (Verdict.AGREE, Verdict.DISAGREE):
             return verdict, "", None
-        concerned = [entry for entry in self.entries if entry.concerns(cell_id, dtype)]
+        concerned = [entry for entry in self.cells if entry.concerns(cell_id, dtype)]
         entry = self._only(cell_id, [entry for entry in concerned if entry.holds_for(version)])
         if entry is None:
-            return verdict, self._not_these(concerned, version) if verdict is Verdict.DISAGREE else "", None
+            others = "\n".join(entry.not_this(version) for entry in concerned)
+            return verdict, others if verdict is Verdict.DISAGREE else "", None
         if verdict is Verdict.AGREE:
             return Verdict.STALE, _ended(entry), entry
         return *_judge_range(entry, used, phases), entry
 
+    def cause_of(self, call: WrongCall, version: str) -> tuple[Cause | None, list[str]]:
+        """The entry that excuses a call; without one, a line for each entry that came near, and why it doesn't hold."""
+        near = []
+        for cause in self.causes:
+            if cause.is_near(call):
+                if not (why := cause.why_not(call, version)):
+                    return cause, []
+                near.append(why)
+        return None, near
+
+    def speaks_of(self, call: WrongCall, version: str) -> bool:
+        """Whether an entry speaks of a call that need not be wrong by itself: where it is wrong isn't asked."""
+        return any(cause.speaks_of(call, version) for cause in self.causes)
+
+    def ended(self, cell: CellId, used: Collection[str], version: str = "") -> list[str]:
+        """A message for each entry by ops whose minimal case this cell is, though the cell didn't need it.
+
+        `used` are the places of the entries that excused a call of the cell. An entry for other versions than
+        the one given has not ended.
+        """
+        shown = (
+            cause
+            for cause in self.causes
+            if cause.place not in used and cause.shown_by(str(cell)) and cause.concerns(str(cell), cell.dtype)
+        )
+        return [
+            f"{cause.place}: this deviation no longer occurs in {cell}, which must show it; delete "
+            f"{cause.block.lines}, or correct its case"
+            for cause in shown
+            if not version or cause.holds_for(version)
+        ]
+
+    def unused(self, used: Collection[str]) -> list[str]:
+        """A message for each entry by ops that excused no call of a complete selection of cells."""
+        return [
+            f"{cause.place}: this deviation no longer occurs; delete {cause.block.lines}"
+            for cause in self.causes
+            if cause.place not in used
+        ]
+
     def unmatched(self, cells_judged: Iterable[str]) -> list[str]:
-        """A message for each entry that speaks of none of these cell ids.
+        """A message for each entry that speaks of none of these cell ids, or whose minimal case isn't among them.
 
         Cells of other frameworks among them don't count. Only a complete selection shows that an entry is
         stale: whether this one is complete, the caller knows.
         """
-        judged = [(cell, _fields(cell)) for cell in cells_judged]
+        judged = [(cell, fields(cell)) for cell in cells_judged]
         own = [(cell, dtype) for cell, (dtype, framework, _) in judged if framework == self.framework]
         matchless = [
             f"{entry.place}: {entry.cell!r} matches no cell of {self.framework}; "
             f"correct it or delete {entry.block.lines}"
-            for entry in self.entries
+            for entry in self.cells
             if not any(entry.concerns(cell, dtype) for cell, dtype in own)
         ]
-        return matchless + [
+        caseless = [
             f"{entry.place}: case = {entry.case!r} is no case of {self.framework}'s cells; correct it"
             for entry in self.entries
-            if entry.case
-            and not any(cell.startswith((f"{entry.case}::", f"{entry.case}-")) for cell, _ in own)
+            if entry.case and not any(entry.shown_by(cell) for cell, _ in own)
         ]
+        return matchless + caseless
 
     def besides(self, cases: Collection[str]) -> "Ledger":
         """The ledger without the entries that may speak of one of these cases."""
         kept = (entry for entry in self.entries if not any(map(entry.may_concern, cases)))
         return Ledger(self.framework, tuple(kept))
 
-    def _only(self, cell_id: str, entries: Sequence[Deviation]) -> Deviation | None:
+    def _only(self, cell_id: str, entries: Sequence[CellDeviation]) -> CellDeviation | None:
         if len(entries) > 1:
             first, second, *_ = entries
             message = (
@@ -187,18 +190,6 @@ class Ledger:
             )
             raise AmbiguousLedger(message)
         return entries[0] if entries else None
-
-    def _not_these(self, entries: Sequence[Deviation], version: str) -> str:
-        """Entries for other versions excuse nothing; whoever reads the disagreement wants to know of them."""
-        return "\n".join(
-            f"{entry.place}: known for {self.framework} {entry.version}, this is {version}"
-            for entry in entries
-        )
-
-
-def _fields(cell_id: str) -> list[str]:
-    """Dtype, framework and mode: the last three fields of an id, whether or not its case has variants."""
-    return cell_id.rpartition("::")[2].rsplit("-", 3)[-3:]
 
 
 def phases_of(tensors: Iterable[Compared]) -> frozenset[str]:
@@ -242,14 +233,14 @@ def phase_text(phases: Collection[str]) -> str:
     return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
-def _ended(entry: Deviation) -> str:
+def _ended(entry: CellDeviation) -> str:
     lines = entry.block.lines
     if {"*", "?", "["}.isdisjoint(entry.cell):
         return f"{entry.place}: this deviation no longer occurs; delete {lines}"
     return f"{entry.place}: this deviation no longer occurs here; delete {lines}, or narrow its pattern to what still deviates"
 
 
-def _judge_range(entry: Deviation, used: float | None, phases: Collection[str]) -> tuple[Verdict, str]:
+def _judge_range(entry: CellDeviation, used: float | None, phases: Collection[str]) -> tuple[Verdict, str]:
     """A disagreement that an entry speaks of: within its range of `used` and its phases, or not."""
     low, high = entry.used
     number = None if used is None else min(used, LARGEST)
@@ -271,7 +262,7 @@ def _judge_range(entry: Deviation, used: float | None, phases: Collection[str]) 
     return Verdict.STALE, f"{entry.block.corrected(corrected)}\n{replaced}"
 
 
-def _wider(entry: Deviation, used: float | None) -> str:
+def _wider(entry: CellDeviation, used: float | None) -> str:
     """The entry's range widened to hold `used`; empty where no range that a ledger may have does.
 
     Widened, not moved: the entry's other cells may still be where they were.
