@@ -166,7 +166,7 @@ def rounds(adapter: ModuleType, family: Family, received: Received) -> Iterator[
     native, training = adapter.to_native, family.training
     fixed = {place[:2]: native(array) for place, array in received if not place.each}
     for name, (shape, dtype) in family.probes.items():
-        fixed["input", name] = native(np.zeros(shape, dtype))
+        fixed["input", name] = native(np.full(shape, -0.0, dtype))  # the neutral element: 0.0 would turn -0.0 round
     for step in range(training["steps"]) if training else [None]:
         now = fixed | {place[:2]: native(array[step, ...]) for place, array in received if place.each}
         cotangent = now.pop(("cotangent", family.task["output"]), None)

@@ -25,6 +25,7 @@ TABLES = {
 """The tables that every adapter has, as they look."""
 
 DEFAULTS: dict[str, Callable[[], Any]] = {
+    "COMPILED_MODES": tuple,
     "FORMULAS": set,
     "OPTIMIZERS": dict,
     "compiling": lambda: no_seconds,
@@ -66,6 +67,9 @@ def malformed(module: ModuleType) -> Iterator[str]:
     modes = getattr(module, "MODES", ("eager",))
     if not (isinstance(modes, tuple) and modes and all(re.fullmatch(r"\w+", str(mode)) for mode in modes)):
         yield f"MODES is {modes!r}, should be {TABLES['MODES']}"
+    compiled = module.COMPILED_MODES
+    if not (isinstance(compiled, tuple) and set(compiled) <= set(modes if isinstance(modes, tuple) else ())):
+        yield f"COMPILED_MODES is {compiled!r}, should be a tuple of some of MODES"
     for name in ("OPS", "OPTIMIZERS"):
         table = getattr(module, name, {})
         if not isinstance(table, dict):

@@ -7,23 +7,21 @@ judged. A lost worker costs one cell, the first whose answer is still due: the c
 import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from .frameworks.found import Framework
 from .frameworks.interpreters import Absent, Interpreter
-from .judging.judge import Judgement, judge, within
+from .judging.examining import Examination, examine
+from .judging.judge import judge
+from .judging.outcome import outcome
 from .judging.settling import inconclusive, settled, undecided
-from .judging.trace import describe_place, first_difference, traced_names
 from .ledger.entries import Ledger
 from .plan import Cell
-from .reading.elements import Array
 from .references.cache import Cache, for_compilers
-from .references.row import References
 from .references.variant import VariantReference
 from .roles import Answered
 from .run.lines import CellLine
@@ -44,14 +42,6 @@ class _Prepared:
     lines: dict[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Trace:
-    """What every value and cotangent on the way to a cell's output must be, and what the subject answered."""
-
-    due: References
-    answer: Answer
-
-
 class Engine:
     """Runs and judges cells. `submit` some, then `result` waits for each; `close` leaves no process behind."""
 
@@ -62,9 +52,14 @@ class Engine:
         cell_timeout: float = CELL_TIMEOUT,
         keep: Callable[[str, Answered], str] | None = None,
         cache: Cache | None = None,
+        *,
+        every_call: bool = False,
     ) -> None:
-        """`keep` puts a cell's arrays away and says what the run file calls them; `cache` knows references."""
-        self._keep, self._cache = keep, cache
+        """`keep` puts a cell's arrays away and says what the run file calls them; `cache` knows references.
+
+        With `every_call` agreeing cells are judged call by call too.
+        """
+        self._keep, self._cache, self._every_call = keep, cache, every_call
         self._compiled = None if cache is None else for_compilers()
         self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
         self._lock = threading.Lock()
@@ -94,30 +89,40 @@ class Engine:
 
     def result(self, cell: Cell) -> CellLine:
         """Wait for a cell's answer and judge it."""
+        return self.looked_into(cell)[0]
+
+    def looked_into(self, cell: Cell) -> tuple[CellLine, Examination]:
+        """The same, and what judging call by call gave where it was done."""
         lane = self._lanes[cell.framework.name]
         answer = self._requests.pop(cell.id).future.result()
         lane.judged()
-        line = undecided(cell, answer)
+        line, found = undecided(cell, answer), Examination()
         if answer.verdict is Verdict.ABSENT:
-            return line
+            return line, found
         wanted = self._prepared(cell).wanted
         if answer.verdict is None:
-            line = self._judged(cell, line, wanted, answer)
-        kept = self._keep(line.cell, answer.arrays) if self._keep and answer.arrays else None
-        return msgspec.structs.replace(line, content=wanted.content, arrays=kept)
+            line, found = self._judged(cell, line, wanted, answer)
+        arrays = {**answer.arrays, **found.kept}
+        kept = self._keep(line.cell, arrays) if self._keep and arrays else None
+        return msgspec.structs.replace(line, content=wanted.content, arrays=kept), found
 
-    def _judged(self, cell: Cell, line: CellLine, wanted: VariantReference, answer: Answer) -> CellLine:
+    def _judged(
+        self, cell: Cell, line: CellLine, wanted: VariantReference, answer: Answer
+    ) -> tuple[CellLine, Examination]:
         """The line of an answer. A case whose tolerances are not finite says nothing."""
         try:
             judgement = judge(wanted, cell.dtype, answer.arrays)
         except FloatingPointError as error:
-            return inconclusive(line, str(error))
+            return inconclusive(line, str(error)), Examination()
         name = cell.framework.name
-        if judgement.wrong_numbers:
-            place = self._place(cell, wanted, answer, judgement)
-            line = msgspec.structs.replace(line, first_difference=place)
         version = str((self.about(name) or {}).get("version", ""))
-        return settled(line, judgement.tensors, self._ledgers.get(name, Ledger(name)), version)
+        ledger = self._ledgers.get(name, Ledger(name))
+        if not (self._every_call or judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
+            return settled(line, judgement, ledger, version), Examination()
+        found = examine(cell, wanted, answer, judgement, functools.partial(self._trace, cell))
+        return settled(
+            line, judgement, ledger, version, outcome(cell, judgement, found, ledger, version)
+        ), found
 
     def close(self) -> None:
         """End every lane and its worker."""
@@ -137,44 +142,9 @@ class Engine:
         prepared = self._prepared(cell)
         return requests.whole(cell, prepared.wanted, prepared.lines)
 
-    def _place(self, cell: Cell, wanted: VariantReference, answer: Answer, judgement: Judgement) -> str:
-        """Run the cell again as a trace, at the step that disagrees, and say where the difference begins."""
-        worst = max(judgement.wrong_numbers, key=lambda t: t.used)
-        if worst.role == "parameter":
-            return f"the optimizer's update of {worst.name} in step {worst.step} (its gradients are judged apart)"
-        step = worst.step or 0
-        trace = self.trace(cell, step, self._parameters(wanted, answer, step))
-        if trace.answer.verdict is not None:
-            problem = trace.answer.message.splitlines()[-1]
-            return f"not found: the trace gave {trace.answer.verdict} ({problem})"
-        try:
-            right = within(trace.due, cell.dtype, trace.answer.arrays)
-        except FloatingPointError as error:
-            return f"not found: within the program {error}"
-        place = first_difference(wanted.program, cell.variant.output, right)
-        if place is None:
-            return "not found: the trace, with a probe at every value, agrees"
-        return describe_place(place, wanted.program, cell.variant.program_line)
-
-    def _floats(self, cell: Cell) -> list[str]:
-        return [name for name, spec in cell.variant.specs.items() if spec.dtype == "float"]
-
-    def _parameters(self, wanted: VariantReference, answer: Answer, step: int) -> dict[str, Array]:
-        """The subject's own parameters before a step of a training; before the first, those of the case."""
-        if step == 0:
-            return {}
-        assert wanted.variant.training is not None
-        names = wanted.variant.training.parameters
-        return {n: answer.arrays["parameter", n, step - 1].astype(np.float64) for n in names}
-
-    def trace(self, cell: Cell, step: int = 0, parameters: Mapping[str, Array] | None = None) -> Trace:
-        """Run a cell (one step of a training) with every value and cotangent on a way to its output asked for."""
+    def _trace(self, cell: Cell, copies: Collection[tuple[int, int]]) -> Answer:
+        """What the subject answers with every value and cotangent asked for, and the contributions of these uses."""
         wanted = self._prepared(cell).wanted
-        inputs = wanted.inputs
-        if cell.variant.training is not None:
-            inputs = wanted.inputs_at(step, parameters or {})
-        names = traced_names(wanted.program, self._floats(cell), cell.variant.output)
-        values = [n for n in names if n not in inputs]
-        request = Request(lambda: requests.trace(cell, wanted, inputs, values, names), urgent=True)
+        request = Request(lambda: requests.trace(cell, wanted, copies), urgent=True)
         self._lane(cell.framework).submit([request])
-        return Trace(wanted.at(inputs, values, names), request.future.result())
+        return request.future.result()

@@ -13,6 +13,24 @@ Answered = Mapping[tuple[str, str, int | None], Array]
 """What a subject answered: arrays by role, name and training step (None without training)."""
 
 
+TRACED, COPIED = "traced ", "copied "
+"""Before the roles of what was kept of a cell's traces: of its program, and of that in which every use reads a copy."""
+
+
+def marked(mark: str, arrays: Answered) -> dict[tuple[str, str, int | None], Array]:
+    """The arrays of a trace as they are kept beside those of its cell."""
+    return {(mark + role, name, step): a for (role, name, step), a in arrays.items()}
+
+
+def unmarked(mark: str, kept: Answered) -> dict[tuple[str, str, int | None], Array]:
+    """The arrays of a trace again; without a mark, those of the cell itself."""
+    return {
+        (role.removeprefix(mark), name, step): a
+        for (role, name, step), a in kept.items()
+        if (role.startswith(mark) if mark else role in ROLES)
+    }
+
+
 def of_step(arrays: Answered, step: int | None) -> dict[Key, Array]:
     """What was answered for one step; None for a case without training."""
     return {(role, name): a for (role, name, own), a in arrays.items() if own == step}

@@ -1,6 +1,7 @@
 """Backpropagation: walk the program forward, then back. The mathematics is in the op table's rows."""
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,17 +9,24 @@ import numpy as np
 from .contexts import EXACT, Exact
 from .ops import OPS
 from .program import Node, Program
+from .told import UNTOLD, Untold, use
 
 Array = Any
 
 
-def forward(program: Program, inputs: Mapping[str, Array], c: Exact = EXACT) -> dict[str, Array]:
-    """The value of every name: float64 arrays, or int64 and bool where an input is."""
+def forward(
+    program: Program, inputs: Mapping[str, Array], c: Exact = EXACT, told: Untold = UNTOLD
+) -> dict[str, Array]:
+    """The value of every name, as whoever reads it takes it: float64 arrays, or int64 and bool where an input is."""
     env = dict(inputs)
     for i, node in enumerate(program.nodes):
+        if not told.walks(i):
+            continue
         c.at(i)
         out = OPS[node.op].forward(c, *_arguments(node, env), **node.kw)
-        env.update(zip(node.outs, out if isinstance(out, tuple) else (out,), strict=True))
+        outs = told.called(i, out if isinstance(out, tuple) else (out,))
+        for name, a in zip(node.outs, outs, strict=True):
+            env[name] = told.read(("value", name), a, c)
     return env
 
 
@@ -28,28 +36,39 @@ def backward(
     cotangents: Mapping[str, Array],
     wanted: Iterable[str],
     c: Exact = EXACT,
+    told: Untold = UNTOLD,
 ) -> dict[str, Array]:
     """The cotangent of every wanted name, given those of the outputs; zero where no path leads to an output."""
+    wanted = list(wanted)
     needed = program.descendants(wanted)
-    grads = dict(cotangents)
+    parts = {name: [g] for name, g in cotangents.items()}
+    grads: dict[str, Array] = {}
+
+    def complete(name: str) -> Array:
+        """The sum of what all uses of a name contribute, once they have: to be asked for after the last of them."""
+        if name not in grads:
+            terms = parts.pop(name, None)
+            total = np.zeros(np.shape(env[name])) if terms is None else _added(terms, c)
+            grads[name] = told.read(("gradient", name), total, c)
+        return grads[name]
+
     for i, node in reversed(list(enumerate(program.nodes))):
-        if not grads.keys() & set(node.outs):
+        if not (told.walks(i) and (parts.keys() & set(node.outs) or told.has_cotangents(node.outs))):
             continue
-        outs = tuple(env[name] for name in node.outs)
-        gs = tuple(_or_zero(grads, env, name) for name in node.outs)
+        gs, outs = tuple(map(complete, node.outs)), told.outputs(i, node, env)
         out, g = (outs[0], gs[0]) if len(outs) == 1 else (outs, gs)
         args = _arguments(node, env)
         for k, name in enumerate(node.args):
             if isinstance(name, str) and name in needed:
                 c.at((i, k))
-                dx = OPS[node.op].vjp(c, k, out, args, g, dict(node.kw))
-                grads[name] = c.r(grads[name] + dx) if name in grads else dx
-    return {name: _or_zero(grads, env, name) for name in wanted}
+                dx = OPS[node.op].vjp(told.formula(i, c), k, out, args, g, dict(node.kw))
+                parts.setdefault(name, []).append(told.read(use(i, k), dx, c))
+    return {name: complete(name) for name in wanted}
 
 
-def _or_zero(grads: Mapping[str, Array], env: Mapping[str, Array], name: str) -> Array:
-    """The cotangent of a name; zero where no path leads from it to an output."""
-    return grads[name] if name in grads else np.zeros(np.shape(env[name]))
+def _added(terms: Sequence[Array], c: Exact) -> Array:
+    """The sum of contributions, in the context's order: nobody prescribes one."""
+    return functools.reduce(lambda x, y: c.r(x + y), [terms[i] for i in c.order(len(terms))])
 
 
 def backprop(

@@ -1,7 +1,7 @@
 """A program in single-assignment form: op calls, the names between them, and what shapes those have."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,6 +97,32 @@ class Program:
             if found.intersection(node.inputs):
                 found.update(node.outs)
         return found
+
+
+def traced_names(
+    program: Program, floats: Iterable[str], output: str, values: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Every float name that lies on a way to the output, or to a compared value, in program order."""
+    useful = program.ancestors([output, *values])
+    return tuple(name for name in floats if name in useful)
+
+
+def with_copies(program: Program, uses: Collection[tuple[int, int]]) -> tuple[Program, dict[str, str]]:
+    """The program in which each of these uses reads a copy of its own; and what is copied, by the copy's zero.
+
+    A copy is `name + zero`, the zero an input of -0.0, which alone leaves every number as it is: its gradient is what
+    the use contributes. No adapter need know of it.
+    """
+    nodes, zeros = [], {}
+    for i, node in enumerate(program.nodes):
+        args = list(node.args)
+        for k, a in enumerate(node.args):
+            if (i, k) in uses:
+                zero, copy = f"use {i}.{k}", f"copy {i}.{k}"
+                zeros[zero], args[k] = str(a), copy
+                nodes.append(Node((copy,), "add", (a, zero), {}, node.line, node.column))
+        nodes.append(Node(node.outs, node.op, tuple(args), node.kw, node.line, node.column))
+    return Program(tuple(nodes), program.text), zeros
 
 
 def specs_of_outs(node: Node, env: Mapping[str, Spec]) -> dict[str, Spec]:

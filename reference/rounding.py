@@ -17,7 +17,7 @@ Algorithms, 2nd ed., section 4.2), the next those of a bias added first.
 
 import hashlib
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,9 +32,13 @@ K = 8.0
 U = FORMATS["float32"].u
 SMALLEST_NORMAL = FORMATS["float32"].smallest_normal
 
+FINAL_ROUNDING = 0.58
+"""Sigma of storing a result, in units of u |value|: the root of 1/3."""
+
+FOLLOWED = 0.0
+"""A perturbed run takes the branches of the exact one: where somebody's rounding takes others, that is told call by call."""
 KINK_MAGNIFICATION = 4.0
-LARGEST_MAGNIFIED = 1_000_000
-"""Beyond so many input elements kinks are not magnified: on very wide nets that loosens whole columns."""
+"""Of calls between names that nobody told: a unit that rounding might flip is seen to flip."""
 
 
 @dataclass
@@ -139,7 +143,7 @@ class Rounding(Exact):
 
     exact = False
 
-    def __init__(self, seed: int, tape: _Tape, magnification: float = KINK_MAGNIFICATION) -> None:
+    def __init__(self, seed: int, tape: _Tape, magnification: float = FOLLOWED) -> None:
         self.random = np.random.Generator(np.random.SFC64(seed))
         self.tape, self.magnification = tape, magnification
         self.kink_calls, self.sum_calls = _Places(), _Places()
@@ -219,9 +223,13 @@ class Rounding(Exact):
         return s + U * np.sqrt(variance) * self.noise(np.shape(s))
 
     def kink(self, z: Array) -> Array:
-        """The argument, moved further from the reference's: a unit that rounding might flip is seen to flip."""
+        """The reference's argument, or one that is moved further from it than rounding has."""
         reference = self.tape.kinks[self.kink_calls.key("kink")]
         return reference + self.magnification * (z - reference)
+
+    def order(self, count: int) -> Sequence[int]:
+        """Any: a sum of two is the same in both."""
+        return self.random.permutation(count).tolist() if count > 2 else range(count)
 
 
 @dataclass(frozen=True)
@@ -260,14 +268,17 @@ def seed_of(*parts: bytes) -> int:
 
 
 def expected(
-    compute: Callable[[Exact], Mapping[Any, Array]], size: int, seed: int, runs: int | None = None
+    compute: Callable[[Exact], Mapping[Any, Array]],
+    size: int,
+    seed: int,
+    runs: int | None = None,
+    magnification: float = FOLLOWED,
 ) -> dict[Any, Reference]:
     """Reference and sigma of every tensor that `compute` returns.
 
     `compute` evaluates rows through the context it is given; `size` is the number of input elements.
     """
     tape, count = _Tape(), runs or runs_for(size)
-    magnification = KINK_MAGNIFICATION if size <= LARGEST_MAGNIFIED else 1.0
     # Outside an op's domain the tolerance is not finite, which is an error of its own.
     with np.errstate(all="ignore"):
         exact = {key: np.asarray(a, dtype=np.float64) for key, a in compute(Recording(tape)).items()}
@@ -278,10 +289,17 @@ def expected(
         return {key: Reference(a, _sigma(a, squares[key] / count, count)) for key, a in exact.items()}
 
 
+def kinks(compute: Callable[[Exact], Any]) -> dict[Hashable, Array]:
+    """The arguments of all branches that an exact run takes, by place: which, and by order within the place."""
+    tape = _Tape()
+    compute(Recording(tape))
+    return tape.kinks
+
+
 def _sigma(reference: Array, mean_square: Array, runs: int) -> Array:
     """The root of the mean square deviation, shrunk towards its rows and columns, and the final rounding."""
     shrunk = (runs * mean_square + 8 * _pool(mean_square)) / (runs + 8)
-    return np.sqrt(shrunk + np.square(0.58 * U * reference))
+    return np.sqrt(shrunk + np.square(FINAL_ROUNDING * U * reference))
 
 
 def _pool(mean_square: Array) -> Array:

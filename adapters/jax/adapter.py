@@ -24,6 +24,7 @@ from worker import Task
 jax.config.update("jax_enable_x64", True)  # otherwise float64 inputs silently become float32
 
 MODES = ("jit", "eager")
+COMPILED_MODES = ("jit",)
 FORMULAS = {"linear", "bce"}
 REMEMBERED = 16  # families of shapes before the caches are dropped: 8 MB each in jit, 50 MB op by op
 

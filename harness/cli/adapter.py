@@ -105,7 +105,7 @@ def check(arguments: argparse.Namespace) -> int:
     except WorkerDied as error:
         print("\n".join(visible(line) for line in f"the worker {error}".splitlines()))
         return 1
-    framework = Framework(framework.name, adapter, modes_of(adapter))
+    framework = Framework(framework.name, adapter, *modes_of(adapter))
     print("\n".join(f"  {visible(line)}" for line in _described(framework, about, tables)))
     mistakes = list(_misnamed(tables))
     print("".join(f"{mistake}\n" for mistake in mistakes), end="")

@@ -14,21 +14,25 @@ from rich.text import Text
 
 from ...reference.names import nearest
 from ...reference.program import Node
+from ...reference.rounding import Reference
 from ..case.library import Library, root_named
 from ..case.variant import Variant
-from ..engine import Engine, Trace
+from ..engine import Engine
 from ..errors import HarnessError
-from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
+from ..frameworks.found import DEVIATIONS, Framework, frameworks, shipped_adapters, subject
 from ..frameworks.interpreters import assignment, interpreter_of
+from ..judging.blame import results_of
+from ..judging.calls import diagnosis
+from ..judging.examining import Examined
 from ..judging.judge import compare
-from ..judging.trace import Place, describe_place, first_difference
+from ..ledger.reading import load as load_ledger
 from ..plan import Cell, Selection
+from ..reading.elements import Array
 from ..references import cache
 from ..references.row import References
-from ..roles import Key, of_one_step
-from ..run.lines import CellLine, Compared
+from ..roles import Key
+from ..run.lines import LARGEST, CellLine, Compared
 from ..verdict import Verdict
-from ..workers.answer import Answer
 from .common import command, console
 
 
@@ -57,7 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     roots = arguments.cases or [Path("cases")]
     selected = select(arguments.cell, roots, known, [f.name for f in wanted.of(known)])
     engine = Engine(
-        lambda framework: interpreter_of(framework, given, {}, Path()), ledgers={}, cache=cache.given()
+        lambda framework: interpreter_of(framework, given, {}, Path()),
+        ledgers={f.name: load_ledger(f.folder / DEVIATIONS, f.name) for f in known if f.subject is None},
+        cache=cache.given(),
+        every_call=True,
     )
     try:
         return explain(selected, engine, console())
@@ -111,32 +118,40 @@ class Column:
 
     cell: Cell
     result: CellLine
-    trace: Trace
-    tensors: Mapping[Key, Compared]
-    """Judged one by one: those of the trace that were answered."""
-    place: Place | None
+    step: Examined | None
+    """The step that is looked into: the worst of a training."""
+    whole: Mapping[Key, Compared]
+    """What was told, each held to the whole program's tolerance."""
 
     @property
     def ran(self) -> bool:
-        return self.result.verdict not in NOT_RUN and self.trace.answer.verdict not in NOT_RUN
+        return self.result.verdict not in NOT_RUN and self.step is not None
 
     @property
     def agrees(self) -> bool:
-        return self.result.verdict is Verdict.AGREE and all(t.used <= 1 for t in self.tensors.values())
+        return self.result.verdict in (Verdict.AGREE, Verdict.KNOWN_DEVIATION) and not self.wrong
 
-    def element(self, key: Key, at: tuple[int, ...]) -> str:
+    @property
+    def wrong(self) -> set[Key]:
+        """Results that are wrong by themselves."""
+        return {alarm.key for alarm in self.step.judged.alarms} if self.step else set()
+
+    @property
+    def marks(self) -> set[Key]:
+        """Where the causes are: what each suspect gives, told or not."""
+        if self.step is None:
+            return set()
+        trace, groups = self.step.trace, diagnosis(self.step.trace, self.step.judged.alarms)
+        return {key for suspects in groups for suspect in suspects for key in results_of(trace, suspect)}
+
+    def number(self, key: Key, at: tuple[int, ...]) -> str:
         """What the framework has at one place."""
-        array = of_one_step(self.trace.answer.arrays).get(key)
-        return "-" if array is None or array.shape != self.trace.due[key].value.shape else f"{array[at]:.7g}"
+        array = self.step.trace.own.get(key) if self.step else None
+        return "-" if array is None else f"{array[at]:.7g}"
 
-    def mark(self, rows: Sequence[Row]) -> Key | None:
-        """The tensor beside which "first" is written: of the place's op calls, the first that is wrong."""
-        if self.place is None:
-            return None
-        role = "gradient" if self.place.backward else "value"
-        here = [key for node, key in rows if node in self.place.nodes and key[0] == role]
-        wrong = [key for key in here if key in self.tensors and self.tensors[key].used > 1]
-        return next(iter(wrong or here), None)
+    def local(self, key: Key) -> float | None:
+        """The largest error / tolerance at the framework's own numbers; None where they were not told."""
+        return self.step.judged.used.get(key) if self.step else None
 
 
 def explain(selected: Selected, engine: Engine, console: Console) -> int:
@@ -157,19 +172,16 @@ def explain(selected: Selected, engine: Engine, console: Console) -> int:
 
 
 def _column(cell: Cell, engine: Engine) -> Column:
-    result = engine.result(cell)
-    if result.verdict in NOT_RUN:
-        return Column(cell, result, Trace(References.of({}), Answer(result.verdict)), {}, None)
-    trace = engine.trace(cell)
-    answered = of_one_step(trace.answer.arrays)
-    try:
-        found = compare(trace.due.only(answered), answered, cell.dtype)
-    except FloatingPointError as error:
-        raise HarnessError(f"{cell.id}: {error}") from None
-    tensors = {(tensor.role, tensor.name): tensor for tensor in found}
-    right = {key: tensor.used <= 1 for key, tensor in tensors.items()}
-    place = first_difference(cell.variant.program, cell.variant.output, right)
-    return Column(cell, result, trace, tensors, place)
+    result, examination = engine.looked_into(cell)
+    step = next(iter(examination.steps), None)
+    if result.verdict in NOT_RUN or step is None:
+        return Column(cell, result, None, {})
+    trace = step.trace
+    told = [key for key in trace.own if key[0] != "use"]
+    found = compare(
+        References.of(trace.due({}, told)), {key: trace.answered[key] for key in told}, cell.dtype
+    )
+    return Column(cell, result, step, {(t.role, t.name): t for t in found})
 
 
 def _rows(variant: Variant, due: Mapping[Key, Any]) -> Iterator[Row]:
@@ -194,12 +206,10 @@ def _table(variant: Variant, columns: Sequence[Column]) -> Table:
     table.add_column("reference\n± tolerance", justify="right")
     for column in columns:
         table.add_column(f"{column.cell.framework.name}\n{column.cell.mode}", justify="right")
-    due = columns[0].trace.due
-    rows = list(_rows(variant, due))
-    marks = [column.mark(rows) for column in columns]
+    due = _due(columns[0])
     written: tuple[int, str] | None = None
-    for node, key in rows:
-        at = _shown_element(key, columns)
+    for node, key in _rows(variant, due):
+        at = _shown_element(key, columns, due[key].value)
         lines = [f"  {_name(key, at)}"]
         if (node.line, key[0]) != written:
             if written and written[1] != key[0]:
@@ -209,9 +219,15 @@ def _table(variant: Variant, columns: Sequence[Column]) -> Table:
         wanted = due[key]
         tolerance = wanted.tolerance(columns[0].cell.dtype)
         reference = f"{wanted.value[at]:.7g}\n± {tolerance[at]:.2g}" if wanted.value.size else "empty"
-        boxes = [_box(c, key, at, first=mark == key) for c, mark in zip(columns, marks, strict=True)]
-        table.add_row(Text("\n".join(lines)), reference, *boxes)
+        table.add_row(Text("\n".join(lines)), reference, *(_box(column, key, at) for column in columns))
     return table
+
+
+def _due(column: Column) -> Mapping[Key, Reference]:
+    """What every value and cotangent has to be, whoever told it."""
+    assert column.step is not None
+    trace = column.step.trace
+    return trace.due({}, [key for key in trace.true if key[0] != "use"])
 
 
 def _name(key: Key, at: tuple[int, ...]) -> str:
@@ -219,40 +235,42 @@ def _name(key: Key, at: tuple[int, ...]) -> str:
     return f"gradient of {key[1]}{place}" if key[0] == "gradient" else f"{key[1]}{place}"
 
 
-def _shown_element(key: Key, columns: Sequence[Column]) -> tuple[int, ...]:
+def _shown_element(key: Key, columns: Sequence[Column], value: Array) -> tuple[int, ...]:
     """Where the largest error / tolerance is; the largest element where nobody errs."""
-    judged = [c.tensors[key] for c in columns if key in c.tensors]
+    judged = [c.whole[key] for c in columns if key in c.whole]
     worst = max((t for t in judged if t.where is not None), key=lambda t: t.used, default=None)
     if worst is not None and worst.used > 0:
         return tuple(worst.where or ())
-    value = columns[0].trace.due[key].value
     if not value.size:
         return ()
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(value))), value.shape))
 
 
-def _box(column: Column, key: Key, at: tuple[int, ...], *, first: bool) -> Text:
-    """The framework's number, and below it the largest error / tolerance of the whole tensor."""
-    tensor = column.tensors.get(key)
+def _box(column: Column, key: Key, at: tuple[int, ...]) -> Text:
+    """The framework's number; the whole tensor's largest error / tolerance, and the same at the framework's own numbers."""
+    tensor, local = column.whole.get(key), column.local(key)
+    mark = "\n◄ here" if key in column.marks else ""
     if tensor is None:
-        return Text("-\n◄ first" if first else "-", style="bold red" if first else "")
-    wrong = tensor.used > 1
-    ratio = tensor.problem or f"{tensor.used:.2g}{' ✗' if wrong else ''}"
-    text = f"{column.element(key, at) if tensor.where is not None else '-'}\n{ratio}"
-    return Text(f"{text}\n◄ first" if first else text, style="bold red" if wrong else "")
+        return Text(f"-{mark}", style="bold red" if mark else "")
+    number = column.number(key, at) if tensor.where is not None else "-"
+    ratios = f"{_ratio(tensor.used)} | {_ratio(local)}"
+    if key in column.wrong:
+        return Text(f"{number}\n{ratios} ✗{mark}", style="bold red")
+    if not tensor.used <= 1:
+        return Text(f"{number}\n{ratios} follows{mark}", style="dim")
+    return Text(f"{number}\n{ratios}{mark}")
+
+
+def _ratio(used: float | None) -> str:
+    if used is None:
+        return "-"
+    return "∞" if used >= LARGEST else f"{used:.2g}"
 
 
 def _summary(column: Column) -> Text:
-    name = f"{column.cell.framework.name} {column.cell.mode}"
-    verdict, message = column.result.verdict, column.result.message
-    if column.trace.answer.verdict is not None and verdict not in NOT_RUN:
-        message = f"the trace: {column.trace.answer.verdict}, {column.trace.answer.message}"
-    lines = [f"{name}: {verdict}", *(f"  {line}" for line in message.splitlines())]
-    if column.place is not None:
-        variant = column.cell.variant
-        lines.append(
-            f"  first difference: {describe_place(column.place, variant.program, variant.program_line)}"
-        )
-    elif column.result.first_difference:
-        lines.append(f"  first difference: {column.result.first_difference}")
+    name, result = f"{column.cell.framework.name} {column.cell.mode}", column.result
+    told = f", by a convention: {result.conventions[0]}" if result.conventions else ""
+    lines = [f"{name}: {result.verdict}{told}", *(f"  {line}" for line in result.message.splitlines())]
+    if column.step is not None and column.step.trace.step is not None:
+        lines.append(f"  shown is step {column.step.trace.step}")
     return Text("\n".join(lines))

@@ -22,6 +22,8 @@ class Framework:
     name: str
     adapter: Path
     modes: tuple[str, ...]
+    compiled: frozenset[str] = frozenset()
+    """Those of its modes in which calls are compiled together: a result that is read may be another evaluation of it."""
     subject: Path | None = None
 
     @property
@@ -46,7 +48,8 @@ def frameworks(folders: Iterable[Path]) -> list[Framework]:
                 raise HarnessError(
                     f'framework "{name}" stands in {found[name].folder} and in {adapter.parent}'
                 )
-            found[name] = Framework(checked_name(name, adapter), adapter, modes_of(adapter))
+            modes, compiled = modes_of(adapter)
+            found[name] = Framework(checked_name(name, adapter), adapter, modes, compiled)
     return [found[name] for name in sorted(found)]
 
 
@@ -58,7 +61,8 @@ def subject(path: Path, taken: Sequence[Framework]) -> Framework:
     if name in {framework.name for framework in taken}:
         raise HarnessError(f'{path}: "{name}" is the name of a framework; call the file something else')
     adapter = shipped_adapters() / SUBJECT_ADAPTER
-    return Framework(name, adapter, modes_of(adapter), subject=path.resolve())
+    modes, compiled = modes_of(adapter)
+    return Framework(name, adapter, modes, compiled, subject=path.resolve())
 
 
 def checked_name(name: str, path: Path) -> str:
@@ -67,25 +71,42 @@ def checked_name(name: str, path: Path) -> str:
     return name
 
 
-def modes_of(adapter: Path) -> tuple[str, ...]:
-    """The modes that an adapter names, the default first; read without importing it, since that loads a framework."""
+def modes_of(adapter: Path) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The modes that an adapter names, the default first, and which of them compile.
+
+    Read without importing the adapter, since that loads a framework. Raises HarnessError.
+    """
     try:
         tree = ast.parse(adapter.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise HarnessError(f"{adapter}:{error.lineno or 1}: is no Python: {error.msg}") from None
     except ValueError:
         raise HarnessError(f"{adapter}: is no Python: not text in UTF-8, or with a null byte") from None
-    try:
-        value = next(
-            node.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == ["MODES"]
+    modes = _words(tree, "MODES")
+    if not modes:
+        raise HarnessError(
+            f'{adapter}: needs a line such as MODES = ("eager",), a tuple of words, the default first'
         )
-        modes = ast.literal_eval(value)
-        if isinstance(modes, tuple) and modes and all(re.fullmatch(r"\w+", mode) for mode in modes):
-            return modes
-    except (StopIteration, ValueError, TypeError):
-        pass
-    raise HarnessError(
-        f'{adapter}: needs a line such as MODES = ("eager",), a tuple of words, the default first'
+    compiled = _words(tree, "COMPILED_MODES", ())
+    if compiled is None or not set(compiled) <= set(modes):
+        raise HarnessError(f"{adapter}: COMPILED_MODES must be a tuple of some of MODES, {', '.join(modes)}")
+    return modes, frozenset(compiled)
+
+
+def _words(tree: ast.Module, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...] | None:
+    """The tuple of words that is written out under a name; None where it is none, the default where nothing is."""
+    values = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == [name]
     )
+    value = next(values, None)
+    if value is None:
+        return default
+    try:
+        words = ast.literal_eval(value)
+        return (
+            words if isinstance(words, tuple) and all(re.fullmatch(r"\w+", word) for word in words) else None
+        )
+    except (ValueError, TypeError):
+        return None

@@ -7,15 +7,16 @@ broadcast by it, and every tensor that was asked for is judged whether or not it
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from ...reference.formats import FORMATS
-from ...reference.rounding import K
+from ...reference.rounding import K, Reference
 from ..references.row import References
+from ..references.training import Walk
 from ..references.variant import Array, VariantReference
 from ..roles import Answered, Key, in_words, of_one_step, of_step
 from ..run.lines import LARGEST, Compared
@@ -32,6 +33,10 @@ class Judgement:
     verdict: Verdict
     tensors: tuple[Compared, ...]
     message: str
+    steps: Mapping[int | None, float] = field(default_factory=dict)
+    """The largest error / tolerance of the values and gradients of each step."""
+    updates: tuple["Update", ...] = ()
+    """The optimizer's steps that are wrong."""
 
     @property
     def wrong_numbers(self) -> list[Compared]:
@@ -41,15 +46,40 @@ class Judgement:
 
 def judge(wanted: VariantReference, dtype: str, arrays: Answered) -> Judgement:
     """Judge all that a subject answered for one cell."""
+    steps: dict[int | None, float] = {}
+    updates: list[Update] = []
     if wanted.variant.training is None:
         tensors = _judge_together(wanted.single(), dtype, of_one_step(arrays), None)
+        steps[None] = _largest_used(tensors)
     else:
-        tensors = _judge_steps(wanted, dtype, arrays)
+        tensors = _judge_steps(wanted, dtype, arrays, steps, updates)
     verdict = worst(t.verdict for t in tensors)
-    return Judgement(verdict, tuple(tensors), describe(tensors, verdict))
+    return Judgement(verdict, tuple(tensors), describe(tensors, verdict), steps, tuple(updates))
 
 
-def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered) -> list[Compared]:
+def _largest_used(tensors: Iterable[Compared]) -> float:
+    return max((t.used for t in tensors if not t.problem), default=0.0)
+
+
+@dataclass(frozen=True)
+class Update:
+    """A step of an optimizer that is wrong: what it was given, what it made of it, and what it should have."""
+
+    compared: Compared
+    before: Array
+    gradient: Array
+    got: Array
+    due: Reference
+    tolerance: Array
+
+
+def _judge_steps(
+    wanted: VariantReference,
+    dtype: str,
+    arrays: Answered,
+    steps: dict[int | None, float],
+    updates: list[Update],
+) -> list[Compared]:
     """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
 
     A subject that loses a parameter cannot be followed further; its remaining steps are not judged in its favour:
@@ -65,14 +95,26 @@ def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered) -> list
         before = {n: history[-1] for n, history in walk.parameters.items()}
         walk.took({n: _usable(answer.get(("gradient", n)), a) for n, a in before.items()})
         moved = wanted.update(walk)
-        for tensor in _judge_together(References.of({**due, **moved}), dtype, answer, step):
+        together = References.of({**due, **moved})
+        for tensor in _judge_together(together, dtype, answer, step):
             key = (tensor.role, tensor.name)
             found[key] = _worse(found.get(key, tensor), tensor)
+            if tensor.role != "parameter":
+                steps[step] = max(steps.get(step, 0.0), _largest_used([tensor]))
+            elif tensor.used > 1 and not tensor.problem:
+                updates.append(_update(tensor, walk, answer, together[key], dtype))
         following = {n: answer.get(("parameter", n)) for n in before}
         if any(not _same_shape(p, before[n]) for n, p in following.items()):
             break
         walk.go_on({n: _usable(p, before[n]) for n, p in following.items()})
     return list(found.values())
+
+
+def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Reference, dtype: str) -> Update:
+    name = tensor.name
+    got = np.asarray(answer[tensor.role, name], dtype=np.float64)
+    before, gradient = walk.parameters[name][-1], walk.gradients[name][-1]
+    return Update(tensor, before, gradient, got, due, due.tolerance(dtype))
 
 
 def _worse(one: Compared, other: Compared) -> Compared:
@@ -263,16 +305,21 @@ def describe(tensors: Iterable[Compared], verdict: Verdict) -> str:
     """One line for each tensor that has the cell's verdict; empty where all agree."""
     if verdict is Verdict.AGREE:
         return ""
-    return "\n".join(_line(t) for t in tensors if t.verdict is verdict)
+    return "\n".join(line_of(t) for t in tensors if t.verdict is verdict)
 
 
-def _line(t: Compared) -> str:
+def line_of(t: Compared) -> str:
+    """A tensor in words: what was found, and what was allowed."""
     name = in_words((t.role, t.name), t.where, t.step)
     if t.problem:
         return f"{name} {t.problem}"
     if t.verdict is Verdict.INCONCLUSIVE:
         return f"{name}: the tolerance, {t.tolerance:.2g} at {t.want}, is too wide to say anything"
-    return f"{name} = {t.got}, should be {_short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({t.used:.3g} × tolerance)"
+    return f"{name} = {t.got}, should be {_short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({_times(t.used)} × tolerance)"
+
+
+def _times(used: float) -> str:
+    return "∞" if used >= LARGEST else f"{used:.3g}"
 
 
 def _short(want: str, tolerance: float) -> str:

@@ -9,7 +9,7 @@ The ranges of a ledger are written for the K of `reference.rounding`, and are re
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,14 +23,19 @@ from ..errors import HarnessError
 from ..frameworks.found import DEVIATIONS, Framework
 from ..ledger.entries import Deviation, Ledger
 from ..ledger.reading import load as load_ledger
+from ..plan import Cell
 from ..references import cache
 from ..references.variant import VariantReference
+from ..roles import COPIED, TRACED, unmarked
 from ..run import arrays
 from ..run.lines import LARGEST, CellLine, Compared, Header, Run
 from ..run.provenance import commit
 from ..run.writing import RunWriter
-from ..verdict import Verdict, counted, totals
-from .judge import judge, verdict_of
+from ..verdict import Verdict, counted, totals, worst
+from ..workers.answer import Answer
+from .examining import examine
+from .judge import Judgement, describe, judge, verdict_of
+from .outcome import outcome, with_k
 from .settling import inconclusive, settled
 
 LISTED = 5
@@ -69,7 +74,8 @@ def rejudge(run: Run, sources: "Sources", new_k: float) -> list[CellLine]:
         cells = [sources.judged(cell) if was_judged(cell) else cell for cell in cells]
     else:
         _check_widths(cells)
-    return [sources.with_k(cell, new_k) for cell in cells]
+    old_k = K if sources.needed else run.header.K
+    return [sources.with_k(cell, old_k, new_k) for cell in cells]
 
 
 def was_judged(cell: CellLine) -> bool:
@@ -123,12 +129,32 @@ class Sources:
 
     def judged(self, cell: CellLine) -> CellLine:
         """The cell, judged from its arrays by the rules of now."""
-        wanted = self._wanted(cell)
+        wanted, kept = self._wanted(cell), arrays.load(self._file(cell))
+        answered = unmarked("", kept)
         try:
-            judgement = judge(wanted, cell.dtype, arrays.load(self._file(cell)))
+            judgement = judge(wanted, cell.dtype, answered)
         except FloatingPointError as error:
             return inconclusive(cell, str(error))
-        return msgspec.structs.replace(cell, tensors=list(judgement.tensors))
+        ledger, version = self._ledger(cell), self._version(cell)
+        traced = {COPIED: unmarked(COPIED, kept), TRACED: unmarked(TRACED, kept)}
+        if not traced[TRACED]:
+            return settled(cell, judgement, ledger, version)
+        own = Cell(wanted.variant, cell.dtype, self._framework(cell), cell.mode)
+
+        def ask(copies: Collection[tuple[int, int]]) -> Answer:
+            found = traced[COPIED if copies else TRACED]
+            return Answer(None if found else Verdict.ABSENT, "no such trace was kept", found)
+
+        found = examine(own, wanted, Answer(None, "", answered), judgement, ask)
+        return settled(cell, judgement, ledger, version, outcome(own, judgement, found, ledger, version))
+
+    def _framework(self, cell: CellLine) -> Framework:
+        """The cell's column; of a subject that is not named here, all that judging needs of it."""
+        known = self.frameworks.get(cell.framework)
+        return known or Framework(cell.framework, Path(), (cell.mode,), subject=Path())
+
+    def _version(self, cell: CellLine) -> str:
+        return str(self.run.abouts.get(cell.framework, {}).get("version", ""))
 
     def _wanted(self, cell: CellLine) -> VariantReference:
         key = cell.case, cell.variant, cell.content
@@ -150,14 +176,15 @@ class Sources:
     def _library(self) -> Library:
         return Library(self.roots)
 
-    def with_k(self, cell: CellLine, new_k: float) -> CellLine:
-        """The cell at another K, from its tensors' numbers."""
-        if not cell.tensors:
+    def with_k(self, cell: CellLine, old_k: float, new_k: float) -> CellLine:
+        """The cell at another K, from its numbers: those of its tensors, and of the calls that were looked into."""
+        if not cell.tensors or old_k == new_k:
             return cell
-        old_k = K if self.needed else self.run.header.K
-        tensors = [_tensor_with_k(t, old_k, new_k) for t in cell.tensors]
-        version = str(self.run.abouts.get(cell.framework, {}).get("version", ""))
-        return settled(cell, tensors, self._ledger(cell), version)
+        tensors = tuple(_tensor_with_k(t, old_k, new_k) for t in cell.tensors)
+        verdict = worst(t.verdict for t in tensors)
+        judgement = Judgement(verdict, tensors, describe(tensors, verdict))
+        found = with_k(cell, old_k / new_k) if verdict is Verdict.DISAGREE else None
+        return settled(cell, judgement, self._ledger(cell), self._version(cell), found)
 
     def _ledger(self, cell: CellLine) -> Ledger:
         name = cell.framework

@@ -1,15 +1,14 @@
 """From an answer, or a judgement of it, and the ledger to the line of the run file."""
 
-from collections.abc import Sequence
-
 from msgspec.structs import replace
 
 from ..ledger.entries import Ledger, phases_of, used_of
 from ..plan import Cell
-from ..run.lines import CellLine, Compared
-from ..verdict import Verdict, worst
+from ..run.lines import CellLine
+from ..verdict import Verdict
 from ..workers.answer import Answer
-from .judge import describe
+from .judge import Judgement, describe
+from .outcome import Outcome
 
 
 def undecided(cell: Cell, answer: Answer) -> CellLine:
@@ -35,18 +34,30 @@ def inconclusive(line: CellLine, why: str) -> CellLine:
     )  # fmt: skip
 
 
-def settled(line: CellLine, tensors: Sequence[Compared], ledger: Ledger, version: str) -> CellLine:
-    """The line with what was judged, and what the ledger of its framework, in this version, makes of that."""
-    found = worst(tensor.verdict for tensor in tensors)
+def settled(
+    line: CellLine, judgement: Judgement, ledger: Ledger, version: str, outcome: Outcome | None = None
+) -> CellLine:
+    """The line with what was judged, what came of looking into it, and what the ledger's entries by cell make of that.
+
+    An outcome without a whole that disagrees is its own verdict; else it is that of the whole.
+    """
+    tensors = judgement.tensors
+    found = judgement.verdict if outcome is None else outcome.verdict
     verdict, note, _ = ledger.judge(
         line.cell, line.dtype, version, found, used_of(tensors), phases_of(tensors)
     )
+    about = describe(tensors, judgement.verdict if found is not Verdict.AGREE else found)
+    told = outcome or Outcome(found)
     return replace(
         line,
         verdict=verdict,
         used=max(tensor.used for tensor in tensors),
         relative=max(tensor.relative for tensor in tensors),
         tensors=list(tensors),
-        message="\n".join(text for text in (describe(tensors, found), note) if text),
-        first_difference=line.first_difference if found is Verdict.DISAGREE else None,
+        message="\n".join(text for text in (about, *told.notes, note) if text),
+        first_difference=told.first_difference,
+        calls=list(told.calls),
+        conventions=list(told.conventions),
+        composed=told.composed,
+        budget=list(told.budget),
     )

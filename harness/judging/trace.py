@@ -1,88 +1,156 @@
-"""Where a disagreement begins: the first op call, forwards and then backwards, that leaves its own tolerance.
+"""A trace: a program at its inputs, and all that a subject has of it, its values, cotangents and contributions.
 
-A trace is the same cell run again with every float value and every cotangent asked for. A framework answers all of
-them, through probes in the program. Hand-written code answers those it has names for; the place is then the op call
-that best explains which of the known tensors are right and which are wrong.
+It is a cell run again with every float value and every cotangent asked for. A framework answers all of them, through
+probes in the program. Hand-written code answers those it has names for. Where a name is read several times, its
+cotangent is a sum of contributions; of a program in which every use reads a copy of its own they are asked for too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+import numpy as np
+
+from ...reference.backprop import backward, forward
+from ...reference.contexts import EXACT, Exact
+from ...reference.ops import OPS
 from ...reference.program import Node, Program
-from ..roles import Key
-
-NAMED = 3
-"""So many op calls are named where several explain a difference."""
+from ...reference.rounding import FOLLOWED, KINK_MAGNIFICATION, Reference, expected, seed_of
+from ...reference.told import Result, Told
+from ..reading.elements import Array
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a difference begins: an op call, or several that explain what is known equally well."""
+class Trace:
+    """A program at its inputs, and what a subject told of one run of it (one step of a training)."""
 
-    nodes: tuple[Node, ...]
-    backward: bool
-    unknown: tuple[str, ...] = ()
-    """Values that the call reads and that nobody knows."""
+    program: Program
+    inputs: Mapping[str, Array]
+    output: str
+    seed: Array
+    dtype: str
+    answered: Mapping[Result, Array]
+    """As the subject told it, in its own dtype."""
+    values: tuple[str, ...] = ()
+    """Names that are compared although no way leads from them to the output."""
+    compiled: bool = False
+    """Whether a call may have read another evaluation of its inputs than the one that was told."""
+    exact: bool = False
+    """Whether nothing rounds in the reference's own run."""
+    step: int | None = None
+
+    @cached_property
+    def own(self) -> dict[Result, Array]:
+        """What the subject told, in float64: that of which the program has a result, in its shape."""
+        return {
+            key: np.asarray(a, dtype=np.float64) for key, a in self.answered.items() if self._fits(key, a)
+        }
+
+    def _fits(self, key: Result, a: Array) -> bool:
+        due = self.true.get(key)
+        return due is not None and np.shape(due) == np.shape(a)
+
+    @cached_property
+    def true(self) -> dict[Result, Array]:
+        """Every result of the reference's own run."""
+        return self.walk({})
+
+    @cached_property
+    def useful(self) -> set[str]:
+        """Names on a way to the output."""
+        return self.program.ancestors([self.output])
+
+    @cached_property
+    def floats(self) -> list[str]:
+        """Names that have a cotangent."""
+        inputs = [name for name, a in self.inputs.items() if a.dtype.kind in "fO"]
+        assigned = [name for node in self.program.nodes for name in node.outs]
+        return [name for name in (*inputs, *assigned) if name in self.useful]
+
+    @cached_property
+    def producer(self) -> dict[str, int]:
+        return {name: i for i, node in enumerate(self.program.nodes) for name in node.outs}
+
+    @cached_property
+    def uses(self) -> dict[str, list[tuple[int, int]]]:
+        """Of each name with a cotangent: the calls on a way to the output that read it, and as which argument."""
+        found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        floats = set(self.floats)
+        for i, node in enumerate(self.program.nodes):
+            if self.useful.intersection(node.outs):
+                for k, a in enumerate(node.args):
+                    if isinstance(a, str) and a in floats:
+                        found[a].append((i, k))
+        return found
+
+    def walk(self, own: Mapping[Result, Array], c: Exact = EXACT, **how: Any) -> dict[Result, Array]:
+        """What every result has to be, given those of `own`; `how` is for `Told`."""
+        told = Told(own, **how)
+        inputs = {
+            **self.inputs,
+            **{n: a for (role, n), a in own.items() if role == "value" and n not in self.inputs},
+        }
+        with np.errstate(all="ignore"):
+            env = forward(self.program, inputs, c, told)
+            there = [name for name in self.floats if name in env]  # all, but where calls are left out
+            backward(self.program, env, {self.output: self.seed}, there, c, told)
+        return told.found
+
+    def due(
+        self,
+        own: Mapping[Result, Array],
+        keys: Collection[Result],
+        calls: Collection[int] | None = None,
+        **how: Any,
+    ) -> dict[Result, Reference]:
+        """What these results have to be and how far rounding may move them, given those of `own`."""
+        slack = self.walk(own, calls=calls, **how) if self.compiled and own else None
+
+        def compute(c: Exact) -> dict[Result, Array]:
+            found = self.walk(own, c, calls=calls, exact=slack, **how)
+            return {key: np.asarray(found[key], dtype=np.float64) for key in keys}
+
+        size = sum(a.size for a in self.inputs.values())
+        drawn = (np.asarray(self.inputs[name]).tobytes() for name in sorted(self.inputs))
+        seed = seed_of(repr(self.program.calls).encode(), *drawn)
+        return expected(compute, size, seed, magnification=FOLLOWED if self.complete else KINK_MAGNIFICATION)
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether every value and every cotangent was told."""
+        names = (("value", name) for name in self.producer)
+        return all(key in self.own for key in (*names, *(("gradient", name) for name in self.floats)))
+
+    def arguments(self, call: int) -> dict[str, Any]:
+        """A call's inputs, as the subject had them, and its attributes, by the names of the op's row."""
+        node = self.program.nodes[call]
+        args = {
+            argument_name(node, k): self.value(a) if isinstance(a, str) else a
+            for k, a in enumerate(node.args)
+        }
+        return args | dict(OPS[node.op].defaults) | dict(node.kw)
+
+    def value(self, name: str) -> Array:
+        """A name's value as the subject had it; where it did not tell, what follows from what it told."""
+        if name in self.inputs:
+            return self.inputs[name]
+        return self.own.get(("value", name), self.here["value", name])
+
+    def cotangent(self, call: int) -> Array:
+        """The cotangent of a call's first output as the subject had it."""
+        key = ("gradient", self.program.nodes[call].outs[0])
+        return self.own.get(key, self.here.get(key, self.seed))
+
+    @cached_property
+    def here(self) -> dict[Result, Array]:
+        """What every result has to be at the subject's own numbers, in exact arithmetic."""
+        return self.walk(self.own)
 
 
-def traced_names(program: Program, floats: Iterable[str], output: str) -> tuple[str, ...]:
-    """Every float name that lies on a way to the output, in program order: what a trace asks for."""
-    useful = program.ancestors([output])
-    return tuple(name for name in floats if name in useful)
-
-
-def first_difference(program: Program, output: str, right: Mapping[Key, bool]) -> Place | None:
-    """The place where `right` (known tensors: within tolerance or not) first turns wrong; None where all are right."""
-    return _forward_place(program, right) or _backward_place(program, output, right)
-
-
-def _forward_place(program: Program, right: Mapping[Key, bool]) -> Place | None:
-    assigned = {name for node in program.nodes for name in node.outs}
-    for node in program.nodes:
-        if any(right.get(("value", name)) is False for name in node.outs):
-            unknown = (n for n in node.inputs if n in assigned and ("value", n) not in right)
-            return Place((node,), backward=False, unknown=tuple(unknown))
-    return None
-
-
-def _backward_place(program: Program, output: str, right: Mapping[Key, bool]) -> Place | None:
-    """The op call whose vjp, if it alone were wrong, would make wrong what is wrong and leave right what is right.
-
-    A wrong cotangent of a call's input makes wrong all that the input is computed from. Among the calls that explain
-    every wrong tensor, those that leave fewest right tensors unexplained are taken, the nearest to the output first.
-    """
-    known = {name: ok for (role, name), ok in right.items() if role == "gradient"}
-    wrong = {name for name, ok in known.items() if not ok}
-    if not wrong:
-        return None
-    useful = program.ancestors([output])
-    ranked: list[tuple[int, Node]] = []
-    for node in reversed(program.nodes):
-        if useful.intersection(node.outs):
-            ranked += [
-                (_unexplained(program, name, wrong, known), node) for name in dict.fromkeys(node.inputs)
-            ]
-    return _best(ranked)
-
-
-def _unexplained(program: Program, name: str, wrong: set[str], known: Mapping[str, bool]) -> int:
-    """How many known tensors speak against the cotangent of `name` being the first wrong one."""
-    reached = program.ancestors([name])
-    missed = len(wrong - reached)
-    return len(known) * missed + sum(ok for n, ok in known.items() if n in reached)
-
-
-def _best(ranked: list[tuple[int, Node]]) -> Place:
-    least = min(score for score, _ in ranked)
-    return Place(tuple(node for score, node in ranked if score == least), backward=True)
-
-
-def describe_place(place: Place, program: Program, first_line: int) -> str:
-    """The place in words; the program begins on line `first_line` of the case file."""
-    lines = dict.fromkeys((program.source(node), first_line + node.line - 1) for node in place.nodes)
-    text = ", or of ".join(f"{source}, line {line}" for source, line in list(lines)[:NAMED])
-    if len(lines) > NAMED:
-        text += f", or further back, up to line {min(line for _, line in lines)}"
-    if place.unknown:
-        text += f"; or before: nobody knows the value of {', '.join(place.unknown)}"
-    return f"backward of {text} (all values agree)" if place.backward else text
+def argument_name(node: Node, argument: int) -> str:
+    """What the op's row calls an argument; those of an op that takes any number are numbered."""
+    row = OPS[node.op]
+    name = row.parameters[0 if row.variadic else argument].name
+    return f"{name}{argument}" if row.variadic else name

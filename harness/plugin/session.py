@@ -76,6 +76,12 @@ OPTIONS = (
         carried=True,
     ),
     Option(
+        "--judge",
+        "whole: op calls are judged by themselves where a cell does not agree; calls: in every cell",
+        {"choices": ("whole", "calls"), "default": "whole"},
+        carried=True,
+    ),
+    Option(
         "--no-cache",
         "compute every reference anew, and keep none (see `harness cache`)",
         {"action": "store_true"},
@@ -166,6 +172,7 @@ class Matrix:
                 self.config.option.cell_timeout,
                 self._keep_arrays(),
                 self.cache,
+                every_call=self.config.option.judge == "calls",
             )
         name = cell.framework.name
         if name not in self.sent:

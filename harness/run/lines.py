@@ -149,6 +149,46 @@ class Compared(_Strict, frozen=True, kw_only=True):
     """What kept the elements from being compared: a wrong shape, a tensor that did not come back."""
 
 
+class CallLine(_Strict, frozen=True, kw_only=True):
+    """One result of an op call that is wrong at the subject's own numbers, by its element with the largest `used`."""
+
+    step: int | None = None
+    line: int
+    """Of the case file; that of the first call where several may be to blame."""
+    op: str
+    """The optimizer where `phase` is update; empty where several calls may be to blame."""
+    phase: str
+    """forward, vjp, update; sum: the adding up of a name's cotangents; seed: the backward pass's own."""
+    towards: str = ""
+    """Of a vjp the input, by the name that the program has for it."""
+    place: str
+    """All of it in words."""
+    name: str
+    """The result: `value h`, `gradient of W`, or what a use contributes to a cotangent."""
+    used: float
+    relative: float
+    """The largest error / the result's largest element."""
+    where: list[int] | None
+    got: str
+    want: str
+    wrong: int
+    """Elements outside their tolerances, of `elements`."""
+    elements: int
+    alone: bool | None = None
+    """Whether the call alone gives the same wrong bits; None where that was not asked."""
+    entry: str = ""
+    """The ledger's entry that excuses it."""
+    note: str = ""
+    """What is known of it, and why that does not hold."""
+
+
+class Share(_Strict, frozen=True, kw_only=True):
+    """What one result adds to the error of the worst element; all shares add up to 1."""
+
+    share: float
+    place: str
+
+
 class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     """One cell: what was run and what became of it.
 
@@ -172,6 +212,15 @@ class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     """As much of it as its framework spent compiling."""
     message: str = ""
     first_difference: str | None = None
+    """The first of `calls` in words, or why there is none."""
+    calls: list[CallLine] = []
+    """Every result that is wrong by itself."""
+    conventions: list[str] = []
+    """Gradients that are others than the reference's and as right: what was chosen at kinks."""
+    composed: float | None = None
+    """The largest error / tolerance of what is compared, if what `calls` and `conventions` tell of is taken as it is."""
+    budget: list[Share] = []
+    """The largest shares of the worst element's error."""
     content: str | None = None
     """Digest of the program and the inputs: the same for whatever must give the same answer."""
     arrays: str | None = None

@@ -1,8 +1,11 @@
 """What is asked of a worker: the message of a cell, or of a trace of it. Expected values are no part of any."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
+from ...reference.program import Program, traced_names, with_copies
 from ..plan import Cell
 from ..reading.elements import Array
 from ..references.training import each_step
@@ -20,16 +23,18 @@ def whole(cell: Cell, wanted: VariantReference, lines: dict[str, bytes]) -> Mess
     return _own(cell), arrays, lines[cell.dtype]
 
 
-def trace(
-    cell: Cell,
-    wanted: VariantReference,
-    inputs: Mapping[str, Array],
-    values: Sequence[str],
-    gradients: Sequence[str],
-) -> Message:
-    """A cell's request, of one step where it trains, with these values and gradients asked for."""
-    arrays = _arrays(cell, wanted, inputs)
-    return _own(cell), arrays, shared_line(_shared(cell, wanted, values, gradients, steps=1), arrays)
+def trace(cell: Cell, wanted: VariantReference, copies: Collection[tuple[int, int]] = ()) -> Message:
+    """A cell's request with every value and cotangent asked for, and what each use contributes that reads a copy."""
+    variant, program = cell.variant, wanted.program
+    floats = [name for name, spec in variant.specs.items() if spec.dtype == "float"]
+    names = traced_names(program, floats, variant.output, variant.values)
+    cotangents = traced_names(program, floats, variant.output)
+    copied, zeros = with_copies(program, copies) if copies else (program, {})
+    nothing = {zero: np.full(variant.specs[name].shape, -0.0) for zero, name in zeros.items()}
+    arrays = _arrays(cell, wanted, {**wanted.inputs, **nothing}, each_step(variant))
+    values = [name for name in names if name not in wanted.inputs]
+    shared = _shared(cell, wanted, values, [*cotangents, *zeros])
+    return _own(cell), arrays, shared_line(shared | {"program": _nodes(copied)}, arrays)
 
 
 def _own(cell: Cell) -> dict[str, Any]:
@@ -55,32 +60,31 @@ def _shared(
     wanted: VariantReference,
     values: Iterable[str],
     gradients: Iterable[str],
-    steps: int | None = None,
 ) -> dict[str, Any]:
-    """What a request says of its family. Gradients of assigned names are asked for through probes.
-
-    `steps` is how many steps a case with training takes, by default its own number.
-    """
+    """What a request says of its family. Gradients of assigned names are asked for through probes."""
     gradients, program, variant = list(gradients), wanted.program, cell.variant
     assigned = {name for node in program.nodes for name in node.outs}
-    nodes = [{"out": n.outs, "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in program.nodes]
     return {
         "dtype": cell.dtype,
-        "program": python_json(nodes),
+        "program": _nodes(program),
         "output": variant.output,
         "values": list(values),
         "gradients": gradients,
         "probes": {n: variant.specs[n].shape for n in gradients if n in assigned},
-        "training": python_json(_training(wanted, steps)),
+        "training": python_json(_training(wanted)),
     }
 
 
-def _training(wanted: VariantReference, steps: int | None) -> dict[str, Any] | None:
+def _nodes(program: Program) -> Any:
+    return python_json([{"out": n.outs, "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in program.nodes])
+
+
+def _training(wanted: VariantReference) -> dict[str, Any] | None:
     training = wanted.variant.training
     if training is None:
         return None
     return {
         "optimizer": {training.optimizer: wanted.optimizer_options},
         "parameters": list(training.parameters),
-        "steps": steps or training.steps,
+        "steps": training.steps,
     }

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from . import shapes
+from .kinks import between
 from .row import row
 
 
@@ -58,13 +59,14 @@ row("sqrt", shapes.same, lambda c, x: c.fn("sqrt", x), lambda c, out, x, g: c.r(
 row("square", shapes.same, lambda c, x: c.r(x * x), lambda c, out, x, g: c.r(g * (2 * x)))
 row("sin", shapes.same, lambda c, x: c.fn("sin", x), lambda c, out, x, g: c.r(g * c.fn("cos", x)))
 row("cos", shapes.same, lambda c, x: c.fn("cos", x), lambda c, out, x, g: c.r(-g * c.fn("sin", x)))
-row("abs", shapes.same, lambda c, x: np.abs(x), lambda c, out, x, g: g * np.sign(c.kink(x)))
+row("abs", shapes.same, lambda c, x: np.abs(x), lambda c, out, x, g: g * np.sign(c.kink(x)), kinks=between)
 row(
     "maximum",
     shapes.broadcast,
     lambda c, x, y: np.where(c.kink(x - y) > 0, x, y),
     lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(c.kink(x - y), 0.5), x),
     lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(c.kink(y - x), 0.5), y),
+    kinks=between,
 )
 row(
     "where",

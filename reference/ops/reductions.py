@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from . import shapes
+from .kinks import ball, shares
 from .row import row
 
 
@@ -25,8 +26,7 @@ def _max(c, x, *, axis=None, keepdims=False):
 
 def _max_vjp(c, out, x, g, *, axis, keepdims):
     """Ties share the cotangent equally."""
-    x = c.kink(x)
-    hit = x == np.max(x, axis=axis, keepdims=True)
+    hit = c.kink(x - np.max(x, axis=axis, keepdims=True)) >= 0
     return spread(g, x, axis, keepdims) * hit / np.sum(hit, axis=axis, keepdims=True)
 
 
@@ -42,7 +42,7 @@ row(
     lambda c, x, *, axis=None, keepdims=False: c.r(c.sum(x, axis, keepdims) / count(x, axis)),
     lambda c, out, x, g, *, axis, keepdims: spread(c.r(g / count(x, axis)), x, axis, keepdims),
 )
-row("max", shapes.nonempty_reduce, _max, _max_vjp)
+row("max", shapes.nonempty_reduce, _max, _max_vjp, kinks=shares)
 
 
 def _norm(c, x, *, axis=None, keepdims=False):
@@ -65,6 +65,7 @@ row(
     shapes.reduce,
     _norm,
     _norm_vjp,
+    kinks=ball,
 )
 row(
     "sum_squares",

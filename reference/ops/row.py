@@ -36,6 +36,8 @@ class Row:
     dtypes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     terms: Callable[..., int] | None = None
     """By the inputs' shapes, the products that each output element sums; None where no matrices are multiplied."""
+    kinks: Callable[..., Any] | None = None
+    """The admissible gradients where there is no derivative (`kinks`); None where there is one everywhere."""
 
     @cached_property
     def parameters(self) -> tuple[inspect.Parameter, ...]:
@@ -107,11 +109,12 @@ def row(
     *vjps: Callable[..., Any],
     dtypes: Mapping[int, tuple[str, ...]] | None = None,
     terms: Callable[..., int] | None = None,
+    kinks: Callable[..., Any] | None = None,
 ) -> None:
     """Add a row to the op table; a name twice, or an input without its vjp, is refused."""
     if name in OPS:
         raise ValueError(f"op {name} is in the table twice")
-    made = Row(name, shape, forward, vjps, dtypes or {}, terms)
+    made = Row(name, shape, forward, vjps, dtypes or {}, terms, kinks)
     most = made.arity[1]
     if len(vjps) != (most or 1):
         raise ValueError(f"op {name} has {len(vjps)} vjps, but takes {made.takes}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import shapes
 from .elementary import sigmoid_slope
+from .kinks import between
 from .row import row
 
 row(
@@ -33,10 +34,12 @@ row(
     shapes.same,
     lambda c, x: np.where(c.kink(x) > 0, x, 0.0),
     lambda c, y, x, g: np.where(c.kink(x) > 0, g, 0.0),
+    kinks=between,
 )
 row(
     "leaky_relu",
     shapes.sloped,
     lambda c, x, *, slope=0.01: np.where(c.kink(x) > 0, x, c.r(slope * x)),
     lambda c, y, x, g, *, slope: np.where(c.kink(x) > 0, g, c.r(slope * g)),
+    kinks=between,
 )

@@ -52,12 +52,13 @@ def test_a_correct_framework_is_within_tolerance_at_every_node(explain):
 def test_wrong_signs_are_marked_in_the_backward_of_the_loss(explain):
     code, printed, _ = explain("tiny/layer::float32-negates-eager", "negates", "faultless")
     assert code == 1
-    line, before = row_of(printed, "◄ first")
+    line, before = row_of(printed, "◄ here")
     assert line.startswith("7: loss = sum(a * a)")
     assert "gradient of loss" in before
-    assert printed.count("◄ first") == 1
+    assert printed.count("◄ here") == 1
+    assert "follows" in printed
     assert printed.index("negates") < printed.index("faultless")
-    assert "first difference: backward of loss = sum(a * a), line 7 (all values agree)" in printed
+    assert "wrong by itself:\n    the seed of the backward pass" in printed
     assert "faultless eager: agree" in printed
 
 
@@ -110,7 +111,7 @@ def test_a_shipped_fault_is_marked_at_its_node(capsys):
     options = ["--cases", str(ROOT / "cases"), "--subject", str(FAULTS / f"{fault}.py"), "--framework", fault]
     assert cli.main(["explain", cell, *options]) == 1
     printed = capsys.readouterr().out
-    line, before = row_of(printed, "◄ first")
+    line, before = row_of(printed, "◄ here")
     assert line.startswith("6: A = {activation}(Z)")
-    assert "gradient of A[" in before
-    assert "first difference: backward of A = {activation}(Z), line 6 (all values agree)" in printed
+    assert "gradient of Z[" in before
+    assert "    backward of sigmoid, line 6: A = {activation}(Z)" in printed

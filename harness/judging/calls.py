@@ -1,0 +1,205 @@
+"""Every op call judged by itself: at the subject's own inputs, every vjp at its own cotangent.
+
+What is wrong here is wrong whatever came before it, and all of it is found at once. One exact walk clears most results:
+no tolerance is below that of the final rounding. The rest are held to perturbed runs of their own calls.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from ...reference.contexts import EXACT
+from ...reference.formats import FORMATS
+from ...reference.ops import OPS
+from ...reference.rounding import FINAL_ROUNDING, K, Reference
+from ...reference.told import Result
+from ..reading.elements import Array
+from ..references.row import References
+from ..run.lines import Compared
+from .blame import FORWARD, VJP, Suspect, suspects_of
+from .judge import compare
+from .trace import Trace
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A result that is wrong at the subject's own numbers, and what may have made it so."""
+
+    key: Result
+    suspects: frozenset[Suspect]
+    compared: Compared
+    due: Reference = field(compare=False, repr=False)
+    got: Array = field(compare=False, repr=False)
+    dtype: str
+
+    @property
+    def suspect(self) -> Suspect | None:
+        """The one that is to blame, where it is one."""
+        return next(iter(self.suspects)) if len(self.suspects) == 1 else None
+
+    @cached_property
+    def tolerance(self) -> Array:
+        return K * FORMATS[self.dtype].scale * self.due.sigma
+
+    @cached_property
+    def wrong(self) -> Array:
+        """Mask of the elements that are outside."""
+        if self.got.shape != self.due.value.shape:
+            return np.ones(self.due.value.shape, dtype=bool)
+        with np.errstate(all="ignore"):
+            same = (self.got == self.due.value) | (np.isnan(self.got) & np.isnan(self.due.value))
+            return np.asarray(~(same | (np.abs(self.got - self.due.value) <= self.tolerance)))
+
+    @cached_property
+    def relative(self) -> float:
+        """The largest error as a share of the result's largest element."""
+        with np.errstate(all="ignore"):
+            error = float(np.max(np.abs(self.got - self.due.value), initial=0))
+        scale = _largest(self.due.value) or _largest(self.got) or 1.0
+        return error / scale if np.isfinite(error) else np.inf
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What judging a trace call by call gave."""
+
+    alarms: tuple[Alarm, ...]
+    chosen: tuple[Alarm, ...] = ()
+    """Results at a kink that are none of ours but generalised gradients all the same: conventions."""
+    used: Mapping[Result, float] = field(default_factory=dict)
+    """Of every result that was judged the largest error / tolerance, or a bound on it where that is small enough."""
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether an alarm has several suspects, one of which is adding up."""
+        return any(len(alarm.suspects) > 1 for alarm in self.alarms)
+
+
+def judge_calls(trace: Trace) -> Judged:
+    """Judge every told result of a trace at the subject's own numbers."""
+    zero = proven(trace) if trace.exact else frozenset()
+    used = {key: _at_most(trace, key, key in zero) for key in trace.own}
+    due = _due(trace, [key for key, u in used.items() if not u <= 1], zero)
+    found = _compared(trace, due)
+    used |= {key: compared.used for key, compared in found.items()}
+    alarms = [_alarm(trace, key, due[key], compared) for key, compared in found.items() if compared.used > 1]
+    alarms = _not_of_own_output(trace, alarms)
+    chosen = [alarm for alarm in alarms if _is_generalised_gradient(trace, alarm)]
+    left = tuple(alarm for alarm in alarms if alarm not in chosen)
+    return Judged(left, tuple(chosen), used)
+
+
+def _at_most(trace: Trace, key: Result, exact: bool) -> float:
+    """Error / tolerance of a result if it were allowed the final rounding alone: more it never is."""
+    got, due = trace.own[key], np.asarray(trace.here[key], dtype=np.float64)
+    with np.errstate(all="ignore"):
+        room = 0.0 if exact else K * FINAL_ROUNDING * FORMATS[trace.dtype].u * np.abs(due)
+        used = np.where(got == due, 0.0, np.abs(got - due) / room)
+        return float(np.max(np.where(np.isnan(used), np.inf, used), initial=0.0))
+
+
+def _due(
+    trace: Trace, keys: Sequence[Result], zero: Collection[Result], own_output: Collection[int] = ()
+) -> dict[Result, Reference]:
+    """References of results that one exact walk does not clear, from runs of the calls that they depend on."""
+    if not keys:
+        return {}
+    calls = {s.call for key in keys for s in suspects_of(trace, key) if s.call >= 0} | _users(trace, keys)
+    due = trace.due(trace.own, keys, calls=calls, own_output=own_output)
+    return {key: Reference(e.value, np.zeros_like(e.sigma)) if key in zero else e for key, e in due.items()}
+
+
+def _users(trace: Trace, keys: Iterable[Result]) -> set[int]:
+    """The calls that read these names: their contributions add up to the names' cotangents, told or not."""
+    return {i for role, name in keys if role == "gradient" for i, _ in trace.uses.get(name, ())}
+
+
+def _compared(trace: Trace, due: Mapping[Result, Reference]) -> dict[Result, Compared]:
+    found = compare(References.of(due), {key: trace.answered[key] for key in due}, trace.dtype)
+    return {(c.role, c.name): c for c in found}
+
+
+def _alarm(trace: Trace, key: Result, due: Reference, compared: Compared) -> Alarm:
+    return Alarm(key, suspects_of(trace, key), compared, due, trace.own[key], trace.dtype)
+
+
+def _not_of_own_output(trace: Trace, alarms: list[Alarm]) -> list[Alarm]:
+    """Without the gradients that are right for the output which the subject itself computed: that is wrong already."""
+    wrong = {s.call for a in alarms if a.key[0] == "value" for s in a.suspects if s.phase == FORWARD}
+    again = [a.key for a in alarms if any(s.phase == VJP and s.call in wrong for s in a.suspects)]
+    if not again:
+        return alarms
+    compared = _compared(trace, _due(trace, again, (), own_output=wrong))
+    return [a for a in alarms if a.key not in compared or compared[a.key].used > 1]
+
+
+def _is_generalised_gradient(trace: Trace, alarm: Alarm) -> bool:
+    """Whether a gradient that is none of ours is admissible all the same, its call being at a kink."""
+    suspect = alarm.suspect
+    if suspect is None or suspect.phase != VJP:
+        return False
+    node = trace.program.nodes[suspect.call]
+    row = OPS[node.op]
+    if row.kinks is None:
+        return False
+    args = tuple(trace.value(a) if isinstance(a, str) else a for a in node.args)
+    out, g = trace.here["value", node.outs[0]], trace.cotangent(suspect.call)
+    with np.errstate(all="ignore"):
+        nearest = row.kinks(row, EXACT, suspect.argument, out, args, g, dict(node.kw), alarm.got)
+    moved = replace(alarm.due, value=np.asarray(nearest, dtype=np.float64))
+    [compared] = _compared(trace, {alarm.key: moved}).values()
+    return compared.used <= 1
+
+
+def proven(trace: Trace) -> frozenset[Result]:
+    """Of an exact case the results whose calls were given the very numbers that the proof is about: none may round."""
+    true, own, program = trace.true, trace.own, trace.program
+    same = {key for key in true if key not in own or np.array_equal(own[key], true[key])}
+    same |= {("value", name) for name in trace.inputs}
+    read = [all(("value", a) in same for a in node.inputs) for node in program.nodes]
+    fed = [
+        ok and all(("gradient", o) in same for o in node.outs if o in trace.useful)
+        for ok, node in zip(read, program.nodes, strict=True)
+    ]
+    found = {("value", name) for i, node in enumerate(program.nodes) if read[i] for name in node.outs}
+    found |= {("use", f"{i}.{k}") for uses in trace.uses.values() for i, k in uses if fed[i]}
+    found |= {("gradient", n) for n in trace.floats if all(fed[i] for i, _ in trace.uses.get(n, ()))}
+    return frozenset(found)
+
+
+def diagnosis(trace: Trace, alarms: Sequence[Alarm]) -> list[frozenset[Suspect]]:
+    """The fewest suspects that explain every alarm, each with those that would do as well.
+
+    With every name told each alarm has one, and this is the list of them. Otherwise a region that is right clears its
+    calls, and the suspect that explains most alarms is taken first: a vjp towards one input before a whole vjp, the
+    seed only where nothing else would do.
+    """
+    wrong = {alarm.key for alarm in alarms}
+    if all(alarm.suspect for alarm in alarms):
+        return list(dict.fromkeys(alarm.suspects for alarm in alarms))
+    cleared = frozenset().union(*(suspects_of(trace, key) for key in trace.own if key not in wrong))
+    left = [_with_whole_vjps((alarm.suspects - cleared) or alarm.suspects) for alarm in alarms]
+    found = []
+    while left:
+        hits = {s: tuple(s in one for one in left) for one in left for s in one}
+        most = max(sum(hit) for hit in hits.values())
+        first = min((s for s, hit in hits.items() if sum(hit) == most), key=_rank)
+        same = (s for s, hit in hits.items() if hit == hits[first] and _rank(s) == _rank(first))
+        found.append(frozenset(same))
+        left = [one for one in left if first not in one]
+    return found
+
+
+def _with_whole_vjps(suspects: frozenset[Suspect]) -> frozenset[Suspect]:
+    return suspects | {Suspect(VJP, s.call) for s in suspects if s.phase == VJP}
+
+
+def _rank(suspect: Suspect) -> tuple[bool, bool]:
+    return suspect.phase == "seed", suspect.phase == VJP and suspect.argument < 0
+
+
+def _largest(a: Array) -> float:
+    finite = np.abs(a[np.isfinite(a)])
+    return float(finite.max(initial=0))

@@ -1,0 +1,193 @@
+"""The whole once more, given what single calls did: whether they, and nothing else, are why a cell disagrees.
+
+The whole program's tolerances stay the check. Results that are excused are taken as the subject has them, and all
+else follows from these. Where every call is right and the whole is not, its error is shared out among the calls.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...reference.digits import Digits, digits, nearest
+from ...reference.formats import FORMATS
+from ...reference.ops import OPS
+from ...reference.program import Node
+from ...reference.rounding import Reference, kinks
+from ...reference.told import Result
+from ..reading.elements import Array
+from ..references.row import References
+from ..run.lines import Compared
+from .blame import FORWARD, VJP, contribution, suspects_of
+from .judge import compare
+from .trace import Trace
+
+LARGEST_PRECISE = 1_000_000
+"""Operations of a program, at most, that is worked out with 50 digits: some seconds."""
+CHUNKS = 32
+"""Into so many parts the told results are divided, and again the part that is looked into, for the error budget."""
+
+
+def composed(trace: Trace, excused: Collection[Result], answer: Mapping[Result, Array]) -> list[Compared]:
+    """What is compared, by the whole program's tolerances, if the excused results are taken as the subject has them.
+
+    Of an exact case nothing may err but what the excuse has changed: that is computed from numbers nobody proved.
+    """
+    own = {key: trace.own[key] for key in excused}
+    keys = [key for key in answer if key in trace.true and key not in own]
+    due = trace.due(own, keys)
+    if trace.exact:
+        due = {
+            key: Reference(e.value, np.zeros_like(e.sigma)) if np.array_equal(e.value, trace.true[key]) else e
+            for key, e in due.items()
+        }
+    references = References.of(due)
+    return compare(references, {key: answer[key] for key in due}, trace.dtype, references.scales, trace.step)
+
+
+def precisely(
+    trace: Trace, excused: Collection[Result], answer: Mapping[Result, Array]
+) -> tuple[list[Compared], float] | None:
+    """The same against a reference with 50 digits, and by how many tolerances float64's own is off.
+
+    None where that takes too long.
+    """
+    if _operations(trace) > LARGEST_PRECISE:
+        return None
+    own = {key: trace.own[key] for key in excused}
+    keys = [key for key in answer if key in trace.true and key not in own]
+    found, due = _precise(trace, own), trace.due(own, keys)
+    precise = {key: Reference(nearest(found[key]), e.sigma) for key, e in due.items()}
+    references = References.of(precise)
+    off = compare(references, {key: due[key].value.astype(trace.dtype) for key in due}, trace.dtype)
+    judged = compare(
+        references, {key: answer[key] for key in due}, trace.dtype, references.scales, trace.step
+    )
+    return judged, max((t.used for t in off), default=0.0)
+
+
+def _precise(trace: Trace, own: Mapping[Result, Array]) -> dict[Result, Array]:
+    """What every result has to be, given those of `own`, as arrays of 50 digits."""
+    with Digits() as c:
+        told = {key: digits(a) for key, a in own.items()}
+        inputs = {name: digits(a) if a.dtype.kind == "f" else a for name, a in trace.inputs.items()}
+        return replace(trace, inputs=inputs, seed=digits(trace.seed)).walk(told, c)
+
+
+def _operations(trace: Trace) -> int:
+    """About how many operations on numbers the program has, forwards."""
+    sizes = {**trace.inputs, **{n: a for (role, n), a in trace.true.items() if role == "value"}}
+    return sum(_operations_of(node, sizes) for node in trace.program.nodes)
+
+
+def _operations_of(node: Node, arrays: Mapping[str, Array]) -> int:
+    inputs = [np.shape(arrays[name]) for name in node.inputs]
+    terms = OPS[node.op].terms
+    each = sum(np.size(arrays[name]) for name in node.outs) * (terms(*inputs) if terms else 1)
+    return max(each, *(np.size(arrays[name]) for name in node.inputs), 1)
+
+
+def flipped(trace: Trace) -> set[Result]:
+    """Results of calls that took another branch at the subject's numbers than at the reference's: rounding did that."""
+    here, true = (kinks(lambda c, own=own: trace.walk(own, c)) for own in (trace.own, {}))
+    found: set[Result] = set()
+    for (place, *_), z in here.items():
+        other = true.get((place, *_), z)
+        if np.array_equal(np.sign(z), np.sign(other)):
+            continue
+        if isinstance(place, tuple):
+            found.add(contribution(trace, *place))
+        else:
+            found.update(("value", name) for name in trace.program.nodes[place].outs)
+    return {key for key in found if key in trace.own}
+
+
+def hidden_flips(trace: Trace) -> bool:
+    """Whether a contribution took another branch and is known only as part of a sum."""
+    here, true = (kinks(lambda c, own=own: trace.walk(own, c)) for own in (trace.own, {}))
+    return any(
+        isinstance(place, tuple)
+        and contribution(trace, *place) not in trace.own
+        and not np.array_equal(np.sign(z), np.sign(true.get((place, *rest), z)))
+        for (place, *rest), z in here.items()
+    )
+
+
+def budget(trace: Trace, key: Result, at: tuple[int, ...]) -> list[tuple[float, Result]]:
+    """What each told result adds to the error of one element, as a share of it: the largest first.
+
+    One after the other, in the order of the walk, is taken as the subject has it and the rest worked out from these:
+    the step that the element makes is that result's share. The shares of all add up to the error exactly.
+    """
+    order = [k for k in trace.true if k in trace.own]
+
+    def element(own: Mapping[Result, Array]) -> float:
+        found = own.get(key)
+        return float((trace.walk(own)[key] if found is None else found)[at])
+
+    found = _steps(order, trace.own, {}, element)
+    total = sum(step for step, _ in found) or 1.0
+    return [(step / total, k) for step, k in sorted(found, key=lambda found: -abs(found[0]))]
+
+
+def _steps(
+    order: Sequence[Result],
+    own: Mapping[Result, Array],
+    before: dict[Result, Array],
+    element: Callable[[Mapping[Result, Array]], float],
+) -> list[tuple[float, Result]]:
+    """The steps of an element over these results; of many only those of the part with the largest step are told."""
+    size = max(1, math.ceil(len(order) / CHUNKS))
+    parts = [order[i : i + size] for i in range(0, len(order), size)]
+    taken, last, found = dict(before), element(before), []
+    for part in parts:
+        start = dict(taken)
+        taken |= {k: own[k] for k in part}
+        now = element(taken)
+        found.append((now - last, part, start))
+        last = now
+    if size == 1:
+        return [(step, part[0]) for step, part, _ in found]
+    _, part, start = max(found, key=lambda found: abs(found[0]))
+    rest = [(step, other[-1]) for step, other, _ in found if other is not part]
+    return _steps(part, own, start, element) + rest
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Error / sigma of one op in one phase over all its calls in a trace.
+
+    Of a correct implementation the root mean square is below 1, and the mean as small as chance makes it.
+    """
+
+    op: str
+    phase: str
+    rms: float
+    mean: float
+    count: int
+
+    @property
+    def drift(self) -> float:
+        """How many times larger the mean is than chance lets it be."""
+        return abs(self.mean) * math.sqrt(self.count)
+
+
+def pooled(trace: Trace) -> list[Pooled]:
+    """Every op's errors in units of sigma, the largest first: where no call is wrong by itself, whose are large."""
+    found: dict[tuple[str, str], list[Array]] = defaultdict(list)
+    keys = [key for key in trace.own if len(suspects_of(trace, key)) == 1]
+    for key, e in trace.due(trace.own, keys).items():
+        [suspect] = suspects_of(trace, key)
+        if suspect.phase in (FORWARD, VJP):
+            with np.errstate(all="ignore"):
+                ratio = (trace.own[key] - e.value) / (e.sigma * FORMATS[trace.dtype].scale)
+            found[trace.program.nodes[suspect.call].op, suspect.phase].append(ratio[np.isfinite(ratio)])
+    rows = {key: np.concatenate(parts) for key, parts in found.items()}
+    made = [
+        Pooled(op, phase, float(np.sqrt(np.mean(r**2))), float(np.mean(r)), r.size)
+        for (op, phase), r in rows.items()
+        if r.size
+    ]
+    return sorted(made, key=lambda row: -row.rms)

@@ -1,0 +1,275 @@
+"""A cell that does not agree, looked into: traced, judged call by call, and once more as a whole.
+
+Each step that matters is judged for itself. The subject is asked for its trace, and where an alarm leaves open which
+of several uses of a name is wrong, for a second one of the program in which every use reads a copy.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ...reference.rounding import Reference
+from ...reference.told import Result
+from ..ledger.causes import WrongCall
+from ..plan import Cell
+from ..reading.elements import Array
+from ..references.variant import VariantReference
+from ..roles import COPIED, TRACED, Answered, marked, of_step
+from ..run.lines import Compared
+from ..workers.answer import Answer
+from .blame import FORWARD, SUM, UPDATE, VJP, Suspect, several, suspects_of
+from .calls import Alarm, Judged, diagnosis, judge_calls
+from .composition import flipped, hidden_flips
+from .judge import NOTHING_WRONG, Judgement, Update
+from .trace import Trace
+
+MOST_STEPS = 16
+"""Of a training so many of the steps that disagree are looked into: the worst, and others evenly spread."""
+
+Uses = Collection[tuple[int, int]]
+Ask = Callable[[Uses], Answer]
+"""Gets the cell's trace, of the program in which each of these uses reads a copy."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One step, judged call by call."""
+
+    trace: Trace
+    judged: Judged
+    answer: Mapping[Result, Array]
+    """What the cell itself answered for the step."""
+    flips: frozenset[Result] = frozenset()
+    """Results of calls in which rounding took another branch."""
+
+    @property
+    def chosen(self) -> set[Result]:
+        """What is other than the reference's and as right."""
+        return {alarm.key for alarm in self.judged.chosen} | self.flips
+
+    def every(self) -> Iterator[Alarm]:
+        """Each told result at the subject's own numbers, right or wrong, with no more room than it has of itself."""
+        for key, got in self.trace.own.items():
+            due = Reference(np.asarray(self.trace.here[key], np.float64), np.full(np.shape(got), np.inf))
+            compared = NOTHING_WRONG(role=key[0], name=key[1])
+            yield Alarm(key, suspects_of(self.trace, key), compared, due, got, self.trace.dtype)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that looking into a cell gave."""
+
+    steps: Sequence[Examined] = ()
+    updates: Sequence[Update] = ()
+    """Steps of an optimizer that are wrong for the subject's own gradients."""
+    problem: str = ""
+    """Why there is nothing: the trace has no answer."""
+    kept: Answered = field(default_factory=dict)
+    """What was answered to the traces, as it is kept beside what the cell answered."""
+
+    @property
+    def alarms(self) -> list[tuple[Examined, Alarm]]:
+        return [(step, alarm) for step in self.steps for alarm in step.judged.alarms]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every result was told, so that each was judged alone."""
+        return bool(self.steps) and all(step.trace.complete for step in self.steps)
+
+
+def examine(
+    cell: Cell, wanted: VariantReference, answer: Answer, judgement: Judgement, ask: Ask
+) -> Examination:
+    """Look into a cell that was judged as a whole, or into one that agrees: then some of its steps."""
+    plain = ask(())
+    if plain.verdict is not None:
+        told = plain.message.splitlines() or [""]
+        return Examination(problem=f"the trace gave {plain.verdict} ({told[-1]})", updates=judgement.updates)
+    copies = Copies(ask)
+    found: list[Examined] = []
+    for step in chosen_steps(judgement.steps):
+        trace = trace_of(cell, wanted, plain.arrays, step)
+        if trace is not None:
+            found.append(_examined(cell, wanted, trace, of_step(answer.arrays, step), copies))
+    kept = marked(TRACED, plain.arrays) | marked(COPIED, copies.arrays)
+    return Examination(found, judgement.updates, kept=kept)
+
+
+class Copies:
+    """The trace of the program with copies, asked for once if at all."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._answer: Answer | None = None
+
+    @property
+    def arrays(self) -> Answered:
+        return self._answer.arrays if self._answer else {}
+
+    def answer(self, uses: Uses) -> Answer:
+        if self._answer is None:
+            self._answer = self._ask(uses)
+        return self._answer
+
+
+def chosen_steps(used: Mapping[int | None, float]) -> list[int | None]:
+    """The steps to look into, by the largest error / tolerance of each: the worst that disagree, else some of all."""
+    bad = sorted((step for step, u in used.items() if not u <= 1), key=lambda step: -used[step])
+    steps = bad or list(used)
+    rest = steps[1 :: max(1, len(steps) // (MOST_STEPS - 1))]
+    return [*steps[:1], *rest][:MOST_STEPS]
+
+
+def trace_of(cell: Cell, wanted: VariantReference, arrays: Answered, step: int | None) -> Trace | None:
+    """One step of a traced answer; None where the parameters before it did not come back."""
+    variant, inputs = cell.variant, wanted.inputs
+    if variant.training is not None and step is not None:
+        before = (
+            {n: arrays.get(("parameter", n, step - 1)) for n in variant.training.parameters} if step else {}
+        )
+        if any(a is None or a.shape != wanted.inputs[n].shape for n, a in before.items()):
+            return None
+        inputs = wanted.inputs_at(step, {n: np.asarray(a, np.float64) for n, a in before.items()})
+    told = {
+        _result(role, name): a for (role, name), a in of_step(arrays, step).items() if role != "parameter"
+    }
+    return Trace(
+        program=wanted.program,
+        inputs=inputs,
+        output=variant.output,
+        seed=np.ones(()) if wanted.cotangent is None else wanted.cotangent,
+        dtype=cell.dtype,
+        answered=told,
+        values=variant.values,
+        compiled=cell.mode in cell.framework.compiled,
+        exact=variant.exact,
+        step=step,
+    )
+
+
+def _result(role: str, name: str) -> Result:
+    """The gradient of a copy's zero is what the use contributes."""
+    return ("use", name.removeprefix("use ")) if name.startswith("use ") else (role, name)
+
+
+def _examined(
+    cell: Cell, wanted: VariantReference, trace: Trace, answer: Mapping[Result, Array], copies: Copies
+) -> Examined:
+    judged = judge_calls(trace)
+    asks = judged.ambiguous or hidden_flips(trace)
+    if asks and several(trace) and cell.framework.subject is None:
+        again = copies.answer(several(trace))
+        other = trace_of(cell, wanted, again.arrays, trace.step) if again.verdict is None else None
+        if other is not None:
+            before, trace, judged = judged, other, judge_calls(other)
+            judged = replace(judged, alarms=(*judged.alarms, *_vanished(before, judged)))
+    return Examined(trace, judged, answer, frozenset(flipped(trace)))
+
+
+def _vanished(before: Judged, after: Judged) -> Iterator[Alarm]:
+    """Alarms that the copies made vanish: a fault in adding up, since nothing is added up where every use has its copy."""
+    still = frozenset().union(*(alarm.suspects for alarm in (*after.alarms, *after.chosen)))
+    for alarm in before.alarms:
+        if len(alarm.suspects) > 1 and not alarm.suspects & still:
+            sums = frozenset(s for s in alarm.suspects if s.phase == SUM)
+            yield replace(alarm, suspects=sums or alarm.suspects)
+
+
+# What a person and a ledger are told
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing that is wrong by itself."""
+
+    step: int | None
+    suspects: frozenset[Suspect]
+    key: Result
+    compared: Compared
+    wrong: int
+    elements: int
+    relative: float
+    call: WrongCall | None
+    """What a ledger is asked about; None where no single op call is to blame."""
+    trace: Trace | None
+    """None of an optimizer's step."""
+
+
+def findings(cell: Cell, examination: Examination) -> list[Found]:
+    """All that is wrong by itself, in the order of the walk: the fewest causes, each by its largest alarm."""
+    found = []
+    for step in examination.steps:
+        for suspects in diagnosis(step.trace, step.judged.alarms):
+            found += _explained(cell, step, suspects)
+    return found + [_update(cell, update) for update in examination.updates]
+
+
+def _explained(cell: Cell, step: Examined, suspects: frozenset[Suspect]) -> Iterator[Found]:
+    alarms = [a for a in step.judged.alarms if a.suspects == suspects] or [
+        max(
+            (a for a in step.judged.alarms if a.suspects & suspects or _towards(a.suspects) & suspects),
+            key=lambda a: a.compared.used,
+        )
+    ]
+    for alarm in alarms:
+        yield Found(
+            step.trace.step,
+            suspects,
+            alarm.key,
+            alarm.compared,
+            int(np.count_nonzero(alarm.wrong)),
+            alarm.wrong.size,
+            alarm.relative,
+            wrong_call(cell, step.trace, alarm),
+            step.trace,
+        )
+
+
+def _towards(suspects: Iterable[Suspect]) -> frozenset[Suspect]:
+    return frozenset(Suspect(VJP, s.call) for s in suspects if s.phase == VJP)
+
+
+def wrong_call(cell: Cell, trace: Trace, alarm: Alarm) -> WrongCall | None:
+    """What a ledger is asked about an alarm; None where it is not one op call that is to blame."""
+    suspect = alarm.suspect
+    if suspect is None or suspect.phase not in (FORWARD, VJP):
+        return None
+    node, backwards = trace.program.nodes[suspect.call], suspect.phase == VJP
+    names = trace.arguments(suspect.call)
+    return WrongCall(
+        op=node.op,
+        phase=suspect.phase,
+        towards=list(names)[suspect.argument] if backwards else "",
+        dtype=trace.dtype,
+        mode=cell.mode,
+        names=names,
+        g=trace.cotangent(suspect.call) if backwards else None,
+        got=alarm.got,
+        want=alarm.due.value,
+        tolerance=alarm.tolerance,
+        wrong=alarm.wrong,
+        relative=alarm.relative,
+    )
+
+
+def _update(cell: Cell, update: Update) -> Found:
+    training = cell.variant.training
+    assert training is not None
+    with np.errstate(all="ignore"):
+        error = np.abs(update.got - update.due.value)
+        wrong = ~(error <= update.tolerance)
+    scale = float(np.max(np.abs(update.due.value), initial=0)) or 1.0
+    relative = float(np.max(error, initial=0)) / scale
+    names = {"parameter": update.before, **training.options}
+    call = WrongCall(
+        op=training.optimizer, phase=UPDATE, towards="", dtype=cell.dtype, mode=cell.mode, names=names,
+        g=update.gradient, got=update.got, want=update.due.value, tolerance=update.tolerance, wrong=wrong,
+        relative=relative,
+    )  # fmt: skip
+    suspects = frozenset({Suspect(UPDATE, name=update.compared.name)})
+    key = (update.compared.role, update.compared.name)
+    count = int(np.count_nonzero(wrong))
+    return Found(
+        update.compared.step, suspects, key, update.compared, count, wrong.size, relative, call, None
+    )

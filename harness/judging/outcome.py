@@ -1,0 +1,289 @@
+"""What becomes of a cell that was looked into: its verdict, every cause, and what else there is to say.
+
+A cell agrees if its whole is within tolerance, or if every call is right and the whole is too once the branches that
+rounding took, and the gradients that were chosen at kinks, are taken as they are. It is a known deviation if the
+ledger covers every call that is wrong, and the whole agrees with these taken as they are.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from ...reference.program import Node
+from ...reference.told import Result
+from ..ledger.entries import Ledger
+from ..plan import Cell
+from ..roles import in_words as tensor_in_words
+from ..run.lines import LARGEST, CallLine, CellLine, Compared, Share
+from ..verdict import Verdict
+from .blame import FORWARD, SEED, SUM, UPDATE, VJP, Suspect
+from .composition import budget, composed, pooled, precisely
+from .examining import Examination, Examined, Found, findings, wrong_call
+from .judge import Judgement, line_of
+from .trace import Trace, argument_name
+
+NAMED = 3
+"""So many calls are named where several explain a difference, so many results that share an error."""
+SPREAD = 2.0
+"""Pooled over all its calls a correct op's errors are below 1 sigma in the root mean square; above this it is told."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdict of a cell that was looked into, and what the run file keeps of it."""
+
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
+    """Lines for a person."""
+    calls: tuple[CallLine, ...] = ()
+    conventions: tuple[str, ...] = ()
+    composed: float | None = None
+    budget: tuple[Share, ...] = ()
+
+    @property
+    def first_difference(self) -> str | None:
+        return self.calls[0].place if self.calls else None
+
+
+def outcome(
+    cell: Cell, judgement: Judgement, examination: Examination, ledger: Ledger, version: str
+) -> Outcome:
+    """What becomes of the cell."""
+    if examination.problem and not examination.updates:
+        return Outcome(judgement.verdict, (f"first difference not found: {examination.problem}",))
+    found = findings(cell, examination)
+    if found:
+        return _with_causes(cell, judgement, examination, found, ledger, version)
+    return _without(cell, judgement, examination)
+
+
+def with_k(cell: CellLine, factor: float) -> Outcome | None:
+    """The outcome where every tolerance is divided by `factor`, of a cell that was looked into; None of another.
+
+    Calls that are wrong only now were never told of: those are left to the whole.
+    """
+    if cell.composed is None and not cell.calls:
+        return None
+    calls = tuple(replace(c, used=min(c.used * factor, LARGEST)) for c in cell.calls if c.used * factor > 1)
+    composed = None if cell.composed is None else min(cell.composed * factor, LARGEST)
+    excused = composed is not None and composed <= 1 and all(call.entry for call in calls)
+    verdict = (Verdict.KNOWN_DEVIATION if calls else Verdict.AGREE) if excused else Verdict.DISAGREE
+    notes = tuple(_told(calls)) if calls else ()
+    return Outcome(verdict, notes, calls, tuple(cell.conventions), composed, tuple(cell.budget))
+
+
+def _with_causes(
+    cell: Cell,
+    judgement: Judgement,
+    examination: Examination,
+    found: Sequence[Found],
+    ledger: Ledger,
+    version: str,
+) -> Outcome:
+    """Of a cell in which something is wrong by itself."""
+    lines, excused = [], True
+    for one in found:
+        cause, notes = (None, []) if one.call is None else ledger.cause_of(one.call, version)
+        excused = excused and cause is not None
+        note = cause.reason if cause else "; ".join(notes)
+        lines.append(call_line(cell, one, cause.place if cause else "", note))
+    told = tuple(_told(lines))
+    if not excused or any(t.problem for t in judgement.tensors):
+        return Outcome(Verdict.DISAGREE, (*told, *_follows(judgement, lines)), tuple(lines))
+    worst = _composed(examination, lambda step: {a.key for a in step.judged.alarms} | step.chosen)
+    if worst is not None and worst.used > 1:
+        spoken = _composed(
+            examination,
+            lambda step: (
+                {a.key for a in step.judged.alarms} | step.chosen | _spoken(cell, step, ledger, version)
+            ),
+        )
+        worst = min((worst, spoken), key=lambda t: t.used if t else 0.0)
+    used = None if worst is None else worst.used
+    if worst is None or worst.used <= 1:
+        return Outcome(Verdict.KNOWN_DEVIATION, told, tuple(lines), composed=used)
+    more = f"and something else, with these taken as they are: {line_of(worst)}"
+    return Outcome(Verdict.DISAGREE, (*told, more), tuple(lines), composed=used)
+
+
+def _spoken(cell: Cell, step: Examined, ledger: Ledger, version: str) -> set[Result]:
+    """Results of all calls that entries speak of: a cause may be at work just inside many calls' tolerances."""
+    found = set()
+    for alarm in step.every():
+        call = wrong_call(cell, step.trace, alarm)
+        if call is not None and ledger.speaks_of(call, version):
+            found.add(alarm.key)
+    return found
+
+
+def _composed(examination: Examination, excused) -> Compared | None:  # type: ignore[no-untyped-def]
+    """The worst of what is compared in all steps, given what is excused; None where nothing is left to compare."""
+    found = [t for step in examination.steps for t in composed(step.trace, excused(step), step.answer)]
+    return max(found, key=lambda t: t.used, default=None)
+
+
+def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outcome:
+    """Of a cell in which no call is wrong by itself."""
+    worst = _composed(examination, lambda step: step.chosen)
+    chosen = tuple(dict.fromkeys(_conventions(cell, examination)))
+    if any(t.problem for t in judgement.tensors):
+        return Outcome(Verdict.DISAGREE)
+    if worst is None or worst.used <= 1:
+        used = None if worst is None else worst.used
+        sure = judgement.verdict is not Verdict.INCONCLUSIVE or examination.complete
+        verdict = Verdict.AGREE if sure else Verdict.INCONCLUSIVE
+        return Outcome(verdict, conventions=chosen, composed=used)
+    step = next(step for step in examination.steps if step.trace.step == worst.step)
+    found = precisely(step.trace, step.chosen, step.answer)
+    if found is not None and found[1] > 1:
+        return _imprecise(chosen, worst, *found)
+    key = (worst.role, worst.name)
+    shares = _budget(step.trace, worst) if key in step.trace.own else ()
+    notes = [f"no op call is wrong by itself: {line_of(worst)}"]
+    if shares:
+        told = ", ".join(f"{share.share:.0%} {share.place}" for share in shares)
+        notes.append(f"of the error of {tensor_in_words(key, worst.where, worst.step)}: {told}")
+    notes += [
+        f"{row.op} {row.phase}: errors are {row.rms:.2g} sigma, on average {row.mean:+.2g}, over {row.count} elements"
+        for row in pooled(step.trace)[:NAMED]
+        if row.rms > SPREAD or row.drift > SPREAD**3
+    ]
+    return Outcome(Verdict.DISAGREE, tuple(notes), conventions=chosen, composed=worst.used, budget=shares)
+
+
+def _imprecise(chosen: tuple[str, ...], worst: Compared, precise: Sequence[Compared], off: float) -> Outcome:
+    """Of a cell in which the reference's own rounding is amplified beyond the tolerance: nobody is accused by that."""
+    now = max(precise, key=lambda t: t.used)
+    name = tensor_in_words((worst.role, worst.name), worst.where, worst.step)
+    if now.used <= 1:
+        told = f"{name}: float64's own rounding is off by {off:.3g} tolerances; with 50 digits they agree"
+        return Outcome(Verdict.AGREE, (told,), conventions=chosen, composed=now.used)
+    told = f"the reference is off by {off:.3g} tolerances at {name}, and no op call is wrong by itself"
+    return Outcome(Verdict.INCONCLUSIVE, (told,), conventions=chosen, composed=now.used)
+
+
+def _budget(trace: Trace, worst: Compared) -> tuple[Share, ...]:
+    shares = budget(trace, (worst.role, worst.name), tuple(worst.where or ()))
+    return tuple(Share(share=share, place=_result(trace, key)) for share, key in shares[:NAMED])
+
+
+def _conventions(cell: Cell, examination: Examination) -> Iterator[str]:
+    for step in examination.steps:
+        for alarm in step.judged.chosen:
+            yield f"{place(alarm.suspects, step.trace, cell.variant.program_line)}: another of the admissible gradients"
+        for key in sorted(step.flips):
+            yield f"{_result(step.trace, key)}: rounding took another branch"
+
+
+def _result(trace: Trace, key: Result) -> str:
+    """A result of the walk as messages name it."""
+    role, name = key
+    if role == "use":
+        i, k = map(int, name.split("."))
+        node = trace.program.nodes[i]
+        return f"{_named(trace, 'gradient', str(node.args[k]))}, as {node.op} reads it"
+    return _named(trace, role, name)
+
+
+def _named(trace: Trace, role: str, name: str) -> str:
+    """A tensor in words; one that has no name in the program by the call that gives it."""
+    if "." not in name:
+        return tensor_in_words((role, name))
+    node = trace.program.nodes[trace.producer[name]]
+    return f"{role} of {node.op} in {name.partition('.')[0]}"
+
+
+def call_line(cell: Cell, found: Found, entry: str, note: str) -> CallLine:
+    """What the run file keeps of one thing that is wrong by itself."""
+    only = next(iter(found.suspects)) if len(found.suspects) == 1 else None
+    trace, compared = found.trace, found.compared
+    node = trace.program.nodes[only.call] if trace and only and only.call >= 0 else None
+    first = cell.variant.program_line
+    calls = [s.call for s in found.suspects if s.call >= 0]
+    line = first + trace.program.nodes[min(calls)].line - 1 if trace and calls else first
+    towards = (
+        str(node.args[only.argument]) if node and only and only.phase == VJP and only.argument >= 0 else ""
+    )
+    return CallLine(
+        step=found.step,
+        line=line,
+        op=node.op if node else found.call.op if found.call else "",
+        phase=only.phase if only else "",
+        towards=towards,
+        place=place(found.suspects, trace, first),
+        name=_result(trace, found.key) if trace else tensor_in_words(found.key),
+        used=compared.used,
+        relative=min(found.relative, compared.used),
+        where=compared.where,
+        got=compared.got,
+        want=compared.want,
+        wrong=found.wrong,
+        elements=found.elements,
+        entry=entry,
+        note=note,
+    )
+
+
+def place(suspects: Iterable[Suspect], trace: Trace | None, program_line: int) -> str:
+    """`where towards h, line 7`: what is to blame in words, or what may be."""
+    texts = list(dict.fromkeys(_place(s, trace, program_line) for s in sorted(suspects)))
+    more = f", or {len(texts) - NAMED} more" if len(texts) > NAMED else ""
+    source = f": {_source(suspects, trace)}" if len(texts) == 1 else ""
+    return " or ".join(texts[:NAMED]) + more + source
+
+
+def _source(suspects: Iterable[Suspect], trace: Trace | None) -> str:
+    """The statement of the one call that is to blame."""
+    calls = [s.call for s in suspects if s.call >= 0]
+    return trace.program.source(trace.program.nodes[calls[0]]) if trace and calls else ""
+
+
+def _place(suspect: Suspect, trace: Trace | None, program_line: int) -> str:
+    if suspect.phase == SEED:
+        return "the seed of the backward pass"
+    if suspect.phase == SUM:
+        return f"adding up the cotangents of {suspect.name}"
+    if suspect.phase == UPDATE or trace is None:
+        return f"the optimizer's update of {suspect.name}"
+    node = trace.program.nodes[suspect.call]
+    line = f"line {program_line + node.line - 1}"
+    if suspect.phase == FORWARD:
+        return f"{node.op}, {line}"
+    return f"backward of {node.op}{_towards(node, suspect.argument)}, {line}"
+
+
+def _towards(node: Node, argument: int) -> str:
+    """Towards which input a vjp is wrong, where there are several; one without a name is told by the row's."""
+    if argument < 0 or len(node.inputs) == 1:
+        return ""
+    name = str(node.args[argument])
+    own = f"its {argument_name(node, argument)}" if "." in name else name
+    return f" towards {own}"
+
+
+def _told(lines: Sequence[CallLine]) -> Iterator[str]:
+    """Each cause, its worst element and what is known of it; of steps that have the same cause, one."""
+    causes: dict[tuple[str, str], list[CallLine]] = {}
+    for line in lines:
+        causes.setdefault((line.place, line.entry), []).append(line)
+    yield "wrong by itself:" if len(causes) == 1 else "wrong by themselves:"
+    for (where, entry), same in causes.items():
+        worst = max(same, key=lambda line: line.used)
+        steps = len({line.step for line in same})
+        yield f"  {where}" + f" (in {steps} steps)" * (steps > 1)
+        index = f"[{', '.join(map(str, worst.where))}]" if worst.where else ""
+        used = "∞" if worst.used >= LARGEST else f"{worst.used:.3g}"
+        share = f"{worst.wrong} of {worst.elements} element{'s' * (worst.elements != 1)}"
+        yield f"    {worst.name}{index} = {worst.got}, should be {worst.want}   ({used} × tolerance, {share})"
+        if worst.note:
+            yield f"    known: {worst.note} ({entry})" if entry else f"    {worst.note}"
+
+
+def _follows(judgement: Judgement, lines: Sequence[CallLine]) -> Iterator[str]:
+    """What is wrong only since something before it is."""
+    wrong = {line.name for line in lines}
+    names = dict.fromkeys(tensor_in_words((t.role, t.name)) for t in judgement.wrong_numbers)
+    follows = [name for name in names if name not in wrong]
+    if follows:
+        yield f"follows: {', '.join(follows)}"

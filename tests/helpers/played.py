@@ -1,0 +1,49 @@
+"""A framework that is played: the rows of the reference, every result rounded to the dtype, and faults put in.
+
+It tells all that a trace tells, and what each use contributes too; whoever wants to be told less leaves keys out.
+"""
+
+import numpy as np
+from gradient_conformance.harness.judging.trace import Trace
+from gradient_conformance.reference import parse
+from gradient_conformance.reference.backprop import backward, forward
+from gradient_conformance.reference.contexts import EXACT
+from gradient_conformance.reference.told import Told
+
+
+class Played(Told):
+    """A walk in which results are stored in a dtype, those with a fault after it."""
+
+    def __init__(self, dtype, faults):
+        super().__init__({})
+        self.dtype, self.faults = dtype, faults
+
+    def read(self, result, a, c):
+        """What the framework has, and goes on with."""
+        with np.errstate(all="ignore"):
+            stored = np.asarray(a).astype(self.dtype)
+            stored = np.asarray(self.faults.get(result, lambda a: a)(stored)).astype(self.dtype)
+        self.found[result] = stored
+        return stored.astype(np.float64)
+
+    def outputs(self, call, node, env):
+        """A framework's vjps read its own outputs."""
+        return tuple(env[name] for name in node.outs)
+
+
+def played(text, inputs, faults=None, dtype="float32", seed=None, told=None, **more):
+    """The trace of a played framework. `told` chooses keys; without it contributions are left out, as in any trace."""
+    program = text if not isinstance(text, str) else parse(text)
+    arrays = {name: np.asarray(a) for name, a in inputs.items()}
+    arrays = {n: a.astype(dtype).astype(np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
+    walk, output = Played(dtype, faults or {}), program.nodes[-1].outs[-1]
+    seed = np.ones(()) if seed is None else np.asarray(seed, dtype=np.float64)
+    floats = [n for n, a in arrays.items() if a.dtype.kind == "f"]
+    floats += [out for node in program.nodes for out in node.outs]
+    useful = program.ancestors([output])
+    with np.errstate(all="ignore"):
+        env = forward(program, arrays, EXACT, walk)
+        backward(program, env, {output: seed}, [n for n in floats if n in useful], EXACT, walk)
+    told = told or (lambda key: key[0] != "use")
+    answered = {key: a for key, a in walk.found.items() if told(key)}
+    return Trace(program, arrays, output, seed, dtype, answered, **more)
