@@ -159,13 +159,14 @@ def _unlike(call: WrongCall, what: str, due: Array, allowed: Array, asked: Array
     if not outside.any():
         return ""
     index = tuple(np.argwhere(outside)[0])
-    return f"{what}, {_where(outside)}: {call.got[index]:.6g}, not {due[index]:.6g}"
+    return f"{what}, {_where(outside)}: {call.got[index]:.10g}, not {due[index]:.10g}"
 
 
 def _allowed(call: WrongCall, value: Array) -> Array:
-    """The result's tolerance; where what it should have been gives none, that of a number which is rounded once."""
+    """The result's tolerance, or that of the number given, rounded once: the right number may be 0, or none at all."""
+    own = np.where(np.isfinite(call.tolerance) & np.isfinite(call.want), call.tolerance, 0)
     rounded = K * FORMATS[call.dtype].u * np.abs(value)
-    return np.where(np.isfinite(call.tolerance) & np.isfinite(call.want), call.tolerance, rounded)
+    return np.where(np.isfinite(value), np.maximum(own, rounded), 0)
 
 
 def _same(a: Array, b: Array) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...reference.constants import Constants, Source
 from ...reference.contexts import EXACT, Array
-from ...reference.language import Reader
+from ...reference.language import Reader, syntax
 from ...reference.names import nearest
 from ...reference.ops.losses import positions, reduced, unreduced
 from ...reference.ops.reductions import spread
@@ -64,8 +64,10 @@ def read(text: str, names: Collection[str]) -> Expression:
     """The expression in a text, which may read these names. Raises ProgramError."""
     if len(text) > MAX_EXPRESSION:
         raise ProgramError(f"an expression may have at most {MAX_EXPRESSION} characters, not {len(text)}")
-    statements = Reader(text, None).statements
     source = Source(text)
+    if not syntax(text).body:
+        raise ProgramError("an expression such as `x == 0` is missing")
+    statements = Reader(text, None).statements
     if len(statements) > 1 or not isinstance(statements[0], ast.Expr):
         raise source.error(statements[-1], "one expression such as `x == 0` is allowed here")
     return Expression(text, _Reading(source, names).part(statements[0].value))

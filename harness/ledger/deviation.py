@@ -69,15 +69,23 @@ class Deviation:
     def concerns(self, cell_id: str, dtype: str) -> bool:
         """Whether it may speak of this cell, whatever the framework's version: here, of its dtype and mode."""
         *_, mode = fields(cell_id)
-        return self.dtype in (None, dtype) and self.mode in (None, mode)
+        return self._runs_as(dtype, mode)
 
     def may_concern(self, case: str) -> bool:
         """Whether it may speak of the case, none of whose cells is known."""
         return self.case.startswith(case)
 
     def shown_by(self, cell_id: str) -> bool:
-        """Whether the cell is one of its minimal case, which is a case or the beginning of a variant."""
-        return bool(self.case) and cell_id.startswith((f"{self.case}::", f"{self.case}-"))
+        """Whether the cell is one that its minimal case has, which is a case or the beginning of a cell's id."""
+        dtype, _, mode = fields(cell_id)
+        return (
+            bool(self.case)
+            and cell_id.startswith((f"{self.case}::", f"{self.case}-"))
+            and self._runs_as(dtype, mode)
+        )
+
+    def _runs_as(self, dtype: str, mode: str) -> bool:
+        return self.dtype in (None, dtype) and self.mode in (None, mode)
 
     def not_this(self, version: str) -> str:
         """An entry for other versions excuses nothing; whoever reads the disagreement wants to know of it."""

@@ -1,9 +1,11 @@
 """The ledger: known disagreements, each with its evidence, so that they stay visible and go when they end.
 
-An entry excuses a disagreement only as it is written down: this cell, this dtype, these versions, this
-range of `used`. An entry that matches nothing, or something that has changed, is a failure of its own: a
-ledger that nobody looks after would hide the next fault behind the last one. What it then says holds the text
-to paste.
+An entry excuses a disagreement only as it is written down. One that matches nothing, or something that has changed,
+is a failure of its own: a ledger that nobody looks after would hide the next fault behind the last one. What it then
+says holds the text to paste.
+
+Most entries speak of an op, a root cause whichever programs call it: their keys stand at the top of `causes`. An
+entry by cells is for what is the fault of no op call, such as a fusion, a wrong shape, somebody's own subject:
 
     [[deviation]]
     cell = "notebooks/two_branches::k:*-mxnet-eager"   # fnmatch's pattern over cell ids
@@ -25,7 +27,6 @@ entries name their `framework` too; all of them count.
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fnmatch import fnmatchcase
 from functools import cached_property
 
@@ -36,6 +37,7 @@ from ..run.lines import LARGEST, Compared
 from ..verdict import Verdict
 from .causes import Cause, WrongCall
 from .deviation import Deviation, LedgerError, fields
+from .writing import outwards, phase_text, range_text
 
 __all__ = ["Deviation", "LedgerError"]
 """Of this room's many modules, the others name this one and `reading`."""
@@ -201,36 +203,6 @@ def used_of(tensors: Iterable[Compared]) -> float:
     """The largest error / tolerance as ledgers mean it, whatever K the tensors were judged with."""
     ratio = max(t.ratio for t in tensors)
     return LARGEST if ratio >= LARGEST else ratio / K
-
-
-def outwards(low: float, high: float) -> tuple[float, float]:
-    """A range of two digits around this one, so that the last bits of another machine don't leave it."""
-    return _two_digits(low, ROUND_FLOOR), _two_digits(high, ROUND_CEILING)
-
-
-def _two_digits(number: float, rounding: str) -> float:
-    if number >= LARGEST:
-        return LARGEST
-    exact = Decimal(repr(number))
-    rounded = exact.quantize(Decimal(1).scaleb(exact.adjusted() - 1), rounding)
-    return min(float(rounded), LARGEST)
-
-
-def range_text(low: float, high: float) -> str:
-    """A range as a ledger has it."""
-    ends = ("inf" if end >= LARGEST else _shortest(end) for end in (low, high))
-    return f"[{', '.join(ends)}]"
-
-
-def _shortest(number: float) -> str:
-    short = f"{number:g}"
-    return short if float(short) == number else repr(number)
-
-
-def phase_text(phases: Collection[str]) -> str:
-    """Roles as a ledger has them, in one order."""
-    names = [f'"{phase}"' for phase in ROLES if phase in phases]
-    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
 def _ended(entry: CellDeviation) -> str:

@@ -4,7 +4,6 @@ A proposal says only what the run shows: these cells, this version, this range. 
 evidence is left empty, and a ledger with an empty evidence is refused: nobody can commit a proposal unread.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,11 @@ from packaging.version import InvalidVersion, Version
 
 from ...reference.formats import DTYPES
 from ..run.lines import CellLine, Run
-from ..text import CONTROL, visible
+from ..text import visible
 from ..verdict import Verdict
-from .entries import outwards, phase_text, phases_of, range_text, used_of
+from .entries import phases_of, used_of
+from .propose_causes import Called, new_calls, proposals
+from .writing import TODO, entry_text, outwards, phase_text, range_text, text
 
 HEAD = """\
 # Known deviations, proposed from a run: for review. First find out who is wrong; what is ours is mended.
@@ -41,15 +42,23 @@ class Group:
 
 
 def propose(run: Run) -> str:
-    """TOML entries for every cell of the run that disagrees, with a comment for each that no entry could excuse."""
+    """TOML entries for every cell of the run that disagrees, with a comment for each that no entry could excuse.
+
+    Where op calls are wrong by themselves the entries speak of their ops, otherwise of the cells.
+    """
     blocks = [HEAD]
     for framework in dict.fromkeys(cell.framework for cell in run.cells):
         own = [cell for cell in run.cells if cell.framework == framework]
         version = str(run.abouts.get(framework, {}).get("version", ""))
-        fit = [cell for cell in own if cell.verdict is Verdict.DISAGREE and not _unfit(cell, version)]
+        disagreeing = [cell for cell in own if cell.verdict is Verdict.DISAGREE]
+        fit = [cell for cell in disagreeing if not _unfit(cell, version)]
+        called = [Called(cell, calls) for cell in fit if (calls := new_calls(getattr(cell, "calls", ())))]
+        by_op = {one.cell.cell for one in called}
         since = run.header.started[:10]
-        blocks += [_entry(group, version, since) for group in groups(fit, own)]
-        told = ((cell, _unfit(cell, version)) for cell in own if cell.verdict is Verdict.DISAGREE)
+        blocks += proposals(called, own, version, since)
+        by_cell = [cell for cell in fit if cell.cell not in by_op]
+        blocks += [_entry(group, version, since) for group in groups(by_cell, own)]
+        told = ((cell, _unfit(cell, version)) for cell in disagreeing)
         blocks += [visible(f"# {cell.cell}: no entry can excuse it: {why}") for cell, why in told if why]
     return "\n\n".join(blocks if len(blocks) > 1 else [HEAD, "# No cell disagrees."]) + "\n"
 
@@ -112,26 +121,20 @@ def _entry(group: Group, version: str, since: str) -> str:
     used = [used_of(cell.tensors) for cell in group.cells]
     dtype, mode = group.only("dtype"), group.only("mode")
     named = group.pattern in {cell.cell for cell in group.cells}
-    lines = {
-        "framework": _text(group.cells[0].framework),
-        "cell": _text(group.pattern),
-        "dtype": _text(dtype) if dtype in DTYPES and not named else "",
-        "mode": _text(mode) if mode and not named else "",
-        "version": _text(f"=={version}"),
+    return entry_text({
+        "framework": text(group.cells[0].framework),
+        "cell": text(group.pattern),
+        "dtype": text(dtype) if dtype in DTYPES and not named else "",
+        "mode": text(mode) if mode and not named else "",
+        "version": text(f"=={version}"),
         "used": range_text(*outwards(min(used), max(used))),
         "phase": phase_text({phase for cell in group.cells for phase in phases_of(cell.tensors)}),
         "since": since,
-        "reason": _text(_reason(max(group.cells, key=lambda cell: used_of(cell.tensors)))),
-        "evidence": _text(""),
-    }
-    return "\n".join(["[[deviation]]", *(f"{key:9} = {value}" for key, value in lines.items() if value)])
+        "reason": text(_reason(max(group.cells, key=lambda cell: used_of(cell.tensors)))),
+        "evidence": text(""),
+    })  # fmt: skip
 
 
 def _reason(cell: CellLine) -> str:
     found = cell.first_difference or cell.message.partition("\n")[0]
-    return f"{' '.join(found.split())}; TODO: find out who is wrong"
-
-
-def _text(value: str) -> str:
-    """A TOML string: JSON's escapes are TOML's; what JSON leaves and nobody sees is escaped too."""
-    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    return f"{' '.join(found.split())}; {TODO}"
