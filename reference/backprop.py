@@ -17,7 +17,7 @@ def forward(program: Program, inputs: Mapping[str, Array], c: Exact = EXACT) -> 
     env = dict(inputs)
     for i, node in enumerate(program.nodes):
         c.at(i)
-        out = OPS[node.op].forward(c, *_arguments(node, env), **node.kw)
+        out = OPS[node.op].forward(c, *_arguments(c, i, node, env), **_attributes(c, i, node))
         env.update(zip(node.outs, out if isinstance(out, tuple) else (out,), strict=True))
     return env
 
@@ -38,11 +38,11 @@ def backward(
         outs = tuple(env[name] for name in node.outs)
         gs = tuple(_or_zero(grads, env, name) for name in node.outs)
         out, g = (outs[0], gs[0]) if len(outs) == 1 else (outs, gs)
-        args = _arguments(node, env)
+        args, kw = _arguments(c, i, node, env), _attributes(c, i, node)
         for k, name in enumerate(node.args):
             if isinstance(name, str) and name in needed:
                 c.at((i, k))
-                dx = OPS[node.op].vjp(c, k, out, args, g, dict(node.kw))
+                dx = OPS[node.op].vjp(c, k, out, args, g, kw)
                 grads[name] = c.r(grads[name] + dx) if name in grads else dx
     return {name: _or_zero(grads, env, name) for name in wanted}
 
@@ -82,5 +82,11 @@ def _as_array(a: Array) -> Array:
     return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
 
 
-def _arguments(node: Node, env: Mapping[str, Array]) -> tuple[Array, ...]:
-    return tuple(env[arg] if isinstance(arg, str) else arg for arg in node.args)
+def _arguments(c: Exact, i: int, node: Node, env: Mapping[str, Array]) -> tuple[Array, ...]:
+    """The arguments of call number `i`, its literals as the context has them."""
+    return tuple(env[arg] if isinstance(arg, str) else c.literal(i, arg) for arg in node.args)
+
+
+def _attributes(c: Exact, i: int, node: Node) -> dict[str, Any]:
+    """The attributes of call number `i`: floats are literals, integers are axes and the like."""
+    return {key: c.literal(i, value) if isinstance(value, float) else value for key, value in node.kw.items()}

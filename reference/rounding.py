@@ -27,7 +27,7 @@ from .contexts import Array, Exact
 from .formats import FORMATS
 from .ops.elementary import FUNCTIONS
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 K = 8.0
 U = FORMATS["float32"].u
 SMALLEST_NORMAL = FORMATS["float32"].smallest_normal
@@ -118,8 +118,9 @@ def effective_products(x: Array, w: Array) -> Array:
     return terms if np.any(terms > n) else n
 
 
-class _Biases(dict[str, float]):
-    """What all calls of one function share in one run: a number in (-1, 1) that follows from the run and the name alone.
+class _Shared(dict[str, float]):
+    """Numbers in (-1, 1) that follow from the run and a name alone: what all calls of a function have in common, or
+    all uses of a literal.
 
     So a function that comes to the table, or that a program does not call, moves no tolerance.
     """
@@ -143,11 +144,17 @@ class Rounding(Exact):
         self.random = np.random.Generator(np.random.SFC64(seed))
         self.tape, self.magnification = tape, magnification
         self.kink_calls, self.sum_calls = _Places(), _Places()
-        self.biases = _Biases(seed)
+        self.shared = _Shared(seed)
 
     def at(self, place: Hashable) -> None:
         self.kink_calls.at(place)
         self.sum_calls.at(place)
+
+    def literal(self, place: Hashable, number: float) -> Array:
+        """Rounded to a dtype, once: forward and vjp of the call, or all steps of an optimizer, have the same number."""
+        if FORMATS["float32"].rounded(float(number)) == number:
+            return number
+        return number * (1 + U * self.shared[f"{number!r} at {place!r}"])
 
     def noise(self, shape: tuple[int, ...]) -> Array:
         """Independent float32 numbers, uniform on (-1, 1)."""
@@ -167,7 +174,7 @@ class Rounding(Exact):
     def fn(self, name: str, *args: Array) -> Array:
         function = FUNCTIONS[name]
         exact = function.exact(*args)
-        return self.r(exact, function.spread) + (function.bias * U * self.biases[name]) * exact
+        return self.r(exact, function.spread) + (function.bias * U * self.shared[name]) * exact
 
     def absolute(self, a: Array, m: Array) -> Array:
         return a + U * m * self.noise(np.shape(a))

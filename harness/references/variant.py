@@ -11,7 +11,6 @@ import numpy as np
 
 from ...reference.backprop import backprop
 from ...reference.contexts import EXACT, Exact
-from ...reference.formats import FORMATS
 from ...reference.program import Program
 from ...reference.rounding import Reference, expected, seed_of
 from ..case.variant import Variant
@@ -28,7 +27,7 @@ class VariantReference:
 
     def __init__(self, variant: Variant, cache: Cache | None = None) -> None:
         self.variant, self._cache = variant, cache
-        self.program: Program = variant.program.rounded(variant.narrowest)
+        self.program: Program = variant.program
         self.inputs: dict[str, Array] = variant.draw(variant.narrowest)
         self.cotangent = variant.cotangent(variant.narrowest)
         self._single: References | None = None
@@ -103,9 +102,9 @@ class VariantReference:
 
     @property
     def optimizer_options(self) -> dict[str, Any]:
-        """Literals of the optimizer, rounded like those of the program."""
-        training, rounded = self.variant.training, FORMATS[self.variant.narrowest].rounded
-        return {} if training is None else {name: rounded(value) for name, value in training.options.items()}
+        """Literals of the optimizer, as written like those of the program."""
+        training = self.variant.training
+        return {} if training is None else training.options
 
     def walk(self) -> Walk:
         """The training at its first step."""

@@ -1,8 +1,13 @@
-"""What is asked of a worker: the message of a cell, or of a trace of it. Expected values are no part of any."""
+"""What is asked of a worker: the message of a cell, or of a trace of it. Expected values are no part of any.
+
+Literals of the program and of the optimizer go out rounded to the cell's dtype, as a framework rounds a Python number;
+what they mean is the real number that is written, and the reference takes that.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ...reference.formats import FORMATS
 from ..plan import Cell
 from ..reading.elements import Array
 from ..references.training import each_step
@@ -61,7 +66,7 @@ def _shared(
 
     `steps` is how many steps a case with training takes, by default its own number.
     """
-    gradients, program, variant = list(gradients), wanted.program, cell.variant
+    gradients, program, variant = list(gradients), wanted.program.rounded(cell.dtype), cell.variant
     assigned = {name for node in program.nodes for name in node.outs}
     nodes = [{"out": n.outs, "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in program.nodes]
     return {
@@ -71,16 +76,18 @@ def _shared(
         "values": list(values),
         "gradients": gradients,
         "probes": {n: variant.specs[n].shape for n in gradients if n in assigned},
-        "training": python_json(_training(wanted, steps)),
+        "training": python_json(_training(wanted, cell.dtype, steps)),
     }
 
 
-def _training(wanted: VariantReference, steps: int | None) -> dict[str, Any] | None:
+def _training(wanted: VariantReference, dtype: str, steps: int | None) -> dict[str, Any] | None:
     training = wanted.variant.training
     if training is None:
         return None
+    rounded = FORMATS[dtype].rounded
+    options = {name: rounded(value) for name, value in wanted.optimizer_options.items()}
     return {
-        "optimizer": {training.optimizer: wanted.optimizer_options},
+        "optimizer": {training.optimizer: options},
         "parameters": list(training.parameters),
         "steps": steps or training.steps,
     }
