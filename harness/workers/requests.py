@@ -7,7 +7,6 @@ what they mean is the real number that is written, and the reference takes that.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...reference.formats import FORMATS
 from ..plan import Cell
 from ..reading.elements import Array
 from ..references.training import each_step
@@ -84,10 +83,8 @@ def _training(wanted: VariantReference, dtype: str, steps: int | None) -> dict[s
     training = wanted.variant.training
     if training is None:
         return None
-    rounded = FORMATS[dtype].rounded
-    options = {name: rounded(value) for name, value in wanted.optimizer_options.items()}
     return {
-        "optimizer": {training.optimizer: options},
+        "optimizer": {training.optimizer: wanted.optimizer_options(dtype)},
         "parameters": list(training.parameters),
         "steps": steps or training.steps,
     }
