@@ -84,8 +84,16 @@ class Family:
             "wrt": tuple(dict.fromkeys([*self.gradients, *self.parameters])),  # no name twice
             "probes": frozenset(self.probes),
             "optimizer": self.training["optimizer"] if self.training else None,
-            "calls": [Call(node, adapter.OPS) for node in shared["program"]],
+            "calls": [Call(self.typed(adapter, node, shared), adapter.OPS) for node in shared["program"]],
         }
+
+    def typed(self, adapter: ModuleType, node: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+        """The call; its numbers are tensors of the cell's dtype where no tensor beside them has it: where(keep, 0, 1)."""
+        others = {place.name for place in self.places if np.dtype(place.dtype).kind != "f"}
+        if any(isinstance(arg, str) and arg not in others for arg in node["args"]):
+            return node
+        numbers = [arg if isinstance(arg, str) else np.asarray(arg, shared["dtype"]) for arg in node["args"]]
+        return {**node, "args": [arg if isinstance(arg, str) else adapter.to_native(arg) for arg in numbers]}
 
 
 @dataclass(frozen=True)
@@ -166,7 +174,9 @@ def rounds(adapter: ModuleType, family: Family, received: Received) -> Iterator[
     native, training = adapter.to_native, family.training
     fixed = {place[:2]: native(array) for place, array in received if not place.each}
     for name, (shape, dtype) in family.probes.items():
-        fixed["input", name] = native(np.full(shape, -0.0, dtype))  # the neutral element: 0.0 would turn -0.0 round
+        fixed["input", name] = native(
+            np.full(shape, -0.0, dtype)
+        )  # the neutral element: 0.0 would turn -0.0 round
     for step in range(training["steps"]) if training else [None]:
         now = fixed | {place[:2]: native(array[step, ...]) for place, array in received if place.each}
         cotangent = now.pop(("cotangent", family.task["output"]), None)

@@ -23,7 +23,7 @@ def forward(
         if not told.walks(i):
             continue
         c.at(i)
-        out = OPS[node.op].forward(c, *_arguments(node, env), **node.kw)
+        out = OPS[node.op].forward(c, *_arguments(c, i, node, env), **_attributes(c, i, node))
         outs = told.called(i, out if isinstance(out, tuple) else (out,))
         for name, a in zip(node.outs, outs, strict=True):
             env[name] = told.read(("value", name), a, c)
@@ -57,11 +57,11 @@ def backward(
             continue
         gs, outs = tuple(map(complete, node.outs)), told.outputs(i, node, env)
         out, g = (outs[0], gs[0]) if len(outs) == 1 else (outs, gs)
-        args = _arguments(node, env)
+        args, kw = _arguments(c, i, node, env), _attributes(c, i, node)
         for k, name in enumerate(node.args):
             if isinstance(name, str) and name in needed:
                 c.at((i, k))
-                dx = OPS[node.op].vjp(told.formula(i, c), k, out, args, g, dict(node.kw))
+                dx = OPS[node.op].vjp(told.formula(i, c), k, out, args, g, kw)
                 parts.setdefault(name, []).append(told.read(use(i, k), dx, c))
     return {name: complete(name) for name in wanted}
 
@@ -101,5 +101,11 @@ def _as_array(a: Array) -> Array:
     return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
 
 
-def _arguments(node: Node, env: Mapping[str, Array]) -> tuple[Array, ...]:
-    return tuple(env[arg] if isinstance(arg, str) else arg for arg in node.args)
+def _arguments(c: Exact, i: int, node: Node, env: Mapping[str, Array]) -> tuple[Array, ...]:
+    """The arguments of call number `i`, its literals as the context has them."""
+    return tuple(env[arg] if isinstance(arg, str) else c.literal(i, arg) for arg in node.args)
+
+
+def _attributes(c: Exact, i: int, node: Node) -> dict[str, Any]:
+    """The attributes of call number `i`: floats are literals, integers are axes and the like."""
+    return {key: c.literal(i, value) if isinstance(value, float) else value for key, value in node.kw.items()}

@@ -18,6 +18,13 @@ class Exact:
     def at(self, place: Hashable) -> None:
         """The walk tells where it is: a node, or a node and the input whose cotangent is computed."""
 
+    def literal(self, place: Hashable, number: float) -> Array:
+        """A number of the program's text, or of an optimizer's options, in the call at `place`: a real number.
+
+        The reference takes the float64 nearest to it; a cell has it rounded to its own dtype.
+        """
+        return number
+
     def r(self, a: Array, c: float = 1.0) -> Array:
         """An elementwise result, rounded once (error at most c u |a|)."""
         return a

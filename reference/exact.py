@@ -15,7 +15,7 @@ their own ways, so that an exact result is not enough:
 import math
 import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NoReturn
 
@@ -158,6 +158,14 @@ class Fractions(Exact):
     def at(self, place: Hashable) -> None:
         self.place = place
 
+    def literal(self, place: Hashable, number: float) -> Array:  # noqa: ARG002
+        """As the fraction that it is: a literal that some dtype has to round makes the case inexact."""
+        value = _rational(number)
+        for dtype in self.dtypes:
+            if not representable(value.value, dtype):
+                raise NotExact(f"needs {number!r}, which is not representable in {dtype}")
+        return value
+
     def r(self, a: Array, c: float = 1.0) -> Array:  # noqa: ARG002
         a = rational(a)
         for i, element in enumerate(a.flat):
@@ -248,34 +256,16 @@ def prove(
     dtypes: Iterable[str],
 ) -> None:
     """Evaluate the program and its gradients. Raises ProgramError, at the op call, for the first that rounds."""
-    exact, c = program, Fractions(dtypes)
+    c = Fractions(dtypes)
     try:
-        exact = _rationalized(program, c)
         given = {name: rational(a) if a.dtype.kind == "f" else a for name, a in inputs.items()}
         upstream = {name: rational(a) for name, a in cotangents.items()}
-        env = forward(exact, given, c)
-        _check_values(exact, env, c)
-        _check_gradients(exact, backward(exact, env, upstream, exact.descendants(gradients), c), c)
+        env = forward(program, given, c)
+        _check_values(program, env, c)
+        _check_gradients(program, backward(program, env, upstream, program.descendants(gradients), c), c)
     except NotExact as error:
-        node, what = _placed(exact, c.place)
+        node, what = _placed(program, c.place)
         raise ProgramError(f"the case is not exact: {what} {error}", node.line, node.column) from None
-
-
-def _rationalized(program: Program, c: Fractions) -> Program:
-    """The program with its numbers as fractions, but for integers among attributes: they are axes and the like."""
-
-    def argument(arg: Any) -> Any:
-        return arg if isinstance(arg, str) else _rational(arg)
-
-    def attribute(value: Any) -> Any:
-        return _rational(value) if isinstance(value, float) else value
-
-    nodes = []
-    for i, node in enumerate(program.nodes):
-        c.at(i)
-        args, kw = map(argument, node.args), {key: attribute(value) for key, value in node.kw.items()}
-        nodes.append(replace(node, args=tuple(args), kw=kw))
-    return replace(program, nodes=tuple(nodes))
 
 
 def _check_values(program: Program, env: Mapping[str, Array], c: Fractions) -> None:

@@ -38,6 +38,7 @@ class Optimizer:
         first = 1 if self.state else len(parameters)
         state = tuple(np.zeros(np.shape(parameters[-1])) for _ in self.state)
         after = parameters[-1]
+        options = {name: c.literal("step", value) for name, value in options.items()}
         for count in range(first, len(parameters) + 1):
             c.at(("step", count))
             after, state = self.step(c, parameters[count - 1], gradients[count - 1], state, count, **options)

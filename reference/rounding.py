@@ -7,7 +7,10 @@ is K sigma with one K for everything, so there is no tolerance rule for any op a
 
 A row calls six primitives: `r` after an elementwise operation, `fn` for an elementary function, `matmul` and `sum`
 for contractions, `absolute` where a framework may use a formula with larger intermediate terms, and `kink` where a
-branch is taken.
+branch is taken. Exact zeros and infinities err by nothing: a mask of minus infinity is data.
+
+A dtype has its own range. Errors are float32's in every run, for a dtype's are those scaled; but a run of a dtype over-
+and underflows where that dtype does, and its floors are that dtype's smallest normal number.
 
 Contractions: with n products p, their sum s, bias b and output o, the error's amplitude is
 u sqrt((n/6 + 2) q + (n/3 + 1) s^2 + n (b^2 + |b s|) + o^2), where q = sum p^2; the first two terms are the variance
@@ -27,10 +30,9 @@ from .contexts import Array, Exact
 from .formats import FORMATS
 from .ops.elementary import FUNCTIONS
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 K = 8.0
 U = FORMATS["float32"].u
-SMALLEST_NORMAL = FORMATS["float32"].smallest_normal
 
 FINAL_ROUNDING = 0.58
 """Sigma of storing a result, in units of u |value|: the root of 1/3."""
@@ -40,6 +42,9 @@ FOLLOWED = 0.0
 KINK_MAGNIFICATION = 4.0
 """Of calls between names that nobody told: a unit that rounding might flip is seen to flip."""
 
+LARGE = 2.0**300
+"""Beyond it, and below its reciprocal, squares may leave the range of float64."""
+
 
 @dataclass
 class _Tape:
@@ -47,6 +52,24 @@ class _Tape:
 
     kinks: dict[Hashable, Array] = field(default_factory=dict)
     terms: dict[Hashable, Array] = field(default_factory=dict)
+    smallest: float = math.inf
+    largest: float = 0.0
+    """Of the magnitudes of all results, but for 0 and what is not finite."""
+
+    def saw(self, a: Array) -> None:
+        sizes = np.abs(a)
+        told = np.isfinite(sizes) & (sizes > 0)
+        self.largest = float(np.max(sizes, where=told, initial=self.largest))
+        self.smallest = float(np.min(sizes, where=told, initial=self.smallest))
+
+    def leaves(self, dtype: str) -> bool:
+        """Whether some result is beyond the dtype's range, or so near its ends that a perturbed one may be."""
+        return self.largest > FORMATS[dtype].largest / 4 or self.smallest < floor(dtype) / U
+
+
+def floor(dtype: str) -> float:
+    """In float32's terms, below which numbers of the dtype lose accuracy: several frameworks flush subnormals to zero."""
+    return FORMATS[dtype].smallest_normal * (U / FORMATS[dtype].u)
 
 
 class _Places:
@@ -65,7 +88,7 @@ class _Places:
 
 
 class Recording(Exact):
-    """The exact context, keeping branch arguments and counts of repeated terms."""
+    """The exact context, keeping branch arguments, counts of repeated terms and the range of the results."""
 
     def __init__(self, tape: _Tape) -> None:
         self.tape = tape
@@ -75,13 +98,23 @@ class Recording(Exact):
         self.kink_calls.at(place)
         self.sum_calls.at(place)
 
+    def r(self, a: Array, c: float = 1.0) -> Array:
+        self.tape.saw(a)
+        return super().r(a, c)
+
+    def fn(self, name: str, *args: Array) -> Array:
+        return self.r(super().fn(name, *args))
+
+    def absolute(self, a: Array, m: Array) -> Array:
+        return self.r(super().absolute(a, m))
+
     def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
         self.tape.terms[self.sum_calls.key("sum")] = effective_terms(a, axis)
-        return super().sum(a, axis, keepdims)
+        return self.r(super().sum(a, axis, keepdims))
 
     def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
         self.tape.terms[self.sum_calls.key("matmul")] = effective_products(x, w)
-        return super().matmul(x, w, bias)
+        return self.r(super().matmul(x, w, bias))
 
     def kink(self, z: Array) -> Array:
         self.tape.kinks[self.kink_calls.key("kink")] = z
@@ -122,8 +155,9 @@ def effective_products(x: Array, w: Array) -> Array:
     return terms if np.any(terms > n) else n
 
 
-class _Biases(dict[str, float]):
-    """What all calls of one function share in one run: a number in (-1, 1) that follows from the run and the name alone.
+class _Shared(dict[str, float]):
+    """Numbers in (-1, 1) that follow from the run and a name alone: what all calls of a function have in common, or
+    all uses of a literal.
 
     So a function that comes to the table, or that a program does not call, moves no tolerance.
     """
@@ -139,19 +173,36 @@ class _Biases(dict[str, float]):
 
 
 class Rounding(Exact):
-    """One perturbed run: every operation of the rows errs as a correct float32 implementation may."""
+    """One perturbed run: every operation of the rows errs as a correct float32 implementation may.
+
+    It has the range of `dtype`, and is float32's in all else.
+    """
 
     exact = False
 
-    def __init__(self, seed: int, tape: _Tape, magnification: float = FOLLOWED) -> None:
+    def __init__(
+        self,
+        seed: int,
+        tape: _Tape,
+        dtype: str = "float32",
+        magnification: float = FOLLOWED,
+    ) -> None:
         self.random = np.random.Generator(np.random.SFC64(seed))
         self.tape, self.magnification = tape, magnification
         self.kink_calls, self.sum_calls = _Places(), _Places()
-        self.biases = _Biases(seed)
+        self.shared = _Shared(seed)
+        self.form, self.floor, self.leaves = FORMATS[dtype], floor(dtype), tape.leaves(dtype)
+        self.extreme = tape.largest > LARGE or tape.smallest < 1 / LARGE
 
     def at(self, place: Hashable) -> None:
         self.kink_calls.at(place)
         self.sum_calls.at(place)
+
+    def literal(self, place: Hashable, number: float) -> Array:
+        """Rounded to a dtype, once: forward and vjp of the call, or all steps of an optimizer, have the same number."""
+        if FORMATS["float32"].rounded(float(number)) == number:
+            return number
+        return self.held(number * (1 + U * self.shared[f"{number!r} at {place!r}"]))
 
     def noise(self, shape: tuple[int, ...]) -> Array:
         """Independent float32 numbers, uniform on (-1, 1)."""
@@ -161,39 +212,61 @@ class Rounding(Exact):
         return noise
 
     def r(self, a: Array, c: float = 1.0) -> Array:
-        error = np.abs(a)
-        error *= c * U
-        error += SMALLEST_NORMAL  # several frameworks flush subnormals to zero: hence the floor
-        error *= self.noise(np.shape(a))
-        error += a
-        return error
+        """Relative to the element, so that a zero stays zero and an infinity infinite; near 0 it may be flushed."""
+        noise = self.noise(np.shape(a))
+        result = np.multiply(noise, c * U, dtype=np.float64)
+        result += 1
+        result *= a
+        flushed = np.minimum(np.abs(result), self.floor)
+        flushed *= noise
+        result += flushed
+        return self.held(result)
+
+    def held(self, a: Array) -> Array:
+        """As the dtype holds it: infinite or 0 where it has no such number."""
+        if not self.leaves:
+            return a
+        sizes = np.abs(a)
+        a = np.where(sizes > self.form.largest, np.copysign(np.inf, a), a)
+        return np.where(sizes < self.form.smallest / 2, np.copysign(0.0, a), a)
 
     def fn(self, name: str, *args: Array) -> Array:
         function = FUNCTIONS[name]
-        exact = function.exact(*args)
-        return self.r(exact, function.spread) + (function.bias * U * self.biases[name]) * exact
+        biased = function.exact(*args) * (1 + function.bias * U * self.shared[name])
+        return self.r(biased, function.spread)
 
     def absolute(self, a: Array, m: Array) -> Array:
-        return a + U * m * self.noise(np.shape(a))
+        return self.held(_but_infinities(a, a + U * m * self.noise(np.shape(a))))
 
     def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
         n = self.tape.terms[self.sum_calls.key("matmul")]
         s = x @ w
+        out = s if bias is None else s + bias
+        size, other = self.size(x), self.size(w)
+        if size * other != 1:
+            x, w, s = x / size, w / other, s / size / other
+            bias = None if bias is None else bias / size / other
         left = np.sum(x * x, axis=-1)
         right = np.sum(w * w, axis=-2) if w.ndim > 1 else np.sum(w * w)
         if x.ndim > 1 and w.ndim > 1:
             left, right = left[..., :, None], right[..., None, :]
         variance = (n / 6 + 2) / max(x.shape[-1], 1) * left * right
         variance += (n / 3 + 1) * (s * s)
-        out = s
         if bias is not None:
-            out = s + bias
-            variance = variance + n * (bias * bias + np.abs(bias * s)) + out * out
+            variance = variance + n * (bias * bias + np.abs(bias * s)) + np.square(s + bias)
         error = np.sqrt(variance)
         error *= U
         error *= self.coherent(out)
+        error = error * size * other if size * other != 1 else error
         error += out
-        return error
+        return self.held(_but_infinities(out, error))
+
+    def size(self, a: Array) -> float:
+        """What to divide an operand by, so that no square of it over- or underflows: a power of two near its largest."""
+        if not self.extreme:
+            return 1.0
+        largest = np.max(np.abs(a), where=np.isfinite(a), initial=0.0)
+        return float(np.ldexp(1.0, np.frexp(largest)[1] - 1)) if largest else 1.0
 
     def coherent(self, out: Array) -> Array:
         """Noise in (-1, 1) that is the same for nearly equal outputs of one column, or of one row.
@@ -208,19 +281,21 @@ class Rounding(Exact):
         axis = -1 if self.random.random() < 0.5 else -2
         phase_shape = [1] * matrix.ndim
         phase_shape[axis] = matrix.shape[axis]
-        largest = np.max(np.abs(matrix), axis=-3 - axis, keepdims=True, initial=SMALLEST_NORMAL)
+        largest = np.max(np.abs(matrix), axis=-3 - axis, keepdims=True, initial=self.floor)
         turns = matrix * (self.random.uniform(0.5, 1) / (64 * U) / largest)
         turns += self.random.random(phase_shape)
         turns -= np.rint(turns)  # what is left needs no more than float32, whose cosine is many times faster
         return np.cos(np.float32(2 * math.pi) * turns.astype(np.float32)).reshape(out.shape)
 
     def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
-        s = np.sum(a, axis=axis, keepdims=keepdims)
+        out = np.sum(a, axis=axis, keepdims=keepdims)
         terms = self.tape.terms[self.sum_calls.key("sum")]
-        n = np.reshape(terms, np.shape(s))
+        n, size = np.reshape(terms, np.shape(out)), self.size(a)
+        a, s = (a, out) if size == 1 else (a / size, out / size)
         q = np.sum(a * a, axis=axis, keepdims=keepdims)
         variance = np.where(n > 1, (n / 6 + 2) * q + (n / 3 + 1) * s * s, 0)
-        return s + U * np.sqrt(variance) * self.noise(np.shape(s))
+        error = U * np.sqrt(variance) * self.noise(np.shape(out)) * size
+        return self.held(_but_infinities(out, out + error))
 
     def kink(self, z: Array) -> Array:
         """The reference's argument, or one that is moved further from it than rounding has."""
@@ -232,23 +307,29 @@ class Rounding(Exact):
         return self.random.permutation(count).tolist() if count > 2 else range(count)
 
 
+def _but_infinities(exact: Array, noisy: Array) -> Array:
+    """The perturbed result, with no error where it is infinite."""
+    return noisy if np.isfinite(noisy).all() else np.where(np.isinf(exact), exact, noisy)
+
+
 @dataclass(frozen=True)
 class Reference:
-    """What one tensor must be: the float64 reference and, for each element, sigma in float32's terms."""
+    """What one tensor must be: the float64 reference and, for each element, sigma in float32's terms.
+
+    Sigma is infinite where the value is finite and a correct run need not be: such an element can't be judged.
+    """
 
     value: Array
     sigma: Array
 
     def tolerance(self, dtype: str) -> Array:
-        """K sigma in `dtype`. Raises FloatingPointError where it is not finite: that would let everything pass."""
+        """K sigma in `dtype`."""
         return tolerance(self.sigma, dtype)
 
 
 def tolerance(sigma: Array, dtype: str) -> Array:
-    """K sigma in `dtype`, of sigma in float32's terms. Raises FloatingPointError where it is not finite."""
+    """K sigma in `dtype`, of sigma in float32's terms."""
     allowed: Array = K * FORMATS[dtype].scale * sigma
-    if not np.isfinite(allowed).all():
-        raise FloatingPointError("a tolerance is not finite: the case leaves an op's domain, or overflows")
     return allowed
 
 
@@ -267,26 +348,40 @@ def seed_of(*parts: bytes) -> int:
     return int.from_bytes(digest.digest()[:8], "little")
 
 
+Computed = Callable[[Exact], Mapping[Any, Array]]
+"""Evaluates rows through the context that it is given."""
+
+
+def alike(compute: Computed) -> bool:
+    """Whether the range of no dtype matters to any result of `compute`: one evaluation then serves them all."""
+    tape = _Tape()
+    with np.errstate(all="ignore"):
+        compute(Recording(tape))
+    return not any(tape.leaves(dtype) for dtype in FORMATS)
+
+
 def expected(
-    compute: Callable[[Exact], Mapping[Any, Array]],
+    compute: Computed,
     size: int,
     seed: int,
     runs: int | None = None,
+    dtype: str = "float32",
     magnification: float = FOLLOWED,
 ) -> dict[Any, Reference]:
-    """Reference and sigma of every tensor that `compute` returns.
+    """Reference, and sigma in the range of `dtype`, of every tensor that `compute` returns.
 
-    `compute` evaluates rows through the context it is given; `size` is the number of input elements.
+    `size` is the number of input elements. The reference is the float64 number whatever the dtype's range.
     """
     tape, count = _Tape(), runs or runs_for(size)
-    # Outside an op's domain the tolerance is not finite, which is an error of its own.
+    # What is not finite concerns its elements, and is told of them.
     with np.errstate(all="ignore"):
         exact = {key: np.asarray(a, dtype=np.float64) for key, a in compute(Recording(tape)).items()}
-        squares = {key: np.zeros(a.shape) for key, a in exact.items()}
+        total = {key: np.zeros(a.shape) for key, a in exact.items()}
         for run in range(count):
-            for key, a in compute(Rounding(seed + run, tape, magnification)).items():
-                squares[key] += np.square(a - exact[key])
-        return {key: Reference(a, _sigma(a, squares[key] / count, count)) for key, a in exact.items()}
+            for key, a in compute(Rounding(seed + run, tape, dtype, magnification)).items():
+                total[key] = np.hypot(total[key], _deviation(a, exact[key]))  # whose squares may underflow
+        rms = {key: a / math.sqrt(count) for key, a in total.items()}
+        return {key: Reference(a, _sigma(a, rms[key], count, floor(dtype))) for key, a in exact.items()}
 
 
 def kinks(compute: Callable[[Exact], Any]) -> dict[Hashable, Array]:
@@ -296,16 +391,38 @@ def kinks(compute: Callable[[Exact], Any]) -> dict[Hashable, Array]:
     return tape.kinks
 
 
-def _sigma(reference: Array, mean_square: Array, runs: int) -> Array:
-    """The root of the mean square deviation, shrunk towards its rows and columns, and the final rounding."""
-    shrunk = (runs * mean_square + 8 * _pool(mean_square)) / (runs + 8)
-    return np.sqrt(shrunk + np.square(FINAL_ROUNDING * U * reference))
+def _deviation(perturbed: Array, exact: Array) -> Array:
+    """How far a run is from the exact value: 0 where that is not finite, infinite where the run alone is not."""
+    difference = perturbed - exact
+    if np.isfinite(difference).all():
+        return difference
+    return np.where(np.isfinite(exact), np.where(np.isfinite(difference), difference, np.inf), 0.0)
 
 
-def _pool(mean_square: Array) -> Array:
-    """Row mean times column mean over the mean: what an element's deviation would be if the tensor had rank one."""
-    if mean_square.ndim < 2 or not np.any(mean_square):
-        return mean_square
-    matrix = mean_square.reshape(mean_square.shape[0], -1)
-    pool = matrix.mean(axis=1, keepdims=True) * (matrix.mean(axis=0, keepdims=True) / matrix.mean())
-    return pool.reshape(mean_square.shape)
+def _sigma(reference: Array, rms: Array, runs: int, floor: float) -> Array:
+    """The root mean square deviation, shrunk towards its rows and columns, the final rounding, and the floor."""
+    finite = np.isfinite(reference)
+    own, pooled = rms * math.sqrt(runs / (runs + 8)), _pool(rms, finite) * math.sqrt(8 / (runs + 8))
+    rounding = FINAL_ROUNDING * U * np.where(finite, reference, 0)
+    return np.hypot(np.hypot(own, pooled), np.hypot(rounding, floor))
+
+
+def _pool(rms: Array, judged: Array) -> Array:
+    """Row mean times column mean over the mean: what an element's deviation would be if the tensor had rank one.
+
+    Of mean squares, and of those elements alone whose deviation and exact value are finite.
+    """
+    known = judged & np.isfinite(rms)
+    largest = np.max(rms, where=known, initial=0.0)
+    if rms.ndim < 2 or not largest:
+        return rms
+    known = known.reshape(rms.shape[0], -1)
+    mean_square = np.where(known, np.square(rms.reshape(known.shape) / largest), 0)
+    rows, columns = (_means(mean_square, known, axis) for axis in (1, 0))
+    pool = rows * (columns / (mean_square.sum() / np.count_nonzero(known)))
+    return largest * np.sqrt(pool).reshape(rms.shape)
+
+
+def _means(a: Array, known: Array, axis: int) -> Array:
+    """Means over an axis of the elements that are known, 0 of none."""
+    return a.sum(axis=axis, keepdims=True) / np.maximum(1, np.count_nonzero(known, axis=axis, keepdims=True))

@@ -50,7 +50,7 @@ def inputs_of(cell: Cell) -> dict[str, Any]:
 
 def _program(cell: Cell) -> dict[str, Any]:
     variant = cell.variant
-    nodes = variant.program.rounded(variant.narrowest).nodes
+    nodes = variant.program.rounded(cell.dtype).nodes
     return {
         "program": [{"out": n.outs[0], "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in nodes],
         "output": variant.output,

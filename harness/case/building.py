@@ -351,5 +351,4 @@ def prove(variants: Sequence[Variant], mistakes: Mistakes) -> None:
         dtype = variant.narrowest
         upstream = variant.cotangent(dtype)
         cotangents = {variant.output: np.ones(()) if upstream is None else upstream}
-        program = variant.program.rounded(dtype)
-        exact.prove(program, variant.draw(dtype), cotangents, variant.gradients, variant.dtypes)
+        exact.prove(variant.program, variant.draw(dtype), cotangents, variant.gradients, variant.dtypes)

@@ -70,7 +70,7 @@ class Variant:
     def content(self) -> str:
         """Short digest of all that an answer depends on, the program but not where it stands."""
         drawn = self.draw(self.narrowest), self.cotangent(self.narrowest)
-        return self.digest_of(self.program.rounded(self.narrowest), *drawn).hex()[:16]
+        return self.digest_of(self.program, *drawn).hex()[:16]
 
     def digest_of(self, program: Program, inputs: Mapping[str, Array], cotangent: Array | None) -> bytes:
         """SHA-256 of the program but not where it stands, the inputs, and what is asked."""

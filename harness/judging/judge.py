@@ -2,11 +2,14 @@
 
 There is one comparison, `compare`, and one number, used = error / tolerance. Nothing is masked before it, nothing is
 broadcast by it, and every tensor that was asked for is judged whether or not it came back.
+
+What isn't finite concerns its elements. Where the reference is infinite or NaN, right is the same; where the reference
+is finite and its tolerance is not, nobody can judge the element, and a tensor with half its elements so is inconclusive.
 """
 
 import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +17,8 @@ import msgspec
 import numpy as np
 
 from ...reference.formats import FORMATS
-from ...reference.rounding import K, Reference
+from ...reference.rounding import K, Reference, floor
+from ..references.ranges import OutOfRange
 from ..references.row import References
 from ..references.training import Walk
 from ..references.variant import Array, VariantReference
@@ -49,8 +53,9 @@ def judge(wanted: VariantReference, dtype: str, arrays: Answered) -> Judgement:
     steps: dict[int | None, float] = {}
     updates: list[Update] = []
     if wanted.variant.training is None:
-        tensors = _judge_together(wanted.single(), dtype, of_one_step(arrays), None)
+        tensors = _judge_together(wanted.single(dtype), dtype, of_one_step(arrays), None)
         steps[None] = _largest_used(tensors)
+        tensors = _excused(tensors, lambda: wanted.out_of_range(dtype))
     else:
         tensors = _judge_steps(wanted, dtype, arrays, steps, updates)
     verdict = worst(t.verdict for t in tensors)
@@ -91,12 +96,14 @@ def _judge_steps(
     found: dict[Key, Compared] = {}
     for step in range(variant.training.steps):
         answer = of_step(arrays, step)
-        due = wanted.at(walk.inputs(), variant.values, variant.gradients)
+        inputs = walk.inputs()
+        due = wanted.at(inputs, variant.values, variant.gradients, dtype)
         before = {n: history[-1] for n, history in walk.parameters.items()}
         walk.took({n: _usable(answer.get(("gradient", n)), a) for n, a in before.items()})
-        moved = wanted.update(walk)
+        moved = wanted.update(walk, dtype)
         together = References.of({**due, **moved})
-        for tensor in _judge_together(together, dtype, answer, step):
+        tensors = _judge_together(together, dtype, answer, step)
+        for tensor in _excused(tensors, functools.partial(wanted.out_of_range, dtype, inputs)):
             key = (tensor.role, tensor.name)
             found[key] = _worse(found.get(key, tensor), tensor)
             if tensor.role != "parameter":
@@ -115,6 +122,19 @@ def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Refe
     got = np.asarray(answer[tensor.role, name], dtype=np.float64)
     before, gradient = walk.parameters[name][-1], walk.gradients[name][-1]
     return Update(tensor, before, gradient, got, due, due.tolerance(dtype))
+
+
+def _excused(tensors: list[Compared], left: Callable[[], OutOfRange | None]) -> list[Compared]:
+    """The same, but that no number is held against a subject where the exact walk leaves the range of its dtype.
+
+    Whether each of its calls is right at its own numbers is another question.
+    """
+    doubtful = [t.verdict is not Verdict.AGREE and not t.problem for t in tensors]
+    place = left() if any(doubtful) else None
+    if place is None:
+        return tensors
+    excuse = {"verdict": Verdict.INCONCLUSIVE, "problem": f"can't be judged, {place}"}
+    return [msgspec.structs.replace(t, **excuse) if d else t for t, d in zip(tensors, doubtful, strict=True)]
 
 
 def _worse(one: Compared, other: Compared) -> Compared:
@@ -164,7 +184,6 @@ def compare(
     """Every tensor of `due`: structure first, then each element against its own tolerance.
 
     `scales` are what the tensors' errors and tolerances are shares of, 1 where none are given.
-    Raises FloatingPointError where a tolerance is not finite.
     """
     tolerance = due.tolerance(dtype)
     problems = {key: _structure(answer.get(key), span.shape, dtype) for key, span in due.spans.items()}
@@ -184,19 +203,23 @@ def _compared(
     if got.size:
         with np.errstate(all="ignore"):  # what is not finite is dealt with, not warned of
             error = _error(got, due.value, dtype)
-            used = _ratio(error, tolerance)
+            unjudged = np.isfinite(due.value) & ~np.isfinite(tolerance)
+            error = np.where(unjudged, 0.0, error)
+            used = np.where(unjudged, 0.0, _ratio(error, tolerance))
     else:
-        error = used = tolerance
+        error = used = unjudged = tolerance
     medians, errors = due.median_tolerance(dtype), due.largest(error)
     for (key, span), scale, median, largest in zip(due.spans.items(), scales, medians, errors, strict=True):
         shape, start, stop = span
         if start == stop:
             yield NOTHING_WRONG(role=key[0], name=key[1], step=step)
             continue
+        width = _width(median, scale, dtype)
         place = int(used[start:stop].argmax())
+        if width == math.inf and used[start + place] <= 1:
+            place = int(unjudged[start:stop].argmax())
         at = start + place
         worst_error, worst_used, want = error.item(at), used.item(at), due.value.item(at)
-        width = _share(median, scale)
         yield Compared(
             role=key[0],
             name=key[1],
@@ -238,6 +261,12 @@ def _share(part: float, scale: float) -> float:
     return part / scale if scale else float(part > 0) * LARGEST
 
 
+def _width(median: float, scale: float, dtype: str) -> float:
+    """The median tolerance as a share of the scale; of zeros alone the least that there is says enough."""
+    least = K * FORMATS[dtype].scale * floor("float32")
+    return 0.0 if not scale and median <= least else _share(median, scale)
+
+
 def verdict_of(used: float, width: float) -> Verdict:
     """What becomes of a tensor: its largest error / tolerance, and its median tolerance / scale, say all."""
     if not used <= 1:  # so written, what is no number never agrees
@@ -255,7 +284,7 @@ def _structure(got: Array | None, shape: tuple[int, ...], dtype: str) -> str:
 
 
 def _error(got: Array, want: Array, dtype: str) -> Array:
-    """|got - want|; NaN counts as infinitely wrong, and an overflow as the largest number of the dtype."""
+    """|got - want|; infinite where one of them alone is NaN or infinite, but for an overflow of the dtype."""
     error = np.asarray(np.abs(got - want))
     return error if math.isfinite(_largest(error)) else _error_beyond(got, want, dtype)
 
@@ -267,7 +296,8 @@ def _error_beyond(got: Array, want: Array, dtype: str) -> Array:
     finite = np.clip(wide, -largest, largest)
     overflowed = np.isinf(wide) & (np.sign(wide) == np.sign(want)) & (np.abs(want) > largest)
     error = np.where(overflowed, 0.0, np.abs(finite - want))
-    return np.where(np.isnan(wide), np.inf, error)
+    same = (wide == want) | (np.isnan(wide) & np.isnan(want))
+    return np.where(same, 0.0, np.where(np.isnan(wide) | ~np.isfinite(want), np.inf, error))
 
 
 def _ratio(error: Array, tolerance: Array) -> Array:
@@ -313,12 +343,15 @@ def line_of(t: Compared) -> str:
     name = in_words((t.role, t.name), t.where, t.step)
     if t.problem:
         return f"{name} {t.problem}"
+    if t.verdict is Verdict.INCONCLUSIVE and t.width == LARGEST:
+        return f"{name} can't be judged, nor can half of the tensor: a correct run need not be finite there"
     if t.verdict is Verdict.INCONCLUSIVE:
         return f"{name}: the tolerance, {t.tolerance:.2g} at {t.want}, is too wide to say anything"
-    return f"{name} = {t.got}, should be {_short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({_times(t.used)} × tolerance)"
+    return f"{name} = {t.got}, should be {_short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({times(t.used)} × tolerance)"
 
 
-def _times(used: float) -> str:
+def times(used: float) -> str:
+    """Error / tolerance in words: of the largest double, which stands for infinity in run files."""
     return "∞" if used >= LARGEST else f"{used:.3g}"
 
 

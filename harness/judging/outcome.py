@@ -20,7 +20,7 @@ from ..verdict import Verdict
 from .blame import FORWARD, SEED, SUM, UPDATE, VJP, Suspect
 from .composition import budget, composed, pooled, precisely
 from .examining import Examination, Examined, Found, findings, wrong_call
-from .judge import Judgement, line_of
+from .judge import Judgement, line_of, times
 from .trace import Trace, argument_name
 
 NAMED = 3
@@ -58,17 +58,18 @@ def outcome(
     return _without(cell, judgement, examination)
 
 
-def with_k(cell: CellLine, factor: float) -> Outcome | None:
+def with_k(cell: CellLine, whole: Verdict, factor: float) -> Outcome | None:
     """The outcome where every tolerance is divided by `factor`, of a cell that was looked into; None of another.
 
-    Calls that are wrong only now were never told of: those are left to the whole.
+    `whole` is the verdict of the whole then. Calls that are wrong only now were never told of: those are left to the whole.
     """
     if cell.composed is None and not cell.calls:
         return None
     calls = tuple(replace(c, used=min(c.used * factor, LARGEST)) for c in cell.calls if c.used * factor > 1)
     composed = None if cell.composed is None else min(cell.composed * factor, LARGEST)
     excused = composed is not None and composed <= 1 and all(call.entry for call in calls)
-    verdict = (Verdict.KNOWN_DEVIATION if calls else Verdict.AGREE) if excused else Verdict.DISAGREE
+    excused = excused and cell.verdict is not Verdict.INCONCLUSIVE
+    verdict = (Verdict.KNOWN_DEVIATION if calls else Verdict.AGREE) if excused else whole
     notes = tuple(_told(calls)) if calls else ()
     return Outcome(verdict, notes, calls, tuple(cell.conventions), composed, tuple(cell.budget))
 
@@ -89,7 +90,7 @@ def _with_causes(
         note = cause.reason if cause else "; ".join(notes)
         lines.append(call_line(cell, one, cause.place if cause else "", note))
     told = tuple(_told(lines))
-    if not excused or any(t.problem for t in judgement.tensors):
+    if not excused or _broken(judgement):
         return Outcome(Verdict.DISAGREE, (*told, *_follows(judgement, lines)), tuple(lines))
     worst = _composed(examination, lambda step: {a.key for a in step.judged.alarms} | step.chosen)
     if worst is not None and worst.used > 1:
@@ -105,6 +106,11 @@ def _with_causes(
         return Outcome(Verdict.KNOWN_DEVIATION, told, tuple(lines), composed=used)
     more = f"and something else, with these taken as they are: {line_of(worst)}"
     return Outcome(Verdict.DISAGREE, (*told, more), tuple(lines), composed=used)
+
+
+def _broken(judgement: Judgement) -> bool:
+    """Whether a tensor did not come back as it should, whatever its numbers."""
+    return any(t.problem and t.verdict is Verdict.DISAGREE for t in judgement.tensors)
 
 
 def _spoken(cell: Cell, step: Examined, ledger: Ledger, version: str) -> set[Result]:
@@ -125,10 +131,12 @@ def _composed(examination: Examination, excused) -> Compared | None:  # type: ig
 
 def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outcome:
     """Of a cell in which no call is wrong by itself."""
+    if _broken(judgement):
+        return Outcome(Verdict.DISAGREE)
+    if any(t.problem for t in judgement.tensors):  # what kept the whole from being judged holds
+        return Outcome(Verdict.INCONCLUSIVE, ("every op call is right at its own numbers",))
     worst = _composed(examination, lambda step: step.chosen)
     chosen = tuple(dict.fromkeys(_conventions(cell, examination)))
-    if any(t.problem for t in judgement.tensors):
-        return Outcome(Verdict.DISAGREE)
     if worst is None or worst.used <= 1:
         used = None if worst is None else worst.used
         sure = judgement.verdict is not Verdict.INCONCLUSIVE or examination.complete
@@ -273,9 +281,8 @@ def _told(lines: Sequence[CallLine]) -> Iterator[str]:
         steps = len({line.step for line in same})
         yield f"  {where}" + f" (in {steps} steps)" * (steps > 1)
         index = f"[{', '.join(map(str, worst.where))}]" if worst.where else ""
-        used = "∞" if worst.used >= LARGEST else f"{worst.used:.3g}"
         share = f"{worst.wrong} of {worst.elements} element{'s' * (worst.elements != 1)}"
-        yield f"    {worst.name}{index} = {worst.got}, should be {worst.want}   ({used} × tolerance, {share})"
+        yield f"    {worst.name}{index} = {worst.got}, should be {worst.want}   ({times(worst.used)} × tolerance, {share})"
         if worst.note:
             yield f"    known: {worst.note} ({entry})" if entry else f"    {worst.note}"
 

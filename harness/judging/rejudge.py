@@ -178,12 +178,12 @@ class Sources:
 
     def with_k(self, cell: CellLine, old_k: float, new_k: float) -> CellLine:
         """The cell at another K, from its numbers: those of its tensors, and of the calls that were looked into."""
-        if not cell.tensors or old_k == new_k:
+        if not cell.tensors:
             return cell
         tensors = tuple(_tensor_with_k(t, old_k, new_k) for t in cell.tensors)
         verdict = worst(t.verdict for t in tensors)
         judgement = Judgement(verdict, tensors, describe(tensors, verdict))
-        found = with_k(cell, old_k / new_k) if verdict is Verdict.DISAGREE else None
+        found = None if verdict is Verdict.AGREE else with_k(cell, verdict, old_k / new_k)
         return settled(cell, judgement, self._ledger(cell), self._version(cell), found)
 
     def _ledger(self, cell: CellLine) -> Ledger:

@@ -115,7 +115,8 @@ class Trace:
         size = sum(a.size for a in self.inputs.values())
         drawn = (np.asarray(self.inputs[name]).tobytes() for name in sorted(self.inputs))
         seed = seed_of(repr(self.program.calls).encode(), *drawn)
-        return expected(compute, size, seed, magnification=FOLLOWED if self.complete else KINK_MAGNIFICATION)
+        magnification = FOLLOWED if self.complete else KINK_MAGNIFICATION
+        return expected(compute, size, seed, dtype=self.dtype, magnification=magnification)
 
     @cached_property
     def complete(self) -> bool:

@@ -34,7 +34,7 @@ from ..errors import HarnessError
 from ..reading.elements import ALIGNMENT, digest, raw
 from .row import References
 
-FORMAT = 1
+FORMAT = 2
 RULES = ("harness/references", "reference")
 """The folders that say what a reference is."""
 FOLDER, SIZE = "HARNESS_CACHE", "HARNESS_CACHE_SIZE"
@@ -249,8 +249,11 @@ class Cache:
 
 
 def encode(key: bytes, found: References) -> bytes:
-    """An entry: its checksum, a line with the names and shapes of the tensors, the rows of value and of sigma."""
-    line = msgspec.json.encode([(*name, span.shape) for name, span in found.spans.items()])
+    """An entry: its checksum, a line with the names and shapes of the tensors, the rows of value and of sigma.
+
+    The line begins with whether the entry serves every dtype.
+    """
+    line = msgspec.json.encode((found.alike, [(*name, span.shape) for name, span in found.spans.items()]))
     line += b" " * (-(len(line) + 1) % ALIGNMENT) + b"\n"
     body = b"".join((line, raw(found.value), raw(found.sigma)))
     return digest(key, body) + body
@@ -263,11 +266,11 @@ def decode(key: bytes, data: bytes) -> References | None:
         return None
     try:
         start = data.index(b"\n", size) + 1
-        tensors = msgspec.json.decode(
-            memoryview(data)[size:start], type=list[tuple[str, str, tuple[int, ...]]]
+        alike, tensors = msgspec.json.decode(
+            memoryview(data)[size:start], type=tuple[bool, list[tuple[str, str, tuple[int, ...]]]]
         )
         value, sigma = np.frombuffer(data, offset=start).reshape(2, -1)
-        return References({(role, name): shape for role, name, shape in tensors}, value, sigma)
+        return References({(role, name): shape for role, name, shape in tensors}, value, sigma, alike)
     except (ValueError, msgspec.MsgspecError):  # written by other rules than today's
         return None
 

@@ -40,9 +40,14 @@ class References(Mapping[Any, Reference]):
     So they are kept, read and judged in one go, however many tensors there are.
     """
 
-    def __init__(self, shapes: Mapping[Any, tuple[int, ...]], value: Array, sigma: Array) -> None:
-        """`value` and `sigma` have one dimension. Raises ValueError where the shapes do not add up to their size."""
-        self.value, self.sigma = value, sigma
+    def __init__(
+        self, shapes: Mapping[Any, tuple[int, ...]], value: Array, sigma: Array, alike: bool = True
+    ) -> None:
+        """`value` and `sigma` have one dimension. Raises ValueError where the shapes do not add up to their size.
+
+        `alike`: whether they serve every dtype; else they are of the range of the one that was asked for.
+        """
+        self.value, self.sigma, self.alike = value, sigma, alike
         self.spans: dict[Any, Span] = {}
         stop = 0
         for key, shape in shapes.items():
@@ -52,12 +57,13 @@ class References(Mapping[Any, Reference]):
             raise ValueError(f"{stop} elements are described, {value.shape} and {sigma.shape} are there")
 
     @classmethod
-    def of(cls, tensors: Mapping[Any, Reference]) -> Self:
+    def of(cls, tensors: Mapping[Any, Reference], alike: bool = True) -> Self:
         """The same tensors side by side."""
         if isinstance(tensors, cls):
             return tensors
         shapes = {key: np.shape(e.value) for key, e in tensors.items()}
-        return cls(shapes, _row(e.value for e in tensors.values()), _row(e.sigma for e in tensors.values()))
+        value, sigma = (_row(getattr(e, part) for e in tensors.values()) for part in ("value", "sigma"))
+        return cls(shapes, value, sigma, alike)
 
     def only(self, keys: Container[Any]) -> "References":
         """Those of its tensors that are among the keys."""
@@ -81,20 +87,20 @@ class References(Mapping[Any, Reference]):
         return np.concatenate([arrays[key].reshape(-1) for key in self.spans] or [self.value])
 
     def tolerance(self, dtype: str) -> Array:
-        """K sigma of every element in `dtype`. Raises FloatingPointError where one is not finite: all would pass."""
+        """K sigma of every element in `dtype`; infinite where an element can't be judged."""
         allowed: Array = tolerance(self.sigma, dtype)
         return allowed
 
     def median_tolerance(self, dtype: str) -> list[float]:
-        """For each tensor the tolerance that half of its elements have, or less; 0 of no elements."""
+        """For each tensor the tolerance that half of its finite elements have, or less; 0 of no elements."""
         return [K * FORMATS[dtype].scale * median for median in self._median_sigma]
 
     # Each is asked for once for every framework and dtype.
 
     @cached_property
     def magnitudes(self) -> list[float]:
-        """For each tensor the largest |value|; 0 of no elements."""
-        return self.largest(np.abs(self.value))
+        """For each tensor the largest |value| that is finite; 0 of no elements."""
+        return self.largest(np.where(np.isfinite(self.value), np.abs(self.value), 0))
 
     @cached_property
     def scales(self) -> list[float]:
@@ -103,7 +109,8 @@ class References(Mapping[Any, Reference]):
 
     @cached_property
     def _median_sigma(self) -> list[float]:
-        return [_median(self.sigma[start:stop]) for _, start, stop in self.spans.values()]
+        finite = np.isfinite(self.value)
+        return [_median(self.sigma[start:stop][finite[start:stop]]) for _, start, stop in self.spans.values()]
 
     @cached_property
     def _starts(self) -> list[int]:

@@ -31,10 +31,11 @@ class Walk:
     Whose they are is for the caller: the reference's own, or those of a subject that is followed.
     """
 
-    def __init__(self, variant: Variant, inputs: Mapping[str, Array], options: Mapping[str, Any]) -> None:
-        """`inputs` as drawn, `options` those of the optimizer."""
-        self._variant, self._drawn, self.options = variant, inputs, options
+    def __init__(self, variant: Variant, inputs: Mapping[str, Array]) -> None:
+        """`inputs` as drawn."""
+        self._variant, self._drawn = variant, inputs
         training = variant.training
+        self._options = {} if training is None else training.options
         self._optimizer = None if training is None else OPTIMIZERS[training.optimizer]
         names = () if training is None else training.parameters
         self.parameters: dict[str, list[Array]] = {name: [inputs[name]] for name in names}
@@ -56,7 +57,7 @@ class Walk:
         if self._optimizer is None:
             raise ValueError("a case without [training] takes no step")
         return {
-            name: self._optimizer.moved(c, history, self.gradients[name], **self.options)
+            name: self._optimizer.moved(c, history, self.gradients[name], **self._options)
             for name, history in self.parameters.items()
         }
 

@@ -1,9 +1,10 @@
 """What every compared tensor of a case variant must be, and how far rounding may move it.
 
-One evaluation serves every dtype: the inputs are rounded to the narrowest one, so they are exact in all.
+One evaluation serves every dtype where no result nears the end of any dtype's range: the inputs are rounded to the
+narrowest one, so they are exact in all, and the values are those of float64 anyway. Elsewhere each dtype has its own.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,10 +14,11 @@ from ...reference.backprop import backprop
 from ...reference.contexts import EXACT, Exact
 from ...reference.formats import FORMATS
 from ...reference.program import Program
-from ...reference.rounding import Reference, expected, seed_of
+from ...reference.rounding import Computed, Reference, alike, expected, seed_of
 from ..case.variant import Variant
 from ..roles import Key
 from .cache import Cache
+from .ranges import OutOfRange, first_out_of_range
 from .row import References
 from .training import Walk, inputs_at
 
@@ -28,18 +30,38 @@ class VariantReference:
 
     def __init__(self, variant: Variant, cache: Cache | None = None) -> None:
         self.variant, self._cache = variant, cache
-        self.program: Program = variant.program.rounded(variant.narrowest)
+        self.program: Program = variant.program
         self.inputs: dict[str, Array] = variant.draw(variant.narrowest)
         self.cotangent = variant.cotangent(variant.narrowest)
-        self._single: References | None = None
+        self._single: dict[str, References] = {}
 
-    def single(self) -> References:
-        """What a variant without training must give."""
-        if self._single is None:
+    def single(self, dtype: str | None = None) -> References:
+        """What a variant without training must give in `dtype`, by default the narrowest of the case."""
+        dtype = dtype or self.variant.narrowest
+        if dtype not in self._single:
             variant = self.variant
             asked = ("variant", self.digest)
-            self._single = self._evaluated(self.inputs, variant.values, variant.gradients, asked, [])
-        return self._single
+            found = self._evaluated(self.inputs, variant.values, variant.gradients, asked, [], dtype)
+            self._single.update(dict.fromkeys(variant.dtypes if found.alike else (), found) | {dtype: found})
+        return self._single[dtype]
+
+    def out_of_range(self, dtype: str, inputs: Mapping[str, Array] | None = None) -> OutOfRange | None:
+        """The first result at these inputs, by default the case's own, that `dtype` has no normal number for."""
+        inputs = self.inputs if inputs is None else inputs
+        names = self._differentiated
+        with np.errstate(all="ignore"):
+            env, grads = backprop(self.program, inputs, names, {self.variant.output: self._cotangent})
+        return first_out_of_range(self.variant, env, grads, dtype)
+
+    @cached_property
+    def _differentiated(self) -> list[str]:
+        """The names whose cotangents the compared gradients need."""
+        useful = self.program.ancestors([self.variant.output])
+        return [
+            name
+            for name in self.program.descendants(self.variant.gradients)
+            if name in useful and self.variant.specs[name].dtype == "float"
+        ]
 
     @cached_property
     def content(self) -> str:
@@ -51,12 +73,18 @@ class VariantReference:
         """The same in full, of the arrays that are drawn already."""
         return self.variant.digest_of(self.program, self.inputs, self.cotangent)
 
-    def at(self, inputs: Mapping[str, Array], values: Iterable[str], gradients: Iterable[str]) -> References:
-        """Values and gradients by name at these inputs."""
+    def at(
+        self,
+        inputs: Mapping[str, Array],
+        values: Iterable[str],
+        gradients: Iterable[str],
+        dtype: str | None = None,
+    ) -> References:
+        """Values and gradients by name at these inputs in `dtype`, by default the narrowest of the case."""
         values, gradients = tuple(values), tuple(gradients)
         asked = ("values and gradients", self.program.calls, self.variant.output, values, gradients)
         arrays = [*sorted(inputs.items()), ("its cotangent", self._cotangent)]
-        return self._evaluated(inputs, values, gradients, asked, arrays)
+        return self._evaluated(inputs, values, gradients, asked, arrays, dtype or self.variant.narrowest)
 
     @property
     def _cotangent(self) -> Array:
@@ -69,6 +97,7 @@ class VariantReference:
         gradients: Sequence[str],
         asked: tuple[Any, ...],
         arrays: Sequence[tuple[str, Array]],
+        dtype: str,
     ) -> References:
         """The same; `asked` and `arrays` are its name in the cache."""
 
@@ -80,50 +109,60 @@ class VariantReference:
         if self.variant.exact:  # no perturbed runs: a read would take as long
             return References.of({key: _unrounded(a) for key, a in compute(EXACT).items()})
 
-        def perturbed() -> References:
-            size = sum(a.size for a in inputs.values())
-            drawn = (inputs[name].tobytes() for name in sorted(inputs))
-            seed = seed_of(repr(self.program.calls).encode(), *drawn)
-            return References.of(expected(compute, size, seed))
-
-        return self._known(asked, arrays, perturbed)
+        size = sum(a.size for a in inputs.values())
+        drawn = (inputs[name].tobytes() for name in sorted(inputs))
+        seed = seed_of(repr(self.program.calls).encode(), *drawn)
+        return self._known(asked, arrays, compute, size, seed, dtype)
 
     def _known(
         self,
         asked: tuple[Any, ...],
         arrays: Sequence[tuple[str, Array]],
-        compute: Callable[[], References],
+        compute: Computed,
+        size: int,
+        seed: int,
+        dtype: str,
     ) -> References:
-        """What `compute` gives, from the cache where it is there; `asked` and `arrays` are all that it depends on."""
-        return compute() if self._cache is None else self._cache.reference(repr(asked), arrays, compute)
+        """What `compute` has to give in `dtype`: of the case's narrowest dtype, where that serves all, else of its own.
+
+        From the cache where it is there; `asked` and `arrays`, with the dtype, are all that it depends on.
+        """
+
+        def perturbed(of: str) -> References:
+            serves = len(self.variant.dtypes) == 1 or alike(compute)
+            return References.of(expected(compute, size, seed, dtype=of), serves)
+
+        def known(of: str) -> References:
+            if self._cache is None:
+                return perturbed(of)
+            return self._cache.reference(repr((*asked, of)), arrays, lambda: perturbed(of))
+
+        found = known(self.variant.narrowest)
+        return found if found.alike or dtype == self.variant.narrowest else known(dtype)
 
     def inputs_at(self, step: int, parameters: Mapping[str, Array]) -> dict[str, Array]:
         """The inputs of one training step: the given parameters, and the slices drawn anew for this step."""
         return inputs_at(self.variant, self.inputs, step, parameters)
 
-    @property
-    def optimizer_options(self) -> dict[str, Any]:
-        """Literals of the optimizer, rounded like those of the program."""
-        training, rounded = self.variant.training, FORMATS[self.variant.narrowest].rounded
+    def optimizer_options(self, dtype: str) -> dict[str, Any]:
+        """The optimizer's literals as a cell has them, rounded to its dtype."""
+        training, rounded = self.variant.training, FORMATS[dtype].rounded
         return {} if training is None else {name: rounded(value) for name, value in training.options.items()}
 
     def walk(self) -> Walk:
         """The training at its first step."""
-        return Walk(self.variant, self.inputs, self.optimizer_options)
+        return Walk(self.variant, self.inputs)
 
-    def update(self, walk: Walk) -> References:
+    def update(self, walk: Walk, dtype: str | None = None) -> References:
         """The parameters after the walk's step, from what it has before it."""
-        arrays, asked = walk.depends_on, ("update", self.variant.training, self.optimizer_options)
+        arrays, asked = walk.depends_on, ("update", self.variant.training)
 
         def compute(c: Exact) -> dict[Key, Array]:
             return {("parameter", name): a for name, a in walk.moved(c).items()}
 
-        def perturbed() -> References:
-            size = sum(history[-1].size for history in walk.parameters.values())
-            seed = seed_of(repr(asked).encode(), *(a.tobytes() for _, a in arrays))
-            return References.of(expected(compute, size, seed))
-
-        return self._known(asked, arrays, perturbed)
+        size = sum(history[-1].size for history in walk.parameters.values())
+        seed = seed_of(repr(asked).encode(), *(a.tobytes() for _, a in arrays))
+        return self._known(asked, arrays, compute, size, seed, dtype or self.variant.narrowest)
 
 
 def _unrounded(a: Array) -> Reference:

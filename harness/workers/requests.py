@@ -1,4 +1,8 @@
-"""What is asked of a worker: the message of a cell, or of a trace of it. Expected values are no part of any."""
+"""What is asked of a worker: the message of a cell, or of a trace of it. Expected values are no part of any.
+
+Literals of the program and of the optimizer go out rounded to the cell's dtype, as a framework rounds a Python number;
+what they mean is the real number that is written, and the reference takes that.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -34,7 +38,7 @@ def trace(cell: Cell, wanted: VariantReference, copies: Collection[tuple[int, in
     arrays = _arrays(cell, wanted, {**wanted.inputs, **nothing}, each_step(variant))
     values = [name for name in names if name not in wanted.inputs]
     shared = _shared(cell, wanted, values, [*cotangents, *zeros])
-    return _own(cell), arrays, shared_line(shared | {"program": _nodes(copied)}, arrays)
+    return _own(cell), arrays, shared_line(shared | {"program": _nodes(copied, cell.dtype)}, arrays)
 
 
 def _own(cell: Cell) -> dict[str, Any]:
@@ -66,25 +70,26 @@ def _shared(
     assigned = {name for node in program.nodes for name in node.outs}
     return {
         "dtype": cell.dtype,
-        "program": _nodes(program),
+        "program": _nodes(program, cell.dtype),
         "output": variant.output,
         "values": list(values),
         "gradients": gradients,
         "probes": {n: variant.specs[n].shape for n in gradients if n in assigned},
-        "training": python_json(_training(wanted)),
+        "training": python_json(_training(wanted, cell.dtype)),
     }
 
 
-def _nodes(program: Program) -> Any:
-    return python_json([{"out": n.outs, "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in program.nodes])
+def _nodes(program: Program, dtype: str) -> Any:
+    nodes = program.rounded(dtype).nodes
+    return python_json([{"out": n.outs, "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in nodes])
 
 
-def _training(wanted: VariantReference) -> dict[str, Any] | None:
+def _training(wanted: VariantReference, dtype: str) -> dict[str, Any] | None:
     training = wanted.variant.training
     if training is None:
         return None
     return {
-        "optimizer": {training.optimizer: wanted.optimizer_options},
+        "optimizer": {training.optimizer: wanted.optimizer_options(dtype)},
         "parameters": list(training.parameters),
         "steps": training.steps,
     }

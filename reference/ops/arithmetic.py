@@ -6,6 +6,7 @@ import numpy as np
 
 from . import shapes
 from .kinks import between
+from .limits import reached, vanishing
 from .row import row
 
 
@@ -35,30 +36,60 @@ row(
     "mul",
     shapes.broadcast,
     lambda c, x, y: c.r(x * y),
-    lambda c, out, x, y, g: unbroadcast(c, c.r(g * y), x),
-    lambda c, out, x, y, g: unbroadcast(c, c.r(g * x), y),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(vanishing(g, g * y)), x),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(vanishing(g, g * x)), y),
 )
 row(
     "div",
     shapes.broadcast,
     lambda c, x, y: c.r(x / y),
-    lambda c, out, x, y, g: unbroadcast(c, c.r(g / y), x),
-    lambda c, out, x, y, g: unbroadcast(c, c.r(-g * c.r(out / y)), y),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(vanishing(g, g / y)), x),
+    lambda c, out, x, y, g: unbroadcast(c, c.r(vanishing(g, -g * c.r(out / y))), y),
 )
+
+
+def _pow_x(c, out, x, y, g):
+    """Y x^(y - 1), and 0 for y = 0. Frameworks round y - 1, where it isn't exact in float32."""
+    exponent = y - 1
+    if not c.exact:
+        exponent = np.where(np.float32(exponent) == exponent, exponent, c.r(exponent))
+    slope = c.r(vanishing(y, y * c.fn("pow", x, exponent)))
+    return unbroadcast(c, c.r(vanishing(g, g * slope)), x)
+
+
+def _pow_y(c, out, x, y, g):
+    """X^y log(x), and 0 at x = 0 for y > 0. There is no derivative at 0^0, nor beside negative numbers."""
+    slope = c.r(vanishing(out, out * c.fn("log", x)))
+    undefined = (x < 0) | ((x == 0) & (y == 0))
+    if np.any(undefined):
+        slope = c.absolute(np.where(undefined, 0.0, slope), np.where(undefined, np.inf, 0.0))
+    return unbroadcast(c, c.r(vanishing(g, g * slope)), y)
+
+
 row(
     "pow",
     shapes.broadcast,
     lambda c, x, y: c.fn("pow", x, y),
-    lambda c, out, x, y, g: unbroadcast(c, c.r(g * c.r(y * c.fn("pow", x, y - 1))), x),
-    lambda c, out, x, y, g: unbroadcast(c, c.r(g * c.r(out * c.fn("log", x))), y),
+    _pow_x,
+    _pow_y,
 )
 row("neg", shapes.same, lambda c, x: -x, lambda c, out, x, g: -g)
-row("exp", shapes.same, lambda c, x: c.fn("exp", x), lambda c, out, x, g: c.r(g * out))
-row("log", shapes.same, lambda c, x: c.fn("log", x), lambda c, out, x, g: c.r(g / x))
-row("sqrt", shapes.same, lambda c, x: c.fn("sqrt", x), lambda c, out, x, g: c.r(g / (2 * out)))
-row("square", shapes.same, lambda c, x: c.r(x * x), lambda c, out, x, g: c.r(g * (2 * x)))
-row("sin", shapes.same, lambda c, x: c.fn("sin", x), lambda c, out, x, g: c.r(g * c.fn("cos", x)))
-row("cos", shapes.same, lambda c, x: c.fn("cos", x), lambda c, out, x, g: c.r(-g * c.fn("sin", x)))
+row("exp", shapes.same, lambda c, x: c.fn("exp", x), lambda c, out, x, g: c.r(vanishing(g, g * out)))
+row("log", shapes.same, lambda c, x: c.fn("log", x), lambda c, out, x, g: c.r(vanishing(g, g / x)))
+row("sqrt", shapes.same, lambda c, x: c.fn("sqrt", x), lambda c, out, x, g: c.r(vanishing(g, g / (2 * out))))
+row("square", shapes.same, lambda c, x: c.r(x * x), lambda c, out, x, g: c.r(vanishing(g, g * (2 * x))))
+row(
+    "sin",
+    shapes.same,
+    lambda c, x: c.fn("sin", x),
+    lambda c, out, x, g: c.r(vanishing(g, g * c.fn("cos", x))),
+)
+row(
+    "cos",
+    shapes.same,
+    lambda c, x: c.fn("cos", x),
+    lambda c, out, x, g: c.r(vanishing(g, -g * c.fn("sin", x))),
+)
 row("abs", shapes.same, lambda c, x: np.abs(x), lambda c, out, x, g: g * np.sign(c.kink(x)), kinks=between)
 row(
     "maximum",
@@ -90,13 +121,13 @@ def _matrices(x, y, g):
 
 def _matmul_left(c, out, x, y, g):
     _, y2, g2 = _matrices(x, y, g)
-    dx = c.matmul(g2, y2.swapaxes(-1, -2))
+    dx = c.matmul(g2, reached(y2.swapaxes(-1, -2), g2))
     return unbroadcast(c, dx.squeeze(-2) if x.ndim == 1 else dx, x)
 
 
 def _matmul_right(c, out, x, y, g):
     x2, _, g2 = _matrices(x, y, g)
-    dy = c.matmul(x2.swapaxes(-1, -2), g2)
+    dy = c.matmul(reached(x2, g2.swapaxes(-1, -2)).swapaxes(-1, -2), g2)
     return unbroadcast(c, dy.squeeze(-1) if y.ndim == 1 else dy, y)
 
 
@@ -116,11 +147,12 @@ def _linear(c, x, W, b=None, *, weights="out_in"):
 
 def _linear_x(c, out, x, W, b, g, *, weights):
     g = g.reshape(*x.shape[:-1], g.shape[-1])
-    return c.matmul(g, W if weights == "out_in" else W.T)
+    return c.matmul(g, reached(W if weights == "out_in" else W.T, g))
 
 
 def _linear_W(c, out, x, W, b, g, *, weights):
     x, g = (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) for a in (x, g))
+    x = reached(x, g.T)
     return c.matmul(g.T, x) if weights == "out_in" else c.matmul(x.T, g)
 
 

@@ -4,8 +4,10 @@ import numpy as np
 
 from . import shapes
 from .elementary import sigmoid
+from .limits import shifted, vanishing
 from .reductions import log_softmax, logsumexp, softmax
 from .row import row
+from .units import softplus_slope
 
 
 def reduced(c, loss, reduction):
@@ -30,19 +32,26 @@ row(
 
 
 def _bce(c, p, t, *, reduction="mean"):
+    """-t log(p) - (1 - t) log(1 - p), in which 0 log 0 is 0."""
     log1m = c.fn("log1p", -p) if c.exact else c.fn("log", c.r(1 - p))
-    return reduced(c, c.r(-c.r(t * c.fn("log", p)) - c.r((1 - t) * log1m)), reduction)
+    hit, missed = vanishing(t, t * c.fn("log", p)), vanishing(1 - t, (1 - t) * log1m)
+    return reduced(c, c.r(-c.r(hit) - c.r(missed)), reduction)
 
 
 def _bce_p(c, out, p, t, g, *, reduction):
+    """(p - t) / (p (1 - p)): -1 / p for t = 1, also at p = 1, and 1 / (1 - p) for t = 0."""
     g = unreduced(c, g, p.size, reduction)
     if c.exact:
-        return g * ((p - t) / (p * (1 - p)))
-    return c.r(g * c.r(c.r((1 - t) / c.r(1 - p)) - c.r(t / p)))
+        slope = np.where(t == 1, -1 / p, np.where(t == 0, 1 / (1 - p), (p - t) / (p * (1 - p))))
+    else:
+        missed = c.r(vanishing(1 - t, (1 - t) / c.r(1 - p)))
+        slope = c.r(missed - c.r(vanishing(t, t / p)))
+    return c.r(vanishing(g, g * slope))
 
 
 def _bce_t(c, out, p, t, g, *, reduction):
-    return c.r(unreduced(c, g, p.size, reduction) * c.r(c.fn("log1p", -p) - c.fn("log", p)))
+    g = unreduced(c, g, p.size, reduction)
+    return c.r(vanishing(g, g * c.r(c.fn("log1p", -p) - c.fn("log", p))))
 
 
 row("bce", shapes.pair_loss, _bce, _bce_p, _bce_t)
@@ -57,7 +66,11 @@ def _bce_with_logits(c, z, t, *, reduction="mean"):
 
 
 def _bce_with_logits_z(c, out, z, t, g, *, reduction):
-    residual = (1 - t) * sigmoid(z) - t * sigmoid(-z) if c.exact else c.r(c.fn("sigmoid", z) - t)
+    """The logistic function of z, less t; optax has it from two softplus."""
+    if c.exact:
+        residual = (1 - t) * sigmoid(z) - t * sigmoid(-z)
+    else:
+        residual = c.r(softplus_slope(c, z, c.fn("softplus", z)) - t)
     return c.r(unreduced(c, g, z.size, reduction) * residual)
 
 
@@ -90,8 +103,8 @@ def positions(z, axis):
 def _cross_entropy(c, z, target, *, axis=-1, reduction="mean"):
     """logsumexp(z) sum(t) - sum(t z), from shifted logits; the rounded terms are as large as |max z| and |t z|."""
     t = distribution(z, target, axis)
-    loss = -np.sum(t * log_softmax_terms(c, z, axis), axis=axis)
-    size = 2 + np.abs(np.max(z, axis=axis)) + np.sum(np.abs(t * z), axis=axis)
+    loss = -np.sum(vanishing(t, t * log_softmax_terms(c, z, axis)), axis=axis)
+    size = 2 + np.abs(np.max(z, axis=axis)) + np.sum(np.abs(vanishing(t, t * z)), axis=axis)
     return reduced(c, c.absolute(loss, size), reduction)
 
 
@@ -99,15 +112,24 @@ def log_softmax_terms(c, z, axis):
     return z - logsumexp(c, z, axis)
 
 
+def _probabilities(c, z, axis):
+    """The softmax as torch has it: exp of the rounded z - max(z) - log(sum(exp(z - max(z))))."""
+    below = shifted(z, axis)
+    logarithm = below - np.log(np.sum(np.exp(below), axis=axis, keepdims=True))
+    return c.fn("exp", c.absolute(logarithm, 1 + np.abs(below) + np.abs(logarithm)))
+
+
 def _cross_entropy_z(c, out, z, target, g, *, axis, reduction):
+    """The softmax of z times the sum of t, less t."""
     t = distribution(z, target, axis)
     g = np.expand_dims(unreduced(c, g, positions(z, axis), reduction), () if reduction != "none" else axis)
-    return c.r(g * c.r(c.r(softmax(c, z, axis) * np.sum(t, axis=axis, keepdims=True)) - t))
+    p = softmax(c, z, axis) if c.exact else _probabilities(c, z, axis)
+    return c.r(g * c.r(c.r(p * np.sum(t, axis=axis, keepdims=True)) - t))
 
 
 def _cross_entropy_target(c, out, z, target, g, *, axis, reduction):
     g = np.expand_dims(unreduced(c, g, positions(z, axis), reduction), () if reduction != "none" else axis)
-    return c.r(-g * log_softmax(c, z, axis))
+    return c.r(vanishing(g, -g * log_softmax(c, z, axis)))
 
 
 row(

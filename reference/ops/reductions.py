@@ -6,6 +6,7 @@ import numpy as np
 
 from . import shapes
 from .kinks import ball, shares
+from .limits import infinite, shifted, vanishing
 from .row import row
 
 
@@ -57,7 +58,8 @@ def _norm(c, x, *, axis=None, keepdims=False):
 def _norm_vjp(c, out, x, g, *, axis, keepdims):
     """The gradient of the norm at 0 is taken as 0, the smallest of its subgradients."""
     out = spread(out, x, axis, keepdims)
-    return c.r(spread(g, x, axis, keepdims) * c.r(np.divide(x, out, out=np.zeros_like(x), where=out != 0)))
+    g, direction = spread(g, x, axis, keepdims), c.r(np.divide(x, out, out=np.zeros_like(x), where=out != 0))
+    return c.r(vanishing(g, g * direction))
 
 
 row(
@@ -71,40 +73,54 @@ row(
     "sum_squares",
     shapes.scalar(shapes.same),
     lambda c, x: c.sum(c.r(x * x), None),
-    lambda c, out, x, g: c.r(g * (2 * x)),
+    lambda c, out, x, g: c.r(vanishing(g, g * (2 * x))),
 )
 
 
 def logsumexp(c, x, axis, keepdims=True):
     """Max + log(sum(exp(x - max))): Blanchard, Higham and Higham, IMA J. Numer. Anal. 41 (2021), algorithm 3.2.
 
-    With m the maximum, a framework may round a sum of the size of |m| on the way.
+    With m the maximum, a framework may round a sum of the size of |m| on the way. Where m is infinite so is the result.
     """
     m = np.max(x, axis=axis, keepdims=True)
-    s = m + c.fn("log", c.sum(c.fn("exp", c.r(x - m)), axis, keepdims=True))
+    shift = np.where(infinite(m), 0.0, m) if np.any(infinite(m)) else m
+    s = m + c.fn("log", c.sum(c.fn("exp", c.r(x - shift)), axis, keepdims=True))
     s = c.absolute(s, 1 + np.abs(m))
     return s if keepdims else np.squeeze(s, shapes.axes_of(axis, x.shape))
 
 
 def softmax(c, x, axis):
     """exp(x - max) / sum(exp(x - max))."""
-    e = np.exp(c.r(x - np.max(x, axis=axis, keepdims=True)))
+    e = np.exp(c.r(shifted(x, axis)))
     return c.fn("softmax", e / np.sum(e, axis=axis, keepdims=True))
 
 
 def log_softmax(c, x, axis):
     """X - max - log(sum(exp(x - max))); a framework may as well subtract a rounded logsumexp."""
     m = np.max(x, axis=axis, keepdims=True)
-    shifted = c.r(x - m)
-    out = shifted - c.fn("log", c.sum(c.fn("exp", shifted), axis, keepdims=True))
+    below = c.r(shifted(x, axis))
+    out = below - c.fn("log", c.sum(c.fn("exp", below), axis, keepdims=True))
     return c.absolute(c.r(out), 1 + np.abs(m) + np.abs(x))
+
+
+def _logsumexp_vjp(c, out, x, g, *, axis, keepdims):
+    """The softmax. torch takes exp(x - out) from the rounded out, whose error is a share of |out|."""
+    g = spread(g, x, axis, keepdims)
+    p = softmax(c, x, axis) if c.exact else c.fn("exp", c.r(x - spread(out, x, axis, keepdims)))
+    return c.r(vanishing(g, g * p))
+
+
+def _log_softmax_vjp(c, y, x, g, *, axis):
+    """G less the softmax times the sum of g. torch and MXNet take exp(y) from the rounded y for the softmax."""
+    p = softmax(c, x, axis) if c.exact else c.fn("exp", y)
+    return c.r(g - c.r(p * c.sum(g, axis, keepdims=True)))
 
 
 row(
     "logsumexp",
     shapes.nonempty_reduce,
     lambda c, x, *, axis=-1, keepdims=False: logsumexp(c, x, axis, keepdims),
-    lambda c, out, x, g, *, axis, keepdims: c.r(spread(g, x, axis, keepdims) * softmax(c, x, axis)),
+    _logsumexp_vjp,
 )
 row(
     "softmax",
@@ -116,5 +132,5 @@ row(
     "log_softmax",
     shapes.along,
     lambda c, x, *, axis=-1: log_softmax(c, x, axis),
-    lambda c, y, x, g, *, axis: c.r(g - c.r(softmax(c, x, axis) * c.sum(g, axis, keepdims=True))),
+    _log_softmax_vjp,
 )

@@ -9,25 +9,32 @@ import numpy as np
 from . import shapes
 from .elementary import sigmoid_slope
 from .kinks import between
+from .limits import vanishing
 from .row import row
+
+
+def softplus_slope(c, x, y):
+    """The logistic function of x, where y is its softplus. JAX takes exp(x - y) from the rounded y (logaddexp)."""
+    return c.fn("sigmoid", x) if c.exact else c.fn("exp", c.r(np.where(x == y, 0.0, x - y)))
+
 
 row(
     "sigmoid",
     shapes.same,
     lambda c, x: c.fn("sigmoid", x),
-    lambda c, y, x, g: c.r(g * (sigmoid_slope(x) if c.exact else c.r(y * c.r(1 - y)))),
+    lambda c, y, x, g: c.r(vanishing(g, g * (sigmoid_slope(x) if c.exact else c.r(y * c.r(1 - y))))),
 )
 row(
     "tanh",
     shapes.same,
     lambda c, x: c.fn("tanh", x),
-    lambda c, y, x, g: c.r(g * (4 * sigmoid_slope(2 * x) if c.exact else c.r(1 - c.r(y * y)))),
+    lambda c, y, x, g: c.r(vanishing(g, g * (4 * sigmoid_slope(2 * x) if c.exact else c.r(1 - c.r(y * y))))),
 )
 row(
     "softplus",
     shapes.same,
     lambda c, x: c.fn("softplus", x),
-    lambda c, y, x, g: c.r(g * c.fn("sigmoid", x)),
+    lambda c, y, x, g: c.r(vanishing(g, g * softplus_slope(c, x, y))),
 )
 row(
     "relu",

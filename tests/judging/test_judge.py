@@ -18,7 +18,7 @@ from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.run.lines import LARGEST
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.formats import FORMATS
-from gradient_conformance.reference.rounding import K, Reference
+from gradient_conformance.reference.rounding import K, Reference, floor
 
 KEY = ("gradient", "W")
 PRODUCT = """title = "t"
@@ -101,9 +101,9 @@ def test_there_is_no_hole_between_the_verdicts(width):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("want", [1.0, -1.0, 0.0, np.nan])
+@pytest.mark.parametrize("want", [1.0, -1.0, 0.0])
 def test_not_a_number_and_infinity_never_pass_for_a_number(bad, want):
-    """Neither beside a thousand right ones, nor where the reference has none itself."""
+    """Not beside a thousand right ones either."""
     got, right = np.zeros((2, 1000))
     got[617], right[617] = bad, want
     tensor = judged(got.astype(np.float32), expected(right, sigma=1e30))
@@ -175,10 +175,43 @@ def test_a_tolerance_of_zero_is_hit_or_missed():
     assert (missed.verdict, missed.used) == (Verdict.DISAGREE, LARGEST)
 
 
-def test_a_tolerance_that_is_not_finite_is_an_error():
-    for sigma in (np.nan, np.inf):
-        with pytest.raises(FloatingPointError, match="not finite"):
-            judged(np.array([1.0], np.float32), expected([1.0], sigma=sigma))
+@pytest.mark.parametrize("want", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("got", [np.nan, np.inf, -np.inf, 0.0, 1.0])
+def test_where_the_reference_is_not_finite_right_is_the_same(got, want):
+    tensor = judged(np.array([2.0, got], np.float32), expected([2.0, want]))
+    same = repr(got) == repr(want)
+    assert tensor.verdict is (Verdict.AGREE if same else Verdict.DISAGREE)
+    if not same:
+        assert (tensor.where, tensor.used, tensor.got) == ([1], LARGEST, str(got))
+        assert f"W[1] = {got}, should be {want} ± 8e-07   (∞ × tolerance)" in describe(
+            [tensor], tensor.verdict
+        )
+
+
+def test_what_is_not_finite_widens_nothing_beside_it():
+    """Neither the width of a tensor's tolerance nor the scale of its errors."""
+    want = References.of({KEY: expected([1.0, np.inf, np.nan, 1e-3])})
+    assert want.magnitudes == want.scales == [1.0]
+    assert want.median_tolerance("float32") == [K * 1e-7]
+
+
+def test_an_element_whose_tolerance_is_not_finite_is_not_judged():
+    """A tensor of which half can't be judged says nothing, and names such an element."""
+    want = expected([1.0, 2.0, 3.0], sigma=np.array([1e-7, np.inf, 1e-7]))
+    assert judged(np.array([1.0, np.nan, 3.0], np.float32), want).verdict is Verdict.AGREE
+    assert judged(np.array([1.1, np.nan, 3.0], np.float32), want).verdict is Verdict.DISAGREE
+    want = expected([1.0, 2.0, 3.0], sigma=np.array([1e-7, np.inf, np.inf]))
+    tensor = judged(np.array([1.0, np.nan, 3.0], np.float32), want)
+    assert (tensor.verdict, tensor.where, tensor.used) == (Verdict.INCONCLUSIVE, [1], 0)
+    assert "gradient of W[1] can't be judged" in describe([tensor], tensor.verdict)
+
+
+def test_zeros_with_the_least_tolerance_are_judged():
+    """A share of their scale would be infinite."""
+    zeros = expected([0.0, 0.0], sigma=floor("float32"))
+    for dtype in FORMATS:
+        assert judged(np.zeros(2, dtype), zeros, dtype, scale=0.0).verdict is Verdict.AGREE
+    assert judged(np.full(2, 1e-30, np.float32), zeros, scale=0.0).verdict is Verdict.DISAGREE
 
 
 def test_a_tolerance_wider_than_a_hundredth_of_the_scale_is_inconclusive():

@@ -144,7 +144,7 @@ def test_nearly_equal_outputs_of_a_product_err_together_in_rows_or_in_columns():
 def test_a_unit_that_rounding_might_flip_is_seen_to_flip():
     program = parse("y = relu(linear(x, W))\nloss = sum(y)")
     given = {"x": np.array([1.0, 1.0]), "W": np.array([[1.0, -1.0 - U / 2], [1.0, -0.5]])}
-    compute = lambda c: backprop(program, given, ["x"], c=c)[1]  # noqa: E731
+    compute = lambda c: backprop(program, given, ["x"], c=c)[1]
     assert np.all(expected(compute, 6, 0, magnification=KINK_MAGNIFICATION)["x"].sigma > 0.1)
 
 
@@ -154,3 +154,21 @@ def test_a_whole_program_takes_the_branches_of_the_exact_run():
     given = {"x": np.array([1.0, 1.0]), "W": np.array([[1.0, -1.0 - U / 2], [1.0, -0.5]])}
     e = expected(lambda c: backprop(program, given, ["x"], c=c)[1], 6, 0)["x"]
     assert np.all(e.sigma < 10 * U)
+
+
+def test_a_literal_is_rounded_once_and_the_same_in_both_directions_of_its_call():
+    """Once in a dtype, as a framework holds it; and one that float32 has is no error at all."""
+    c = Rounding(3, _Tape())
+    found = c.literal(0, 0.1)
+    assert found == c.literal(0, 0.1) != 0.1
+    assert abs(found - 0.1) <= U * 0.1
+    assert c.literal(1, 0.1) != found
+    assert [c.literal(0, exact) for exact in (0.25, 3, -np.inf)] == [0.25, 3, -np.inf]
+    assert EXACT.literal(0, 0.1) == 0.1
+
+
+def test_the_reference_takes_a_literal_as_it_is_written():
+    program = parse("y = sum(0.1 * leaky_relu(x, slope=0.3))")
+    e = expected(lambda c: backprop(program, {"x": np.array([-1.0, 2.0])}, c=c)[1], 2, 0)["x"]
+    assert e.value.tolist() == [0.1 * 0.3, 0.1]
+    assert np.all(np.abs(np.float32([0.1 * 0.3, 0.1]) - e.value) < e.tolerance("float32"))

@@ -1,0 +1,39 @@
+"""Limits: what a row takes where its formula would multiply 0 by infinity, or subtract infinities.
+
+Written in comparisons alone, so that they also hold for fractions (reference/exact.py).
+"""
+
+import numpy as np
+
+
+def vanishing(factor, product):
+    """`product`, which has `factor` in it, as 0 where that is exactly 0: also beside what is infinite or undefined.
+
+    So a cotangent of exactly 0, as a branch that is not taken has it, contributes exactly 0; and 0 log 0 is 0.
+    """
+    undefined = product != product  # noqa: PLR0124
+    return np.where(undefined & (factor == 0), 0.0, product) if np.any(undefined) else product
+
+
+def infinite(a):
+    """Whether elements are infinite or NaN."""
+    return a - a != 0
+
+
+def reached(w, g):
+    """An operand of the product g @ w, with 0 in place of what is not finite and meets cotangents of exactly 0 alone."""
+    strange = infinite(w)
+    if not np.any(strange):
+        return w
+    return np.where(strange & ~np.any(g != 0, axis=-2)[..., :, None], 0.0, w)
+
+
+def shifted(x, axis):
+    """X - max(x): 0 at an infinite maximum, if it is the only one; where there are several there is no limit."""
+    m = np.max(x, axis=axis, keepdims=True)
+    difference = x - m
+    if not np.any(infinite(m)):
+        return difference
+    highest = x == m
+    alone = highest & (np.sum(highest, axis=axis, keepdims=True) == 1)
+    return np.where(alone, 0.0, difference)
