@@ -90,7 +90,7 @@ class Cause(Deviation):
 
     def why_not(self, call: WrongCall, version: str) -> str:
         """Why it doesn't excuse a call that it is near to, with its place; empty where it does."""
-        if self.is_near(call) and not self.holds_for(version):
+        if not self.holds_for(version):
             return self.not_this(version)
         try:
             why = self._other_call(call) or self._elsewhere(call) or self._beyond(call, call.wrong)
@@ -122,7 +122,7 @@ class Cause(Deviation):
     def _elsewhere(self, call: WrongCall) -> str:
         if self.at is None:
             return ""
-        here = _any_of(self.at.value(_names(call)) != 0, np.shape(call.wrong))
+        here = _any_of(self.at.truth(_names(call)), call)
         outside = call.wrong & ~here
         return f"also wrong where not {self.at.text}, {_where(outside)}" if outside.any() else ""
 
@@ -177,16 +177,17 @@ def _where(mask: Array) -> str:
     return f"at {[int(i) for i in np.argwhere(mask)[0]]}"
 
 
-def _any_of(mask: Array, shape: tuple[int, ...]) -> Array:
-    """The mask for a result of this shape: true where any of the elements that went into it is marked.
+def _any_of(mask: Array, call: WrongCall) -> Array:
+    """The mask for a call's result: true where any of the elements that went into one of its own is marked.
 
-    An input that is broadcast has a gradient which adds up; a loss that is reduced to a number adds up everything.
+    A gradient adds up over the axes along which its input is repeated; a loss that is a number adds up everything.
     """
+    shape = np.shape(call.wrong)
     if shape == ():
         return mask.any()
-    lead = max(mask.ndim - len(shape), 0)
-    mask = mask.any(axis=tuple(range(lead)))
-    axes = tuple(i for i, size in enumerate(mask.shape) if shape[i - mask.ndim] == 1 != size)
+    if call.phase == "vjp":
+        mask = mask.any(axis=tuple(range(mask.ndim - len(shape))))
+    axes = tuple(i for i, size in enumerate(mask.shape) if shape[i - mask.ndim :][:1] == (1,) and size != 1)
     return _broadcast(mask.any(axis=axes, keepdims=True), shape)
 
 

@@ -52,9 +52,16 @@ class Expression:
         except (ValueError, TypeError, ArithmeticError, IndexError, MemoryError) as error:
             raise UnansweredError(str(error)) from None
 
+    def truth(self, names: Names) -> Array:
+        """Where it is true. Raises UnansweredError."""
+        value = self.value(names)
+        if value.dtype != np.bool_:
+            raise UnansweredError("it is a number, neither true nor false; compare it with one")
+        return value
+
     def holds(self, names: Names) -> bool:
         """Whether it is true of the call as a whole. Raises UnansweredError."""
-        value = self.value(names)
+        value = self.truth(names)
         if value.size != 1:
             raise UnansweredError(f"it is true or false for each of {value.size} elements; `at` asks that")
         return bool(value.item())

@@ -33,22 +33,25 @@ class Sample:
     dtypes: tuple[str, ...] = BOTH
 
 
+def float32(a: Any) -> np.ndarray:
+    """Numbers that both dtypes have, so that no error is that of an input."""
+    return np.asarray(a, dtype=np.float32).astype(np.float64)
+
+
 def spread(*shape: int, low: float = -3, high: float = 3) -> np.ndarray:
-    """Numbers that float32 has: sums with small ones are of float64 alone."""
-    return RANDOM.uniform(low, high, shape).astype(np.float32).astype(np.float64)
+    return float32(RANDOM.uniform(low, high, shape))
 
 
 def dominated(most: float) -> np.ndarray:
     """Logits whose first is far above the others: what is left of their softmax is small."""
-    return spread(200, 4) + np.array([most, 0, 0, 0])
+    return float32(spread(200, 4) + np.array([most, 0, 0, 0]))
 
 
 CONDITION = RANDOM.random((2, 1, 3)) < 0.5
 P = spread(40, low=0.05, high=0.95)
 AT_THE_ENDS = np.array([2.0**-20, 1 - 2.0**-20, 2.0**-16])
 TARGETS = RANDOM.choice([0, 0.25, 1.0], 40)
-DISTRIBUTION = np.exp(spread(200, 4))
-DISTRIBUTION = DISTRIBUTION / DISTRIBUTION.sum(axis=1, keepdims=True)
+DISTRIBUTION = float32(RANDOM.dirichlet(np.ones(4), 200))
 LABELS = RANDOM.integers(0, 4, 200)
 OTHERS, PRODUCTS, ONE_DNN = "places of the other branch", "sums the wrong products", "approximate logarithm"
 SAMPLES = [

@@ -100,6 +100,24 @@ def test_what_is_given_is_rounded_too_where_the_right_number_is_none(path: Path)
 AT_MOST = "at_most = 1e-5"
 
 
+def test_elements_of_a_reduced_result_are_not_guessed(path: Path) -> None:
+    """Which of them an input went into isn't known but for a number, into which all of them do."""
+    known = ledger(path, 'at = "x == 0"', AT_MOST)
+    forward = {
+        "phase": "forward",
+        "towards": "",
+        "g": None,
+        "names": {"x": np.eye(3), "y": Y},
+        "relative": 1e-6,
+    }
+    told = why_not(known, wrong_call(**forward))
+    assert (
+        told
+        == f"{path}:1: can't be asked of this call: it speaks of elements of shape (3, 3), the result has (3,)"
+    )
+    assert why_not(known, wrong_call(4.0, 2.0, **forward)) == ""
+
+
 def test_a_bound_is_of_the_calls_relative_error(path: Path) -> None:
     """Up to it and no further."""
     known = ledger(path, AT_MOST)
@@ -161,6 +179,8 @@ def test_what_is_given_decides_where_nothing_is_finite(path: Path) -> None:
         ('when = "ndim(x) > 1"', {}, "known when ndim(x) > 1"),
         ('when = "x > 1"', {}, "can't be asked of this call: it is true or false for each of 3 elements; `at` asks that"),
         ('at = "x == y"', {"names": {"x": X, "y": np.ones(4)}}, "can't be asked of this call: shape mismatch"),
+        ('at = "x - y"', {}, "can't be asked of this call: it is a number, neither true nor false; compare it"),
+        ('when = "ndim(x)"', {}, "can't be asked of this call: it is a number, neither true nor false"),
         ('at = "x == y"', {"names": {"x": X}}, "can't be asked of this call: the call has no y"),
     ],
 )  # fmt: skip
