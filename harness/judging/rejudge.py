@@ -184,7 +184,8 @@ class Sources:
         verdict = worst(t.verdict for t in tensors)
         judgement = Judgement(verdict, tensors, describe(tensors, verdict))
         found = None if verdict is Verdict.AGREE else with_k(cell, verdict, old_k / new_k)
-        return settled(cell, judgement, self._ledger(cell), self._version(cell), found)
+        now = settled(cell, judgement, self._ledger(cell), self._version(cell), found)
+        return cell if old_k == new_k and now.verdict is cell.verdict else now
 
     def _ledger(self, cell: CellLine) -> Ledger:
         name = cell.framework

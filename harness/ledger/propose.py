@@ -52,7 +52,7 @@ def propose(run: Run) -> str:
         version = str(run.abouts.get(framework, {}).get("version", ""))
         disagreeing = [cell for cell in own if cell.verdict is Verdict.DISAGREE]
         fit = [cell for cell in disagreeing if not _unfit(cell, version)]
-        called = [Called(cell, calls) for cell in fit if (calls := new_calls(getattr(cell, "calls", ())))]
+        called = [Called(cell, calls) for cell in fit if (calls := new_calls(cell.calls))]
         by_op = {one.cell.cell for one in called}
         since = run.header.started[:10]
         blocks += proposals(called, own, version, since)
