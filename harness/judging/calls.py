@@ -5,7 +5,7 @@ no tolerance is below that of the final rounding. The rest are held to perturbed
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from ...reference.contexts import EXACT
 from ...reference.formats import FORMATS
 from ...reference.ops import OPS
-from ...reference.rounding import FINAL_ROUNDING, K, Reference
+from ...reference.rounding import FINAL_ROUNDING, K, Reference, U
 from ...reference.told import Result
 from ..reading.elements import Array
 from ..references.row import References
@@ -147,8 +147,10 @@ def _is_generalised_gradient(trace: Trace, alarm: Alarm) -> bool:
     args = tuple(trace.value(a) if isinstance(a, str) else a for a in node.args)
     out, g = trace.here["value", node.outs[0]], trace.cotangent(suspect.call)
     with np.errstate(all="ignore"):
-        nearest = row.kinks(row, EXACT, suspect.argument, out, args, g, dict(node.kw), alarm.got)
-    moved = replace(alarm.due, value=np.asarray(nearest, dtype=np.float64))
+        own = np.nan_to_num(alarm.got)  # what is no number is no gradient
+        nearest = np.asarray(row.kinks(row, EXACT, suspect.argument, out, args, g, dict(node.kw), own))
+    rounding = U * np.abs(nearest) if np.any(alarm.due.sigma) else np.zeros_like(nearest)
+    moved = Reference(nearest.astype(np.float64), np.hypot(alarm.due.sigma, rounding))
     [compared] = _compared(trace, {alarm.key: moved}).values()
     return compared.used <= 1
 
