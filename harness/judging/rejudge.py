@@ -31,7 +31,7 @@ from ..run.provenance import commit
 from ..run.writing import RunWriter
 from ..verdict import Verdict, counted, totals
 from .judge import judge, verdict_of
-from .settling import inconclusive, settled
+from .settling import settled
 
 LISTED = 5
 """Cells that an error names; of the others it gives the number."""
@@ -123,11 +123,7 @@ class Sources:
 
     def judged(self, cell: CellLine) -> CellLine:
         """The cell, judged from its arrays by the rules of now."""
-        wanted = self._wanted(cell)
-        try:
-            judgement = judge(wanted, cell.dtype, arrays.load(self._file(cell)))
-        except FloatingPointError as error:
-            return inconclusive(cell, str(error))
+        judgement = judge(self._wanted(cell), cell.dtype, arrays.load(self._file(cell)))
         return msgspec.structs.replace(cell, tensors=list(judgement.tensors))
 
     def _wanted(self, cell: CellLine) -> VariantReference:
