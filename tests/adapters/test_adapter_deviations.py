@@ -161,7 +161,12 @@ def test_mxnet_sgd_takes_its_learning_rate_in_float32(mxnet):
     training = {"optimizer": {"sgd": {"lr": 0.1}}, "parameters": ["w"], "steps": 1}
     program = [{"out": ["l"], "op": "sum_squares", "args": ["w"], "kw": {}}]
     reply = mxnet.run(
-        program, {"w": np.array([1.0])}, gradients=["w"], training=training, mode="imperative", dtype="float64"
+        program,
+        {"w": np.array([1.0])},
+        gradients=["w"],
+        training=training,
+        mode="imperative",
+        dtype="float64",
     )
     [found] = reply["arrays"]["parameter", "w", 0]
     assert abs(found - (1 - 2 * float(np.float32(0.1)))) < 4 * U64 < abs(found - 0.8)
