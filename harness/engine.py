@@ -18,7 +18,7 @@ from .frameworks.interpreters import Absent, Interpreter
 from .judging.examining import Examination, examine
 from .judging.judge import judge
 from .judging.outcome import outcome
-from .judging.settling import inconclusive, settled, undecided
+from .judging.settling import settled, undecided
 from .ledger.entries import Ledger
 from .plan import Cell
 from .references.cache import Cache, for_compilers
@@ -109,11 +109,8 @@ class Engine:
     def _judged(
         self, cell: Cell, line: CellLine, wanted: VariantReference, answer: Answer
     ) -> tuple[CellLine, Examination]:
-        """The line of an answer. A case whose tolerances are not finite says nothing."""
-        try:
-            judgement = judge(wanted, cell.dtype, answer.arrays)
-        except FloatingPointError as error:
-            return inconclusive(line, str(error)), Examination()
+        """The line of an answer, and what looking into it gave."""
+        judgement = judge(wanted, cell.dtype, answer.arrays)
         name = cell.framework.name
         version = str((self.about(name) or {}).get("version", ""))
         ledger = self._ledgers.get(name, Ledger(name))

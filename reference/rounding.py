@@ -192,6 +192,8 @@ class Rounding(Exact):
         self.kink_calls, self.sum_calls = _Places(), _Places()
         self.shared = _Shared(seed)
         self.form, self.floor, self.leaves = FORMATS[dtype], floor(dtype), tape.leaves(dtype)
+        flushes = self.shared["flushed subnormals"] > 0
+        self.least = self.form.smallest_normal if flushes else self.form.smallest / 2
         self.extreme = tape.largest > LARGE or tape.smallest < 1 / LARGE
 
     def at(self, place: Hashable) -> None:
@@ -228,7 +230,7 @@ class Rounding(Exact):
             return a
         sizes = np.abs(a)
         a = np.where(sizes > self.form.largest, np.copysign(np.inf, a), a)
-        return np.where(sizes < self.form.smallest / 2, np.copysign(0.0, a), a)
+        return np.where(sizes < self.least, np.copysign(0.0, a), a)
 
     def fn(self, name: str, *args: Array) -> Array:
         function = FUNCTIONS[name]

@@ -20,7 +20,7 @@ from ..references.row import References
 from ..run.lines import Compared
 from .blame import FORWARD, VJP, Suspect, suspects_of
 from .judge import compare
-from .trace import Trace
+from .trace import Trace, beyond
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def judge_calls(trace: Trace) -> Judged:
     found = _compared(trace, due)
     used |= {key: compared.used for key, compared in found.items()}
     alarms = [_alarm(trace, key, due[key], compared) for key, compared in found.items() if compared.used > 1]
-    alarms = _not_of_own_output(trace, alarms)
+    alarms = [a for a in _not_of_own_output(trace, alarms) if not _overflowed(trace, a)]
     chosen = [alarm for alarm in alarms if _is_generalised_gradient(trace, alarm)]
     left = tuple(alarm for alarm in alarms if alarm not in chosen)
     return Judged(left, tuple(chosen), used)
@@ -133,6 +133,17 @@ def _not_of_own_output(trace: Trace, alarms: list[Alarm]) -> list[Alarm]:
         return alarms
     compared = _compared(trace, _due(trace, again, (), own_output=wrong))
     return [a for a in alarms if a.key not in compared or compared[a.key].used > 1]
+
+
+def _overflowed(trace: Trace, alarm: Alarm) -> bool:
+    """Whether a gradient is no number since its call's own output is beyond the range: 0 times infinity is none."""
+    suspect = alarm.suspect
+    if suspect is None or suspect.phase != VJP or np.any(np.isfinite(alarm.got[alarm.wrong])):
+        return False
+    return any(
+        bool(np.any(beyond(trace.here["value", name], trace.dtype)))
+        for name in trace.program.nodes[suspect.call].outs
+    )
 
 
 def _is_generalised_gradient(trace: Trace, alarm: Alarm) -> bool:

@@ -261,7 +261,7 @@ def _update(cell: Cell, update: Update) -> Found:
         wrong = ~(error <= update.tolerance)
     scale = float(np.max(np.abs(update.due.value), initial=0)) or 1.0
     relative = float(np.max(error, initial=0)) / scale
-    names = {"parameter": update.before, **training.options}
+    names = {"parameter": update.before, "gradient": update.gradient, **training.options}
     call = WrongCall(
         op=training.optimizer, phase=UPDATE, towards="", dtype=cell.dtype, mode=cell.mode, names=names,
         g=update.gradient, got=update.got, want=update.due.value, tolerance=update.tolerance, wrong=wrong,

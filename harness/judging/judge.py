@@ -55,7 +55,7 @@ def judge(wanted: VariantReference, dtype: str, arrays: Answered) -> Judgement:
     if wanted.variant.training is None:
         tensors = _judge_together(wanted.single(dtype), dtype, of_one_step(arrays), None)
         steps[None] = _largest_used(tensors)
-        tensors = _excused(tensors, lambda: wanted.out_of_range(dtype))
+        tensors = _excused(tensors, functools.partial(wanted.out_of_range, dtype))
     else:
         tensors = _judge_steps(wanted, dtype, arrays, steps, updates)
     verdict = worst(t.verdict for t in tensors)
@@ -124,17 +124,20 @@ def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Refe
     return Update(tensor, before, gradient, got, due, due.tolerance(dtype))
 
 
-def _excused(tensors: list[Compared], left: Callable[[], OutOfRange | None]) -> list[Compared]:
-    """The same, but that no number is held against a subject where the exact walk leaves the range of its dtype.
+def _excused(tensors: list[Compared], left: Callable[..., OutOfRange | None]) -> list[Compared]:
+    """The same, but that no number is held against a subject where the exact walk is beyond the range of its dtype.
 
-    Whether each of its calls is right at its own numbers is another question.
+    Whether each of its calls is right at its own numbers is another question. What is too small for the dtype is an
+    error that tolerances have; it tells why one is too wide.
     """
-    doubtful = [t.verdict is not Verdict.AGREE and not t.problem for t in tensors]
-    place = left() if any(doubtful) else None
-    if place is None:
-        return tensors
-    excuse = {"verdict": Verdict.INCONCLUSIVE, "problem": f"can't be judged, {place}"}
-    return [msgspec.structs.replace(t, **excuse) if d else t for t, d in zip(tensors, doubtful, strict=True)]
+    found = list(tensors)
+    for doubtful, small in ((Verdict.DISAGREE, False), (Verdict.INCONCLUSIVE, True)):
+        told = [i for i, t in enumerate(found) if t.verdict is doubtful and not t.problem]
+        place = left(small=small) if told else None
+        for i in told if place is not None else ():
+            why = f"can't be judged, {place}"
+            found[i] = msgspec.structs.replace(found[i], verdict=Verdict.INCONCLUSIVE, problem=why)
+    return found
 
 
 def _worse(one: Compared, other: Compared) -> Compared:

@@ -237,8 +237,8 @@ def place(suspects: Iterable[Suspect], trace: Trace | None, program_line: int) -
     """`where towards h, line 7`: what is to blame in words, or what may be."""
     texts = list(dict.fromkeys(_place(s, trace, program_line) for s in sorted(suspects)))
     more = f", or {len(texts) - NAMED} more" if len(texts) > NAMED else ""
-    source = f": {_source(suspects, trace)}" if len(texts) == 1 else ""
-    return " or ".join(texts[:NAMED]) + more + source
+    source = _source(suspects, trace) if len(texts) == 1 else ""
+    return " or ".join(texts[:NAMED]) + more + f": {source}" * bool(source)
 
 
 def _source(suspects: Iterable[Suspect], trace: Trace | None) -> str:

@@ -36,7 +36,7 @@ from ..workers.answer import Answer
 from .examining import examine
 from .judge import Judgement, describe, judge, verdict_of
 from .outcome import outcome, with_k
-from .settling import inconclusive, settled
+from .settling import settled
 
 LISTED = 5
 """Cells that an error names; of the others it gives the number."""
@@ -131,10 +131,7 @@ class Sources:
         """The cell, judged from its arrays by the rules of now."""
         wanted, kept = self._wanted(cell), arrays.load(self._file(cell))
         answered = unmarked("", kept)
-        try:
-            judgement = judge(wanted, cell.dtype, answered)
-        except FloatingPointError as error:
-            return inconclusive(cell, str(error))
+        judgement = judge(wanted, cell.dtype, answered)
         ledger, version = self._ledger(cell), self._version(cell)
         traced = {COPIED: unmarked(COPIED, kept), TRACED: unmarked(TRACED, kept)}
         if not traced[TRACED]:

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from ..ledger.entries import Ledger, phases_of, used_of
 from ..plan import Cell
+from ..run.ids import CellId
 from ..run.lines import CellLine
 from ..verdict import Verdict
 from ..workers.answer import Answer
@@ -26,14 +27,6 @@ def undecided(cell: Cell, answer: Answer) -> CellLine:
     )
 
 
-def inconclusive(line: CellLine, why: str) -> CellLine:
-    """The line where nothing can be judged by the reference."""
-    return replace(
-        line, verdict=Verdict.INCONCLUSIVE, message=why, used=None, relative=None, tensors=[],
-        first_difference=None,
-    )  # fmt: skip
-
-
 def settled(
     line: CellLine, judgement: Judgement, ledger: Ledger, version: str, outcome: Outcome | None = None
 ) -> CellLine:
@@ -46,15 +39,19 @@ def settled(
     verdict, note, _ = ledger.judge(
         line.cell, line.dtype, version, found, used_of(tensors), phases_of(tensors)
     )
-    about = describe(tensors, judgement.verdict if found is not Verdict.AGREE else found)
     told = outcome or Outcome(found)
+    used = {call.entry for call in told.calls}
+    ended = ledger.ended(CellId.parse(line.cell), used, version)
+    if ended and verdict in (Verdict.AGREE, Verdict.KNOWN_DEVIATION):
+        verdict = Verdict.STALE
+    about = describe(tensors, judgement.verdict if found is not Verdict.AGREE else found)
     return replace(
         line,
         verdict=verdict,
         used=max(tensor.used for tensor in tensors),
         relative=max(tensor.relative for tensor in tensors),
         tensors=list(tensors),
-        message="\n".join(text for text in (about, *told.notes, note) if text),
+        message="\n".join(text for text in (about, *told.notes, note, *ended) if text),
         first_difference=told.first_difference,
         calls=list(told.calls),
         conventions=list(told.conventions),

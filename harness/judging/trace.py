@@ -15,6 +15,7 @@ import numpy as np
 
 from ...reference.backprop import backward, forward
 from ...reference.contexts import EXACT, Exact
+from ...reference.formats import FORMATS
 from ...reference.ops import OPS
 from ...reference.program import Node, Program
 from ...reference.rounding import FOLLOWED, KINK_MAGNIFICATION, Reference, expected, seed_of
@@ -43,14 +44,19 @@ class Trace:
 
     @cached_property
     def own(self) -> dict[Result, Array]:
-        """What the subject told, in float64: that of which the program has a result, in its shape."""
+        """What the subject told, in float64: that of which the program has a result, in its shape.
+
+        Of a compiled mode, not what is beyond the dtype's range: fused, its reader may have had the number itself.
+        """
         return {
             key: np.asarray(a, dtype=np.float64) for key, a in self.answered.items() if self._fits(key, a)
         }
 
     def _fits(self, key: Result, a: Array) -> bool:
         due = self.true.get(key)
-        return due is not None and np.shape(due) == np.shape(a)
+        if due is None or np.shape(due) != np.shape(a):
+            return False
+        return not (self.compiled and bool(np.any(beyond(due, self.dtype))))
 
     @cached_property
     def true(self) -> dict[Result, Array]:
@@ -148,6 +154,11 @@ class Trace:
     def here(self) -> dict[Result, Array]:
         """What every result has to be at the subject's own numbers, in exact arithmetic."""
         return self.walk(self.own)
+
+
+def beyond(a: Array, dtype: str) -> Array:
+    """Mask of the finite numbers for which a dtype has only infinity."""
+    return np.isfinite(a) & (np.abs(a) > FORMATS[dtype].largest)
 
 
 def argument_name(node: Node, argument: int) -> str:

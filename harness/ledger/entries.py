@@ -150,14 +150,6 @@ class Ledger:
             if not version or cause.holds_for(version)
         ]
 
-    def unused(self, used: Collection[str]) -> list[str]:
-        """A message for each entry by ops that excused no call of a complete selection of cells."""
-        return [
-            f"{cause.place}: this deviation no longer occurs; delete {cause.block.lines}"
-            for cause in self.causes
-            if cause.place not in used
-        ]
-
     def unmatched(self, cells_judged: Iterable[str]) -> list[str]:
         """A message for each entry that speaks of none of these cell ids, or whose minimal case isn't among them.
 

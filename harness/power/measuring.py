@@ -76,7 +76,6 @@ class _Measured:
         self.variant, self.kind, self.implementation = variant, kind, implementation
         self.wanted = VariantReference(variant)
         self.inputs = self.wanted.inputs_at(0, {})
-        self.due = self.wanted.at(self.inputs, variant.values, variant.gradients)
         self.ops = {node.op for node in variant.program.nodes}
 
     def cells(self) -> Iterator[CellResult]:
@@ -86,11 +85,12 @@ class _Measured:
     def cell(self, dtype: str) -> CellResult:
         depth, width = _size(self.variant)
         result = CellResult(f"{self.variant.case_name}::{self.variant.id}", self.kind, dtype, depth, width)
+        due = self.wanted.at(self.inputs, self.variant.values, self.variant.gradients, dtype)
+        if not np.isfinite(due.tolerance(dtype)).all():
+            result.unusable = "a tolerance is not finite"
+            return result
         with np.errstate(all="ignore"):
-            try:
-                _Cell(self, dtype, result).fill()
-            except FloatingPointError as error:
-                result.unusable = str(error)
+            _Cell(self, due, dtype, result).fill()
         return result
 
     def problem(self, dtype: str, parameters: Mapping[str, Array] | None = None) -> Any:
@@ -117,8 +117,8 @@ def _size(variant: Variant) -> tuple[int, int]:
 class _Cell:
     """One cell: the correct implementation first, then each fault."""
 
-    def __init__(self, measured: _Measured, dtype: str, result: CellResult) -> None:
-        self.m, self.dtype, self.result = measured, dtype, result
+    def __init__(self, measured: _Measured, due: References, dtype: str, result: CellResult) -> None:
+        self.m, self.due, self.dtype, self.result = measured, due, dtype, result
         self.problem = measured.problem(dtype)
         self.evaluate = measured.implementation.evaluate
         self.correct = self.evaluate(self.problem, dtype)
@@ -127,7 +127,7 @@ class _Cell:
 
     def fill(self) -> None:
         step = _Step(self)
-        gradients = _Judged(self.m.due, self.correct, self.dtype)
+        gradients = _Judged(self.due, self.correct, self.dtype)
         parameters = _Judged(step.due, step.answer(None, self.dtype), self.dtype)
         self.judge_correct(gradients, parameters)
         for fault in self.m.implementation.FAULTS.values():

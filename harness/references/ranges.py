@@ -33,22 +33,28 @@ class OutOfRange:
         call = f"{self.node.op}({', '.join(map(str, self.node.args))})"
         what = call if self.key[0] == "value" else f"{in_words(self.key)}, through {call}"
         at = f" at [{', '.join(map(str, self.index))}]" if self.index else ""
-        beyond = abs(self.value) > FORMATS[self.dtype].largest
-        limit = f"beyond {self.dtype}" if beyond else f"below the normal numbers of {self.dtype}"
+        limit = f"beyond {self.dtype}" if self.beyond else f"below the normal numbers of {self.dtype}"
         return f"out of range: {what}, line {self.line}, is {self.value:.3g}{at}, {limit}"
+
+    @property
+    def beyond(self) -> bool:
+        """Whether it is too large; else it is too small."""
+        return abs(self.value) > FORMATS[self.dtype].largest
 
 
 def first_out_of_range(
-    variant: Variant, values: Mapping[str, Array], gradients: Mapping[str, Array], dtype: str
+    variant: Variant, values: Mapping[str, Array], gradients: Mapping[str, Array], dtype: str, *, small: bool
 ) -> OutOfRange | None:
-    """The first in the order of the walk: values forward, then cotangents backward."""
+    """The first in the order of the walk: values forward, then cotangents backward.
+
+    Numbers that are too small count where `small` says so.
+    """
     form = FORMATS[dtype]
+    least = form.smallest_normal if small else 0.0
     for node, key in _results(variant, gradients):
         found = np.asarray((values if key[0] == "value" else gradients)[key[1]])
         sizes = np.abs(found)
-        outside = np.isfinite(sizes) & (
-            (sizes > form.largest) | ((sizes > 0) & (sizes < form.smallest_normal))
-        )
+        outside = np.isfinite(sizes) & ((sizes > form.largest) | ((sizes > 0) & (sizes < least)))
         if outside.any():
             index = tuple(int(i) for i in np.unravel_index(int(outside.argmax()), outside.shape))
             line = variant.program_line + node.line - 1

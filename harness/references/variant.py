@@ -45,13 +45,18 @@ class VariantReference:
             self._single.update(dict.fromkeys(variant.dtypes if found.alike else (), found) | {dtype: found})
         return self._single[dtype]
 
-    def out_of_range(self, dtype: str, inputs: Mapping[str, Array] | None = None) -> OutOfRange | None:
-        """The first result at these inputs, by default the case's own, that `dtype` has no normal number for."""
+    def out_of_range(
+        self, dtype: str, inputs: Mapping[str, Array] | None = None, *, small: bool = True
+    ) -> OutOfRange | None:
+        """The first result at these inputs, by default the case's own, that `dtype` has no normal number for.
+
+        Without `small` those that are too small are left out.
+        """
         inputs = self.inputs if inputs is None else inputs
         names = self._differentiated
         with np.errstate(all="ignore"):
             env, grads = backprop(self.program, inputs, names, {self.variant.output: self._cotangent})
-        return first_out_of_range(self.variant, env, grads, dtype)
+        return first_out_of_range(self.variant, env, grads, dtype, small=small)
 
     @cached_property
     def _differentiated(self) -> list[str]:

@@ -84,11 +84,7 @@ def certify_program(variant: Variant) -> ProgramCertificate:
     if _size(variant) > LARGEST:
         problem = f"{name}: {_size(variant)} input elements are too many for 50 digits; at most {LARGEST}"
         return ProgramCertificate(name, 0, 0, math.nan, math.nan, math.nan, (problem,))
-    program = _Program(variant)
-    try:
-        return program.certificate(name)
-    except FloatingPointError as error:
-        return ProgramCertificate(name, 0, 0, math.nan, math.nan, math.nan, (f"{name}: {error}",))
+    return _Program(variant).certificate(name)
 
 
 class _Program:
@@ -102,9 +98,12 @@ class _Program:
         self.cotangent = exact(1.0 if wanted.cotangent is None else wanted.cotangent)
         self.values = [name for node in self.program.nodes for name in node.outs]
         self.gradients = [n for n, a in self.inputs.items() if a.dtype.kind == "f"]
-        self.due = wanted.at(self.inputs, self.values, self.gradients)
+        self.due = wanted.at(self.inputs, self.values, self.gradients, "float64")
 
     def certificate(self, name: str) -> ProgramCertificate:
+        if strange := [key for key, e in self.due.items() if not np.isfinite([e.value, e.sigma]).all()]:
+            problem = f"{name}: {strange[0][0]} of {strange[0][1]} or its tolerance is not finite, of which 50 digits say nothing"
+            return ProgramCertificate(name, 0, 0, math.nan, math.nan, math.nan, (problem,))
         with MP.workdps(digits_for(evaluate_program(self.program, self.inputs).values())):
             truth = evaluate_program(self.program, self.inputs)
             values = [self._against(("value", n), dict(np.ndenumerate(truth[n]))) for n in self.values]

@@ -66,11 +66,12 @@ def _bce_with_logits(c, z, t, *, reduction="mean"):
 
 
 def _bce_with_logits_z(c, out, z, t, g, *, reduction):
-    """The logistic function of z, less t; optax has it from two softplus."""
+    """The logistic function of z, less t; optax takes the slopes of two softplus, others subtract t."""
     if c.exact:
         residual = (1 - t) * sigmoid(z) - t * sigmoid(-z)
     else:
-        residual = c.r(softplus_slope(c, z, c.fn("softplus", z)) - t)
+        up, down = softplus_slope(c, z), softplus_slope(c, -z)
+        residual = c.absolute((1 - t) * up - t * down, np.maximum(up, np.abs(t)))
     return c.r(unreduced(c, g, z.size, reduction) * residual)
 
 
@@ -115,7 +116,7 @@ def log_softmax_terms(c, z, axis):
 def _probabilities(c, z, axis):
     """The softmax as torch has it: exp of the rounded z - max(z) - log(sum(exp(z - max(z))))."""
     below = shifted(z, axis)
-    logarithm = below - np.log(np.sum(np.exp(below), axis=axis, keepdims=True))
+    logarithm = below - np.log(c.sum(np.exp(below), axis, keepdims=True))
     return c.fn("exp", c.absolute(logarithm, 1 + np.abs(below) + np.abs(logarithm)))
 
 

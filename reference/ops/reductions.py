@@ -92,7 +92,7 @@ def logsumexp(c, x, axis, keepdims=True):
 def softmax(c, x, axis):
     """exp(x - max) / sum(exp(x - max))."""
     e = np.exp(c.r(shifted(x, axis)))
-    return c.fn("softmax", e / np.sum(e, axis=axis, keepdims=True))
+    return c.fn("softmax", e / c.sum(e, axis, keepdims=True))
 
 
 def log_softmax(c, x, axis):
@@ -112,8 +112,9 @@ def _logsumexp_vjp(c, out, x, g, *, axis, keepdims):
 
 def _log_softmax_vjp(c, y, x, g, *, axis):
     """G less the softmax times the sum of g. torch and MXNet take exp(y) from the rounded y for the softmax."""
+    total = c.sum(g, axis, keepdims=True)
     p = softmax(c, x, axis) if c.exact else c.fn("exp", y)
-    return c.r(g - c.r(p * c.sum(g, axis, keepdims=True)))
+    return c.r(g - c.r(p * total))
 
 
 row(

@@ -12,10 +12,13 @@ from .kinks import between
 from .limits import vanishing
 from .row import row
 
+SATURATED = 40
+"""Beyond it the softplus of x is x or 0 in every dtype, so that nothing of x - softplus(x) is rounded away."""
 
-def softplus_slope(c, x, y):
-    """The logistic function of x, where y is its softplus. JAX takes exp(x - y) from the rounded y (logaddexp)."""
-    return c.fn("sigmoid", x) if c.exact else c.fn("exp", c.r(np.where(x == y, 0.0, x - y)))
+
+def softplus_slope(c, x):
+    """The logistic function of x. JAX takes exp(x - softplus(x)), whose argument errs by a share of |x| (logaddexp)."""
+    return c.r(c.fn("sigmoid", x), 1 + np.minimum(np.abs(x), SATURATED))
 
 
 row(
@@ -34,7 +37,7 @@ row(
     "softplus",
     shapes.same,
     lambda c, x: c.fn("softplus", x),
-    lambda c, y, x, g: c.r(vanishing(g, g * softplus_slope(c, x, y))),
+    lambda c, y, x, g: c.r(vanishing(g, g * softplus_slope(c, x))),
 )
 row(
     "relu",

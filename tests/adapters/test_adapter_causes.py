@@ -12,6 +12,7 @@ from gradient_conformance.harness.ledger.entries import Ledger
 from gradient_conformance.harness.ledger.reading import load
 from gradient_conformance.reference.contexts import EXACT
 from gradient_conformance.reference.ops import OPS
+from gradient_conformance.reference.optimizers import OPTIMIZERS
 from gradient_conformance.reference.rounding import expected, tolerance
 
 pytestmark = pytest.mark.framework
@@ -91,6 +92,10 @@ SAMPLES = [
         for target, wrong in ((LABELS, {"z"}), (DISTRIBUTION, {"z", "target"}))
     ),
     Sample("mxnet", "softplus", {"x": spread(500, low=-20, high=8)}, {"out"}, ONE_DNN, {}, ("float32",)),
+    *(
+        Sample("tensorflow", "leaky_relu", {"x": spread(50)}, {"out", "x"}, "slope in float32", {"slope": s}, ("float64",))
+        for s in (0.3, 0.01, 1.7)
+    ),
     *(
         Sample("jax", "bce", {"p": spread(200, low=0.3, high=0.414), "t": np.zeros(200)}, wrong, "log1p",
                {"reduction": r}, ("float64",))
@@ -188,5 +193,29 @@ def test_an_entry_excuses_what_the_framework_computes_and_no_more(clients, sampl
 def test_every_entry_by_op_is_held_to_its_bounds(framework):
     """None is there without a sample."""
     own = [sample for sample in SAMPLES if sample.framework == framework]
+    updates = OPTIMIZERS.keys()  # held to theirs by the next test
     for cause in shipped(framework).causes:
-        assert any(sample.op in cause.ops and sample.reason in cause.reason for sample in own), cause.place
+        assert set(cause.ops) <= updates or any(
+            sample.op in cause.ops and sample.reason in cause.reason for sample in own
+        ), cause.place
+
+
+def test_the_learning_rate_that_mxnet_rounds_is_excused_and_no_other(clients):
+    """Of an optimizer's step an entry knows the parameter before it, the gradient and the options."""
+    lr, before, gradient = 0.1, np.array([1.0, -2.0]), np.array([2.0, -4.0])
+    reply = clients["mxnet"].run(
+        [{"out": ["l"], "op": "sum_squares", "args": ["w"], "kw": {}}], {"w": before}, gradients=["w"],
+        training={"optimizer": {"sgd": {"lr": lr}}, "parameters": ["w"], "steps": 1},
+        mode="imperative", dtype="float64",
+    )  # fmt: skip
+    got, want = reply["arrays"]["parameter", "w", 0], before - lr * gradient
+    call = WrongCall(
+        op="sgd", phase="update", towards="", dtype="float64", mode="imperative",
+        names={"parameter": before, "gradient": gradient, "lr": lr}, g=None, got=got, want=want,
+        tolerance=np.full(2, 1e-15), wrong=np.abs(got - want) > 1e-15,
+        relative=float(np.max(np.abs(got - want)) / 2),
+    )  # fmt: skip
+    assert call.wrong.all()
+    version = clients["mxnet"].ready["about"]["version"]
+    assert shipped("mxnet").cause_of(call, version)[0] is not None
+    assert shipped("mxnet").cause_of(replace(call, got=want + 1e-9), version)[0] is None

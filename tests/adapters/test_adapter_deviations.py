@@ -143,3 +143,30 @@ def test_jax_log1p_in_float64_is_off_by_hundreds_of_units():
     )
     client.close()
     assert 100 * U64 < worst(found, lambda v: -MP.log1p(-v), p) < 400 * U64
+
+
+def test_tensorflow_leaky_relu_takes_its_slope_in_float32():
+    """The slope is an attribute of the op, and those are float32."""
+    client = Client(interpreter("tensorflow"), ADAPTERS / "tensorflow" / "adapter.py")
+    x = -np.array([1.0, 2.0])
+    found, gradients = call(
+        client, "leaky_relu", ["x"], {"x": x}, cotangent=np.ones(2), mode="eager", slope=0.3
+    )
+    client.close()
+    assert found.tolist() == (float(np.float32(0.3)) * x).tolist() != (0.3 * x).tolist()
+    assert gradients["x"].tolist() == [float(np.float32(0.3))] * 2
+
+
+def test_mxnet_sgd_takes_its_learning_rate_in_float32(mxnet):
+    training = {"optimizer": {"sgd": {"lr": 0.1}}, "parameters": ["w"], "steps": 1}
+    program = [{"out": ["l"], "op": "sum_squares", "args": ["w"], "kw": {}}]
+    reply = mxnet.run(
+        program,
+        {"w": np.array([1.0])},
+        gradients=["w"],
+        training=training,
+        mode="imperative",
+        dtype="float64",
+    )
+    [found] = reply["arrays"]["parameter", "w", 0]
+    assert abs(found - (1 - 2 * float(np.float32(0.1)))) < 4 * U64 < abs(found - 0.8)

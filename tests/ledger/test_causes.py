@@ -258,13 +258,6 @@ def test_only_cells_of_its_dtype_and_mode_have_to_show_a_cause(path: Path) -> No
     assert len(ledger(path, GIVES, head=narrow).ended(CELL._replace(dtype="float64"), ())) == 1
 
 
-def test_a_cause_that_excused_nothing_is_stale(path: Path) -> None:
-    """Where everything was run: that, the caller knows."""
-    known = ledger(path, GIVES)
-    assert known.unused({f"{path}:1"}) == []
-    assert known.unused(()) == [f"{path}:1: this deviation no longer occurs; delete lines 1-7"]
-
-
 def test_a_minimal_case_must_be_among_the_cells(path: Path) -> None:
     """An entry by op speaks of no cell but that one."""
     known = ledger(path, 'dtype = "float64"', GIVES)

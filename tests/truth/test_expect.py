@@ -124,3 +124,16 @@ def test_comparing_nothing_is_an_error(case: Any) -> None:
     loaded = case()
     with pytest.raises(NothingExpectedError):
         check_variant(loaded.variants[0], loaded.expects)
+
+
+@pytest.mark.parametrize(("number", "holds"), [("0/1", True), ("1/3", False)])
+def test_where_the_own_error_is_not_known_only_the_number_itself_holds(
+    case: Any, number: str, holds: bool
+) -> None:
+    """At 0 ** 0 the slope in the exponent has no limit: a correct run need not be finite, the reference says 0."""
+    text = (
+        'title = "t"\nsource = "s"\nprogram = "y = sum(a ** b)"\n'
+        "[tensors]\na = { values = [0] }\nb = { values = [0] }\n"
+    )
+    found = check(case(text=text, add=f'\n[[expect]]\ngradient = "b"\nis = ["{number}"]\n'))
+    assert (found == []) is holds
