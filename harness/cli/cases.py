@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ from .. import ROOT
 from ..case.document import case_schema
 from ..case.library import case_files
 from ..case.loading import load
+from ..case.variant import Variant
 from ..errors import HarnessError
+from ..references.variant import VariantReference
 from ..report.json import report_schema
 from .common import command
+
+NAMED = 3
+"""Variants that a warning names."""
 
 
 def add(commands: Any) -> None:
@@ -33,7 +39,12 @@ def check(arguments: argparse.Namespace) -> int:
     for path, root in case_files(arguments.paths or [Path("cases")], arguments.root):
         count += 1
         try:
-            cells += sum(len(variant.dtypes) for variant in load(path, root).variants)
+            variants = load(path, root).variants
+            cells += sum(len(variant.dtypes) for variant in variants)
+            for name, found in silent(variants).items():
+                print(
+                    f"{path}: warning: no gradient of {name} carries information in {found}: all are exactly 0"
+                )
         except HarnessError as error:
             mistakes += 1
             print(error, file=sys.stderr)
@@ -41,6 +52,17 @@ def check(arguments: argparse.Namespace) -> int:
         raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, arguments.paths)) or 'cases'}")
     print(f"{count} case files, {cells} cells a framework, {mistakes} files with mistakes")
     return 1 if mistakes else 0
+
+
+def silent(variants: Iterable[Variant]) -> dict[str, str]:
+    """The names whose gradient is exactly 0 everywhere, units being dead or saturated, and the variants in which it is."""
+    found: dict[str, list[str]] = {}
+    for variant in variants:
+        useful = variant.program.ancestors([variant.output])
+        for name, g in VariantReference(variant).exact_gradients().items():
+            if name in useful and g.size and not g.any():
+                found.setdefault(name, []).append(variant.id or "its one variant")
+    return {name: ", ".join(ids[:NAMED]) + ", ..." * (len(ids) > NAMED) for name, ids in found.items()}
 
 
 def schema(arguments: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ from ..run.lines import LARGEST, Compared
 from ..verdict import Verdict, worst
 
 INCONCLUSIVE = 1e-2
-"""A case says nothing about a tensor whose median tolerance is a larger share of its scale."""
+"""An element whose tolerance is a larger share of its own tensor's largest isn't judged; a tensor most of which isn't is inconclusive."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Judgement:
     """The largest error / tolerance of the values and gradients of each step."""
     updates: tuple["Update", ...] = ()
     """The optimizer's steps that are wrong."""
+    silent: tuple[str, ...] = ()
+    """Names whose gradient is exactly 0 in every element and every step: being 0 too says little."""
 
     @property
     def wrong_numbers(self) -> list[Compared]:
@@ -52,14 +54,38 @@ def judge(wanted: VariantReference, dtype: str, arrays: Answered) -> Judgement:
     """Judge all that a subject answered for one cell."""
     steps: dict[int | None, float] = {}
     updates: list[Update] = []
+    informative: set[str] = set()
     if wanted.variant.training is None:
-        tensors = _judge_together(wanted.single(dtype), dtype, of_one_step(arrays), None)
+        due = wanted.single(dtype)
+        informative.update(_informative(due))
+        tensors = _judge_together(due, dtype, of_one_step(arrays), None)
         steps[None] = _largest_used(tensors)
         tensors = _excused(tensors, functools.partial(wanted.out_of_range, dtype))
     else:
-        tensors = _judge_steps(wanted, dtype, arrays, steps, updates)
+        tensors = _judge_steps(wanted, dtype, arrays, steps, updates, informative)
+    tensors = _of_something(tensors, wanted.variant.output)
     verdict = worst(t.verdict for t in tensors)
-    return Judgement(verdict, tuple(tensors), describe(tensors, verdict), steps, tuple(updates))
+    useful = wanted.program.ancestors([wanted.variant.output]) - informative
+    silent = tuple(
+        t.name for t in tensors if t.role == "gradient" and t.where is not None and t.name in useful
+    )
+    return Judgement(verdict, tuple(tensors), describe(tensors, verdict), steps, tuple(updates), silent)
+
+
+def _informative(due: References) -> Iterator[str]:
+    """Names whose gradient is not 0 everywhere."""
+    return (key[1] for key, m in zip(due, due.magnitudes, strict=True) if key[0] == "gradient" and m > 0)
+
+
+def _of_something(tensors: Sequence[Compared], output: str) -> list[Compared]:
+    """The same, inconclusive where nothing was judged: no elements, or the output's own cotangent alone."""
+    judged = [
+        t for t in tensors if t.problem or (t.where is not None and (t.role, t.name) != ("gradient", output))
+    ]
+    if judged:
+        return list(tensors)
+    why = "has nothing to judge: no elements, or only the output's own cotangent"
+    return [msgspec.structs.replace(t, verdict=Verdict.INCONCLUSIVE, problem=why) for t in tensors]
 
 
 def _largest_used(tensors: Iterable[Compared]) -> float:
@@ -84,6 +110,7 @@ def _judge_steps(
     arrays: Answered,
     steps: dict[int | None, float],
     updates: list[Update],
+    informative: set[str],
 ) -> list[Compared]:
     """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
 
@@ -98,6 +125,7 @@ def _judge_steps(
         answer = of_step(arrays, step)
         inputs = walk.inputs()
         due = wanted.at(inputs, variant.values, variant.gradients, dtype)
+        informative.update(_informative(due))
         before = {n: history[-1] for n, history in walk.parameters.items()}
         walk.took({n: _usable(answer.get(("gradient", n)), a) for n, a in before.items()})
         moved = wanted.update(walk, dtype)
@@ -144,7 +172,12 @@ def _worse(one: Compared, other: Compared) -> Compared:
     """The worse of two steps, with the largest ratio and width of both: all that another K needs to know."""
     width = max(one.width or 0.0, other.width or 0.0)
     worse = max(one, other, key=_badness)
-    return msgspec.structs.replace(worse, ratio=max(one.ratio, other.ratio), width=width)
+    return msgspec.structs.replace(
+        worse,
+        ratio=max(one.ratio, other.ratio),
+        width=width,
+        unjudged=max(one.unjudged, other.unjudged),
+    )
 
 
 def _badness(tensor: Compared) -> tuple[int, float]:
@@ -211,13 +244,14 @@ def _compared(
             used = np.where(unjudged, 0.0, _ratio(error, tolerance))
     else:
         error = used = unjudged = tolerance
-    medians, errors = due.median_tolerance(dtype), due.largest(error)
-    for (key, span), scale, median, largest in zip(due.spans.items(), scales, medians, errors, strict=True):
+    medians, errors, own = due.median_tolerance(dtype), due.largest(error), due.magnitudes
+    told = zip(due.spans.items(), scales, own, medians, errors, strict=True)
+    for (key, span), scale, magnitude, median, largest in told:
         shape, start, stop = span
         if start == stop:
             yield NOTHING_WRONG(role=key[0], name=key[1], step=step)
             continue
-        width = _width(median, scale, dtype)
+        width = _width(median, magnitude, dtype)
         place = int(used[start:stop].argmax())
         if width == math.inf and used[start + place] <= 1:
             place = int(unjudged[start:stop].argmax())
@@ -234,6 +268,7 @@ def _compared(
             width=_bounded(width),
             ulp=_bounded(worst_error / FORMATS[dtype].spacing(want)),
             relative=_bounded(_share(largest, scale)),
+            unjudged=_unjudged(tolerance[start:stop], magnitude, dtype),
             where=_index(place, shape),
             got=str(got[at]),
             want=repr(want),
@@ -265,9 +300,15 @@ def _share(part: float, scale: float) -> float:
 
 
 def _width(median: float, scale: float, dtype: str) -> float:
-    """The median tolerance as a share of the scale; of zeros alone the least that there is says enough."""
+    """The median tolerance as a share of the tensor's largest; of zeros alone the least that there is says enough."""
     least = K * FORMATS[dtype].scale * floor("float32")
     return 0.0 if not scale and median <= least else _share(median, scale)
+
+
+def _unjudged(tolerance: Array, magnitude: float, dtype: str) -> int:
+    """How many elements have a tolerance so wide that being within it says nothing."""
+    least = K * FORMATS[dtype].scale * floor("float32")
+    return int(np.count_nonzero(tolerance > max(INCONCLUSIVE * magnitude, least)))
 
 
 def verdict_of(used: float, width: float) -> Verdict:

@@ -141,7 +141,15 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
         used = None if worst is None else worst.used
         sure = judgement.verdict is not Verdict.INCONCLUSIVE or examination.complete
         verdict = Verdict.AGREE if sure else Verdict.INCONCLUSIVE
-        return Outcome(verdict, conventions=chosen, composed=used)
+        wide = [
+            tensor_in_words((t.role, t.name)) for t in judgement.tensors if t.verdict is Verdict.INCONCLUSIVE
+        ]
+        notes = (
+            [f"too wide as a whole: {', '.join(wide)}; every op call is right by itself"]
+            if wide and sure
+            else []
+        )
+        return Outcome(verdict, tuple(notes), conventions=chosen, composed=used)
     step = next(step for step in examination.steps if step.trace.step == worst.step)
     found = precisely(step.trace, step.chosen, step.answer)
     if found is not None and found[1] > 1:

@@ -44,6 +44,9 @@ def settled(
     ended = ledger.ended(CellId.parse(line.cell), used, version)
     if ended and verdict in (Verdict.AGREE, Verdict.KNOWN_DEVIATION):
         verdict = Verdict.STALE
+    silent = [
+        f"no gradient of {name} carries information here: all are exactly 0" for name in judgement.silent
+    ]
     about = describe(tensors, judgement.verdict if found is not Verdict.AGREE else found)
     return replace(
         line,
@@ -51,7 +54,7 @@ def settled(
         used=max(tensor.used for tensor in tensors),
         relative=max(tensor.relative for tensor in tensors),
         tensors=list(tensors),
-        message="\n".join(text for text in (about, *told.notes, note, *ended) if text),
+        message="\n".join(text for text in (about, *told.notes, *silent, note, *ended) if text),
         first_difference=told.first_difference,
         calls=list(told.calls),
         conventions=list(told.conventions),

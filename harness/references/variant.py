@@ -58,6 +58,12 @@ class VariantReference:
             env, grads = backprop(self.program, inputs, names, {self.variant.output: self._cotangent})
         return first_out_of_range(self.variant, env, grads, dtype, small=small)
 
+    def exact_gradients(self) -> dict[str, Array]:
+        """The compared gradients in exact arithmetic; of a training those of its first step."""
+        inputs, names = inputs_at(self.variant, self.inputs, 0, {}), self.variant.gradients
+        with np.errstate(all="ignore"):
+            return backprop(self.program, inputs, names, {self.variant.output: self._cotangent})[1]
+
     @cached_property
     def _differentiated(self) -> list[str]:
         """The names whose cotangents the compared gradients need."""

@@ -134,11 +134,13 @@ class Compared(_Strict, frozen=True, kw_only=True):
     ratio: float
     """The largest error / sigma, of all steps: enough to judge again with another K."""
     width: float | None = None
-    """The largest median tolerance / scale of all steps: above 1/100 a tensor is inconclusive."""
+    """The largest median tolerance / largest element of all steps: above 1/100 a tensor is inconclusive."""
     ulp: float | None
     """error in units of the last place of `want`, in the tested dtype."""
     relative: float
     """The largest error / the tensor's scale."""
+    unjudged: int = 0
+    """Elements whose tolerance is more than 1/100 of the tensor's largest: being within it says nothing of them."""
     where: list[int] | None
     """Index of the element."""
     got: str

@@ -122,7 +122,7 @@ def test_the_sign_of_the_reference_does_not_turn_the_comparison_around(want, got
 
 @pytest.mark.parametrize(("got", "want"), [(-0.0, 0.0), (0.0, -0.0)])
 def test_the_two_zeros_are_no_distance_apart(got, want):
-    tensor = judged(np.array([got], np.float32), expected([want]))
+    tensor = judged(np.array([got], np.float32), expected([want], sigma=0.0))
     assert (tensor.verdict, tensor.used, tensor.ulp, tensor.error) == (Verdict.AGREE, 0, 0, 0)
 
 
@@ -214,12 +214,61 @@ def test_zeros_with_the_least_tolerance_are_judged():
     assert judged(np.full(2, 1e-30, np.float32), zeros, scale=0.0).verdict is Verdict.DISAGREE
 
 
-def test_a_tolerance_wider_than_a_hundredth_of_the_scale_is_inconclusive():
-    """And never hides a disagreement."""
+def test_a_tolerance_wider_than_a_hundredth_of_its_own_tensor_is_inconclusive():
+    """Whatever larger tensors of its role there are; and it never hides a disagreement."""
     loose = expected([1.0, 1.0], sigma=0.011 / K)
     assert judged(np.ones(2, np.float32), loose, scale=1.0).verdict is Verdict.INCONCLUSIVE
-    assert judged(np.ones(2, np.float32), loose, scale=1.2).verdict is Verdict.AGREE
+    assert judged(np.ones(2, np.float32), loose, scale=1e3).verdict is Verdict.INCONCLUSIVE
+    assert (
+        judged(1.2 * np.ones(2, np.float32), expected([1.2, 1.2], sigma=0.011 / K)).verdict is Verdict.AGREE
+    )
     assert judged(2 * np.ones(2, np.float32), loose, scale=1.0).verdict is Verdict.DISAGREE
+
+
+def test_elements_that_are_not_judged_are_counted():
+    few = Reference(np.array([1.0, 0.5, 0.25]), np.array([0.02, 0.001, 0.001]) / K)
+    tensor = judged(np.array([1.0, 0.5, 0.25], np.float32), few)
+    assert (tensor.unjudged, tensor.verdict) == (1, Verdict.AGREE)
+    most = Reference(np.array([1.0, 0.5, 0.25]), np.array([0.02, 0.02, 0.001]) / K)
+    tensor = judged(np.array([1.0, 0.5, 0.25], np.float32), most)
+    assert (tensor.unjudged, tensor.verdict) == (2, Verdict.INCONCLUSIVE)
+
+
+EMPTY = """
+title = "t"
+source = "s"
+program = "y = sum(x, axis=0)"
+[tensors]
+x = { shape = [3, 0], uniform = [-1, 1] }
+"""
+DEAD = """
+title = "t"
+source = "s"
+program = "loss = sum(relu(W @ x))"
+[tensors]
+W = { values = [[-1.0, -2.0], [-3.0, -1.0]] }
+x = { values = [1.0, 2.0] }
+"""
+
+
+def correct(variant, dtype="float32"):
+    """What the case asks for, as the reference has it."""
+    due = VariantReference(variant).single(dtype)
+    return {(role, name, None): due[role, name].value.astype(dtype) for role, name in due}
+
+
+def test_a_cell_in_which_nothing_was_judged_is_inconclusive(case):
+    [variant] = case(text=EMPTY).variants
+    judgement = judge(VariantReference(variant), "float32", correct(variant))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "has nothing to judge" in judgement.message
+
+
+def test_gradients_that_are_zero_everywhere_are_told(case):
+    [variant] = case(text=DEAD).variants
+    judgement = judge(VariantReference(variant), "float32", correct(variant))
+    assert judgement.verdict is Verdict.AGREE
+    assert judgement.silent == ("W", "x")
 
 
 def test_within_tells_only_of_tensors_that_were_answered():
