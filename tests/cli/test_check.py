@@ -23,7 +23,8 @@ def test_gradients_that_dead_units_make_zero_are_warned_of(tmp_path, capsys):
 
 
 def test_a_name_that_leads_nowhere_is_no_warning(tmp_path, capsys):
-    text = DEAD.replace('"loss = sum({f}(W @ x))"', '"y = x * 2\\nloss = sum({f}(W))"').replace("-1.0", "1.0")
+    program = 'program = "y = x * 2\\nloss = sum({f}(W))"\nvalues = ["y"]\noutput = "loss"'
+    text = DEAD.replace('program = "loss = sum({f}(W @ x))"', program).replace("-1.0", "1.0")
     (tmp_path / "lone.toml").write_text(text)
     assert main(["check", str(tmp_path)]) == 0
     assert "of x carries" not in capsys.readouterr().out
