@@ -302,7 +302,9 @@ class Rounding(Exact):
     def kink(self, z: Array) -> Array:
         """The reference's argument, or one that is moved further from it than rounding has."""
         reference = self.tape.kinks[self.kink_calls.key("kink")]
-        return reference + self.magnification * (z - reference)
+        if not self.magnification:
+            return reference
+        return _but_infinities(reference, reference + self.magnification * (z - reference))
 
     def order(self, count: int) -> Sequence[int]:
         """Any: a sum of two is the same in both."""
