@@ -391,7 +391,7 @@ def line_of(t: Compared) -> str:
         return f"{name} can't be judged, nor can half of the tensor: a correct run need not be finite there"
     if t.verdict is Verdict.INCONCLUSIVE:
         return f"{name}: the tolerance, {t.tolerance:.2g} at {t.want}, is too wide to say anything"
-    return f"{name} = {t.got}, should be {_short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({times(t.used)} × tolerance)"
+    return f"{name} = {t.got}, should be {short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({times(t.used)} × tolerance)"
 
 
 def times(used: float) -> str:
@@ -399,7 +399,7 @@ def times(used: float) -> str:
     return "∞" if used >= LARGEST else f"{used:.3g}"
 
 
-def _short(want: str, tolerance: float) -> str:
+def short(want: str, tolerance: float) -> str:
     """The reference with two digits more than the tolerance leaves certain."""
     value = float(want)
     if not value or not tolerance or not math.isfinite(value):

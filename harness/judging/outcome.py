@@ -20,7 +20,7 @@ from ..verdict import Verdict
 from .blame import FORWARD, SEED, SUM, UPDATE, VJP, Suspect
 from .composition import budget, composed, pooled, precisely
 from .examining import Examination, Examined, Found, findings, wrong_call
-from .judge import Judgement, line_of, times
+from .judge import Judgement, line_of, short, times
 from .trace import Trace, argument_name
 
 NAMED = 3
@@ -230,6 +230,7 @@ def call_line(cell: Cell, found: Found, entry: str, note: str) -> CallLine:
         place=place(found.suspects, trace, first),
         name=_result(trace, found.key) if trace else tensor_in_words(found.key),
         used=compared.used,
+        tolerance=compared.tolerance,
         relative=min(found.relative, compared.used),
         where=compared.where,
         got=compared.got,
@@ -290,7 +291,8 @@ def _told(lines: Sequence[CallLine]) -> Iterator[str]:
         yield f"  {where}" + f" (in {steps} steps)" * (steps > 1)
         index = f"[{', '.join(map(str, worst.where))}]" if worst.where else ""
         share = f"{worst.wrong} of {worst.elements} element{'s' * (worst.elements != 1)}"
-        yield f"    {worst.name}{index} = {worst.got}, should be {worst.want}   ({times(worst.used)} × tolerance, {share})"
+        due = f"{short(worst.want, worst.tolerance)} ± {worst.tolerance:.2g}"
+        yield f"    {worst.name}{index} = {worst.got}, should be {due}   ({times(worst.used)} × tolerance, {share})"
         if worst.note:
             yield f"    known: {worst.note} ({entry})" if entry else f"    {worst.note}"
 

@@ -168,6 +168,8 @@ class CallLine(_Strict, frozen=True, kw_only=True):
     name: str
     """The result: `value h`, `gradient of W`, or what a use contributes to a cotangent."""
     used: float
+    tolerance: float = 0.0
+    """K sigma of the element at the subject's own numbers."""
     relative: float
     """The largest error / the result's largest element."""
     where: list[int] | None
