@@ -34,6 +34,14 @@ RULES_VERSION = "3"
 K = 8.0
 U = FORMATS["float32"].u
 
+TERMS, TERM, PARTIAL_SUMS, SUM = 1 / 6, 2.0, 1 / 3, 1.0
+"""Of a contraction's variance in u^2: n TERMS + TERM for each product's square, n PARTIAL_SUMS + SUM for the sum's."""
+BIAS_FIRST, WITH_BIAS = 1.0, 1.0
+"""And n BIAS_FIRST for b^2 + |b s|, WITH_BIAS for the output's square."""
+ALIKE = 64.0
+"""Outputs that differ by fewer units than about this round alike."""
+POOLED_RUNS = 8
+"""As many runs as the tensor's rows and columns stand for in the estimate of each element's deviation."""
 FINAL_ROUNDING = 0.58
 """Sigma of storing a result, in units of u |value|: the root of 1/3."""
 
@@ -252,10 +260,11 @@ class Rounding(Exact):
         right = np.sum(w * w, axis=-2) if w.ndim > 1 else np.sum(w * w)
         if x.ndim > 1 and w.ndim > 1:
             left, right = left[..., :, None], right[..., None, :]
-        variance = (n / 6 + 2) / max(x.shape[-1], 1) * left * right
-        variance += (n / 3 + 1) * (s * s)
+        variance = (n * TERMS + TERM) / max(x.shape[-1], 1) * left * right
+        variance += (n * PARTIAL_SUMS + SUM) * (s * s)
         if bias is not None:
-            variance = variance + n * (bias * bias + np.abs(bias * s)) + np.square(s + bias)
+            variance = variance + n * BIAS_FIRST * (bias * bias + np.abs(bias * s))
+            variance += WITH_BIAS * np.square(s + bias)
         error = np.sqrt(variance)
         error *= U
         error *= self.coherent(out)
@@ -284,7 +293,7 @@ class Rounding(Exact):
         phase_shape = [1] * matrix.ndim
         phase_shape[axis] = matrix.shape[axis]
         largest = np.max(np.abs(matrix), axis=-3 - axis, keepdims=True, initial=self.floor)
-        turns = matrix * (self.random.uniform(0.5, 1) / (64 * U) / largest)
+        turns = matrix * (self.random.uniform(0.5, 1) / (ALIKE * U) / largest)
         turns += self.random.random(phase_shape)
         turns -= np.rint(turns)  # what is left needs no more than float32, whose cosine is many times faster
         return np.cos(np.float32(2 * math.pi) * turns.astype(np.float32)).reshape(out.shape)
@@ -295,7 +304,7 @@ class Rounding(Exact):
         n, size = np.reshape(terms, np.shape(out)), self.size(a)
         a, s = (a, out) if size == 1 else (a / size, out / size)
         q = np.sum(a * a, axis=axis, keepdims=keepdims)
-        variance = np.where(n > 1, (n / 6 + 2) * q + (n / 3 + 1) * s * s, 0)
+        variance = np.where(n > 1, (n * TERMS + TERM) * q + (n * PARTIAL_SUMS + SUM) * s * s, 0)
         error = U * np.sqrt(variance) * self.noise(np.shape(out)) * size
         return self.held(_but_infinities(out, out + error))
 
@@ -406,7 +415,8 @@ def _deviation(perturbed: Array, exact: Array) -> Array:
 def _sigma(reference: Array, rms: Array, runs: int, floor: float) -> Array:
     """The root mean square deviation, shrunk towards its rows and columns, the final rounding, and the floor."""
     finite = np.isfinite(reference)
-    own, pooled = rms * math.sqrt(runs / (runs + 8)), _pool(rms, finite) * math.sqrt(8 / (runs + 8))
+    together = runs + POOLED_RUNS
+    own, pooled = rms * math.sqrt(runs / together), _pool(rms, finite) * math.sqrt(POOLED_RUNS / together)
     rounding = FINAL_ROUNDING * U * np.where(finite, reference, 0)
     return np.hypot(np.hypot(own, pooled), np.hypot(rounding, floor))
 

@@ -1,0 +1,293 @@
+"""Every term and constant of the rounding model is held by a figure: left out, halved or doubled, one of these moves.
+
+The figures are sigmas of small programs, one for each thought of the model, in units of u times the result's size. They
+belong to a version of the rules: who changes one raises RULES_VERSION, since references that were kept, and runs that
+are compared, are named by it.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from gradient_conformance.reference import parse, rounding
+from gradient_conformance.reference.backprop import backprop
+from gradient_conformance.reference.ops.elementary import FUNCTIONS
+from gradient_conformance.reference.rounding import RULES_VERSION, U, expected, tolerance
+
+ROOM = 0.04
+RUNS = 200
+
+
+def sigma(compute, runs=RUNS, **more):
+    """The root mean square of all elements' sigmas, in u."""
+    e = expected(lambda c: {"y": compute(c)}, 1, 7, runs, **more)["y"]
+    return float(np.sqrt(np.mean(np.square(e.sigma)))) / U
+
+
+def uniform(*shape, low=0.5, high=1.5):
+    return np.random.default_rng(5).uniform(low, high, shape)
+
+
+def centred(*shape):
+    """Numbers whose sums over the last axis are 0, none of them twice."""
+    half = uniform(*shape[:-1], shape[-1] // 2)
+    return np.concatenate([half, -half], axis=-1)
+
+
+def product(x, w, bias=None):
+    return lambda c: c.matmul(x, w, bias)
+
+
+def summed(a):
+    return lambda c: c.sum(a, -1)
+
+
+def twice(name, sign):
+    """Two calls of one function: what they share adds up, or cancels."""
+    x = uniform(300, low=0.2, high=0.8)
+    args = (x, x) if name == "pow" else (x,)
+    return lambda c: c.fn(name, *args) + sign * c.fn(name, *args)
+
+
+def of_gradient(text, inputs, name, cotangents=None, **more):
+    program = parse(text)
+    given = {n: np.asarray(a, dtype=np.float64) for n, a in inputs.items()}
+    return sigma(lambda c: backprop(program, given, [name], cotangents, c)[1][name], **more)
+
+
+def spread_of_sigma():
+    """How much the estimates of equal deviations differ from element to element, over few runs."""
+    e = expected(lambda c: {"y": c.r(np.ones((40, 40)))}, 1, 7, 8)["y"]
+    variance = np.square(e.sigma) - np.square(rounding.FINAL_ROUNDING * U)
+    return float(np.std(variance) / np.mean(variance))
+
+
+def difference_of_nearly_equal_outputs():
+    """Of the noise of two outputs that differ by 20 units: in half of the runs, those of one layout, they err together."""
+    out = np.array([[1.0], [1.0 + 20 * U]])
+    noise = [rounding.Rounding(seed, rounding._Tape()).coherent(out) for seed in range(2000)]
+    return float(np.quantile([abs(n[0, 0] - n[1, 0]) for n in noise], 0.25))
+
+
+def contributions_that_cancel():
+    cotangent = {"y": np.repeat([1e4, 1e4 - 1, 1e-3], 200)}
+    return of_gradient("y = concat(x, -x, x, axis=0)", {"x": np.ones(200)}, "x", cotangent)
+
+
+def a_unit_that_may_flip():
+    text, inputs = "y = relu(linear(x, W))\nloss = sum(y)", {"x": [1.0, 1.0], "W": [[1.0, -1.0 - 6 * U]]}
+    return of_gradient(text, inputs, "x", magnification=rounding.KINK_MAGNIFICATION, runs=2000)
+
+
+FIGURES = {
+    "an elementwise result": lambda: sigma(lambda c: c.r(np.ones(400))),
+    "terms of a long sum": lambda: sigma(summed(centred(50, 2000))),
+    "terms of a short sum": lambda: sigma(summed(centred(400, 2))),
+    "partial sums of a long sum": lambda: sigma(summed(uniform(50, 2000))),
+    "a short sum": lambda: sigma(summed(uniform(400, 2))),
+    "a sum of equal terms": lambda: sigma(summed(np.ones((50, 400)))),
+    "terms of a long product": lambda: sigma(product(centred(20, 2000), np.ones((2000, 1)))),
+    "terms of a short product": lambda: sigma(product(centred(400, 2), np.ones((2, 1)))),
+    "partial sums of a long product": lambda: sigma(product(uniform(20, 2000), np.ones((2000, 1)))),
+    "a short product": lambda: sigma(product(uniform(400, 2), np.ones((2, 1)))),
+    "a product of equal factors": lambda: sigma(product(np.ones((20, 400)), np.ones((400, 1)))),
+    "a bias added first": lambda: sigma(product(centred(20, 2000), np.ones((2000, 1)), np.full(1, 100.0))),
+    "the output with its bias": lambda: sigma(product(uniform(400, 1), np.ones((1, 1)), np.ones(1))),
+    "outputs that are nearly equal": difference_of_nearly_equal_outputs,
+    "an intermediate that is larger": lambda: sigma(lambda c: c.absolute(np.zeros(400), np.full(400, 3.0))),
+    "estimates from few runs": spread_of_sigma,
+    "a literal": lambda: sigma(lambda c: np.full(1, c.literal(0, 0.1))),
+    "a number near 0": lambda: sigma(lambda c: c.r(np.full(400, 2.0**-126))) / 2.0**-102,
+    "contributions that cancel": contributions_that_cancel,
+    "a unit that may flip between untold names": a_unit_that_may_flip,
+    "K": lambda: float(tolerance(np.ones(1), "float32")[0]),
+    "float64 in float32's units": lambda: float(tolerance(np.ones(1), "float64")[0]) * 2.0**29,
+    "runs": lambda: float(rounding.runs_for(1) + rounding.runs_for(10**5) + rounding.runs_for(10**7)),
+    **{f"{name}, each call": lambda name=name: sigma(twice(name, -1)) for name in FUNCTIONS},
+    **{f"{name}, all calls": lambda name=name: sigma(twice(name, 1)) for name in FUNCTIONS},
+}
+
+KNOWN = {
+    "an elementwise result": 0.818,
+    "terms of a long sum": 491.6,
+    "terms of a short sum": 1.284,
+    "partial sums of a long sum": 2.988e04,
+    "a short sum": 2.282,
+    "a sum of equal terms": 5.336e04,
+    "terms of a long product": 608.3,
+    "terms of a short product": 1.566,
+    "partial sums of a long product": 3.691e04,
+    "a short product": 2.678,
+    "a product of equal factors": 6.8e04,
+    "a bias added first": 3351,
+    "the output with its bias": 2.498,
+    "outputs that are nearly equal": 0.3899,
+    "an intermediate that is larger": 1.73,
+    "estimates from few runs": 0.1686,
+    "a literal": 0.08128,
+    "a number near 0": 1.221,
+    "contributions that cancel": 4831,
+    "a unit that may flip between untold names": 8.287e06,
+    "K": 8,
+    "float64 in float32's units": 11.31,
+    "runs": 112,
+    "exp, each call": 2.762,
+    "log, each call": 1.412,
+    "log1p, each call": 0.6733,
+    "sin, each call": 0.8029,
+    "cos, each call": 1.423,
+    "sqrt, each call": 0.862,
+    "pow, each call": 1.194,
+    "sigmoid, each call": 1.524,
+    "tanh, each call": 1.146,
+    "softplus, each call": 2.403,
+    "softmax, each call": 1.285,
+    "exp, all calls": 3.868,
+    "log, all calls": 1.993,
+    "log1p, all calls": 0.94,
+    "sin, all calls": 1.115,
+    "cos, all calls": 2.026,
+    "sqrt, all calls": 1.184,
+    "pow, all calls": 1.702,
+    "sigmoid, all calls": 1.996,
+    "tanh, all calls": 1.476,
+    "softplus, all calls": 3.196,
+    "softmax, all calls": 1.903,
+}
+"""What the figures are by the rules of this version."""
+
+
+def moved(name):
+    """How far a figure is from what it is by this version of the rules, as a share of it."""
+    return abs(FIGURES[name]() / KNOWN[name] - 1)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_figures_are_those_of_this_version_of_the_rules(name):
+    """A figure that has moved: raise RULES_VERSION, and write down what the command below prints."""
+    assert RULES_VERSION == "3"
+    assert moved(name) < ROOM, "python tests/reference/test_terms.py"
+
+
+CONSTANTS = {
+    "FINAL_ROUNDING": ["an elementwise result"],
+    "TERMS": ["terms of a long sum", "terms of a long product"],
+    "TERM": ["terms of a short sum", "terms of a short product"],
+    "PARTIAL_SUMS": ["partial sums of a long sum", "partial sums of a long product"],
+    "SUM": ["a short sum", "a short product"],
+    "BIAS_FIRST": ["a bias added first"],
+    "WITH_BIAS": ["the output with its bias"],
+    "ALIKE": ["outputs that are nearly equal"],
+    "POOLED_RUNS": ["estimates from few runs"],
+    "KINK_MAGNIFICATION": ["a unit that may flip between untold names"],
+    "K": ["K", "float64 in float32's units"],
+}
+
+
+@pytest.mark.parametrize("factor", [0, 0.5, 2])
+@pytest.mark.parametrize(
+    ("constant", "name"), [(c, name) for c, names in CONSTANTS.items() for name in names]
+)
+def test_a_constant_left_out_halved_or_doubled_is_seen(monkeypatch, constant, name, factor):
+    value = getattr(rounding, constant) * factor
+    monkeypatch.setattr(rounding, constant, max(value, 1e-9) if constant == "ALIKE" else value)
+    assert moved(name) > ROOM
+
+
+@pytest.mark.parametrize("factor", [0, 0.5, 2])
+@pytest.mark.parametrize("part", ["spread", "bias"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_an_error_of_an_elementary_function_left_out_halved_or_doubled_is_seen(
+    monkeypatch, function, part, factor
+):
+    known = FUNCTIONS[function]
+    if not getattr(known, part):
+        pytest.skip("it has none")
+    changed = dataclasses.replace(known, **{part: getattr(known, part) * factor})
+    monkeypatch.setitem(FUNCTIONS, function, changed)
+    assert max(moved(f"{function}, {calls}") for calls in ("each call", "all calls")) > ROOM
+
+
+def plainly(self, out):
+    """Noise that no two outputs share."""
+    return self.noise(np.shape(out))
+
+
+def in_order(self, count):
+    return range(count)
+
+
+def unmoved(self, place, number):
+    return number
+
+
+def no_floor(self, a, c=1.0):
+    return a * (1 + c * U * self.noise(np.shape(a)))
+
+
+class _Unshared(dict):
+    def __init__(self, seed):
+        super().__init__()
+        self.random = np.random.default_rng(seed)
+
+    def __getitem__(self, name):
+        return self.random.uniform(-1, 1)
+
+
+TERMS = {
+    "what repeats counts once": (
+        rounding,
+        "repetition",
+        lambda a: np.ones(a.shape[:-1]),
+        "a sum of equal terms",
+    ),
+    "factors that repeat count once": (
+        rounding,
+        "effective_products",
+        lambda x, w: x.shape[-1],
+        "a product of equal factors",
+    ),
+    "every call its own bias": (rounding, "_Shared", _Unshared, "softmax, all calls"),
+    "every output its own noise": (rounding.Rounding, "coherent", plainly, "outputs that are nearly equal"),
+    "one order of adding": (rounding.Rounding, "order", in_order, "contributions that cancel"),
+    "exact literals": (rounding.Rounding, "literal", unmoved, "a literal"),
+    "no floor": (rounding.Rounding, "r", no_floor, "a number near 0"),
+    "no intermediate": (
+        rounding.Rounding,
+        "absolute",
+        lambda self, a, m: a,
+        "an intermediate that is larger",
+    ),
+    "as many runs": (rounding, "runs_for", lambda size: 64, "runs"),
+}
+
+
+@pytest.mark.parametrize("change", TERMS)
+def test_a_term_left_out_is_seen(monkeypatch, change):
+    place, attribute, other, name = TERMS[change]
+    monkeypatch.setattr(place, attribute, other)
+    assert moved(name) > ROOM
+
+
+# Rows at kinks: the reference's own choice
+
+
+KINKS = [
+    ("y = sum(max(x, axis=0))", {"x": [2.0, 2.0, 1.0]}, [0.5, 0.5, 0]),
+    ("y = norm(x)", {"x": [0.0, 0.0]}, [0, 0]),
+    ("y = sum(relu(x))", {"x": [0.0, 1.0]}, [0, 1]),
+    ("y = sum(leaky_relu(x, slope=0.25))", {"x": [0.0, 1.0]}, [0.25, 1]),
+    ("y = sum(abs(x))", {"x": [0.0, -1.0]}, [0, -1]),
+    ("y = sum(maximum(x, 1))", {"x": [1.0, 2.0]}, [0.5, 1]),
+]
+
+
+@pytest.mark.parametrize(("text", "inputs", "gradient"), KINKS)
+def test_the_reference_at_a_kink_is_the_one_that_is_written_down(text, inputs, gradient):
+    given = {name: np.array(a) for name, a in inputs.items()}
+    assert backprop(parse(text), given)[1]["x"].tolist() == gradient
+
+
+if __name__ == "__main__":
+    for name, figure in FIGURES.items():
+        print(f'    "{name}": {figure():.4g},')
