@@ -6,6 +6,7 @@ from gradient_conformance.harness.judging.blame import Suspect
 from gradient_conformance.harness.judging.calls import diagnosis, judge_calls
 from gradient_conformance.harness.judging.composition import budget, composed, flipped, pooled, precisely
 from gradient_conformance.harness.judging.trace import Trace
+from gradient_conformance.harness.verdict import Verdict
 from played import played
 
 NETWORK = """
@@ -287,3 +288,63 @@ def test_an_amplified_rounding_of_the_reference_s_own_is_seen_with_50_digits():
     judged, off = precisely(trace, (), right)
     assert max(t.used for t in judged) <= 1
     assert off > 1000
+
+
+# Wrong gradients at ties inside programs: the whole sees them, and so does their call
+
+
+M, Y = np.full((3, 4), 2.0), np.full((3, 4), 1.5)
+W3, W34 = np.array([27.0, 1, 3]), np.linspace(1, 2, 12).reshape(3, 4)
+
+
+def wide(g):
+    """The whole cotangent of a row to each of its elements."""
+    return np.repeat(g[:, None], 4, axis=1)
+
+
+TIES = {
+    "max, all of it to every tie": ("a = m * y\nb = max(a, axis=1)\nloss = sum(b * w)", "a", wide(W3)),
+    "max, nothing to any": ("a = m * y\nb = max(a, axis=1)\nloss = sum(b * w)", "a", 0 * wide(W3)),
+    "max, half of it lost": ("a = m * y\nb = max(a, axis=1)\nloss = sum(b * w)", "a", wide(W3) / 8),
+    "max, more than all to one": (
+        "a = m * y\nb = max(a, axis=1)\nloss = sum(b * w)",
+        "a",
+        wide(W3) * np.array([2.0, -1, 0, 0]),
+    ),
+    "maximum, all of it to the left twice": (
+        "a = m * y\nb = y * m\nc = maximum(a, b)\nloss = sum(c * v)",
+        "a",
+        2 * W34,
+    ),
+    "maximum, against the cotangent": (
+        "a = m * y\nb = y * m\nc = maximum(a, b)\nloss = sum(c * v)",
+        "a",
+        -W34,
+    ),
+    "relu at 0, twice": ("a = m * y - t\nb = relu(a)\nloss = sum(b * v)", "a", 2 * W34),
+    "relu at 0, negative": ("a = m * y - t\nb = relu(a)\nloss = sum(b * v)", "a", -0.5 * W34),
+    "abs at 0, twice": ("a = m * y - t\nb = abs(a)\nloss = sum(b * v)", "a", 2 * W34),
+    "leaky_relu at 0, nothing": (
+        "a = m * y - t\nb = leaky_relu(a, slope=0.25)\nloss = sum(b * v)",
+        "a",
+        0 * W34,
+    ),
+    "norm at 0, twice as long": (
+        "a = m * y - t\nb = norm(a, axis=1)\nloss = sum(b * w)",
+        "a",
+        wide(W3),
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("tie", TIES)
+def test_a_wrong_gradient_at_a_tie_never_agrees(tie, dtype):
+    text, name, wrong = TIES[tie]
+    inputs = {"m": M, "y": Y, "w": W3, "v": W34, "t": M * Y}
+    needed = {n: a for n, a in inputs.items() if f"{n})" in text or f"{n} " in text or f" {n}" in text}
+    trace = played(text, needed, {("gradient", name): lambda _: np.asarray(wrong)}, dtype=dtype)
+    answer = {key: trace.answered[key] for key in (("gradient", "m"), ("gradient", "y"))}
+    assert len(blamed(trace)) == 1
+    whole = composed(trace, (), answer)
+    assert max(t.used for t in whole) > 1 or all(t.verdict is Verdict.INCONCLUSIVE for t in whole)
