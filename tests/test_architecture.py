@@ -34,7 +34,8 @@ ROOMS = {
     "plan": "case errors frameworks reference run",
     "ledger": "errors reading reference roles run text verdict",
     "workers": "errors frameworks plan reading reference references roles text verdict",
-    "judging": "case errors frameworks ledger plan reading reference references roles run verdict workers.answer",
+    "judging": "case errors frameworks ledger plan reading reference references roles run text verdict"
+    " workers.answer",
     "truth": "case errors reference references",
     "report": "case errors ledger reference roles run text verdict",
     "engine": "frameworks judging ledger plan references roles run verdict workers",

@@ -7,6 +7,7 @@ ledger covers every call that is wrong, and the whole agrees with these taken as
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from ..ledger.entries import Ledger
 from ..plan import Cell
 from ..roles import in_words as tensor_in_words
 from ..run.lines import LARGEST, CallLine, CellLine, Compared, Share
+from ..text import display
 from ..verdict import Verdict
 from .blame import FORWARD, SEED, SUM, UPDATE, VJP, Suspect
 from .composition import budget, composed, pooled, precisely
@@ -294,7 +296,13 @@ def _told(lines: Sequence[CallLine]) -> Iterator[str]:
         due = f"{short(worst.want, worst.tolerance)} ± {worst.tolerance:.2g}"
         yield f"    {worst.name}{index} = {worst.got}, should be {due}   ({times(worst.used)} × tolerance, {share})"
         if worst.note:
-            yield f"    known: {worst.note} ({entry})" if entry else f"    {worst.note}"
+            yield f"    known: {worst.note} ({_shown(entry)})" if entry else f"    {worst.note}"
+
+
+def _shown(place: str) -> str:
+    """An entry's file and line, from the working directory where it lies below."""
+    file, _, line = place.rpartition(":")
+    return f"{display(Path(file))}:{line}"
 
 
 def _follows(judgement: Judgement, lines: Sequence[CallLine]) -> Iterator[str]:
