@@ -122,6 +122,19 @@ def test_a_probe_answers_with_its_nodes_cotangent(framework: Client) -> None:
     assert arrays["gradient", "loss"] == 1
 
 
+def test_a_probe_leaves_the_sign_of_a_zero(framework: Client) -> None:
+    program = [node("y", "mul", "x", 2), node("z", "div", 1, "y"), node("w", "mul", "z", "x")]
+    reply = framework.run(
+        program,
+        {"x": np.array([-0.0])},
+        values=["z"],
+        gradients=["y"],
+        probes={"y": [1]},
+        mode=framework.mode,
+    )
+    assert reply["arrays"]["value", "z"] == -np.inf
+
+
 def test_a_gradient_without_a_path_is_zeros(framework: Client) -> None:
     program = [node("y", "exp", "x"), node("loss", "sum", "a", **ALL)]
     reply = framework.run(program, {"a": u(3), "x": u(2, 2)}, gradients=["x"])

@@ -52,6 +52,13 @@ def test_a_probe_has_the_cotangent_of_its_node(toy: Client) -> None:
     assert arrays["gradient", "loss"] == 1
 
 
+def test_a_probe_leaves_the_sign_of_a_zero(toy: Client) -> None:
+    """-0.0 + 0.0 is 0.0, whose reciprocal is another number: -0.0 alone is neutral."""
+    program = [node("y", "mul", "x", 2), node("z", "mul", "y", 1)]
+    reply = toy.run(program, {"x": np.array([-0.0])}, values=["z"], gradients=["y"], probes={"y": [1]})
+    assert np.signbit(reply["arrays"]["value", "z"]).all()
+
+
 def test_the_cotangent_of_an_output_that_is_no_scalar_is_used(toy: Client) -> None:
     reply = toy.run([node("y", "mul", "x", 2)], {"x": X}, gradients=["x"], cotangent=np.array([1.0, 0, 5]))
     np.testing.assert_array_equal(reply["arrays"]["gradient", "x"], [2, 0, 10])
