@@ -78,7 +78,7 @@ def _power(x: Decimal, y: Decimal) -> Decimal:
 @functools.cache
 def _pi(digits: int) -> Decimal:
     """Pi to so many digits, by Machin's formula."""
-    one = 10 ** (digits + 10)
+    one: int = 10 ** (digits + 10)
 
     def arccot(n: int) -> int:
         total = term = one // n

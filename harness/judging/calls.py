@@ -41,7 +41,8 @@ class Alarm:
 
     @cached_property
     def tolerance(self) -> Array:
-        return K * FORMATS[self.dtype].scale * self.due.sigma
+        allowed: Array = self.due.tolerance(self.dtype)
+        return allowed
 
     @cached_property
     def wrong(self) -> Array:

@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -89,30 +90,40 @@ def _operations_of(node: Node, arrays: Mapping[str, Array]) -> int:
     return max(each, *(np.size(arrays[name]) for name in node.inputs), 1)
 
 
-def flipped(trace: Trace) -> set[Result]:
-    """Results of calls that took another branch at the subject's numbers than at the reference's: rounding did that."""
-    here, true = (kinks(lambda c, own=own: trace.walk(own, c)) for own in (trace.own, {}))
+@dataclass(frozen=True)
+class Flips:
+    """Calls that took another branch at the subject's numbers than at the reference's: rounding did that."""
+
+    told: frozenset[Result]
+    """What they gave, as far as it was told."""
+    hidden: bool
+    """Whether a contribution is among them that is known only as part of a sum."""
+
+
+def flips(trace: Trace) -> Flips:
+    """The calls whose branches rounding turned."""
     found: set[Result] = set()
-    for (place, *_), z in here.items():
-        other = true.get((place, *_), z)
-        if np.array_equal(np.sign(z), np.sign(other)):
-            continue
+    for place in _turned(trace):
         if isinstance(place, tuple):
             found.add(contribution(trace, *place))
         else:
             found.update(("value", name) for name in trace.program.nodes[place].outs)
-    return {key for key in found if key in trace.own}
+    told = frozenset(key for key in found if key in trace.own)
+    return Flips(told, any(role == "use" for role, _ in found - told))
 
 
-def hidden_flips(trace: Trace) -> bool:
-    """Whether a contribution took another branch and is known only as part of a sum."""
-    here, true = (kinks(lambda c, own=own: trace.walk(own, c)) for own in (trace.own, {}))
-    return any(
-        isinstance(place, tuple)
-        and contribution(trace, *place) not in trace.own
-        and not np.array_equal(np.sign(z), np.sign(true.get((place, *rest), z)))
-        for (place, *rest), z in here.items()
-    )
+def _turned(trace: Trace) -> set[Any]:
+    """Places of the walk, a call's number or that and an argument's, at which a branch's argument has another sign."""
+
+    def branches(own: Mapping[Result, Array]) -> dict[Any, Array]:
+        return kinks(lambda c: trace.walk(own, c))
+
+    true = branches({})
+    return {
+        key[0]
+        for key, z in branches(trace.own).items()
+        if key in true and not np.array_equal(np.sign(z), np.sign(true[key]))
+    }
 
 
 def budget(trace: Trace, key: Result, at: tuple[int, ...]) -> list[tuple[float, Result]]:

@@ -20,7 +20,7 @@ from ..run.lines import Compared
 from ..workers.answer import Answer
 from .blame import FORWARD, SUM, UPDATE, VJP, Suspect, several, suspects_of
 from .calls import Alarm, Judged, diagnosis, judge_calls
-from .composition import flipped, hidden_flips
+from .composition import flips
 from .judge import NOTHING_WRONG, Judgement, Update
 from .trace import Trace
 
@@ -157,19 +157,20 @@ def _examined(
     cell: Cell, wanted: VariantReference, trace: Trace, answer: Mapping[Result, Array], copies: Copies
 ) -> Examined:
     judged = judge_calls(trace)
-    asks = judged.ambiguous or hidden_flips(trace)
-    if asks and several(trace) and cell.framework.subject is None:
+    turned = flips(trace)
+    if (judged.ambiguous or turned.hidden) and several(trace) and cell.framework.subject is None:
         again = copies.answer(several(trace))
         other = trace_of(cell, wanted, again.arrays, trace.step) if again.verdict is None else None
         if other is not None:
             before, trace, judged = judged, other, judge_calls(other)
             judged = replace(judged, alarms=(*judged.alarms, *_vanished(before, judged)))
-    return Examined(trace, judged, answer, frozenset(flipped(trace)))
+            turned = flips(trace)
+    return Examined(trace, judged, answer, turned.told)
 
 
 def _vanished(before: Judged, after: Judged) -> Iterator[Alarm]:
     """Alarms that the copies made vanish: a fault in adding up, since nothing is added up where every use has its copy."""
-    still = frozenset().union(*(alarm.suspects for alarm in (*after.alarms, *after.chosen)))
+    still = frozenset[Suspect]().union(*(alarm.suspects for alarm in (*after.alarms, *after.chosen)))
     for alarm in before.alarms:
         if len(alarm.suspects) > 1 and not alarm.suspects & still:
             sums = frozenset(s for s in alarm.suspects if s.phase == SUM)
@@ -198,7 +199,7 @@ class Found:
 
 def findings(cell: Cell, examination: Examination) -> list[Found]:
     """All that is wrong by itself, in the order of the walk: the fewest causes, each by its largest alarm."""
-    found = []
+    found: list[Found] = []
     for step in examination.steps:
         for suspects in diagnosis(step.trace, step.judged.alarms):
             found += _explained(cell, step, suspects)

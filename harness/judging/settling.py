@@ -41,7 +41,8 @@ def settled(
     )
     told = outcome or Outcome(found)
     used = {call.entry for call in told.calls}
-    ended = ledger.ended(CellId.parse(line.cell), used, version)
+    cell = CellId(line.case, line.variant, line.dtype, line.framework, line.mode)
+    ended = ledger.ended(cell, used, version)
     if ended and verdict in (Verdict.AGREE, Verdict.KNOWN_DEVIATION):
         verdict = Verdict.STALE
     silent = [

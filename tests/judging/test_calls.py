@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gradient_conformance.harness.judging.blame import Suspect
 from gradient_conformance.harness.judging.calls import diagnosis, judge_calls
-from gradient_conformance.harness.judging.composition import budget, composed, flipped, pooled, precisely
+from gradient_conformance.harness.judging.composition import budget, composed, flips, pooled, precisely
 from gradient_conformance.harness.judging.trace import Trace
 from gradient_conformance.harness.verdict import Verdict
 from played import played
@@ -237,9 +237,9 @@ def test_a_second_fault_is_not_covered_by_taking_the_first_as_it_is():
 def test_a_unit_that_rounding_flips_is_found():
     text = "z = a - b\nh = relu(z)\nloss = sum(h * h) + sum(h)"
     inputs = {"a": np.array([1.0, 2.0]), "b": np.array([1.0 - 2**-24, 1.0])}
-    assert flipped(played(text, inputs)) == set()
+    assert flips(played(text, inputs)).told == set()
     below = {("value", "z"): lambda a: a - np.float32(2**-23)}
-    assert flipped(played(text, inputs, below)) == {("value", "h"), ("gradient", "z")}
+    assert flips(played(text, inputs, below)).told == {("value", "h"), ("gradient", "z")}
 
 
 def test_the_shares_of_an_error_add_up_to_it():
