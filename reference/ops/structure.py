@@ -40,5 +40,5 @@ row(
     "split",
     shapes.split,
     lambda c, x, *, parts=2, axis=-1: tuple(np.split(x, parts, axis)),
-    lambda c, out, x, g, *, parts, axis: np.concatenate(g, axis),
+    lambda c, out, x, g, *, parts, axis: np.concatenate(g if isinstance(g, tuple) else (g,), axis),
 )

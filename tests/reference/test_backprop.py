@@ -95,3 +95,8 @@ def test_the_scalar_functions_agree_with_two_sided_differences(output):
             backprop(variant.program, {**inputs, name: inputs[name] + d}, [], {})[0][output] for d in (h, -h)
         ]
         assert (ends[0] - ends[1]) / (2 * h) == pytest.approx(float(gradient), rel=1e-9)
+
+
+def test_a_split_into_one_part_has_a_gradient_of_its_shape():
+    _, grads = backprop(parse("a = split(x, parts=1)\ny = sum(a * a)"), {"x": np.ones((2, 3))})
+    np.testing.assert_array_equal(grads["x"], np.full((2, 3), 2.0))
