@@ -82,16 +82,19 @@ def examine(
     cell: Cell, wanted: VariantReference, answer: Answer, judgement: Judgement, ask: Ask
 ) -> Examination:
     """Look into a cell that was judged as a whole, or into one that agrees: then some of its steps."""
+    if judgement.updates and all(used <= 1 for used in judgement.steps.values()):
+        return Examination(updates=judgement.updates)
     plain = ask(())
     if plain.verdict is not None:
         told = plain.message.splitlines() or [""]
-        return Examination(problem=f"the trace gave {plain.verdict} ({told[-1]})", updates=judgement.updates)
+        return Examination(problem=f"the trace gave {plain.verdict} ({told[-1]})")
     copies = Copies(ask)
     found: list[Examined] = []
     for step in chosen_steps(judgement.steps):
         trace = trace_of(cell, wanted, plain.arrays, step)
         if trace is not None:
-            found.append(_examined(cell, wanted, trace, of_step(answer.arrays, step), copies))
+            own = {key: a for key, a in of_step(answer.arrays, step).items() if key[0] != "parameter"}
+            found.append(_examined(cell, wanted, trace, own, copies))
     kept = marked(TRACED, plain.arrays) | marked(COPIED, copies.arrays)
     return Examination(found, judgement.updates, kept=kept)
 

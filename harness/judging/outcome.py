@@ -5,7 +5,7 @@ rounding took, and the gradients that were chosen at kinks, are taken as they ar
 ledger covers every call that is wrong, and the whole agrees with these taken as they are.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def outcome(
     cell: Cell, judgement: Judgement, examination: Examination, ledger: Ledger, version: str
 ) -> Outcome:
     """What becomes of the cell."""
-    if examination.problem and not examination.updates:
+    if examination.problem:
         return Outcome(judgement.verdict, (f"first difference not found: {examination.problem}",))
     found = findings(cell, examination)
     if found:
@@ -125,7 +125,7 @@ def _spoken(cell: Cell, step: Examined, ledger: Ledger, version: str) -> set[Res
     return found
 
 
-def _composed(examination: Examination, excused) -> Compared | None:  # type: ignore[no-untyped-def]
+def _composed(examination: Examination, excused: Callable[[Examined], Collection[Result]]) -> Compared | None:
     """The worst of what is compared in all steps, given what is excused; None where nothing is left to compare."""
     found = [t for step in examination.steps for t in composed(step.trace, excused(step), step.answer)]
     return max(found, key=lambda t: t.used, default=None)
@@ -156,6 +156,9 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
     found = precisely(step.trace, step.chosen, step.answer)
     if found is not None and found[1] > 1:
         return _imprecise(chosen, worst, *found)
+    if _vanishes(step):
+        told = "it vanishes when it is looked at: with a probe at every value the same program agrees"
+        return Outcome(Verdict.DISAGREE, (told,), conventions=chosen, composed=worst.used)
     key = (worst.role, worst.name)
     shares = _budget(step.trace, worst) if key in step.trace.own else ()
     notes = [f"no op call is wrong by itself: {line_of(worst)}"]
@@ -179,6 +182,14 @@ def _imprecise(chosen: tuple[str, ...], worst: Compared, precise: Sequence[Compa
         return Outcome(Verdict.AGREE, (told,), conventions=chosen, composed=now.used)
     told = f"the reference is off by {off:.3g} tolerances at {name}, and no op call is wrong by itself"
     return Outcome(Verdict.INCONCLUSIVE, (told,), conventions=chosen, composed=now.used)
+
+
+def _vanishes(step: Examined) -> bool:
+    """Whether the trace agrees though the cell does not: calls that are fused, or a buffer that is used again."""
+    answered = {key: step.trace.answered[key] for key in step.answer if key in step.trace.answered}
+    return len(answered) == len(step.answer) and all(
+        t.used <= 1 for t in composed(step.trace, step.chosen, answered)
+    )
 
 
 def _budget(trace: Trace, worst: Compared) -> tuple[Share, ...]:

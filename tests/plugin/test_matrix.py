@@ -103,6 +103,13 @@ def test_an_absent_framework_is_skipped_and_fails_where_it_is_required(matrix):
     assert set(matrix.verdicts().values()) == {"absent"}
 
 
+def test_what_vanishes_when_it_is_looked_at_is_said_to(matrix):
+    """Calls that are fused, or a buffer that is used again: the trace agrees, and the cell still does not."""
+    outcome = matrix.run("fuses", more=["-k", "k:1-float32"])
+    outcome.assert_outcomes(failed=1)
+    outcome.stdout.fnmatch_lines(["*it vanishes when it is looked at: with a probe at every value*"])
+
+
 def test_an_interrupted_run_has_no_footer_and_is_refused(matrix):
     outcome = matrix.run("negates", more=["-x"])
     outcome.stdout.fnmatch_lines(["*the run is incomplete and has no footer: 5 of 6 cells have no result"])
