@@ -39,10 +39,11 @@ ROOMS = {
     "truth": "case errors reference references",
     "report": "case errors ledger reference roles run text verdict",
     "engine": "frameworks judging ledger plan references roles run verdict workers",
+    "reproduce": "errors frameworks judging plan reading reference run truth workers",
     "power": "case errors judging reference references roles verdict",
     "plugin": "case engine errors frameworks ledger plan references report roles run truth verdict workers",
-    "cli": "case engine errors frameworks judging ledger plan power reading reference references report roles run text"
-    " truth verdict workers",
+    "cli": "case engine errors frameworks judging ledger plan power reading reference references report reproduce roles"
+    " run text truth verdict workers",
 }
 """Every room, and the rooms below it that it may name: what is imported anywhere else is a wall that was broken."""
 
