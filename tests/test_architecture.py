@@ -34,16 +34,15 @@ ROOMS = {
     "plan": "case errors frameworks reference run",
     "ledger": "errors reading reference roles run text verdict",
     "workers": "errors frameworks plan reading reference references roles text verdict",
-    "judging": "case errors frameworks ledger plan reading reference references roles run text verdict"
-    " workers.answer",
     "truth": "case errors reference references",
+    "judging": "case errors frameworks ledger plan reading reference references roles run text truth verdict"
+    " workers.answer workers.process workers.remote",
     "report": "case errors ledger reference roles run text verdict",
     "engine": "frameworks judging ledger plan references roles run verdict workers",
-    "reproduce": "errors frameworks judging plan reading reference run truth workers",
     "power": "case errors judging reference references roles verdict",
     "plugin": "case engine errors frameworks ledger plan references report roles run truth verdict workers",
-    "cli": "case engine errors frameworks judging ledger plan power reading reference references report reproduce roles"
-    " run text truth verdict workers",
+    "cli": "case engine errors frameworks judging ledger plan power reading reference references report roles run text"
+    " truth verdict workers",
 }
 """Every room, and the rooms below it that it may name: what is imported anywhere else is a wall that was broken."""
 

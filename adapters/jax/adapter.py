@@ -154,7 +154,9 @@ def vjp(call: Callable[..., Any], inputs: list[jax.Array], towards: int, g: Any)
     return out, pull(g)[0]
 
 
-def jitted_vjp(call: Callable[..., Any], inputs: list[jax.Array], towards: int, g: Any) -> tuple[Any, jax.Array]:
+def jitted_vjp(
+    call: Callable[..., Any], inputs: list[jax.Array], towards: int, g: Any
+) -> tuple[Any, jax.Array]:
     return jax.jit(lambda inputs, g: vjp(call, inputs, towards, g))(inputs, g)
 
 

@@ -132,7 +132,9 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().numpy()
 
 
-def vjp(call: Callable[..., Any], inputs: list[torch.Tensor], towards: int, g: Any) -> tuple[Any, torch.Tensor]:
+def vjp(
+    call: Callable[..., Any], inputs: list[torch.Tensor], towards: int, g: Any
+) -> tuple[Any, torch.Tensor]:
     x = inputs[towards].requires_grad_()
     out = call(*inputs)
     return out, torch.autograd.grad(out, x, g)[0]

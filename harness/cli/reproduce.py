@@ -12,12 +12,12 @@ from ..errors import HarnessError
 from ..frameworks.found import DEVIATIONS, Framework, frameworks, shipped_adapters, subject
 from ..frameworks.interpreters import Absent, Interpreter, assignment, interpreter_of
 from ..judging.examining import Examination
+from ..judging.reproduce.call import Wrong, told, wrong
+from ..judging.reproduce.reproducing import reproduce
+from ..judging.reproduce.running import output_of
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell
 from ..references import cache
-from ..reproduce.call import Wrong, told, wrong
-from ..reproduce.reproducing import reproduce
-from ..reproduce.running import output_of
 from ..run.lines import CellLine
 from ..verdict import Verdict
 from .common import command
@@ -50,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     interpreter = interpreter_of(cell.framework, given, {}, Path())
     if isinstance(interpreter, Absent):
         raise HarnessError(str(interpreter))
-    found = reproduce(cell, _wrong(cell, interpreter, arguments.call), partial(output_of, interpreter=interpreter))
+    found = reproduce(
+        cell, _wrong(cell, interpreter, arguments.call), partial(output_of, interpreter=interpreter)
+    )
     print(f"alone: {found.alone}", file=sys.stderr)
     if found.script is None:
         return 1
@@ -89,7 +91,8 @@ def _wrong(cell: Cell, interpreter: Interpreter, number: int) -> Wrong:
     if not calls:
         agrees = line.verdict is Verdict.AGREE
         raise HarnessError(
-            f"{cell.id}: {line.verdict}: " + ("nothing to reproduce" if agrees else "no op call is wrong by itself")
+            f"{cell.id}: {line.verdict}: "
+            + ("nothing to reproduce" if agrees else "no op call is wrong by itself")
         )
     if not 1 <= number <= len(calls):
         count = f"{len(calls)} wrong call{'s' * (len(calls) > 1)}"

@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 
-from ..errors import HarnessError
-from ..frameworks.interpreters import Interpreter
-from ..workers.process import ENVIRONMENT, how_it_ended, readable
-from ..workers.remote import command
+from ...errors import HarnessError
+from ...frameworks.interpreters import Interpreter
+from ...workers.process import ENVIRONMENT, how_it_ended, readable
+from ...workers.remote import command
 
 TIMEOUT = 300.0
 """Seconds, as a worker has to start; the framework's import takes most of them."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..plan import Cell
-from ..reading.elements import Array
+from ...plan import Cell
+from ...reading.elements import Array
+from ...text import visible
 from .adapter_source import AdapterSource, literal
 from .call import Call, Wrong
 
@@ -42,8 +43,11 @@ def printed(output: str) -> str | None:
 def _head(cell: Cell, wrong: Wrong, call: Call, note: str) -> str:
     """What is wrong, where it comes from, and how it was found to repeat."""
     head = f"{call.op} in {cell.framework.name}, {cell.mode}, {cell.dtype}: {call.result} is wrong."
-    text = "\n".join([head, "", cell.id, wrong.source, note]).replace("\\", "\\\\").replace('"""', "'''")
-    return f'"""{text}\n"""\n'
+    lines = [
+        visible(line).replace("\\", "\\\\").replace('"', "'")
+        for line in (head, "", cell.id, wrong.source, note)
+    ]
+    return "\n".join(['"""' + lines[0], *lines[1:], '"""', ""])
 
 
 def _cotangents(call: Call) -> dict[str, Array]:
@@ -82,7 +86,7 @@ def _differentiated(source: AdapterSource, cell: Cell, call: Call, op: ast.expr)
     floats = [i for i in call.tensors if call.args[i].dtype.kind == "f"]
     towards = call.tensors.index(floats[0] if call.towards is None else call.towards)
     function = ast.Lambda(ast.arguments([], [ast.arg(n) for n in inputs], None, [], [], None, []), op)
-    gs = [ast.Name(name) for name in _cotangents(call)]
+    gs: list[ast.expr] = [ast.Name(name) for name in _cotangents(call)]
     args = [ast.List([ast.Name(n) for n in inputs]), ast.Constant(towards)]
     args.append(ast.List(gs) if gs[1:] else gs[0])
     target = ast.Tuple([ast.Name("out"), ast.Name("gradient")])

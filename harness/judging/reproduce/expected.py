@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import HarnessError
+from ...errors import HarnessError
 from .call import Call
 
 DIGITS = 20
@@ -20,8 +20,8 @@ def expected(call: Call, reference: float) -> str:
     Where the definition has no value (0 log 0), it is the reference's. Raises HarnessError without mpmath.
     """
     try:
-        from ..truth.derivatives import digits_for  # noqa: PLC0415 (mpmath is optional)
-        from ..truth.numbers import MP  # noqa: PLC0415 (mpmath is optional)
+        from ...truth.derivatives import digits_for  # noqa: PLC0415 (mpmath is optional)
+        from ...truth.numbers import MP  # noqa: PLC0415 (mpmath is optional)
     except ModuleNotFoundError as error:
         if error.name != "mpmath":
             raise
@@ -35,8 +35,8 @@ def expected(call: Call, reference: float) -> str:
 
 
 def _outputs(call: Call, args: Sequence[Any]) -> tuple[Any, ...]:
-    from ..truth.derivatives import tensors  # noqa: PLC0415 (mpmath is optional)
-    from ..truth.ops import TRUTH  # noqa: PLC0415 (mpmath is optional)
+    from ...truth.derivatives import tensors  # noqa: PLC0415 (mpmath is optional)
+    from ...truth.ops import TRUTH  # noqa: PLC0415 (mpmath is optional)
 
     return tensors(TRUTH[call.op].forward(*args, **call.kw))
 
@@ -47,7 +47,7 @@ def _value(call: Call) -> Any:
 
 def _slope(call: Call, towards: int, reference: float) -> Any:
     """The derivative of sum(cotangent * output) in one element: two-sided, or at a kink one of those between."""
-    from ..truth.numbers import MP, exact  # noqa: PLC0415 (mpmath is optional)
+    from ...truth.numbers import MP, exact  # noqa: PLC0415 (mpmath is optional)
 
     x = exact(call.args[towards])
     step = MP.mpf("1e-25") * (abs(x[call.where]) or 1)

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.ops import OPS
-from ..errors import HarnessError
-from ..judging.blame import FORWARD, VJP, Suspect
-from ..judging.examining import Examination, Found, findings
-from ..judging.outcome import place
-from ..judging.trace import Trace, argument_name
-from ..plan import Cell
-from ..reading.elements import Array
-from ..run.lines import CellLine
+from ....reference.ops import OPS
+from ...errors import HarnessError
+from ...plan import Cell
+from ...reading.elements import Array
+from ...run.lines import CellLine
+from ..blame import FORWARD, VJP, Suspect
+from ..examining import Examination, Found, findings
+from ..outcome import place
+from ..trace import Trace, argument_name
 
 Argument = Any
 """A tensor as an array, or a plain number."""
@@ -86,7 +86,9 @@ def wrong(cell: Cell, found: Found) -> Wrong:
     suspect = next(iter(found.suspects))
     if len(found.suspects) > 1 or suspect.phase not in (FORWARD, VJP) or found.trace is None:
         blamed = place(found.suspects, found.trace, cell.variant.program_line)
-        raise HarnessError(f"{cell.id}: {blamed}: this is no single op call, so there is none to call alone")
+        raise HarnessError(
+            f"{cell.id}: no single op call is to blame, so there is none to call alone: {blamed}"
+        )
     trace, where = found.trace, tuple(found.compared.where or ())
     assert found.call is not None
     node = trace.program.nodes[suspect.call]

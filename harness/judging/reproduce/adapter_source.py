@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import HarnessError
+from ...errors import HarnessError
 
 OURS = "worker"
 """The one module of ours that an adapter imports."""
@@ -106,7 +106,9 @@ class AdapterSource:
         """Imports, settings and the adapter's own functions and constants without which the code doesn't run."""
         code = list(code)
         names = set(_names(code))
-        while more := {n for name in names & set(self._defined) for n in _names([self._defined[name]])} - names:
+        while (
+            more := {n for name in names & set(self._defined) for n in _names([self._defined[name]])} - names
+        ):
             names |= more
         kept = [node for node in self._body if self._sets(node) or self._defines(node, names)]
         names |= set(_names(kept))
@@ -151,7 +153,7 @@ def _pruned(node: ast.stmt, names: set[str]) -> ast.Import | ast.ImportFrom | No
 class _Plain(ast.NodeTransformer):
     """Code without annotations, docstrings and refusals of what the framework cannot say."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.generic_visit(node)
         node.returns = None
         if len(node.body) > 1 and ast.get_docstring(node) is not None:
@@ -162,11 +164,11 @@ class _Plain(ast.NodeTransformer):
         node.annotation = None
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         self.generic_visit(node)
         return node if node.value is None else ast.copy_location(ast.Assign([node.target], node.value), node)
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:  # noqa: N802
+    def visit_If(self, node: ast.If) -> ast.AST | None:
         self.generic_visit(node)
         match node:
             case ast.If(body=[ast.Raise(exc=ast.Call(func=ast.Name(name)))], orelse=[]) if name == REFUSAL:
@@ -209,17 +211,17 @@ class _Substituted(ast.NodeTransformer):
     def __init__(self, bound: Mapping[str, ast.expr], call: Callable[..., ast.expr]) -> None:
         self._bound, self._call = bound, call
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return copy.deepcopy(self._bound.get(node.id, node))
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         """An entry of a table of the adapter's, `REDUCE[reduction]`, is what is called."""
         self.generic_visit(node)
         if isinstance(node.func, ast.Subscript) and not node.keywords:
             return self._call(node.func, node.args, {})
         return node
 
-    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:  # noqa: N802
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         self.generic_visit(node)
         match node.test:
             case ast.Compare(ast.Constant(left), [ast.Is() | ast.Eq() as how], [ast.Constant(right)]):

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.ops import OPS, shapes
-from ..reading.elements import Array
+from ....reference.ops import OPS, shapes
 from .call import Call
 
 Labels = tuple[Hashable, ...]
@@ -62,12 +61,16 @@ def _cut(call: Call, labels: Labelled, left: frozenset[Hashable]) -> Call:
     )
 
 
-def _taken(a: Any, labels: Labels, fixed: dict[Hashable, int]) -> Array:
+def _taken(a: Any, labels: Labels, fixed: dict[Hashable, int]) -> Any:
     """The tensor at the fixed labels; a number is as it is."""
     if not isinstance(a, np.ndarray):
         return a
     at = [
-        slice(None) if label not in fixed else slice(0, 1) if size == 1 else slice(fixed[label], fixed[label] + 1)
+        slice(None)
+        if label not in fixed
+        else slice(0, 1)
+        if size == 1
+        else slice(fixed[label], fixed[label] + 1)
         for label, size in zip(labels, a.shape, strict=True)
     ]
     return a[tuple(at)]
