@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     found = reproduce(
         cell, _wrong(cell, interpreter, arguments.call), partial(output_of, interpreter=interpreter)
     )
-    print(f"alone: {found.alone}", file=sys.stderr)
-    if found.script is None:
+    print(f"alone: {'yes' if found.alone else 'no'}: {found.note}", file=sys.stderr)
+    if not found.alone:
         return 1
     if arguments.write is None:
         print(found.script, end="")

@@ -77,7 +77,7 @@ def test_every_entry_is_reproduced_alone_against_mpmath(engines, name, cause):
 def assert_told_alone(cell: Cell, call: Wrong, place: Interpreter) -> None:
     """The script has the cell's own number, and mpmath's beside it, of which the reference is right."""
     made = reproduce(cell, call, partial(output_of, interpreter=place))
-    assert made.alone == SAME
+    assert made.note == SAME
     printed = dict(text.split() for text in made.printed.splitlines())
     assert np.dtype(cell.dtype).type(printed["got"]) == call.got
     error, of_reference = (abs(float(printed["expected"]) - float(a)) for a in (call.got, call.want))

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from gradient_conformance.harness import cli
+from gradient_conformance.harness.errors import HarnessError
+from gradient_conformance.harness.frameworks.interpreters import Interpreter
+from gradient_conformance.harness.judging.reproduce import reproducing, running
 from matrix import FAKES, LAYER
 
 ROOT = Path(__file__).parents[2]
@@ -32,12 +35,14 @@ x = { shape = [2, 3], uniform = [0.5, 1.5] }
     "two": """
 title = "Two calls"
 program = '''
-z = sin(x)
+z = {op}(x)
 y = sin(z)
 '''
 gradients = ["x"]
 [tensors]
 x = { shape = [3], uniform = [0.5, 1.5] }
+[sweep]
+op = ["sin", "square"]
 """,
     "layer": LAYER,
 }
@@ -68,7 +73,7 @@ def ran(script):
 def test_an_elementwise_call_is_cut_to_the_wrong_element(reproduce):
     code, script, error = reproduce("tiny/one::op:square-float64-errs-eager")
     assert code == 0
-    assert "alone: Called alone, on one thread, it gives the very number of the cell." in error
+    assert "alone: yes: Called alone, on one thread, it gives the very number of the cell." in error
     assert re.search(r"^x = np.array\(\[\[\d\.\d+\]\], 'float64'\)$", script, re.MULTILINE)
     assert "\nout = x * x * 1.001\n" in script
     assert "tiny/one::op:square-float64-errs-eager\nline 3: y = {op}(x)" in script
@@ -125,9 +130,49 @@ def test_write_puts_the_script_into_a_file_and_tells_what_it_printed(reproduce, 
 
 
 def test_a_call_that_is_right_alone_has_no_script(reproduce):
-    code, script, error = reproduce("tiny/two::float64-errs-eager")
+    code, script, error = reproduce("tiny/two::op:sin-float64-errs-eager")
     assert (code, script) == (1, "")
-    assert error == "alone: right when called alone: it depends on its surroundings\n"
+    assert error == "alone: no: right when called alone: it depends on its surroundings\n"
+
+
+def test_a_call_that_is_wrong_alone_in_its_own_way_says_how_it_differs(reproduce):
+    """In the cell the gradient is twice what the op's own error makes of it."""
+    code, script, error = reproduce("tiny/two::op:square-float64-errs-eager", "--call", "2")
+    assert code == 0
+    told = re.search(
+        r"alone: yes: (Called alone, on one thread, it is wrong too, but gives (\S+); the cell had (\S+)\.)\n",
+        error,
+    )
+    assert told[1] in script
+    assert ran(script)["got"] == told[2]
+    assert float(told[3]) == 2 * float(told[2])
+
+
+def test_a_call_with_too_many_numbers_is_refused(reproduce, monkeypatch):
+    monkeypatch.setattr(reproducing, "LARGEST", 1)
+    code, _, error = reproduce("tiny/one::op:square-float64-errs-eager")
+    assert code == 2
+    assert "line 3: y = {op}(x): 2 numbers are too many for a script, 1 are allowed; reduce the case" in error
+
+
+def test_a_reference_that_is_off_is_told_instead(reproduce, monkeypatch):
+    monkeypatch.setattr(reproducing, "expected", lambda call, reference: repr(2 * reference))
+    code, _, error = reproduce("tiny/one::op:square-float64-errs-eager")
+    assert code == 2
+    assert "the reference is off; `harness certify --op square`" in error
+
+
+def test_a_script_that_fails_or_hangs_says_how_it_ended(monkeypatch):
+    here = Interpreter((sys.executable,), "the tests")
+    assert running.output_of("print(1)", here) == ("1\n", "")
+    assert running.output_of("import os; print(os.environ['OMP_NUM_THREADS'])", here) == ("1\n", "")
+    output, failure = running.output_of("print(1); 1 / 0", here)
+    assert output == ""
+    assert failure.endswith("without an answer\nZeroDivisionError: division by zero")
+    monkeypatch.setattr(running, "TIMEOUT", 0.5)
+    assert running.output_of("import time; time.sleep(60)", here) == ("", "took longer than 0.5 s")
+    with pytest.raises(HarnessError, match="nobody could not be started: No such file or directory"):
+        running.output_of("", Interpreter(("/nobody",), "the tests"))
 
 
 @pytest.mark.parametrize(

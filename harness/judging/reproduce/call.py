@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ....reference.contexts import EXACT
 from ....reference.ops import OPS
 from ...errors import HarnessError
 from ...plan import Cell
@@ -54,10 +55,17 @@ class Call:
         return sum(np.size(a) for a in (*self.args, *self.cotangents))
 
     @cached_property
+    def listed(self) -> bool:
+        """Whether the op gives a list of outputs, if only of one."""
+        with np.errstate(all="ignore"):
+            return isinstance(OPS[self.op].forward(EXACT, *self.args, **self.kw), tuple)
+
+    @cached_property
     def result(self) -> str:
         """The wrong element in words."""
         index = f"[{', '.join(map(str, self.where))}]" if self.where else ""
-        return f"{'out' if self.towards is None else f'gradient towards {self.names[self.towards]}'}{index}"
+        out = f"output {self.output}" if self.listed else "output"
+        return f"{out if self.towards is None else f'gradient towards {self.names[self.towards]}'}{index}"
 
 
 @dataclass(frozen=True)

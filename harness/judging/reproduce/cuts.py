@@ -120,11 +120,10 @@ def _matmul(call: Call) -> Labelled:
 
 
 def _linear(call: Call) -> Labelled:
-    batch = tuple(range(np.ndim(call.args[0]) - 1))
-    out = (*batch, "out")
+    x, *bias = (np.ndim(a) for a in (call.args[0], *call.args[2:]))
+    out = (*range(-max(x, *bias) + 1, 0), "out") if bias else (*range(-x + 1, 0), "out")
     weight = ("out", "inner") if call.kw["weights"] == "out_in" else ("inner", "out")
-    bias = [out[len(out) - np.ndim(b) :] for b in call.args[2:]]
-    return Labelled([(*batch, "inner"), weight, *bias], out)
+    return Labelled([(*range(-x + 1, 0), "inner"), weight, *(out[len(out) - b :] for b in bias)], out)
 
 
 LABELS: dict[Callable[..., Any], Callable[[Call], Labelled]] = {

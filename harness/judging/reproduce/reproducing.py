@@ -17,16 +17,18 @@ from .script import printed, script
 Run = Callable[[str], tuple[str, str]]
 """Runs a script; gives what it printed, and how it ended if it failed."""
 SAME = "Called alone, on one thread, it gives the very number of the cell."
+RIGHT = "right when called alone: it depends on its surroundings"
 
 
 @dataclass(frozen=True)
 class Reproduction:
     """What came of calling a wrong call alone."""
 
-    alone: str
-    """In words, whether it is wrong alone."""
-    script: str | None
-    """None where it is right alone."""
+    alone: bool
+    """Whether it is wrong when called alone."""
+    note: str
+    """The same in words."""
+    script: str = ""
     printed: str = ""
     """What the script printed."""
 
@@ -50,16 +52,16 @@ def reproduce(cell: Cell, wrong: Wrong, run: Run) -> Reproduction:
         output, failure = run(text)
         got = _number(output, cell.dtype)
         if got is not None and _same(got, wrong.got):
-            return Reproduction(SAME, text, output)
+            return Reproduction(True, SAME, text, output)
     if not _within(float(due), wrong):
         told = f"the reference has {wrong.want!r}, mpmath {due}: the reference is off; `harness certify --op {wrong.call.op}`"
         raise _problem(cell, wrong, told)
     if got is None:
         raise _problem(cell, wrong, f"the call alone {failure or 'printed no number'}")
     if _within(float(got), wrong):
-        return Reproduction("right when called alone: it depends on its surroundings", None)
+        return Reproduction(False, RIGHT)
     note = f"Called alone, on one thread, it is wrong too, but gives {got}; the cell had {wrong.got}."
-    return Reproduction(note, script(cell, wrong, cut, due, note), output)
+    return Reproduction(True, note, script(cell, wrong, cut, due, note), output)
 
 
 def _problem(cell: Cell, wrong: Wrong, what: str) -> HarnessError:

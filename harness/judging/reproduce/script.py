@@ -52,8 +52,7 @@ def _head(cell: Cell, wrong: Wrong, call: Call, note: str) -> str:
 
 def _cotangents(call: Call) -> dict[str, Array]:
     """By the names that they have in the script."""
-    several = len(call.cotangents) > 1
-    return {f"g{i}" if several else "g": g for i, g in enumerate(call.cotangents)}
+    return {f"g{i}" if call.listed else "g": g for i, g in enumerate(call.cotangents)}
 
 
 def _assigned(name: str, source: AdapterSource, array: Array, dtype: str) -> ast.stmt:
@@ -88,7 +87,7 @@ def _differentiated(source: AdapterSource, cell: Cell, call: Call, op: ast.expr)
     function = ast.Lambda(ast.arguments([], [ast.arg(n) for n in inputs], None, [], [], None, []), op)
     gs: list[ast.expr] = [ast.Name(name) for name in _cotangents(call)]
     args = [ast.List([ast.Name(n) for n in inputs]), ast.Constant(towards)]
-    args.append(ast.List(gs) if gs[1:] else gs[0])
+    args.append(ast.List(gs) if call.listed else gs[0])
     target = ast.Tuple([ast.Name("out"), ast.Name("gradient")])
     return ast.Assign([target], ast.Call(vjp, [function, *args], []))
 
@@ -96,7 +95,7 @@ def _differentiated(source: AdapterSource, cell: Cell, call: Call, op: ast.expr)
 def _got(source: AdapterSource, call: Call) -> ast.expr:
     """The wrong element."""
     result: ast.expr = ast.Name("out" if call.towards is None else "gradient")
-    if call.towards is None and len(call.cotangents) > 1:
+    if call.towards is None and call.listed:
         result = ast.Subscript(result, ast.Constant(call.output))
     at = call.where if len(call.where) != 1 else call.where[0]
     return ast.Subscript(source.own("to_numpy", result), literal(at))
