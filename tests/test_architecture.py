@@ -34,9 +34,9 @@ ROOMS = {
     "plan": "case errors frameworks reference run",
     "ledger": "errors reading reference roles run text verdict",
     "workers": "errors frameworks plan reading reference references roles text verdict",
-    "judging": "case errors frameworks ledger plan reading reference references roles run text verdict"
-    " workers.answer",
     "truth": "case errors reference references",
+    "judging": "case errors frameworks ledger plan reading reference references roles run text truth verdict"
+    " workers.answer workers.process workers.remote",
     "report": "case errors ledger reference roles run text verdict",
     "engine": "frameworks judging ledger plan references roles run verdict workers",
     "power": "case errors judging reference references roles verdict",

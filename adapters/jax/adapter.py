@@ -146,6 +146,23 @@ def to_numpy(tensor: jax.Array) -> np.ndarray:
     return np.asarray(tensor)
 
 
+def vjp(call: Callable[..., Any], inputs: list[jax.Array], towards: int, g: Any) -> tuple[Any, jax.Array]:
+    def of(x: jax.Array) -> Any:
+        return call(*inputs[:towards], x, *inputs[towards + 1 :])
+
+    out, pull = jax.vjp(of, inputs[towards])
+    return out, pull(g)[0]
+
+
+def jitted_vjp(
+    call: Callable[..., Any], inputs: list[jax.Array], towards: int, g: Any
+) -> tuple[Any, jax.Array]:
+    return jax.jit(lambda inputs, g: vjp(call, inputs, towards, g))(inputs, g)
+
+
+VJPS = {"jit": jitted_vjp, "eager": vjp}
+
+
 def pullback(task: Task) -> Callable[..., Any]:
     def run(wrt: dict[str, Any], others: dict[str, Any], cotangent: Any) -> Any:
         def forward(wrt: dict[str, Any]) -> Any:

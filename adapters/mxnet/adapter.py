@@ -152,6 +152,18 @@ def to_numpy(tensor: Any) -> onp.ndarray:
     return tensor.asnumpy()
 
 
+def vjp(call: Callable[..., Any], inputs: list[Any], towards: int, g: Any) -> tuple[Any, Any]:
+    x = inputs[towards]
+    x.attach_grad()
+    with mx.autograd.record():
+        out = call(*inputs)
+    mx.autograd.backward(out, g)
+    return out, x.grad
+
+
+VJPS = {"imperative": vjp}
+
+
 def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     leaves = {name: inputs[name].detach() for name in task.wrt}
     for leaf in leaves.values():

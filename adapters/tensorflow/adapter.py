@@ -153,6 +153,17 @@ def to_numpy(tensor: tf.Tensor) -> np.ndarray:
     return np.asarray(tensor)
 
 
+def vjp(call: Callable[..., Any], inputs: list[tf.Tensor], towards: int, g: Any) -> tuple[Any, tf.Tensor]:
+    x = inputs[towards]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        out = call(*inputs)
+    return out, tf.convert_to_tensor(tape.gradient(out, x, g))
+
+
+VJPS = {"eager": vjp}
+
+
 def differentiate(task: Task, inputs: dict[str, tf.Tensor]) -> tuple[dict[str, Any], dict[str, Any]]:
     wrt = {name: inputs[name] for name in task.wrt}
     with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -132,6 +132,17 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().numpy()
 
 
+def vjp(
+    call: Callable[..., Any], inputs: list[torch.Tensor], towards: int, g: Any
+) -> tuple[Any, torch.Tensor]:
+    x = inputs[towards].requires_grad_()
+    out = call(*inputs)
+    return out, torch.autograd.grad(out, x, g)[0]
+
+
+VJPS = {"eager": vjp}
+
+
 def differentiate(task: Task, inputs: dict[str, torch.Tensor]) -> tuple[dict[str, Any], dict[str, Any]]:
     wrt = {name: inputs[name].detach().requires_grad_() for name in task.wrt}
     env = task.walk({**inputs, **wrt})

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import HarnessError
 from ..text import visible
-from . import adapter, cache, cases, columns, diff, explain, merge, reference, rejudge, report
+from . import adapter, cache, cases, columns, explain, reference, rejudge, report, reproduce, runs
 
-COMMANDS = (cases, columns, adapter, explain, report, diff, merge, rejudge, cache, reference)
+COMMANDS = (cases, columns, adapter, explain, reproduce, report, runs, rejudge, cache, reference)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

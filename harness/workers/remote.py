@@ -16,9 +16,9 @@ SSH_OPTIONS = "1246AaCfGgKkMNnqsTtVvXxYyB:b:c:D:E:e:F:I:i:J:L:l:m:O:o:P:p:Q:R:S:
 """OpenSSH's own, as its manual lists them: those with a colon take a word."""
 
 
-def command(argv: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """The interpreter `argv` running the worker's bootstrap, with `environment` set before NumPy is imported."""
-    words = ["-c", f"import os; os.environ.update({dict(environment)!r}); {BOOTSTRAP}"]
+def command(argv: Sequence[str], environment: Mapping[str, str], code: str = BOOTSTRAP) -> list[str]:
+    """The interpreter `argv` running the worker's bootstrap, or other code, with `environment` set before NumPy is imported."""
+    words = ["-c", f"import os; os.environ.update({dict(environment)!r}); {code}"]
     for _ in range(remote_shells(argv)):
         words = [shlex.quote(word) for word in words]
     return [*argv, *words]

@@ -1,23 +1,60 @@
-"""`harness merge`: runs that were made apart become one."""
+"""`harness diff`, `harness merge` and `harness deviations`: what is done with runs once they are there.
+
+What changed from one to another, many made one, and what disagrees, for a ledger.
+"""
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..errors import HarnessError
 from ..frameworks.found import frameworks, shipped_adapters
+from ..ledger.propose import propose
+from ..report import markdown
+from ..run import diff as run_diff
+from ..run import merge as run_merge
+from ..run.diff import Difference
 from ..run.lines import Run, RunError
-from ..run.merge import MergeError, Named, merge, write
 from ..run.reading import read_run
 from ..verdict import Verdict
 from .common import command
 
 
+def _json(difference: Difference) -> str:
+    return msgspec.json.encode(difference).decode() + "\n"
+
+
+FORMATS = {"text": run_diff.render, "markdown": markdown.difference, "json": _json}
+
+
 def add(commands: Any) -> None:
+    _add_diff(commands)
+    _add_merge(commands)
+    text = "write ledger entries for what disagrees in a run, for review"
+    made = command(commands, "deviations", deviations, text)
+    made.add_argument(
+        "--propose", required=True, type=Path, metavar="RUN", help="a run file, such as reports/run.jsonl"
+    )
+
+
+def _add_diff(commands: Any) -> None:
+    text = "tell what changed from one run to another; the exit code is 1 if a cell is newly wrong"
+    made = command(commands, "diff", diff, text)
+    made.add_argument("old", type=Path, metavar="OLD", help="the earlier run file")
+    made.add_argument("new", type=Path, metavar="NEW", help="the later run file")
+    made.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    text = f"tell of headroom (used) that moved by more than X, between agreeing cells (default: {run_diff.FACTOR:g})"
+    made.add_argument("--factor", type=float, default=run_diff.FACTOR, metavar="X", help=text)
+
+
+def _add_merge(commands: Any) -> None:
     text = "make one run file of several that were made apart, such as one of each framework's CI job"
-    made = command(commands, "merge", run, text)
+    made = command(commands, "merge", merge, text)
     made.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="a run file, such as reports/run.jsonl"
     )
@@ -37,15 +74,30 @@ def add(commands: Any) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def diff(arguments: argparse.Namespace) -> int:
+    """Print what changed."""
+    if not 1 <= arguments.factor < math.inf:
+        raise HarnessError(f"--factor {arguments.factor}: must be a number, 1 or more")
+    found = run_diff.diff(read_run(arguments.old), read_run(arguments.new), arguments.factor)
+    sys.stdout.write(FORMATS[arguments.format](found))
+    return int(bool(found.newly_wrong))
+
+
+def deviations(arguments: argparse.Namespace) -> int:
+    """Print the entries; that there are some is no failure."""
+    print(propose(read_run(arguments.propose)), end="")
+    return 0
+
+
+def merge(arguments: argparse.Namespace) -> int:
     """Write the merged run and tell of what it was made, and what is missing."""
     target = arguments.record
     if target.resolve() in {file.resolve() for file in arguments.runs}:
         raise HarnessError(f"--record {target}: that is one of the runs; name another file")
     required = _required(arguments)
     runs, refused = _read(arguments.runs, lenient=bool(required))
-    merged = merge(runs, target)
-    write(merged, target)
+    merged = run_merge.merge(runs, target)
+    run_merge.write(merged, target)
     print(f"{len(runs)} runs, {len(merged.cells)} cells of {', '.join(merged.header.frameworks)}")
     print(f"run file: {target}")
     problems = [*refused, *_missing(merged, required)]
@@ -62,9 +114,9 @@ def _required(arguments: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys([*known, *(name for name in names if name != "all")]))
 
 
-def _read(files: Sequence[Path], *, lenient: bool) -> tuple[list[Named], list[str]]:
-    """The runs, and what is said of those that can't be read. Raises RunError unless lenient, MergeError for none."""
-    runs: list[Named] = []
+def _read(files: Sequence[Path], *, lenient: bool) -> tuple[list[run_merge.Named], list[str]]:
+    """The runs, and what is said of those that can't be read. Raises RunError unless lenient, run_merge.MergeError for none."""
+    runs: list[run_merge.Named] = []
     refused = []
     for file in files:
         try:
@@ -74,7 +126,7 @@ def _read(files: Sequence[Path], *, lenient: bool) -> tuple[list[Named], list[st
                 raise
             refused.append(str(error))
     if not runs:
-        raise MergeError("\n".join([*refused, "no run is left to be merged"]))
+        raise run_merge.MergeError("\n".join([*refused, "no run is left to be merged"]))
     return runs, refused
 
 
