@@ -17,8 +17,11 @@ import msgspec
 from ..errors import HarnessError
 from ..verdict import Verdict
 
-FORMAT = 1
-"""Version of the run file's format."""
+FORMAT = 2
+"""Version of the run file's format: what is written."""
+
+READ = (1, 2)
+"""Versions that are read. A cell of version 1 tells of its tensors alone: which calls are wrong, nobody looked."""
 
 LARGEST = 1.7976931348623157e308
 """The largest double: how an infinite distance is written."""
@@ -91,6 +94,7 @@ class Header(_Line, frozen=True, kw_only=True):
     """All that is known before the first cell."""
 
     format: int
+    """Stays as it was where a run is read, merged or judged again: what version 1 didn't look for, it doesn't have."""
     harness: str
     """The harness's version."""
     rules: str
@@ -260,3 +264,8 @@ class Run:
     abouts: dict[str, dict[str, Any]]
     cells: tuple[CellLine, ...]
     footer: Footer
+
+    @property
+    def tells_calls(self) -> bool:
+        """Whether wrong calls were looked for, so that a cell without any has none."""
+        return self.header.format > 1

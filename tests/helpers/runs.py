@@ -85,7 +85,7 @@ def header(
     root: str = "cases", command: tuple[str, ...] = ("pytest", "cases"), carried: tuple[str, ...] = ()
 ) -> Header:
     return Header(
-        format=1,
+        format=2,
         harness="0.1.0",
         rules="1",
         K=8.0,
