@@ -25,7 +25,7 @@ FORMATS = {"text": diff.render, "markdown": markdown.difference, "json": _json}
 
 
 def add(commands: Any) -> None:
-    text = "tell what changed from one run to another; the exit code is 1 if a cell is newly wrong"
+    text = "tell what changed from one run to another; the exit code is 1 if a cell is newly wrong or a cause is new"
     made = command(commands, "diff", run, text)
     made.add_argument("old", type=Path, metavar="OLD", help="the earlier run file")
     made.add_argument("new", type=Path, metavar="NEW", help="the later run file")
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise HarnessError(f"--factor {arguments.factor}: must be a number, 1 or more")
     found = diff.diff(read_run(arguments.old), read_run(arguments.new), arguments.factor)
     sys.stdout.write(FORMATS[arguments.format](found))
-    return int(bool(found.newly_wrong))
+    return int(found.is_bad)
 
 
 def deviations(arguments: argparse.Namespace) -> int:

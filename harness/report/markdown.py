@@ -7,7 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..run.diff import Change, Difference, listing, side
+from ..run import diff_causes
+from ..run.diff import BAD, Difference, listing, side
 from ..text import visible
 from ..verdict import Verdict
 from .failure import text
@@ -109,21 +110,29 @@ def _block(text: str) -> str:
 def difference(found: Difference) -> str:
     """What changed since an earlier run; the lists but the first are folded away."""
     head = [
-        f"### What changed: {len(found.newly_wrong) or 'nothing'} newly wrong",
+        f"### {found.headline}",
         f"{_plain(found.sentence)}.",
+        f"{_plain(found.causes.sentence)}.",
         f"Before: {_plain(side(found.before))}. Now: {_plain(side(found.now))}.",
     ]
     if found.versions:
         rows = ((v.of, v.what, v.before or "not told", v.now or "not told") for v in found.versions)
         head.append(_table(("of", "what", "before", "now"), rows))
-    lists = (_changes(title, changes) for title, changes in found.sections().items() if changes)
-    return "\n\n".join([*head, *lists]) + "\n"
+    causes = (
+        _changes(title, len(own), diff_causes.listing(own, CHANGES))
+        for title, own in found.causes.sections().items()
+        if own
+    )
+    cells = (
+        _changes(title, len(own), listing(own, CHANGES)) for title, own in found.sections().items() if own
+    )
+    return "\n\n".join([*head, *causes, *cells]) + "\n"
 
 
-def _changes(title: str, changes: Sequence[Change]) -> str:
-    opened = " open" if title == "newly wrong" else ""
-    body = _block("\n".join(line.removeprefix("  ") for line in listing(changes, CHANGES)))
-    return f"<details{opened}><summary>{title}: {len(changes)}</summary>\n\n{body}\n\n</details>"
+def _changes(title: str, count: int, lines: Sequence[str]) -> str:
+    opened = " open" if title in BAD else ""
+    body = _block("\n".join(line.removeprefix("  ") for line in lines))
+    return f"<details{opened}><summary>{title}: {count}</summary>\n\n{body}\n\n</details>"
 
 
 def _origin(report: Report) -> str:

@@ -6,7 +6,6 @@ isn't there any more, or isn't any more what was run, the report says so: it lea
 results that are those of another.
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -311,11 +310,3 @@ def short(text: str) -> str:
     """Text with commits cut to twelve digits, which is what people compare."""
     return _COMMIT.sub(r"\1", text)
 
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A distance as people read it; infinite ones are written as the largest double."""
-    if value is None:
-        return "-"
-    if value >= LARGEST or math.isinf(value):
-        return "∞"
-    return f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.{digits}g}"

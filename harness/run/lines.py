@@ -30,6 +30,15 @@ DISTANCES = frozenset({"error", "used", "relative", "ratio", "ulp", "width"})
 """Fields that are never negative and may be infinite."""
 
 
+def number(value: float | None, digits: int = 3) -> str:
+    """A distance as people read it."""
+    if value is None:
+        return "-"
+    if value >= LARGEST:
+        return "∞"
+    return f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.{digits}g}"
+
+
 class RunError(HarnessError):
     """A run file that can't be written or can't be believed."""
 
@@ -229,6 +238,11 @@ class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     """Digest of the program and the inputs: the same for whatever must give the same answer."""
     arrays: str | None = None
     """The file of the arrays that were answered, from the run file's folder; None where none are kept."""
+
+    @property
+    def agrees_by_convention(self) -> bool:
+        """Whether it agrees since another gradient is as right at a kink, and not within the whole's tolerance."""
+        return self.verdict is Verdict.AGREE and bool(self.conventions)
 
 
 class Part(_Strict, frozen=True, kw_only=True):

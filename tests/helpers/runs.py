@@ -5,7 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-from gradient_conformance.harness.run.lines import LARGEST, CellLine, Compared, Footer, Header, Machine, Run
+from gradient_conformance.harness.run.lines import (
+    LARGEST,
+    CallLine,
+    CellLine,
+    Compared,
+    Footer,
+    Header,
+    Machine,
+    Run,
+)
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.verdict import Verdict
 
@@ -56,6 +65,28 @@ def tensor(name: str = "A", used: float = 0.1, **changes: object) -> Compared:
         **changes,
     }
     return Compared(**fields)
+
+
+def call(op: str = "where", phase: str = "vjp", towards: str = "x", **changes: object) -> CallLine:
+    """A wrong call, by default one that no entry excuses."""
+    backward = f"backward of {op} towards {towards}" if phase == "vjp" else op
+    fields = {
+        "line": 7,
+        "op": op,
+        "phase": phase,
+        "towards": towards if phase == "vjp" else "",
+        "place": f"{backward}, line 7: y = {op}(x)",
+        "name": f"gradient of {towards}" if phase == "vjp" else "value y",
+        "used": 3e7,
+        "relative": 0.5,
+        "where": [0, 1],
+        "got": "0.25",
+        "want": "0.5",
+        "wrong": 3,
+        "elements": 50,
+        **changes,
+    }
+    return CallLine(**fields)
 
 
 def cell(

@@ -5,7 +5,8 @@ import os
 import pytest
 from gradient_conformance.harness.case.library import Library
 from gradient_conformance.harness.report.cases import case_facts
-from gradient_conformance.harness.report.model import EDGES, number, report
+from gradient_conformance.harness.report.model import EDGES, report
+from gradient_conformance.harness.run.lines import number
 from gradient_conformance.harness.verdict import Verdict
 from runs import HOSTILE, a_run, cell, cells, header, large
 from wrong import BASE
