@@ -52,7 +52,13 @@ def render(report: Report, pairs: Pairwise) -> Files:
     plot = plot_of(report.headroom)
     changes = changes_of(report.since)
     index = templates.get_template("index.html")
-    own = {"plot": plot, "changes": changes, "bad": BAD, "listed": LISTED_CAUSES, "facts": embed(matrix(report))}
+    own = {
+        "plot": plot,
+        "changes": changes,
+        "bad": BAD,
+        "listed": LISTED_CAUSES,
+        "facts": embed(matrix(report)),
+    }
     yield "index.html", index.render(**common, **own)
     yield "pairwise.html", templates.get_template("pairwise.html").render(**common, pairwise=pairs)
     for name in ("style.css", "report.js"):
@@ -97,7 +103,7 @@ def matrix(report: Report) -> dict[str, Any]:
         case = cases.setdefault(cell.case, len(cases))
         row = rows.setdefault((case, cell.variant), len(rows))
         column = columns[cell.framework, cell.dtype, cell.mode]
-        cells.append((row, column, verdicts[cell.verdict], _rounded(cell.used)))
+        cells.append((row, column, verdicts[cell.verdict], _rounded(cell.headroom)))
     return {
         "chunk": CHUNK,
         "verdicts": [(v.value, v.slug, v.face.sign, v.outcome()) for v in Verdict],

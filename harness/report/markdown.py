@@ -6,6 +6,7 @@ Whatever comes from a case or a worker stands in a code span or block, or is esc
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote
 
 from ..run import diff_causes
 from ..run.diff import BAD, Difference, listing, side
@@ -17,21 +18,31 @@ from .model import Box, CellFacts, Report
 LIMIT = 60_000
 """GitHub takes 65,536 characters in a comment; a step summary may be larger."""
 
+CAUSES = 40
+"""Causes that the table has at most."""
+
+CAUSE_HEAD = (
+    "framework", "cause", "wrong", "dtype", "cells", "calls", "relative error", "alone", "minimal case",
+)  # fmt: skip
+
+ADDRESS = "/:?#&=%@+.~-"
+"""Characters of an address that stay as they are, beside letters, digits and _."""
+
 CHANGES = 10
 """Cells that each list of what changed names: the failures after it have the room."""
 
 
 def render(report: Report) -> str:
-    """Result, frameworks, matrix by folder, then every failure with the line that repeats it, while there is room."""
+    """Result, causes, frameworks, matrix by folder, then every failure with the line that repeats it, while there is room."""
     head = [
         f"## {report.headline}",
-        f"{report.sentence}.",
+        f"{_plain(report.sentence)}.",
         *(f"> {_plain(notice)}" for notice in report.notices),
+        _causes(report),
         _frameworks(report),
         "Largest error / tolerance of the cells that agree; what doesn't agree is counted by its name.",
         _matrix(report),
         difference(report.since).rstrip("\n") if isinstance(report.since, Difference) else "",
-        _reasons("Known deviations", report.cells, Verdict.KNOWN_DEVIATION),
         _reasons("Unsupported", report.cells, Verdict.UNSUPPORTED),
         _reasons("Absent", report.cells, Verdict.ABSENT),
     ]
@@ -48,6 +59,35 @@ def _within(entries: Sequence[str], room: int) -> str:
             return f"{shown}\n**{left} more of {len(entries)} failures don't fit here**; the other reports have all.\n"
         shown += entry
     return shown
+
+
+def _causes(report: Report) -> str:
+    """How many cells of each framework by how many causes, and a row a cause."""
+    if not report.affected:
+        return ""
+    sentences = "\n".join(f"- {_plain(row.sentence)}" for row in report.affected)
+    rows = [
+        (
+            c.framework, _linked(c.name, c.link), c.result, ", ".join(c.dtypes), c.share, str(c.calls), c.error,
+            c.alone_of, c.case,
+        )
+        for c in report.causes[:CAUSES]
+    ]  # fmt: skip
+    left = len(report.causes) - CAUSES
+    more = f"\n\nand {left} more causes; the JSON report has all" * (left > 0)
+    return f"### Root causes\n\n{sentences}\n\n{_table(CAUSE_HEAD, rows) if rows else ''}{more}".rstrip()
+
+
+class _Markup(str):
+    """Text that is Markdown already."""
+
+    __slots__ = ()
+
+
+def _linked(text: str, link: str) -> str:
+    """The text, and an address if there is one: of that no character ends it or is markup."""
+    address = quote(link, safe=ADDRESS, errors="replace")
+    return _Markup(f"{_plain(text)} [link]({address})") if link else text
 
 
 def _frameworks(report: Report) -> str:
@@ -69,7 +109,8 @@ def _box(box: Box | None) -> str:
         return ""
     agree = box.totals[Verdict.AGREE]
     used = "" if box.used is None else f"{box.used:.2f} "
-    parts = [f"{used}({agree} agree)"] if agree else []
+    apart = f", {box.by_convention} by a convention" * bool(box.by_convention)
+    parts = [f"{used}({agree} agree{apart})"] if agree else []
     others = (v for v in Verdict if box.totals[v] and v is not Verdict.AGREE)
     return ", ".join([*parts, *(f"{box.totals[v]} {v.face.short}" for v in others)])
 
@@ -85,8 +126,7 @@ def _reasons(title: str, cells: Sequence[CellFacts], verdict: Verdict) -> str:
 
 
 def _reason(facts: CellFacts) -> tuple[str, str]:
-    said = facts.deviation.reason if facts.deviation else facts.result.message
-    return facts.result.framework, " ".join(said.split())
+    return facts.result.framework, " ".join(facts.result.message.split())
 
 
 def _failures(cells: Sequence[CellFacts]) -> Iterator[str]:
@@ -147,7 +187,10 @@ def _origin(report: Report) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(w if w == "---" else _plain(w) for w in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(w if w == "---" or isinstance(w, _Markup) else _plain(w) for w in line) + " |"
+        for line in lines
+    )
 
 
 def _plain(text: str) -> str:

@@ -5,7 +5,7 @@ reason of its entry, since the place of an entry moves with every line above it.
 """
 
 import re
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,21 +53,12 @@ class Found:
     wrong: Sequence[Wrong]
 
     @property
-    def first(self) -> Wrong:
-        return self.wrong[0]
-
-    @property
     def cells(self) -> dict[str, CellLine]:
         """The cells by their ids."""
         return {one.cell.cell: one.cell for one in self.wrong}
 
-    @property
-    def relative(self) -> float:
-        """The largest error, relative to the largest element of its result."""
-        return self.relative_in(self.cells)
-
     def relative_in(self, cells: Collection[str]) -> float:
-        """The same, in some of its cells."""
+        """The largest error in some of its cells, relative to the largest element of its result."""
         return max(one.call.relative for one in self.wrong if one.cell.cell in cells)
 
 
@@ -75,7 +66,7 @@ def entry_of(cell: CellLine) -> Entry | None:
     """The entry by cells that the last line of a message names; of a cell that no such entry speaks of, none."""
     if cell.verdict not in (Verdict.KNOWN_DEVIATION, Verdict.STALE) or not cell.message:
         return None
-    found = _ENTRY.match(cell.message.splitlines()[-1])
+    found = _ENTRY.match(cell.message.rpartition("\n")[2])
     return Entry(found["place"], found["reason"]) if found else None
 
 
@@ -93,17 +84,8 @@ def key_of(wrong: Wrong) -> Key:
     return Key(cell.framework, cell.mode, cell.dtype, call.op, call.phase, call.towards)
 
 
-def by_cause(cells: Iterable[CellLine]) -> list[Found]:
-    """The causes of one run: calls that one entry excuses; of the others those alike but for the mode."""
-    grouped: dict[Hashable, list[Wrong]] = {}
-    for one in wrong_calls(cells):
-        key: Hashable = one.entry and (one.cell.framework, one.entry)
-        grouped.setdefault(key or key_of(one)._replace(mode=""), []).append(one)
-    return [Found(own) for own in grouped.values()]
-
-
 def by_key(cells: Iterable[CellLine]) -> Mapping[tuple[Key, str], Found]:
-    """The causes of a run for comparing them with another's: by key and by the reason of the entry, empty without one."""
+    """The causes of a run by their keys and by the reasons of the entries that excuse them, empty without one."""
     grouped: dict[tuple[Key, str], list[Wrong]] = {}
     for one in wrong_calls(cells):
         grouped.setdefault((key_of(one), one.entry.reason if one.entry else ""), []).append(one)

@@ -225,8 +225,8 @@ def _change(old: CellLine | None, new: CellLine | None) -> Change:
         cell=some.cell,
         before=old.verdict if old else None,
         now=new.verdict if new else None,
-        used_before=old.used if old else None,
-        used_now=new.used if new else None,
+        used_before=old.headroom if old else None,
+        used_now=new.headroom if new else None,
         message=_telling(new.message) if new else "",
         case_changed=len(digests) > 1,
     )

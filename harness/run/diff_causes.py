@@ -124,17 +124,21 @@ def diff_causes(old: Run, new: Run) -> CauseChanges:
     before, now = by_key(old.cells), by_key(new.cells)
     having = _cells_having(before)
     changes = {key: _change(key, before.get(key), found, having) for key, found in now.items()}
-    lists = {
-        "new": [c for c in changes.values() if not (c.entry or c.cells_before)],
-        "grown": [c for c in changes.values() if _grew(c)],
-        "in_new_cells": [c for c in changes.values() if c.entry and c.added],
-        "excused_now": [
-            c for (key, entry), c in changes.items() if entry and (key, "") in before and not c.cells_before
-        ],
-        "gone": list(_gone(before, now, new.cells)),
-    }
-    listed = {id(change) for own in lists.values() for change in own}
-    return CauseChanges(**lists, same=sum(id(change) not in listed for change in changes.values()))
+    fresh = [change for change in changes.values() if not (change.entry or change.cells_before)]
+    grown = [change for change in changes.values() if _grew(change)]
+    spread = [change for change in changes.values() if change.entry and change.added]
+    excused = [
+        c for (key, entry), c in changes.items() if entry and (key, "") in before and not c.cells_before
+    ]
+    listed = {id(change) for change in (*fresh, *grown, *spread, *excused)}
+    return CauseChanges(
+        new=fresh,
+        grown=grown,
+        in_new_cells=spread,
+        excused_now=excused,
+        gone=list(_gone(before, now, new.cells)),
+        same=len(changes) - len(listed),
+    )
 
 
 def _cells_having(causes: Causes) -> dict[Key, set[str]]:

@@ -244,6 +244,12 @@ class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
         """Whether it agrees since another gradient is as right at a kink, and not within the whole's tolerance."""
         return self.verdict is Verdict.AGREE and bool(self.conventions)
 
+    @property
+    def headroom(self) -> float | None:
+        """`used` as it is compared with others': of a cell that agrees call by call, what is left of it then."""
+        by_calls = self.verdict is Verdict.AGREE and self.used is not None and self.used > 1
+        return self.composed if by_calls else self.used
+
 
 class Part(_Strict, frozen=True, kw_only=True):
     """What a shard knows of the run that it is a part of: enough to miss another shard."""

@@ -89,7 +89,9 @@ def test_a_known_cause_that_leaves_its_entry_is_new_and_says_why():
     left = call(note="adapters/torch/deviations.toml:3: larger than at_most 0.1: 0.5")
     found = causes([traced("k:1", known())], [traced("k:1", left)])
     assert lists(found) == {"new causes": [WHERE]}
-    assert found.causes.new[0].said.endswith("; adapters/torch/deviations.toml:3: larger than at_most 0.1: 0.5")
+    assert found.causes.new[0].said.endswith(
+        "; adapters/torch/deviations.toml:3: larger than at_most 0.1: 0.5"
+    )
 
 
 def test_a_cause_that_got_an_entry_is_told_and_is_not_gone():
@@ -141,7 +143,9 @@ def test_with_a_run_of_the_first_format_causes_are_not_compared(which):
     runs[which] = replace(runs[which], header=head)
     found = diff(*runs.values())
     assert lists(found) == {}
-    assert f"causes not compared: the {which} run is of format 1, which tells no wrong calls\n" in render(found)
+    assert f"causes not compared: the {which} run is of format 1, which tells no wrong calls\n" in render(
+        found
+    )
 
 
 def test_the_text_names_causes_before_cells():
@@ -165,9 +169,7 @@ def test_cells_that_agree_by_a_convention_are_counted_apart():
 
 def test_the_command_fails_for_a_new_cause_alone(tmp_path, capsys):
     old = write(tmp_path / "old.jsonl", a_run([traced("k:1", call("matmul"))]))
-    new = write(
-        tmp_path / "new.jsonl", replace(a_run([traced("k:1", call("matmul"), call())]), header=AGAIN)
-    )
+    new = write(tmp_path / "new.jsonl", replace(a_run([traced("k:1", call("matmul"), call())]), header=AGAIN))
     assert main(["diff", str(old), str(new)]) == 1
     assert main(["diff", str(new), str(old)]) == 0
     assert main(["diff", str(old), str(new), "--format", "markdown"]) == 1
