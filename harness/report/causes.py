@@ -22,7 +22,7 @@ from .cases import _Facts
 
 _LINK = re.compile(r"https?://[^\s<>\"'`;,)]+")
 
-KINDS = ("gradients", "values", "both", "updates", "no single call")
+KINDS = ("gradients", "values", "values and gradients", "updates", "no single call")
 """What is wrong by a cause, in the words of a framework's sentence."""
 
 NAMED = 4
@@ -90,8 +90,8 @@ class Cause(_Facts, frozen=True, kw_only=True):
 
     @property
     def share(self) -> str:
-        """The cells, and of how many."""
-        return f"{self.cells} of {self.of}" + " with the op" * self.of_op
+        """The cells, and of how many: of those with the op, or of all."""
+        return f"{self.cells} of {self.of}" + " in all" * (not self.of_op)
 
     @property
     def error(self) -> str:
@@ -117,7 +117,7 @@ class Cause(_Facts, frozen=True, kw_only=True):
         if phases <= _GRADIENT:
             return "gradients"
         return {frozenset({"forward"}): "values", frozenset({"update"}): "updates"}.get(
-            frozenset(phases), "both"
+            frozenset(phases), "values and gradients"
         )
 
 
@@ -135,7 +135,7 @@ class Affected(_Facts, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """`mxnet: 60 cells deviate, 10 causes: 5 in gradients, 2 in values, 3 in both; 1 of them new`."""
+        """`mxnet: 60 cells deviate, 10 causes: 5 in gradients, 2 in values, 3 in values and gradients; 1 of them new`."""
         count = sum(self.causes.values())
         told = f"{self.framework}: {_plural(self.cells, 'cell')} deviate{'s' * (self.cells == 1)}"
         if count:

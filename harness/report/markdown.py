@@ -22,7 +22,7 @@ CAUSES = 40
 """Causes that the table has at most."""
 
 CAUSE_HEAD = (
-    "framework", "cause", "wrong", "dtype", "cells", "calls", "relative error", "alone", "minimal case",
+    "framework", "cause", "wrong", "dtype", "cells with the op", "calls", "relative error", "alone", "minimal case",
 )  # fmt: skip
 
 ADDRESS = "/:?#&=%@+.~-"

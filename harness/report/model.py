@@ -174,7 +174,7 @@ def _notices(run: Run, cases: Sequence[CaseFacts], since: Difference | None, com
         told.append(f"Changed since the run, and so not shown: {count}: {', '.join(changed[:NAMED])}{more}.")
     if not run.tells_calls:
         told.append(
-            f"This run is of format {run.header.format}, which tells no wrong calls, and so no causes."
+            f"This run is of format {run.header.format}, which tells no wrong calls: causes are entries by cells alone."
         )
     return [*told, BACKWARDS] if since and since.is_backwards else told
 

@@ -207,7 +207,7 @@ def test_root_causes_stand_before_the_matrix_and_lead_to_their_smallest_cell(pag
     assert [one.get_attribute("id") for one in page.find("main > section")][:2] == ["causes", "matrix"]
     assert "torch: 1 cell deviates, 1 cause: 1 in gradients; 1 of them new" in page.one("#causes").text
     rows = [row.text for row in page.find(".causes tbody tr")]
-    assert rows[1].startswith("torch new matmul: vjp towards A float32 1 of 1 with the op 1 0.5 -")
+    assert rows[1].startswith("torch new matmul: vjp towards A float32 1 of 1 1 0.5 -")
     page.find(".causes tbody a")[-1].click()
     assert page.wait(lambda: page.find("#cell-body .calls"))
 
@@ -224,6 +224,16 @@ def test_a_box_tells_what_was_chosen_at_kinks_where_the_error_comes_from_and_few
     assert "101 % gradient of z\n-2 % value y" in text
     assert "known one (adapters/x.toml:3)" in text
     assert "and 10 more; the run file has all" in text
+
+
+def test_a_cell_that_agrees_by_a_convention_says_so(page):
+    text = page.show("notebooks/hostile::float64-torch-eager")
+    assert "✓ agree by a convention used ∞ of its tolerance" in text
+    assert (
+        "With what was chosen at kinks taken as the framework has it, the whole uses 0.125 of its tolerance."
+        in text
+    )
+    assert "(1 by a convention)" in page.find(".tile")[0].text
 
 
 def test_a_box_of_a_cell_without_calls_tells_its_first_difference(page):
@@ -337,6 +347,9 @@ def test_a_page_of_hostile_texts_runs_none_of_them_and_asks_for_nothing(show, he
     fields = {
         "first_difference": text,
         "mode": text,
+        "calls": [runs.call(text, towards=text, place=text, name=text, note=text, got=text, want=text)],
+        "conventions": [text],
+        "budget": [Share(share=1.0, place=text)],
         "tensors": [runs.tensor(text, 3.0, got=text, want=text, problem=text)],
     }
     own = [

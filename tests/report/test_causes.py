@@ -51,7 +51,7 @@ def test_all_that_an_entry_excuses_is_one_cause():
         agrees("k:3"),
     )
     assert (row.name, row.cells, row.calls, row.relative) == ("sums the wrong products", 2, 3, 0.7)
-    assert (row.dtypes, row.share) == (["float32", "float64"], "2 of 3")
+    assert (row.dtypes, row.share) == (["float32", "float64"], "2 of 3 in all")
     assert row.result == "matmul, linear: vjp towards x, y"
 
 
@@ -91,7 +91,7 @@ def test_an_entry_by_cells_is_a_cause_without_a_call():
     ("calls", "kind"),
     [
         ([known()], "gradients"),
-        ([known(), known(phase="forward")], "both"),
+        ([known(), known(phase="forward")], "values and gradients"),
         ([known(phase="forward")], "values"),
         ([call("sgd", "update")], "updates"),
         ([call("", "sum")], "gradients"),
@@ -141,10 +141,10 @@ def test_cells_are_counted_among_those_that_have_the_op_where_the_case_is_as_it_
     """The program of notebooks/hostile has a matmul, a mul and a sum; that of ops/a isn't here."""
     own = wrong("", call("matmul"), case="notebooks/hostile")
     other = cell("notebooks/hostile", "", "mxnet", Verdict.AGREE, 0.1, mode="compiled")
-    assert report(a_run([own, other])).causes[0].share == "1 of 2 with the op"
-    assert report(a_run([own, other, agrees("k:1")])).causes[0].share == "1 of 3"
+    assert report(a_run([own, other])).causes[0].share == "1 of 2"
+    assert report(a_run([own, other, agrees("k:1")])).causes[0].share == "1 of 3 in all"
     without = msgspec.structs.replace(own, calls=[call("where")])
-    assert report(a_run([without, other])).causes[0].share == "1 of 2"
+    assert report(a_run([without, other])).causes[0].share == "1 of 2 in all"
 
 
 def test_how_many_calls_are_as_wrong_alone_is_told_where_it_was_asked():
@@ -161,7 +161,10 @@ def test_an_infinite_error_is_told_as_one():
 def test_a_run_of_the_first_format_says_that_it_tells_no_causes(here):
     run = a_run([agrees("k:1")])
     facts = report(replace(run, header=msgspec.structs.replace(run.header, format=1)))
-    assert "This run is of format 1, which tells no wrong calls, and so no causes." in facts.notices
+    assert (
+        "This run is of format 1, which tells no wrong calls: causes are entries by cells alone."
+        in facts.notices
+    )
 
 
 CHOSEN = {"used": LARGEST, "composed": 0.125, "conventions": ["backward of abs, line 8"]}

@@ -210,8 +210,11 @@ async function show(cell) {
 
 function details({ result, repeat, deviations }, kase) {
   const verdict = facts.verdicts.find(([name]) => name === result.verdict);
+  const agrees = result.verdict === "agree";
+  const kind = agrees ? `u${level((result.used > 1 ? result.composed : result.used) ?? 0)}` : verdict[1];
+  const apart = agrees && result.conventions.length ? " by a convention" : "";
   const made = [
-    el("p", {}, el("span", { className: `box badge ${result.verdict === "agree" ? `u${level(result.used ?? 0)}` : verdict[1]}`, textContent: `${verdict[2]} ${result.verdict}` }),
+    el("p", {}, el("span", { className: `box badge ${kind}`, textContent: `${verdict[2]} ${result.verdict}${apart}` }),
       ` used ${number(result.used)} of its tolerance; largest error ${number(result.relative)} of its tensor's scale; ${number(result.seconds)} s${result.compiling ? `, ${number(result.compiling)} of it compiling` : ""}`),
   ];
   const lines = result.message.split("\n");
