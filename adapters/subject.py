@@ -20,6 +20,9 @@ import numpy as np
 from worker import Task, Unsupported
 
 MODES = ("eager",)
+COMPILED_MODES = (
+    "eager",
+)  # people work a number out again in place of keeping it: that is another evaluation
 OPS: dict[str, Callable[..., Any]] = {}
 FORMULAS: set[str] = set()
 PARTS = ("values", "gradients", "parameters")

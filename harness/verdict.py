@@ -85,7 +85,16 @@ def totals(verdicts: Iterable[Verdict]) -> dict[Verdict, int]:
     return {verdict: counts[verdict] for verdict in Verdict}
 
 
-def counted(totals: Mapping[Verdict, int]) -> str:
-    """`3040 cells: 2973 agree, 65 known deviation, 2 unsupported`: every cell under the name of what became of it."""
-    parts = (f"{count} {verdict}" for verdict, count in totals.items() if count)
+def counted(totals: Mapping[Verdict, int], by_convention: int = 0) -> str:
+    """`3040 cells: 2973 agree, 65 known deviation, 2 unsupported`: every cell under the name of what became of it.
+
+    `by_convention`: how many of those that agree do so by a convention, told apart.
+    """
+    parts = (tally(count, verdict, by_convention) for verdict, count in totals.items() if count)
     return f"{sum(totals.values())} cells: {', '.join(parts)}"
+
+
+def tally(count: int, verdict: Verdict, by_convention: int = 0) -> str:
+    """`2977 agree (6 by a convention)`: the cells of a verdict."""
+    apart = f" ({by_convention} by a convention)" if verdict is Verdict.AGREE and by_convention else ""
+    return f"{count} {verdict}{apart}"

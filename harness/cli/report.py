@@ -68,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     for name, target in texts.items():
         _write_text(TEXTS[name](facts), target)
     if arguments.html is None and not texts:
-        print("\n".join(map(visible, [facts.headline, facts.sentence, *facts.notices])))
+        rows = [row.sentence for row in facts.affected]
+        print("\n".join(map(visible, [facts.headline, facts.sentence, *rows, *facts.notices])))
     return 0
 
 

@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
 
 
 def _add_diff(commands: Any) -> None:
-    text = "tell what changed from one run to another; the exit code is 1 if a cell is newly wrong"
+    text = "tell what changed from one run to another; the exit code is 1 if a cell is newly wrong or a cause is new"
     made = command(commands, "diff", diff, text)
     made.add_argument("old", type=Path, metavar="OLD", help="the earlier run file")
     made.add_argument("new", type=Path, metavar="NEW", help="the later run file")
@@ -80,7 +80,7 @@ def diff(arguments: argparse.Namespace) -> int:
         raise HarnessError(f"--factor {arguments.factor}: must be a number, 1 or more")
     found = run_diff.diff(read_run(arguments.old), read_run(arguments.new), arguments.factor)
     sys.stdout.write(FORMATS[arguments.format](found))
-    return int(bool(found.newly_wrong))
+    return int(found.is_bad)
 
 
 def deviations(arguments: argparse.Namespace) -> int:

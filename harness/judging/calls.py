@@ -4,7 +4,7 @@ What is wrong here is wrong whatever came before it, and all of it is found at o
 no tolerance is below that of the final rounding. The rest are held to perturbed runs of their own calls.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from ..reading.elements import Array
 from ..references.row import References
 from ..run.lines import Compared
 from .blame import FORWARD, VJP, Suspect, suspects_of
-from .judge import compare
+from .judge import INCONCLUSIVE, compare
 from .trace import Trace, beyond
 
 
@@ -71,6 +71,8 @@ class Judged:
     """Results at a kink that are none of ours but generalised gradients all the same: conventions."""
     used: Mapping[Result, float] = field(default_factory=dict)
     """Of every result that was judged the largest error / tolerance, or a bound on it where that is small enough."""
+    wide: frozenset[Result] = frozenset()
+    """Results of which most elements have a tolerance that says nothing, at the subject's own numbers too."""
 
     @property
     def ambiguous(self) -> bool:
@@ -89,7 +91,8 @@ def judge_calls(trace: Trace) -> Judged:
     alarms = [a for a in _not_of_own_output(trace, alarms) if not _overflowed(trace, a)]
     chosen = [alarm for alarm in alarms if _is_generalised_gradient(trace, alarm)]
     left = tuple(alarm for alarm in alarms if alarm not in chosen)
-    return Judged(left, tuple(chosen), used)
+    wide = frozenset(key for key, compared in found.items() if (compared.width or 0) > INCONCLUSIVE)
+    return Judged(left, tuple(chosen), used, wide)
 
 
 def _at_most(trace: Trace, key: Result, exact: bool) -> float:
@@ -107,9 +110,25 @@ def _due(
     """References of results that one exact walk does not clear, from runs of the calls that they depend on."""
     if not keys:
         return {}
-    calls = {s.call for key in keys for s in suspects_of(trace, key) if s.call >= 0} | _users(trace, keys)
+    calls = _calls(trace, keys)
+    if trace.compiled:  # what these read may have been another evaluation: that is worked out too
+        calls |= _calls(trace, _read(trace, calls))
     due = trace.due(trace.own, keys, calls=calls, own_output=own_output)
     return {key: Reference(e.value, np.zeros_like(e.sigma)) if key in zero else e for key, e in due.items()}
+
+
+def _calls(trace: Trace, keys: Iterable[Result]) -> set[int]:
+    """The calls that results depend on, from what was told before them."""
+    keys = list(keys)
+    return {s.call for key in keys for s in suspects_of(trace, key) if s.call >= 0} | _users(trace, keys)
+
+
+def _read(trace: Trace, calls: Iterable[int]) -> Iterator[Result]:
+    """The told results that calls read, forwards and back."""
+    for i in calls:
+        node = trace.program.nodes[i]
+        yield from (("value", n) for n in node.inputs if n in trace.producer)
+        yield from (("gradient", o) for o in node.outs if o in trace.useful)
 
 
 def _users(trace: Trace, keys: Iterable[Result]) -> set[int]:

@@ -19,7 +19,7 @@ from ..roles import in_words as tensor_in_words
 from ..run.lines import LARGEST, CallLine, CellLine, Compared, Share
 from ..text import display
 from ..verdict import Verdict
-from .blame import FORWARD, SEED, SUM, UPDATE, VJP, Suspect
+from .blame import FORWARD, SEED, SUM, UPDATE, Suspect
 from .composition import budget, composed, pooled, precisely
 from .examining import Examination, Examined, Found, findings, wrong_call
 from .judge import Judgement, line_of, short, times
@@ -69,8 +69,8 @@ def with_k(cell: CellLine, whole: Verdict, factor: float) -> Outcome | None:
         return None
     calls = tuple(replace(c, used=min(c.used * factor, LARGEST)) for c in cell.calls if c.used * factor > 1)
     composed = None if cell.composed is None else min(cell.composed * factor, LARGEST)
-    excused = composed is not None and composed <= 1 and all(call.entry for call in calls)
-    excused = excused and cell.verdict is not Verdict.INCONCLUSIVE
+    excused = (composed is None or composed <= 1) and all(call.entry for call in calls)
+    excused = excused and (composed is not None or bool(calls)) and cell.verdict is not Verdict.INCONCLUSIVE
     verdict = (Verdict.KNOWN_DEVIATION if calls else Verdict.AGREE) if excused else whole
     notes = tuple(_told(calls)) if calls else ()
     return Outcome(verdict, notes, calls, tuple(cell.conventions), composed, tuple(cell.budget))
@@ -141,17 +141,12 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
     chosen = tuple(dict.fromkeys(_conventions(cell, examination)))
     if worst is None or worst.used <= 1:
         used = None if worst is None else worst.used
-        sure = judgement.verdict is not Verdict.INCONCLUSIVE or examination.complete
+        wide = [(t.role, t.name) for t in judgement.tensors if t.verdict is Verdict.INCONCLUSIVE]
+        sure = not wide or _judged_by_calls(examination, wide)
         verdict = Verdict.AGREE if sure else Verdict.INCONCLUSIVE
-        wide = [
-            tensor_in_words((t.role, t.name)) for t in judgement.tensors if t.verdict is Verdict.INCONCLUSIVE
-        ]
-        notes = (
-            [f"too wide as a whole: {', '.join(wide)}; every op call is right by itself"]
-            if wide and sure
-            else []
-        )
-        return Outcome(verdict, tuple(notes), conventions=chosen, composed=used)
+        names = ", ".join(map(tensor_in_words, wide))
+        notes = [f"too wide as a whole: {names}; every op call is right by itself"] if wide and sure else []
+        return Outcome(verdict, (*notes, *_flips(examination)), conventions=chosen, composed=used)
     step = next(step for step in examination.steps if step.trace.step == worst.step)
     found = precisely(step.trace, step.chosen, step.answer)
     if found is not None and found[1] > 1:
@@ -184,6 +179,11 @@ def _imprecise(chosen: tuple[str, ...], worst: Compared, precise: Sequence[Compa
     return Outcome(Verdict.INCONCLUSIVE, (told,), conventions=chosen, composed=now.used)
 
 
+def _judged_by_calls(examination: Examination, keys: Collection[Result]) -> bool:
+    """Whether these results, too wide as a part of the whole, were judged at the subject's own numbers, each alone."""
+    return examination.complete and not any(step.judged.wide.intersection(keys) for step in examination.steps)
+
+
 def _vanishes(step: Examined) -> bool:
     """Whether the trace agrees though the cell does not: calls that are fused, or a buffer that is used again."""
     answered = {key: step.trace.answered[key] for key in step.answer if key in step.trace.answered}
@@ -198,11 +198,19 @@ def _budget(trace: Trace, worst: Compared) -> tuple[Share, ...]:
 
 
 def _conventions(cell: Cell, examination: Examination) -> Iterator[str]:
+    """What was chosen at kinks."""
     for step in examination.steps:
         for alarm in step.judged.chosen:
             yield f"{place(alarm.suspects, step.trace, cell.variant.program_line)}: another of the admissible gradients"
-        for key in sorted(step.flips):
-            yield f"{_result(step.trace, key)}: rounding took another branch"
+
+
+def _flips(examination: Examination) -> list[str]:
+    """Where rounding took another branch: a line, however many there are."""
+    found = dict.fromkeys(
+        _result(step.trace, key) for step in examination.steps for key in sorted(step.flips)
+    )
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return [f"rounding took another branch: {', '.join(list(found)[:NAMED])}{more}"] if found else []
 
 
 def _result(trace: Trace, key: Result) -> str:
@@ -231,9 +239,7 @@ def call_line(cell: Cell, found: Found, entry: str, note: str) -> CallLine:
     first = cell.variant.program_line
     calls = [s.call for s in found.suspects if s.call >= 0]
     line = first + trace.program.nodes[min(calls)].line - 1 if trace and calls else first
-    towards = (
-        str(node.args[only.argument]) if node and only and only.phase == VJP and only.argument >= 0 else ""
-    )
+    towards = argument_name(node, only.argument) if node and only and only.argument >= 0 else ""
     return CallLine(
         step=found.step,
         line=line,

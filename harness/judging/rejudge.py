@@ -69,6 +69,9 @@ class Change:
 def rejudge(run: Run, sources: "Sources", new_k: float) -> list[CellLine]:
     """The run's cells with the verdicts that they have now, in their order. Raises RejudgeError."""
     cells: Sequence[CellLine] = run.cells
+    if not run.tells_calls and any(cell.verdict is Verdict.KNOWN_DEVIATION for cell in cells):
+        why = f"the run is of format {run.header.format}, in which no op calls are told of"
+        raise NeedsArrays(f"{sources.file}: {why}, and entries by op speak of these; run it again")
     if sources.needed:
         sources.check(cells)
         cells = [sources.judged(cell) if was_judged(cell) else cell for cell in cells]
@@ -251,7 +254,8 @@ def summary(run: Run, new: Header, found: Sequence[Change], cells: Sequence[Cell
     for what, count in Counter(change.what for change in found).items():
         lines.append(f"  {what}: {count}")
         lines += [_told(change) for change in found if change.what == what]
-    lines.append(counted(totals(cell.verdict for cell in cells)))
+    by_convention = sum(cell.agrees_by_convention for cell in cells)
+    lines.append(counted(totals(cell.verdict for cell in cells), by_convention))
     return "\n".join(lines)
 
 

@@ -204,14 +204,18 @@ def _ended(entry: CellDeviation) -> str:
     return f"{entry.place}: this deviation no longer occurs here; delete {lines}, or narrow its pattern to what still deviates"
 
 
+def _size(used: float) -> str:
+    return "∞" if used >= LARGEST else f"{used:.4g}"
+
+
 def _judge_range(entry: CellDeviation, used: float | None, phases: Collection[str]) -> tuple[Verdict, str]:
     """A disagreement that an entry speaks of: within its range of `used` and its phases, or not."""
     low, high = entry.used
     number = None if used is None else min(used, LARGEST)
     left, corrected = [], {}
     if number is None or not low <= number <= high:
-        told = "no number" if number is None else f"{number:.4g}"
-        left.append(f"range: used is {told}, was {low:.4g} to {high:.4g}")
+        told = "no number" if number is None else _size(number)
+        left.append(f"range: used is {told}, was {_size(low)} to {_size(high)}")
         corrected["used"] = _wider(entry, number)
     if entry.phase and not (phases and set(phases) <= set(entry.phase)):
         told = ", ".join(phase for phase in ROLES if phase in phases) or "nothing"

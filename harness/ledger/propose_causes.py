@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ...reference.formats import DTYPES
 from ...reference.ops import OPS
 from ...reference.optimizers import OPTIMIZERS
-from ..run.lines import LARGEST, CellLine
+from ..run.lines import LARGEST, CallLine, CellLine
 from .causes import OUT, PHASES
 from .writing import TODO, entry_text, names_text, outwards, shortest, text
 
@@ -15,35 +14,12 @@ SLACK = 4.0
 """Between the largest error that a run shows and the bound that is proposed: another machine sums in another order."""
 
 
-class Call(Protocol):
-    """What is read of a wrong call in a run file."""
-
-    @property
-    def op(self) -> str: ...
-    @property
-    def phase(self) -> str: ...
-    @property
-    def towards(self) -> str: ...
-    @property
-    def relative(self) -> float: ...
-    @property
-    def got(self) -> str: ...
-    @property
-    def want(self) -> str: ...
-    @property
-    def elements(self) -> int: ...
-    @property
-    def alone(self) -> bool | None: ...
-    @property
-    def entry(self) -> str: ...
-
-
 @dataclass(frozen=True)
 class Called:
     """A disagreeing cell, and its calls that no entry knows."""
 
     cell: CellLine
-    calls: Sequence[Call]
+    calls: Sequence[CallLine]
 
 
 @dataclass(frozen=True)
@@ -52,7 +28,7 @@ class Cause:
 
     op: str
     phases: Sequence[str]
-    found: Sequence[tuple[CellLine, Call]]
+    found: Sequence[tuple[CellLine, CallLine]]
 
     @property
     def cells(self) -> dict[str, CellLine]:
@@ -65,7 +41,7 @@ class Cause:
         return values.pop() if len(values) == 1 else ""
 
 
-def new_calls(calls: Iterable[Call]) -> list[Call]:
+def new_calls(calls: Iterable[CallLine]) -> list[CallLine]:
     """Those that no entry knows, and that an entry by op can excuse: what is right alone is no op's fault."""
     return [
         call
@@ -85,7 +61,7 @@ def proposals(called: Sequence[Called], every: Sequence[CellLine], version: str,
 
 def causes(called: Sequence[Called]) -> list[Cause]:
     """Calls by op and phase, and the phases of an op together where they are wrong in the same cells."""
-    found: dict[tuple[str, str], list[tuple[CellLine, Call]]] = {}
+    found: dict[tuple[str, str], list[tuple[CellLine, CallLine]]] = {}
     for one in called:
         for call in one.calls:
             found.setdefault((call.op, call.phase), []).append((one.cell, call))

@@ -1,11 +1,12 @@
 """The cases of a report as their files have them now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from ..case.library import Library
+from ..case.variant import Variant
 from ..errors import HarnessError
 from ..run.lines import Run
 
@@ -29,14 +30,29 @@ class CaseFacts(_Facts, frozen=True, kw_only=True):
     """Whether the file is there, and isn't what was run: another program, other inputs."""
 
 
-def _cases(run: Run, roots: Sequence[Path]) -> dict[str, CaseFacts]:
+def _cases(run: Run, library: Library) -> dict[str, CaseFacts]:
     ran: dict[str, dict[str, str]] = {}
     for cell in run.cells:
         own = ran.setdefault(cell.case, {})
         if cell.content is not None:
             own[cell.variant] = cell.content
-    library = Library(roots, proven=False)
     return {name: case_facts(name, library, own) for name, own in ran.items()}
+
+
+def ops(library: Library, cases: Iterable[CaseFacts]) -> dict[tuple[str, str], frozenset[str]]:
+    """The ops and the optimizer of each variant, by case and variant, of the cases that can be shown."""
+    return {
+        (case.name, id): frozenset(ops_of(variant))
+        for case in cases
+        if not case.problem
+        for id, variant in library.variants(case.name).items()
+    }
+
+
+def ops_of(variant: Variant) -> set[str]:
+    """What may be wrong by itself in a program and its training."""
+    optimizer = {variant.training.optimizer} if variant.training else set()
+    return {node.op for node in variant.program.nodes} | optimizer
 
 
 def case_facts(name: str, library: Library, ran: Mapping[str, str]) -> CaseFacts:

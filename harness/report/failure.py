@@ -25,7 +25,8 @@ def repeat(cell: CellLine, file: str, carried: Sequence[str]) -> str:
 def lines(cell: CellLine) -> list[str]:
     """What is to say of the cell below its name: what was found and allowed, and where it begins."""
     told = cell.message.splitlines()
-    return [*told, f"first difference: {cell.first_difference}"] if cell.first_difference else told
+    place = cell.first_difference if not cell.calls else None  # a message tells of every wrong call
+    return [*told, f"first difference: {place}"] if place else told
 
 
 def text(cell: CellLine, command: str) -> str:

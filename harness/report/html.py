@@ -20,11 +20,12 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..run.diff import Change, Difference
+from ..run.diff import BAD, Change, Difference
+from ..run.lines import number
 from ..text import visible
 from ..verdict import Verdict
 from .cases import CaseFacts
-from .model import EDGES, CellFacts, Headroom, Report, number, short
+from .model import EDGES, CellFacts, Headroom, Report, short
 from .pairwise import Distance, Pairwise
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,6 +35,9 @@ CHUNK = 256
 
 LISTED = 10
 """Changes of a list that stand in the page itself; the rest lies in files, and comes in portions."""
+
+LISTED_CAUSES = 100
+"""Causes of a list: a run has few, whatever its size, and the JSON report has all."""
 
 FOLDERS = ("cells", "changes")
 """Folders of the page that hold the files of this run alone."""
@@ -48,7 +52,13 @@ def render(report: Report, pairs: Pairwise) -> Files:
     plot = plot_of(report.headroom)
     changes = changes_of(report.since)
     index = templates.get_template("index.html")
-    own = {"plot": plot, "changes": changes, "facts": embed(matrix(report))}
+    own = {
+        "plot": plot,
+        "changes": changes,
+        "bad": BAD,
+        "listed": LISTED_CAUSES,
+        "facts": embed(matrix(report)),
+    }
     yield "index.html", index.render(**common, **own)
     yield "pairwise.html", templates.get_template("pairwise.html").render(**common, pairwise=pairs)
     for name in ("style.css", "report.js"):
@@ -93,7 +103,7 @@ def matrix(report: Report) -> dict[str, Any]:
         case = cases.setdefault(cell.case, len(cases))
         row = rows.setdefault((case, cell.variant), len(rows))
         column = columns[cell.framework, cell.dtype, cell.mode]
-        cells.append((row, column, verdicts[cell.verdict], _rounded(cell.used)))
+        cells.append((row, column, verdicts[cell.verdict], _rounded(cell.headroom)))
     return {
         "chunk": CHUNK,
         "verdicts": [(v.value, v.slug, v.face.sign, v.outcome()) for v in Verdict],

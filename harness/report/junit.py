@@ -57,10 +57,8 @@ def _testcase(facts: CellFacts) -> ET.Element:
         "testcase", classname=_safe(cell.case.replace("/", ".")), name=_safe(name), time=f"{cell.seconds:.3f}"
     )
     if tag := cell.verdict.face.tag:
-        first = cell.message.splitlines()[-1 if facts.deviation else 0] if cell.message else ""
-        found = ET.SubElement(
-            case, tag, type=cell.verdict.value, message=_safe(f"{cell.verdict}: {first}".strip(": "))
-        )
+        message = f"{cell.verdict}: {facts.said}".strip(": ")
+        found = ET.SubElement(case, tag, type=cell.verdict.value, message=_safe(message))
         found.text = _safe(text(cell, facts.repeat))
     return case
 

@@ -6,8 +6,10 @@ Whatever comes from a case or a worker stands in a code span or block, or is esc
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote
 
-from ..run.diff import Change, Difference, listing, side
+from ..run import diff_causes
+from ..run.diff import BAD, Difference, listing, side
 from ..text import visible
 from ..verdict import Verdict
 from .failure import text
@@ -16,21 +18,31 @@ from .model import Box, CellFacts, Report
 LIMIT = 60_000
 """GitHub takes 65,536 characters in a comment; a step summary may be larger."""
 
+CAUSES = 40
+"""Causes that the table has at most."""
+
+CAUSE_HEAD = (
+    "framework", "cause", "wrong", "dtype", "cells with the op", "calls", "relative error", "alone", "minimal case",
+)  # fmt: skip
+
+ADDRESS = "/:?#&=%@+.~-"
+"""Characters of an address that stay as they are, beside letters, digits and _."""
+
 CHANGES = 10
 """Cells that each list of what changed names: the failures after it have the room."""
 
 
 def render(report: Report) -> str:
-    """Result, frameworks, matrix by folder, then every failure with the line that repeats it, while there is room."""
+    """Result, causes, frameworks, matrix by folder, then every failure with the line that repeats it, while there is room."""
     head = [
         f"## {report.headline}",
-        f"{report.sentence}.",
+        f"{_plain(report.sentence)}.",
         *(f"> {_plain(notice)}" for notice in report.notices),
+        _causes(report),
         _frameworks(report),
         "Largest error / tolerance of the cells that agree; what doesn't agree is counted by its name.",
         _matrix(report),
         difference(report.since).rstrip("\n") if isinstance(report.since, Difference) else "",
-        _reasons("Known deviations", report.cells, Verdict.KNOWN_DEVIATION),
         _reasons("Unsupported", report.cells, Verdict.UNSUPPORTED),
         _reasons("Absent", report.cells, Verdict.ABSENT),
     ]
@@ -47,6 +59,35 @@ def _within(entries: Sequence[str], room: int) -> str:
             return f"{shown}\n**{left} more of {len(entries)} failures don't fit here**; the other reports have all.\n"
         shown += entry
     return shown
+
+
+def _causes(report: Report) -> str:
+    """How many cells of each framework by how many causes, and a row a cause."""
+    if not report.affected:
+        return ""
+    sentences = "\n".join(f"- {_plain(row.sentence)}" for row in report.affected)
+    rows = [
+        (
+            c.framework, _linked(c.name, c.link), c.result, ", ".join(c.dtypes), c.share, str(c.calls), c.error,
+            c.alone_of, c.case,
+        )
+        for c in report.causes[:CAUSES]
+    ]  # fmt: skip
+    left = len(report.causes) - CAUSES
+    more = f"\n\nand {left} more causes; the JSON report has all" * (left > 0)
+    return f"### Root causes\n\n{sentences}\n\n{_table(CAUSE_HEAD, rows) if rows else ''}{more}".rstrip()
+
+
+class _Markup(str):
+    """Text that is Markdown already."""
+
+    __slots__ = ()
+
+
+def _linked(text: str, link: str) -> str:
+    """The text, and an address if there is one: of that no character ends it or is markup."""
+    address = quote(link, safe=ADDRESS, errors="replace")
+    return _Markup(f"{_plain(text)} [link]({address})") if link else text
 
 
 def _frameworks(report: Report) -> str:
@@ -68,7 +109,8 @@ def _box(box: Box | None) -> str:
         return ""
     agree = box.totals[Verdict.AGREE]
     used = "" if box.used is None else f"{box.used:.2f} "
-    parts = [f"{used}({agree} agree)"] if agree else []
+    apart = f", {box.by_convention} by a convention" * bool(box.by_convention)
+    parts = [f"{used}({agree} agree{apart})"] if agree else []
     others = (v for v in Verdict if box.totals[v] and v is not Verdict.AGREE)
     return ", ".join([*parts, *(f"{box.totals[v]} {v.face.short}" for v in others)])
 
@@ -84,8 +126,7 @@ def _reasons(title: str, cells: Sequence[CellFacts], verdict: Verdict) -> str:
 
 
 def _reason(facts: CellFacts) -> tuple[str, str]:
-    said = facts.deviation.reason if facts.deviation else facts.result.message
-    return facts.result.framework, " ".join(said.split())
+    return facts.result.framework, " ".join(facts.result.message.split())
 
 
 def _failures(cells: Sequence[CellFacts]) -> Iterator[str]:
@@ -109,21 +150,29 @@ def _block(text: str) -> str:
 def difference(found: Difference) -> str:
     """What changed since an earlier run; the lists but the first are folded away."""
     head = [
-        f"### What changed: {len(found.newly_wrong) or 'nothing'} newly wrong",
+        f"### {found.headline}",
         f"{_plain(found.sentence)}.",
+        f"{_plain(found.causes.sentence)}.",
         f"Before: {_plain(side(found.before))}. Now: {_plain(side(found.now))}.",
     ]
     if found.versions:
         rows = ((v.of, v.what, v.before or "not told", v.now or "not told") for v in found.versions)
         head.append(_table(("of", "what", "before", "now"), rows))
-    lists = (_changes(title, changes) for title, changes in found.sections().items() if changes)
-    return "\n\n".join([*head, *lists]) + "\n"
+    causes = (
+        _changes(title, len(own), diff_causes.listing(own, CHANGES))
+        for title, own in found.causes.sections().items()
+        if own
+    )
+    cells = (
+        _changes(title, len(own), listing(own, CHANGES)) for title, own in found.sections().items() if own
+    )
+    return "\n\n".join([*head, *causes, *cells]) + "\n"
 
 
-def _changes(title: str, changes: Sequence[Change]) -> str:
-    opened = " open" if title == "newly wrong" else ""
-    body = _block("\n".join(line.removeprefix("  ") for line in listing(changes, CHANGES)))
-    return f"<details{opened}><summary>{title}: {len(changes)}</summary>\n\n{body}\n\n</details>"
+def _changes(title: str, count: int, lines: Sequence[str]) -> str:
+    opened = " open" if title in BAD else ""
+    body = _block("\n".join(line.removeprefix("  ") for line in lines))
+    return f"<details{opened}><summary>{title}: {count}</summary>\n\n{body}\n\n</details>"
 
 
 def _origin(report: Report) -> str:
@@ -138,7 +187,10 @@ def _origin(report: Report) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(w if w == "---" else _plain(w) for w in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(w if w == "---" or isinstance(w, _Markup) else _plain(w) for w in line) + " |"
+        for line in lines
+    )
 
 
 def _plain(text: str) -> str:

@@ -6,28 +6,23 @@ isn't there any more, or isn't any more what was run, the report says so: it lea
 results that are those of another.
 """
 
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from functools import cache
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ..errors import HarnessError
-from ..ledger.entries import Deviation as Entry
-from ..ledger.reading import load as load_ledger
-from ..ledger.reading import load_given
+from ..case.library import Library
 from ..run.diff import BACKWARDS, Difference
 from ..run.lines import LARGEST, CellLine, Machine, Run
-from ..verdict import Verdict, totals
-from .cases import CaseFacts, _cases, _Facts
+from ..verdict import Verdict, tally, totals
+from .cases import CaseFacts, _cases, _Facts, ops
+from .causes import Affected, Cause, Deviation, Ledgers, affected, causes
 from .failure import repeat
 
-FORMAT = 1
+FORMAT = 2
 """Version of the report's own format."""
 
 EDGES = (0.0, *(10 ** (e / 4) for e in range(-12, 5)), LARGEST)
@@ -37,29 +32,21 @@ NAMED = 5
 """Cases that a notice names; of the others it gives the number."""
 
 
-class Deviation(_Facts, frozen=True, kw_only=True):
-    """What the ledger says of a cell."""
-
-    place: str
-    """File and line of the entry."""
-    reason: str
-    evidence: str
-    """Empty where the entry can't be read any more, or says something else by now."""
-    link: str
-    """The entry's own, or the first address in its evidence, or empty."""
-    case: str
-    """The minimal case that shows it, or empty."""
-    since: str
-    """A date, or the framework's version, or empty."""
-
-
 class CellFacts(_Facts, frozen=True, kw_only=True):
     """A cell of the run file, and what a reader needs besides."""
 
     result: CellLine
     repeat: str
     """The command that repeats the cell."""
-    deviation: Deviation | None
+    deviations: list[Deviation]
+    """Every ledger's entry that speaks of it or excuses a call of it."""
+
+    @property
+    def said(self) -> str:
+        """The line of what is to say of it that says most."""
+        if self.deviations:
+            return "; ".join(f"{own.place}: {own.reason}" for own in self.deviations)
+        return self.result.message.partition("\n")[0]
 
 
 class Box(_Facts, frozen=True, kw_only=True):
@@ -68,6 +55,8 @@ class Box(_Facts, frozen=True, kw_only=True):
     cells: int
     totals: dict[Verdict, int]
     """All nine verdicts, adding up to `cells`."""
+    by_convention: int
+    """Of those that agree the cells that do so by a convention."""
     used: float | None
 
 
@@ -121,6 +110,8 @@ class Report(_Facts, frozen=True, kw_only=True):
     """What isn't as it was when the run was made, a sentence each."""
     box: Box
     failed: int
+    affected: list[Affected]
+    causes: list[Cause]
     frameworks: list[Framework]
     folders: list[Folder]
     headroom: list[Headroom]
@@ -140,7 +131,9 @@ def report(
     """
     head = run.header
     box, failed = box_of(run.cells), sum(c.verdict.outcome() == "failed" for c in run.cells)
-    cases = _cases(run, [*roots, *map(Path, head.roots)])
+    library = Library([*roots, *map(Path, head.roots)], proven=False)
+    cases, ledgers = _cases(run, library), Ledgers()
+    found = causes(run.cells, ledgers, ops(library, cases.values()))
     return Report(
         format=FORMAT,
         harness=head.harness,
@@ -152,16 +145,18 @@ def report(
         python=head.python,
         commit=head.commit,
         command=head.command,
-        headline=f"{box.totals[Verdict.AGREE]} of {box.cells} cells agree; {failed or 'none'} failed",
+        headline=f"{agreeing(box)}; {failed or 'none'} failed",
         sentence=sentence(box),
         notices=_notices(run, list(cases.values()), since, commit),
         box=box,
         failed=failed,
+        affected=affected(run.cells, found),
+        causes=found,
         frameworks=[_framework(name, run) for name in columns(run)],
         folders=_folders(run.cells),
         headroom=_headroom(run.cells),
         cases=list(cases.values()),
-        cells=_cells(run, cases),
+        cells=_cells(run, cases, ledgers),
         since=since or msgspec.UNSET,
     )
 
@@ -177,6 +172,10 @@ def _notices(run: Run, cases: Sequence[CaseFacts], since: Difference | None, com
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         count = f"{len(changed)} of {len(cases)} cases"
         told.append(f"Changed since the run, and so not shown: {count}: {', '.join(changed[:NAMED])}{more}.")
+    if not run.tells_calls:
+        told.append(
+            f"This run is of format {run.header.format}, which tells no wrong calls: causes are entries by cells alone."
+        )
     return [*told, BACKWARDS] if since and since.is_backwards else told
 
 
@@ -188,14 +187,25 @@ def columns(run: Run) -> list[str]:
 def box_of(cells: Iterable[CellLine]) -> Box:
     """Count some cells."""
     cells = list(cells)
-    used = [cell.used for cell in cells if cell.verdict is Verdict.AGREE and cell.used is not None]
-    counts = totals(cell.verdict for cell in cells)
-    return Box(cells=len(cells), totals=counts, used=max(used, default=None))
+    used = [cell.headroom for cell in cells if cell.verdict is Verdict.AGREE and cell.headroom is not None]
+    return Box(
+        cells=len(cells),
+        totals=totals(cell.verdict for cell in cells),
+        by_convention=sum(cell.agrees_by_convention for cell in cells),
+        used=max(used, default=None),
+    )
+
+
+def agreeing(box: Box) -> str:
+    """`2977 of 3040 cells agree, 6 of them by a convention`"""
+    apart = f", {box.by_convention} of them by a convention" * bool(box.by_convention)
+    return f"{box.totals[Verdict.AGREE]} of {box.cells} cells agree{apart}"
 
 
 def sentence(box: Box) -> str:
     """Every cell under the name of what became of it: the numbers add up."""
-    return f"{box.cells} cells: " + ", ".join(f"{count} {verdict}" for verdict, count in box.totals.items())
+    counts = (tally(count, verdict, box.by_convention) for verdict, count in box.totals.items())
+    return f"{box.cells} cells: {', '.join(counts)}"
 
 
 def _framework(name: str, run: Run) -> Framework:
@@ -228,8 +238,8 @@ def _headroom(cells: Sequence[CellLine]) -> list[Headroom]:
     """By framework, then dtype; only cells that were judged have a `used`."""
     grouped: dict[tuple[str, str], list[float]] = {}
     for cell in cells:
-        if cell.used is not None:
-            grouped.setdefault((cell.framework, cell.dtype), []).append(cell.used)
+        if cell.headroom is not None:
+            grouped.setdefault((cell.framework, cell.dtype), []).append(cell.headroom)
     return [
         Headroom(
             framework=framework,
@@ -249,59 +259,15 @@ def _histogram(used: Iterable[float]) -> list[int]:
     return [counts[i] for i in range(len(EDGES))]
 
 
-def _cells(run: Run, cases: dict[str, CaseFacts]) -> list[CellFacts]:
-    evidence = cache(_ledger)
+def _cells(run: Run, cases: dict[str, CaseFacts], ledgers: Ledgers) -> list[CellFacts]:
     return [
         CellFacts(
             result=cell,
             repeat=repeat(cell, cases[cell.case].file, run.header.carried),
-            deviation=_deviation(cell, evidence),
+            deviations=ledgers.of(cell),
         )
         for cell in run.cells
     ]
-
-
-_PLACE = re.compile(r"^(?P<place>(?P<file>.+\.toml):\d+): (?P<reason>.*)$")
-_LINK = re.compile(r"https?://[^\s<>\"'`;,)]+")
-
-
-def _deviation(cell: CellLine, evidence: Any) -> Deviation | None:
-    """The entry that the last line of a known deviation's message names."""
-    if cell.verdict not in (Verdict.KNOWN_DEVIATION, Verdict.STALE) or not cell.message:
-        return None
-    found = _PLACE.match(cell.message.splitlines()[-1])
-    if found is None:
-        return None
-    entry = _entry(evidence(found["file"], cell.framework), cell, found["place"], found["reason"])
-    text, own = (entry.evidence, entry.link) if entry else ("", "")
-    link = _LINK.search(f"{own} {text} {found['reason']}")
-    return Deviation(
-        place=found["place"],
-        reason=found["reason"],
-        evidence=text,
-        link=link[0] if link else "",
-        case=entry.case if entry else "",
-        since=entry.since if entry else "",
-    )
-
-
-def _entry(entries: Mapping[str, Entry], cell: CellLine, place: str, reason: str) -> Entry | None:
-    """The entry that spoke of the cell: the one of that reason, wherever it stands by now.
-
-    What is said of a stale one is no reason: it is the one that stood there, if it still speaks of the cell.
-    """
-    own = [entry for entry in entries.values() if entry.concerns(cell.cell, cell.dtype)]
-    if cell.verdict is Verdict.STALE:
-        return next((entry for entry in own if entry.place == place), None)
-    return next((entry for entry in own if entry.reason == reason), None)
-
-
-def _ledger(file: str, framework: str) -> dict[str, Entry]:
-    """The entries by their places, of a framework's ledger or a user's; none where it can't be read any more."""
-    for read in (lambda: load_ledger(Path(file), framework).entries, lambda: load_given([Path(file)])):
-        with suppress(HarnessError):
-            return {entry.place: entry for entry in read()}
-    return {}
 
 
 _COMMIT = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28}\b")
@@ -310,12 +276,3 @@ _COMMIT = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28}\b")
 def short(text: str) -> str:
     """Text with commits cut to twelve digits, which is what people compare."""
     return _COMMIT.sub(r"\1", text)
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A distance as people read it; infinite ones are written as the largest double."""
-    if value is None:
-        return "-"
-    if value >= LARGEST or math.isinf(value):
-        return "∞"
-    return f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.{digits}g}"

@@ -1,4 +1,4 @@
-"""The table at the end of a run: a row a case, a column a framework."""
+"""The tables at the end of a run: root causes, then a row a case, a column a framework."""
 
 import io
 from collections.abc import Sequence
@@ -12,13 +12,18 @@ from rich.text import Text
 from ..run.lines import LARGEST, CellLine
 from ..text import visible
 from ..verdict import Verdict, counted, totals
+from .causes import Cause, Ledgers, affected, causes
 
 WIDTH = 100
 """Columns that four frameworks need: a narrower terminal wraps lines, which reads better than folded words."""
 
 
+CAUSES = 30
+"""Root causes that the end of a run names."""
+
+
 def table(cells: Sequence[CellLine], *, width: int, colour: bool) -> str:
-    """The largest `used` of each case and framework, and down to what relative difference the frameworks agree."""
+    """Root causes, then the largest `used` of each case and framework, and how far apart the frameworks are at most."""
     columns = list(dict.fromkeys(cell.framework for cell in cells))
     dtypes = list(dict.fromkeys(cell.dtype for cell in cells))
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
@@ -33,13 +38,37 @@ def table(cells: Sequence[CellLine], *, width: int, colour: bool) -> str:
             boxes = [_box([cell for cell in own if cell.framework == name]) for name in columns]
             digits = [_agreement([cell for cell in own if cell.dtype == dtype]) for dtype in dtypes]
             made.add_row(Text(f"  {visible(stem)}"), *boxes, *digits)
+    found = causes(cells, Ledgers())
     text = io.StringIO()
     system: Literal["standard"] | None = "standard" if colour else None
     console = Console(file=text, width=max(width, WIDTH), force_terminal=colour, color_system=system)
+    if found:
+        console.print(_causes(found))
     console.print(made)
-    console.print(counted(totals(cell.verdict for cell in cells)), highlight=False, markup=False)
+    by_convention = sum(cell.agrees_by_convention for cell in cells)
+    told = counted(totals(cell.verdict for cell in cells), by_convention)
+    console.print(told, highlight=False, markup=False)
+    for row in affected(cells, found):
+        console.print(visible(row.sentence), highlight=False, markup=False)
     console.print(_seconds(cells), highlight=False, markup=False)
     return text.getvalue()
+
+
+def _causes(found: Sequence[Cause]) -> Table:
+    """A row a root cause, the new ones of each framework first."""
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("root cause", "framework", "wrong", "dtype"):
+        made.add_column(name)
+    for name in ("cells", "calls", "relative"):
+        made.add_column(name, justify="right", no_wrap=True)
+    for cause in found[:CAUSES]:
+        texts = (cause.framework, cause.result, ", ".join(cause.dtypes))
+        title = Text(visible(cause.name), "" if cause.deviation else "bold red")
+        numbers = (str(cause.cells), str(cause.calls), cause.error)
+        made.add_row(title, *(Text(visible(text)) for text in texts), *numbers)
+    if len(found) > CAUSES:
+        made.add_row(f"and {len(found) - CAUSES} more; harness report tells all")
+    return made
 
 
 def _by_folder(cells: Sequence[CellLine]) -> list[tuple[str, dict[str, list[CellLine]]]]:
@@ -54,7 +83,7 @@ def _by_folder(cells: Sequence[CellLine]) -> list[tuple[str, dict[str, list[Cell
 def _box(cells: Sequence[CellLine]) -> Text:
     """A framework's cells of one case: the largest `used`, and every verdict that is not agreement, counted."""
     counts = totals(cell.verdict for cell in cells)
-    used = [cell.used for cell in cells if cell.used is not None and cell.verdict is Verdict.AGREE]
+    used = [cell.headroom for cell in cells if cell.headroom is not None and cell.verdict is Verdict.AGREE]
     parts = [Text(f"{max(used):.2f}", "green")] if used else []
     others = (v for v in Verdict if counts[v] and v is not Verdict.AGREE)
     parts += [Text(f"{counts[v]} {v.face.short}", v.face.style) for v in others]

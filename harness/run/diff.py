@@ -2,7 +2,8 @@
 
 Every cell of either run is looked at, by its id. Only a failure that wasn't one before is bad news, and only agreement
 where there was a failure is good news: a failure that is now skipped, or excused by a ledger, is neither, and is told
-with its two verdicts. Headroom (`used`) is compared where both runs agree, before anything turns red.
+with its two verdicts. Headroom (`used`) is compared where both runs agree, before anything turns red. Behind the cells
+stand causes (`diff_causes`): a new one is bad news in a cell, too, that failed before.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,9 @@ import msgspec
 
 from ..errors import HarnessError
 from ..text import visible
-from ..verdict import Verdict
+from ..verdict import Verdict, tally
+from . import diff_causes
+from .diff_causes import CauseChanges
 from .lines import CellLine, Run
 
 FACTOR = 2.0
@@ -25,6 +28,9 @@ LISTED = 20
 """Cells that a list names; of the others it gives the number."""
 
 BACKWARDS = "The run compared with was made after this one: what is told as new may be what was."
+
+BAD = ("newly wrong", diff_causes.NEW)
+"""Titles of the lists that are bad news."""
 
 WIDTH = 200
 """Characters of a message that a list shows."""
@@ -108,6 +114,9 @@ class Side(_Facts, frozen=True, kw_only=True):
     started: str
     commit: str | None
     cells: int
+    agree: int
+    by_convention: int
+    """Cells among those that agree which do so by a convention."""
 
 
 class Difference(_Facts, frozen=True, kw_only=True):
@@ -125,7 +134,20 @@ class Difference(_Facts, frozen=True, kw_only=True):
     """Cells that agree as before, and whose `used` moved by more than `factor`; the largest of now first."""
     same: int
     """Cells that are in none of the lists."""
+    causes: CauseChanges
     versions: list[Version]
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether a cell is newly wrong, or a cause is new."""
+        return bool(self.newly_wrong or self.causes.new)
+
+    @property
+    def headline(self) -> str:
+        """The bad news in few words."""
+        causes = self.causes.new
+        more = f", {len(causes)} new cause{'s' * (len(causes) != 1)}" * bool(causes)
+        return f"What changed: {len(self.newly_wrong) or 'nothing'} newly wrong{more}"
 
     @property
     def is_backwards(self) -> bool:
@@ -174,6 +196,7 @@ def diff(old: Run, new: Run, factor: float = FACTOR) -> Difference:
         now=_side(new),
         factor=factor,
         same=len(changes) - len(listed),
+        causes=diff_causes.diff_causes(old, new),
         versions=[*_versions("the run", _facts(old), _facts(new)), *_abouts(old, new)],
         **lists,
     )
@@ -184,7 +207,14 @@ def _failed(verdict: Verdict | None) -> bool:
 
 
 def _side(run: Run) -> Side:
-    return Side(started=run.header.started, commit=run.header.commit, cells=len(run.cells))
+    agree = [cell for cell in run.cells if cell.verdict is Verdict.AGREE]
+    return Side(
+        started=run.header.started,
+        commit=run.header.commit,
+        cells=len(run.cells),
+        agree=len(agree),
+        by_convention=sum(cell.agrees_by_convention for cell in agree),
+    )
 
 
 def _change(old: CellLine | None, new: CellLine | None) -> Change:
@@ -195,8 +225,8 @@ def _change(old: CellLine | None, new: CellLine | None) -> Change:
         cell=some.cell,
         before=old.verdict if old else None,
         now=new.verdict if new else None,
-        used_before=old.used if old else None,
-        used_now=new.used if new else None,
+        used_before=old.headroom if old else None,
+        used_now=new.headroom if new else None,
         message=_telling(new.message) if new else "",
         case_changed=len(digests) > 1,
     )
@@ -239,11 +269,13 @@ def render(difference: Difference) -> str:
     """The difference for a terminal."""
     lines = [
         difference.sentence,
+        difference.causes.sentence,
         f"before: {side(difference.before)}",
         f"now:    {side(difference.now)}",
         *([BACKWARDS] if difference.is_backwards else []),
         *(f"{v.of}: {v.what} {v.before or 'not told'} -> {v.now or 'not told'}" for v in difference.versions),
     ]
+    lines += diff_causes.render(difference.causes, LISTED)
     for title, changes in difference.sections().items():
         if changes:
             lines += ["", f"{title}: {len(changes)}", *listing(changes, LISTED)]
@@ -252,7 +284,8 @@ def render(difference: Difference) -> str:
 
 def side(found: Side) -> str:
     """Which run it is."""
-    return f"{found.started}, commit {found.commit or 'unknown'}, {found.cells} cells"
+    agree = tally(found.agree, Verdict.AGREE, found.by_convention)
+    return f"{found.started}, commit {found.commit or 'unknown'}, {found.cells} cells, {agree}"
 
 
 def listing(changes: Sequence[Change], limit: int) -> list[str]:

@@ -17,14 +17,26 @@ import msgspec
 from ..errors import HarnessError
 from ..verdict import Verdict
 
-FORMAT = 1
-"""Version of the run file's format."""
+FORMAT = 2
+"""Version of the run file's format: what is written."""
+
+READ = (1, 2)
+"""Versions that are read. A cell of version 1 tells of its tensors alone: which calls are wrong, nobody looked."""
 
 LARGEST = 1.7976931348623157e308
 """The largest double: how an infinite distance is written."""
 
-DISTANCES = frozenset({"error", "used", "relative", "ratio", "ulp", "width"})
+DISTANCES = frozenset({"composed", "error", "used", "relative", "ratio", "ulp", "width"})
 """Fields that are never negative and may be infinite."""
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A distance as people read it."""
+    if value is None:
+        return "-"
+    if value >= LARGEST:
+        return "∞"
+    return f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.{digits}g}"
 
 
 class RunError(HarnessError):
@@ -91,6 +103,7 @@ class Header(_Line, frozen=True, kw_only=True):
     """All that is known before the first cell."""
 
     format: int
+    """Stays as it was where a run is read, merged or judged again: what version 1 didn't look for, it doesn't have."""
     harness: str
     """The harness's version."""
     rules: str
@@ -162,7 +175,7 @@ class CallLine(_Strict, frozen=True, kw_only=True):
     phase: str
     """forward, vjp, update; sum: the adding up of a name's cotangents; seed: the backward pass's own."""
     towards: str = ""
-    """Of a vjp the input, by the name that the program has for it."""
+    """Of a vjp the input, by the name that the op's row has for it."""
     place: str
     """All of it in words."""
     name: str
@@ -230,6 +243,17 @@ class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     arrays: str | None = None
     """The file of the arrays that were answered, from the run file's folder; None where none are kept."""
 
+    @property
+    def agrees_by_convention(self) -> bool:
+        """Whether it agrees since another gradient is as right at a kink, and not within the whole's tolerance."""
+        return self.verdict is Verdict.AGREE and bool(self.conventions)
+
+    @property
+    def headroom(self) -> float | None:
+        """`used` as it is compared with others': of a cell that agrees call by call, what is left of it then."""
+        by_calls = self.verdict is Verdict.AGREE and self.used is not None and self.used > 1
+        return self.composed if by_calls else self.used
+
 
 class Part(_Strict, frozen=True, kw_only=True):
     """What a shard knows of the run that it is a part of: enough to miss another shard."""
@@ -264,3 +288,8 @@ class Run:
     abouts: dict[str, dict[str, Any]]
     cells: tuple[CellLine, ...]
     footer: Footer
+
+    @property
+    def tells_calls(self) -> bool:
+        """Whether wrong calls were looked for, so that a cell without any has none."""
+        return self.header.format > 1

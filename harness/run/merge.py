@@ -81,7 +81,8 @@ def _check_rules(runs: Sequence[Named]) -> None:
             one, two = getattr(run.header, what), getattr(other.header, what)
             if one != two:
                 told = f"{what} {one} in {first}, {two} in {file}"
-                raise DifferentRules(f"{told}; `harness rejudge` or a run anew makes them the same")
+                how = "a run anew" if what == "format" else "`harness rejudge` or a run anew"
+                raise DifferentRules(f"{told}; {how} makes them the same")
 
 
 def _check_overlaps(runs: Sequence[Named]) -> None:

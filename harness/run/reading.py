@@ -13,7 +13,7 @@ from ..reading.files import open_regular
 from ..text import shown
 from ..verdict import Verdict
 from .lines import (
-    FORMAT,
+    READ,
     About,
     CellLine,
     DuplicateCell,
@@ -89,7 +89,7 @@ def repeat_text(path: Path) -> str:
 
 
 def _decode_header(path: Path, line: bytes) -> Header:
-    """The first line, if this is a run in this version of the format."""
+    """The first line, if this is a run in a version of the format that is read."""
     try:
         opening = msgspec.json.decode(line, type=_Opening)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -100,8 +100,8 @@ def _decode_header(path: Path, line: bytes) -> Header:
         ) from error
     if opening.kind != "header":
         raise NotARun(f"{path}:1: a run begins with its header, this with {opening.kind!r}")
-    if opening.format != FORMAT:
-        told = f"format {opening.format}, and this harness reads {FORMAT}"
+    if opening.format not in READ:
+        told = f"format {opening.format}, and this harness reads {' and '.join(map(str, READ))}"
         raise NotARun(f"{path}:1: {told}; {repeat_text(path)} writes it anew")
     try:
         return msgspec.json.decode(line, type=Header)

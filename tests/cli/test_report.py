@@ -17,7 +17,11 @@ def run_file(here):
 
 def test_without_any_output_it_tells_the_result(run_file, capsys):
     assert main(["report", str(run_file)]) == 0
-    assert capsys.readouterr().out.startswith("5 of 14 cells agree; 6 failed\n14 cells: 5 agree, ")
+    told = capsys.readouterr().out
+    assert told.startswith(
+        "5 of 14 cells agree, 1 of them by a convention; 6 failed\n14 cells: 5 agree (1 by a "
+    )
+    assert "\ntorch: 1 cell deviates, 1 cause: 1 in gradients; 1 of them new\n" in told
 
 
 def test_it_writes_all_reports_at_once_and_to_standard_output(run_file, here, capsys):

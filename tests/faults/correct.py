@@ -34,10 +34,10 @@ def dense_batch_first(X, W, b, Y):
 
 def deep_leaky_mse(x, t, **parameters):
     def leaky(z):
-        return np.where(z > 0, z, np.float32(0.1).astype(z.dtype) * z)
+        return np.where(z > 0, z, z.dtype.type(0.1) * z)
 
     def leaky_derivative(z):
-        return np.where(z > 0, np.ones_like(z), np.float32(0.1).astype(z.dtype))
+        return np.where(z > 0, np.ones_like(z), z.dtype.type(0.1))
 
     activations, sums = [x], []
     for layer in "123":

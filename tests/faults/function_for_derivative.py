@@ -5,7 +5,7 @@ import numpy as np
 
 def deep_leaky_mse(x, t, **parameters):
     def leaky(z):
-        return np.where(z > 0, z, np.float32(0.1).astype(z.dtype) * z)
+        return np.where(z > 0, z, z.dtype.type(0.1) * z)
 
     activations, sums = [x], []
     for layer in "123":

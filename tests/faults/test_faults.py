@@ -10,15 +10,15 @@ HERE = Path(__file__).parent
 CASES = HERE.parent.parent / "cases"
 
 FAULTS = {
-    "sigmoid_derivative_at_z": ("notebooks/dense_features_first", "backward of A = {activation}(Z), line 6"),
-    "mse_gradient_without_2_over_n": ("notebooks/dense_batch_first", "backward of loss = mse(A, Y), line 7"),
-    "upstream_rounded_to_4_decimals": ("notebooks/two_branches", "backward of w = C @ (u + v), line 8"),
-    "function_for_derivative": (
-        "notebooks/deep_leaky_mse",
-        "backward of a3 = leaky_relu(W3 @ a2 + b3, slope=0.1), line 7",
+    "sigmoid_derivative_at_z": ("notebooks/dense_features_first", "backward of sigmoid, line 6"),
+    "mse_gradient_without_2_over_n": ("notebooks/dense_batch_first", "backward of mse, line 7"),
+    "upstream_rounded_to_4_decimals": ("notebooks/two_branches", "backward of matmul towards its y, line 8"),
+    "function_for_derivative": ("notebooks/deep_leaky_mse", "backward of leaky_relu, line 7"),
+    "weight_gradient_divided_by_batch": (
+        "published/cs231n_two_layer",
+        "or backward of matmul towards W2, line 9",
     ),
-    "weight_gradient_divided_by_batch": ("published/cs231n_two_layer", "or of scores = h @ W2 + b2, line 9"),
-    "hidden_deltas_after_update": ("published/mazur_2_2_2", "backward of o = sigmoid(W2 @ h + b2), line 11"),
+    "hidden_deltas_after_update": ("published/mazur_2_2_2", "backward of matmul towards h, line 11"),
 }
 
 UNTOUCHED = {

@@ -5,7 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-from gradient_conformance.harness.run.lines import LARGEST, CellLine, Compared, Footer, Header, Machine, Run
+from gradient_conformance.harness.run.lines import (
+    LARGEST,
+    CallLine,
+    CellLine,
+    Compared,
+    Footer,
+    Header,
+    Machine,
+    Run,
+)
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.verdict import Verdict
 
@@ -58,6 +67,28 @@ def tensor(name: str = "A", used: float = 0.1, **changes: object) -> Compared:
     return Compared(**fields)
 
 
+def call(op: str = "where", phase: str = "vjp", towards: str = "x", **changes: object) -> CallLine:
+    """A wrong call, by default one that no entry excuses."""
+    backward = f"backward of {op} towards {towards}" if phase == "vjp" else op
+    fields = {
+        "line": 7,
+        "op": op,
+        "phase": phase,
+        "towards": towards if phase == "vjp" else "",
+        "place": f"{backward}, line 7: y = {op}(x)",
+        "name": f"gradient of {towards}" if phase == "vjp" else "value y",
+        "used": 3e7,
+        "relative": 0.5,
+        "where": [0, 1],
+        "got": "0.25",
+        "want": "0.5",
+        "wrong": 3,
+        "elements": 50,
+        **changes,
+    }
+    return CallLine(**fields)
+
+
 def cell(
     case: str, variant: str, framework: str, verdict: Verdict, used: float | None = None, **more: object
 ) -> CellLine:
@@ -85,7 +116,7 @@ def header(
     root: str = "cases", command: tuple[str, ...] = ("pytest", "cases"), carried: tuple[str, ...] = ()
 ) -> Header:
     return Header(
-        format=1,
+        format=2,
         harness="0.1.0",
         rules="1",
         K=8.0,
@@ -117,11 +148,11 @@ def cells() -> list[CellLine]:
     return [
         cell(hostile, "", "jax", Verdict.AGREE, 0.0),
         cell(hostile, "", "mxnet", Verdict.AGREE, 0.25),
-        cell(hostile, "", "torch", Verdict.DISAGREE, 300.0, message=wrong, first_difference="backward of y = A @ x, line 2"),
+        cell(hostile, "", "torch", Verdict.DISAGREE, 300.0, message=wrong, calls=[call("matmul", towards="A", name="gradient of A", where=[2, 1], used=300.0)]),
         cell(hostile, "", "gone", Verdict.ABSENT, message="gone: looked at HARNESS_GONE"),
         cell(hostile, "", "jax", Verdict.AGREE, 0.9996, dtype="float64"),
-        cell(hostile, "", "mxnet", Verdict.DISAGREE, LARGEST, dtype="float64", message="value y is nan"),
-        cell(hostile, "", "torch", Verdict.AGREE, 0.125, dtype="float64"),
+        cell(hostile, "", "mxnet", Verdict.DISAGREE, LARGEST, dtype="float64", message="value y is nan", first_difference="y = A @ x, line 2"),
+        cell(hostile, "", "torch", Verdict.AGREE, LARGEST, dtype="float64", composed=0.125, conventions=["backward of relu, line 2"]),
         cell(dense, "k:3", "jax", Verdict.AGREE, 0.5),
         cell(dense, "k:3", "torch", Verdict.ERRORED, message=odd),
         cell(dense, "k:16", "jax", Verdict.INCONCLUSIVE, 0.125, message="gradient of A: too wide"),

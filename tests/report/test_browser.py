@@ -14,7 +14,7 @@ import pytest
 import runs
 from gradient_conformance.harness.cli import main
 from gradient_conformance.harness.report import html
-from gradient_conformance.harness.report.model import number
+from gradient_conformance.harness.run.lines import LARGEST, Share, number
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.verdict import Verdict
 from runs import HOSTILE, a_run, cells, earlier, large, write
@@ -146,7 +146,7 @@ def test_the_first_screen_has_all_nine_verdicts_adding_up(page):
     counts = [int(tile.text.split()[0]) for tile in page.find(".tile b")]
     assert counts == list(a_run().footer.totals.values())
     assert page.one(".sum").text == f"= {sum(counts)} cells"
-    assert page.one("h1").text == "5 of 14 cells agree; 6 failed"
+    assert page.one("h1").text == "5 of 14 cells agree, 1 of them by a convention; 6 failed"
 
 
 def test_every_filter_leaves_exactly_its_cells(page):
@@ -190,7 +190,10 @@ def test_a_box_tells_program_source_difference_and_ledger(page):
     assert "y = A @ x" in text
     assert HOSTILE in text
     assert "A hostile source: </script><img src=x onerror=alert(2)>" in text
-    assert "first difference: backward of y = A @ x, line 2" in text
+    assert "Wrong by itself, each at the framework's own numbers" in text
+    assert page.one(".calls tbody tr").text.startswith("backward of matmul towards A, line 7: y = matmul(x)")
+    assert page.one(".calls tbody tr").text.endswith("0.25 0.5 300 0.5 3 of 50 - new")
+    assert "first difference" not in text
     page.one("#close").click()
     page.search("twist mxnet", 2)
     text = page.show("ops/twist::k:3-float32-mxnet-eager")
@@ -198,6 +201,43 @@ def test_a_box_tells_program_source_difference_and_ledger(page):
     assert "minimal case: ops/twist\nsince: 2026-01-01" in re.sub(r"\n+", "\n", text)
     assert page.one("#cell-body a").get_attribute("href") == "https://example.org/issues/7"
     assert "cases/ops/twist.toml isn't here any more" in text
+
+
+def test_root_causes_stand_before_the_matrix_and_lead_to_their_smallest_cell(page):
+    assert [one.get_attribute("id") for one in page.find("main > section")][:2] == ["causes", "matrix"]
+    assert "torch: 1 cell deviates, 1 cause: 1 in gradients; 1 of them new" in page.one("#causes").text
+    rows = [row.text for row in page.find(".causes tbody tr")]
+    assert rows[1].startswith("torch new matmul: vjp towards A float32 1 of 1 1 0.5 -")
+    page.find(".causes tbody a")[-1].click()
+    assert page.wait(lambda: page.find("#cell-body .calls"))
+
+
+def test_a_box_tells_what_was_chosen_at_kinks_where_the_error_comes_from_and_few_of_many_calls(show):
+    many = [runs.call(step=i, entry="adapters/x.toml:3", note="known one") for i in range(60)]
+    own = runs.cell(
+        "ops/a", "", "torch", Verdict.KNOWN_DEVIATION, 9.0, calls=many, composed=LARGEST, conventions=["backward of abs, line 8"],
+        budget=[Share(share=1.01, place="gradient of z"), Share(share=-0.02, place="value y")],
+    )  # fmt: skip
+    text = show(a_run([own])).show(own.cell)
+    assert "the whole uses ∞ of its tolerance" in text
+    assert "backward of abs, line 8" in text
+    assert "101 % gradient of z\n-2 % value y" in text
+    assert "known one (adapters/x.toml:3)" in text
+    assert "and 10 more; the run file has all" in text
+
+
+def test_a_cell_that_agrees_by_a_convention_says_so(page):
+    text = page.show("notebooks/hostile::float64-torch-eager")
+    assert "✓ agree by a convention used ∞ of its tolerance" in text
+    assert (
+        "With what was chosen at kinks taken as the framework has it, the whole uses 0.125 of its tolerance."
+        in text
+    )
+    assert "(1 by a convention)" in page.find(".tile")[0].text
+
+
+def test_a_box_of_a_cell_without_calls_tells_its_first_difference(page):
+    assert "first difference: y = A @ x, line 2" in page.show("notebooks/hostile::float64-mxnet-eager")
 
 
 def test_a_click_on_a_box_right_after_typing_opens_it(page):
@@ -242,18 +282,20 @@ def changed(show):
 
 
 def test_what_changed_stands_before_the_matrix_and_each_cell_leads_to_its_box(changed):
-    assert changed.one("#changes h2").text == "What changed: 3 newly wrong"
+    assert changed.one("#changes h2").text == "What changed: 3 newly wrong, 1 new cause"
     assert changed.find("main > section")[0].get_attribute("id") == "changes"
     opened = [text.text for text in changed.find(".changes[open] summary")]
-    assert opened == ["newly wrong: 3"]
-    (link, *_) = changed.find(".changes[open] a")
+    assert opened == ["new causes: 1", "newly wrong: 3"]
+    (cause, link, *_) = changed.find(".changes[open] a")
+    assert cause.text == "torch, eager, float32: backward of matmul towards A"
+    assert cause.get_attribute("href") == link.get_attribute("href")
     assert link.text == "notebooks/hostile::float32-torch-eager"
     link.click()
     text = changed.wait(lambda: changed.find("#cell-body .repeat") and changed.one("#cell").text)
     assert "disagree" in text
     changed.one("#close").click()
     assert changed.browser.switch_to.active_element == link
-    gone = changed.find(".changes")[4]
+    gone = changed.find(".changes")[5]
     gone.find_element("css selector", "summary").click()
     assert HOSTILE in gone.text
     assert gone.find_elements("css selector", "a") == []
@@ -305,6 +347,9 @@ def test_a_page_of_hostile_texts_runs_none_of_them_and_asks_for_nothing(show, he
     fields = {
         "first_difference": text,
         "mode": text,
+        "calls": [runs.call(text, towards=text, place=text, name=text, note=text, got=text, want=text)],
+        "conventions": [text],
+        "budget": [Share(share=1.0, place=text)],
         "tensors": [runs.tensor(text, 3.0, got=text, want=text, problem=text)],
     }
     own = [

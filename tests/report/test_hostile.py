@@ -17,13 +17,13 @@ from gradient_conformance.harness.report.pairwise import Pairwise, pairwise
 from gradient_conformance.harness.report.summary import table
 from gradient_conformance.harness.run.diff import diff
 from gradient_conformance.harness.run.diff import render as render_diff
-from gradient_conformance.harness.run.lines import Machine
+from gradient_conformance.harness.run.lines import Machine, Share
 from gradient_conformance.harness.text import CONTROL
 from gradient_conformance.harness.verdict import Verdict
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from runs import a_run, cell, header, tensor
+from runs import a_run, call, cell, header, tensor
 
 PIECES = (
     "<script>alert(1)</script>", "</script>", "<!--", "-->", "]]>", "<![CDATA[", "&amp;", "&#60;b>", "'", '"', "<img src=x onerror=alert(2)>",
@@ -71,6 +71,13 @@ def hostile_run(t):
             mode=t("mode"),
             message=t.many("message"),
             first_difference=t("first"),
+            calls=[_call(t, entry=t("ledger"), note=t("known"))]
+            if verdict is Verdict.KNOWN_DEVIATION
+            else [_call(t), _call(t, note=t("near"), place=t("elsewhere"))]
+            if verdict is Verdict.DISAGREE
+            else [],
+            conventions=[t("convention")],
+            budget=[Share(share=0.5, place=t("share"))],
         )
         for i, verdict in enumerate(Verdict)
     ]
@@ -90,11 +97,16 @@ def hostile_run(t):
     return replace(a_run(own, head), abouts={t("framework"): about})
 
 
+def _call(t, **more):
+    texts = {name: t(name) for name in ("op", "towards", "place", "name", "got", "want")}
+    return call(**{**texts, **more})
+
+
 def before(t):
     """A run before it: another version, other verdicts."""
     run = hostile_run(t)
     cells = [
-        msgspec.structs.replace(c, verdict=Verdict.CRASHED if c.verdict is Verdict.AGREE else Verdict.AGREE, tensors=[], used=0.5)
+        msgspec.structs.replace(c, verdict=Verdict.CRASHED if c.verdict is Verdict.AGREE else Verdict.AGREE, tensors=[], used=0.5, calls=[])
         for c in run.cells[:-1]
     ]  # fmt: skip
     older = a_run(cells, msgspec.structs.replace(run.header, started="2000", commit=t("older")))
@@ -247,8 +259,20 @@ def test_the_texts_have_a_place_that_each_renderer_shows(nothing):
     files = pages(t)
     for place in ("version", "key", "value", "cpu", "command", "started", "old version"):
         assert f"{place} TEXT." in files["index.html"], place
-    for place in ("message LINES", "first TEXT.", "got TEXT.", "problem TEXT.", "reason TEXT."):
+    for place in ("op", "towards", "known", "reason"):
+        assert f"{place} TEXT." in files["index.html"].partition('id="causes"')[2], place
+    for place in (
+        "message LINES",
+        "first TEXT.",
+        "got TEXT.",
+        "problem TEXT.",
+        "reason TEXT.",
+        "near TEXT.",
+        "convention TEXT.",
+        "share TEXT.",
+    ):
         assert place in files["cells/0.js"], place
-    assert "version TEXT." in markdown.render(facts_of(t))
+    for place in ("version", "op", "towards", "known", "place"):
+        assert f"{place} TEXT." in markdown.render(facts_of(t)), place
     assert "version TEXT." in junit.render(facts_of(t))
     assert isinstance(pairwise(hostile_run(t), Path()), Pairwise)

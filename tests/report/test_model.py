@@ -5,7 +5,8 @@ import os
 import pytest
 from gradient_conformance.harness.case.library import Library
 from gradient_conformance.harness.report.cases import case_facts
-from gradient_conformance.harness.report.model import EDGES, number, report
+from gradient_conformance.harness.report.model import EDGES, report
+from gradient_conformance.harness.run.lines import number
 from gradient_conformance.harness.verdict import Verdict
 from runs import HOSTILE, a_run, cell, cells, header, large
 from wrong import BASE
@@ -27,8 +28,8 @@ def test_every_view_counts_every_cell_once(here):
 
 def test_the_result_names_all_nine_verdicts_and_counts_failures_as_pytest_does(here):
     facts = report(a_run())
-    assert facts.headline == "5 of 14 cells agree; 6 failed"
-    assert facts.sentence.startswith("14 cells: 5 agree, 1 known deviation, ")
+    assert facts.headline == "5 of 14 cells agree, 1 of them by a convention; 6 failed"
+    assert facts.sentence.startswith("14 cells: 5 agree (1 by a convention), 1 known deviation, ")
     assert all(f"{facts.box.totals[verdict]} {verdict}" in facts.sentence for verdict in Verdict)
 
 
@@ -46,7 +47,8 @@ def test_a_framework_that_was_planned_and_has_no_cell_is_still_listed(here):
     ("used", "index"), [(0.0, 0), (1e-9, 1), (1.0, 13), (1.0001, 14), (1e300, len(EDGES) - 1)]
 )
 def test_a_cell_that_uses_exactly_all_of_its_tolerance_is_counted_inside(here, used, index):
-    (row,) = report(a_run([cell("a", "", "torch", Verdict.AGREE, used)])).headroom
+    verdict = Verdict.AGREE if used <= 1 else Verdict.DISAGREE
+    (row,) = report(a_run([cell("a", "", "torch", verdict, used)])).headroom
     assert row.counts[index] == 1 == sum(row.counts)
 
 
@@ -127,7 +129,7 @@ def test_a_cell_is_repeated_with_the_words_that_its_run_carried_and_in_its_own_m
 
 
 def test_a_known_deviation_carries_the_evidence_and_the_link_of_its_entry(here):
-    found = {c.result.cell: c.deviation for c in report(a_run()).cells if c.deviation}
+    found = {c.result.cell: c.deviations[0] for c in report(a_run()).cells if c.deviations}
     known = found["ops/twist::k:3-float32-mxnet-eager"]
     assert known.reason == "twist turns the wrong way"
     assert known.evidence == "https://example.org/issues/7 (open); tests/test_twist.py"
@@ -140,7 +142,7 @@ def test_an_entry_of_a_users_own_ledger_lends_its_evidence_and_its_own_link(here
     ledger = here / "adapters/mxnet/deviations.toml"
     entry = ledger.read_text() + 'framework = "torch"\nlink = "https://example.org/own"\n'
     ledger.write_text(entry.rstrip() + entry.replace("torch", "mxnet").replace("twist::", "other::"))
-    found = {c.result.cell: c.deviation for c in report(a_run()).cells if c.deviation}
+    found = {c.result.cell: c.deviations[0] for c in report(a_run()).cells if c.deviations}
     assert found["ops/twist::k:3-float32-mxnet-eager"].link == "https://example.org/own"
     assert found["ops/twist::k:3-float32-mxnet-eager"].evidence.startswith("https://example.org/issues/7")
 
@@ -148,7 +150,7 @@ def test_an_entry_of_a_users_own_ledger_lends_its_evidence_and_its_own_link(here
 def test_an_entry_that_says_something_else_by_now_lends_no_evidence(here):
     ledger = here / "adapters/mxnet/deviations.toml"
     ledger.write_text(ledger.read_text().replace("turns the wrong way", "is mended"))
-    found = {c.result.cell: c.deviation for c in report(a_run()).cells if c.deviation}
+    found = {c.result.cell: c.deviations[0] for c in report(a_run()).cells if c.deviations}
     known = found["ops/twist::k:3-float32-mxnet-eager"]
     assert (known.reason, known.evidence, known.link) == ("twist turns the wrong way", "", "")
 

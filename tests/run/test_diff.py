@@ -124,8 +124,9 @@ def pair():
 
 GOLDEN = """\
 2 newly wrong (1 of them new), 1 mended, 1 verdict changed otherwise, 1 new, 1 gone, 1 headroom moved by more than 2, 1 as before
-before: 2026-01-02T03:04:05+00:00, commit 0123456789abcdef0123456789abcdef01234567, 6 cells
-now:    2026-02-02T00:00:00+00:00, commit unknown, 6 cells
+0 new causes, 0 causes with larger errors, 0 known causes in new cells, 0 causes excused now, 0 causes gone, 0 as before
+before: 2026-01-02T03:04:05+00:00, commit 0123456789abcdef0123456789abcdef01234567, 6 cells, 4 agree
+now:    2026-02-02T00:00:00+00:00, commit unknown, 6 cells, 3 agree
 the run: rules 1 -> 2
 jax: version 0.10.2 -> not told
 torch: version 2.13.0 -> 2.14.0

@@ -96,7 +96,7 @@ def test_cells_that_were_never_judged_have_no_content_that_could_differ():
         merged(part("mxnet", Verdict.ABSENT, content=None), part("torch"), part("jax", content="b"))
 
 
-@pytest.mark.parametrize(("what", "value"), [("format", 2), ("harness", "9"), ("rules", "9"), ("K", 6.0)])
+@pytest.mark.parametrize(("what", "value"), [("format", 1), ("harness", "9"), ("rules", "9"), ("K", 6.0)])
 def test_runs_judged_differently_are_refused(what, value):
     with pytest.raises(DifferentRules, match=rf"{what} .* in job0/run.jsonl, {value} in job1/run.jsonl"):
         merged(part("torch"), part("jax", head={what: value}))

@@ -89,7 +89,7 @@ def test_a_run_reads_back_as_it_was_written(path: Path) -> None:
 def test_the_header_tells_what_the_numbers_depend_on() -> None:
     """Rules, K, machine, Python, commit, command."""
     opening = a_header()
-    assert (opening.format, opening.rules, opening.K) == (1, RULES_VERSION, K)
+    assert (opening.format, opening.rules, opening.K) == (2, RULES_VERSION, K)
     assert opening.started.endswith("+00:00")
     assert opening.machine.cpu
     assert opening.machine.cores == os.cpu_count()
@@ -105,6 +105,25 @@ def test_lines_are_json_with_a_kind_and_the_promised_keys(path: Path) -> None:
     assert set(promised.split()) <= set(lines[2])
     assert {"error", "tolerance", "used", "ulp", "where"} <= set(lines[2]["tensors"][0])
     assert lines[3]["totals"] == {str(verdict): int(verdict is Verdict.AGREE) for verdict in Verdict}
+
+
+SINCE_2 = ("calls", "conventions", "composed", "budget")
+"""Fields of a cell that version 1 of the format doesn't have."""
+
+
+def test_a_run_of_the_first_format_is_read_and_known_as_one(path: Path) -> None:
+    """It says nothing of calls, which isn't that none is wrong."""
+    a_run(path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[0]["format"] = 1
+    for line in lines[2:-1]:
+        for field in SINCE_2:
+            del line[field]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    old, new = read_run(path), read_run(a_run(path))
+    assert old.cells == new.cells
+    assert (old.header.format, old.tells_calls) == (1, False)
+    assert (new.header.format, new.tells_calls) == (2, True)
 
 
 def test_a_cell_is_in_the_file_at_once(path: Path) -> None:
@@ -307,9 +326,9 @@ DAMAGES: dict[str, tuple[Callable[[Lines], Lines], type[RunError], str]] = {
     "a list": (lambda lines: ["[1, 2]\n"], NotARun, f":1: not the header of a run: .+; {WRITES} a run"),
     "no header": (lambda lines: lines[1:], NotARun, f":1: not the header of a run: .+; {WRITES} a run"),
     "another format": (
-        swap('"format":1', '"format":7'),
+        swap('"format":2', '"format":7'),
         NotARun,
-        f":1: format 7, and this harness reads 1; {WRITES} it anew",
+        f":1: format 7, and this harness reads 1 and 2; {WRITES} it anew",
     ),
     "K as a text": (swap('"K":8.0', '"K":"8"'), NotARun, f":1: .+; {WRITES} it anew"),
     "the header of a diary": (

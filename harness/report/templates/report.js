@@ -208,16 +208,28 @@ async function show(cell) {
   }
 }
 
-function details({ result, repeat, deviation }, kase) {
+function details({ result, repeat, deviations }, kase) {
   const verdict = facts.verdicts.find(([name]) => name === result.verdict);
+  const agrees = result.verdict === "agree";
+  const kind = agrees ? `u${level((result.used > 1 ? result.composed : result.used) ?? 0)}` : verdict[1];
+  const apart = agrees && result.conventions.length ? " by a convention" : "";
   const made = [
-    el("p", {}, el("span", { className: `box badge ${result.verdict === "agree" ? `u${level(result.used ?? 0)}` : verdict[1]}`, textContent: `${verdict[2]} ${result.verdict}` }),
+    el("p", {}, el("span", { className: `box badge ${kind}`, textContent: `${verdict[2]} ${result.verdict}${apart}` }),
       ` used ${number(result.used)} of its tolerance; largest error ${number(result.relative)} of its tensor's scale; ${number(result.seconds)} s${result.compiling ? `, ${number(result.compiling)} of it compiling` : ""}`),
   ];
-  const said = deviation ? result.message.split("\n").slice(0, -1).join("\n") : result.message;  // its last line is the ledger's, told below
+  const lines = result.message.split("\n");
+  const last = deviations.some(({ place, reason }) => lines.at(-1) === `${place}: ${reason}`);  // the ledger's, told below
+  const said = last ? lines.slice(0, -1).join("\n") : result.message;
   if (said) made.push(el("pre", { textContent: said }));
-  if (result.first_difference) made.push(el("p", {}, el("b", { textContent: "first difference: " }), result.first_difference));
-  if (deviation) made.push(...evidence(deviation));
+  if (result.first_difference && !result.calls.length) made.push(el("p", {}, el("b", { textContent: "first difference: " }), result.first_difference));
+  if (result.calls.length) made.push(el("h3", { textContent: `Wrong by ${result.calls.length === 1 ? "itself" : "themselves"}, each at the framework's own numbers` }), calls(result.calls, result.verdict === "known deviation" ? "by the entry below" : "new"));
+  made.push(...deviations.flatMap(evidence));
+  if (result.composed !== null && (result.calls.length || result.conventions.length)) {
+    const taken = result.calls.length ? "what is wrong by itself" : "what was chosen at kinks";
+    made.push(el("p", { textContent: `With ${taken} taken as the framework has it, the whole uses ${number(result.composed)} of its tolerance.` }));
+  }
+  if (result.conventions.length) made.push(el("h3", { textContent: "Chosen at kinks, and as right as the reference's" }), list(result.conventions));
+  if (result.budget.length) made.push(el("h3", { textContent: "Where the worst element's error comes from" }), list(result.budget.map(({ share, place }) => `${(100 * share).toFixed(0)} % ${place}`)));
   made.push(el("h3", { textContent: "Repeat it" }), el("pre", { className: "repeat", textContent: repeat }));
   if (result.tensors.length) made.push(el("h3", { textContent: "Tensors, each by its element with the largest error / tolerance" }), tensors(result.tensors));
   made.push(el("h3", { textContent: kase.title || "Program" }));
@@ -234,6 +246,26 @@ function evidence({ place, reason, evidence: text, link, case: minimal, since })
     if (told) made.push(el("p", {}, el("b", { textContent: `${what}: ` }), told));
   }
   if (/^https?:/.test(link)) made.push(el("p", {}, el("a", { href: link, textContent: link, rel: "noreferrer" })));
+  return made;
+}
+
+const list = (texts) => el("ul", {}, ...texts.map((text) => el("li", { textContent: text })));
+
+const CALLS = 50;              // wrong calls that a box shows: a training may have thousands
+const CALL_HEADS = ["call", "result", "got", "should be", "used", "relative", "elements wrong", "alone", "known"];
+
+function calls(all, unnamed) {
+  const rows = all.slice(0, CALLS).map((c) => {
+    const where = `${c.name}${c.where?.length ? `[${c.where.join(", ")}]` : ""}${c.step === null ? "" : ` in step ${c.step}`}`;
+    const alone = c.alone === null ? "-" : c.alone ? "as wrong" : "right";
+    const known = c.entry ? `${c.note} (${c.entry})` : `${unnamed}${c.note ? `: ${c.note}` : ""}`;
+    const cell = (text, className = "") => el("td", { className, textContent: text });
+    return el("tr", { className: c.entry ? "" : "wrong" }, cell(c.place), cell(where), cell(c.got), cell(c.want), cell(number(c.used), "n"),
+      cell(number(c.relative), "n"), cell(`${c.wrong} of ${c.elements}`, "n"), cell(alone), cell(known));
+  });
+  const head = el("tr", {}, ...CALL_HEADS.map((text) => el("th", { scope: "col", textContent: text })));
+  const made = el("div", { className: "scroll" }, el("table", { className: "calls" }, el("thead", {}, head), el("tbody", {}, ...rows)));
+  if (all.length > CALLS) made.append(el("p", { className: "count", textContent: `and ${all.length - CALLS} more; the run file has all` }));
   return made;
 }
 

@@ -10,6 +10,7 @@ from numpy_adapter import differentiate as correct
 from numpy_adapter import strikes
 
 MODES = ("eager",)
+COMPILED_MODES = ("eager",)  # it works in float64: what it tells is rounded, what it goes on with is not
 
 
 def differentiate(task, inputs):
