@@ -302,7 +302,7 @@ PLACED = """
 implementation's own numbers, or where the whole is. So only what the whole lets pass needs a trace; in some small random networks
 every fault is traced, and the correct implementation in every cell. An alarm names what is faulty if the correct implementation makes something else
 of the same numbers there. A fault is placed exactly if every alarm names one such part, and all parts are named that are off by more
-than {plain:g} u of their result's largest element.
+than {plain:g} u of the largest number in them.
 
 {table}
 

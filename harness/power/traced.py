@@ -8,7 +8,7 @@ makes something else of the very same numbers.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,12 +21,12 @@ from ..judging.trace import Trace
 from ..references.variant import Array
 
 PLAIN = 2.0**12
-"""A result that is off by more than so many u of its largest element is wrong by any measure, and has to be named."""
+"""A part that is off by more than so many u is wrong by any measure, and has to be named: see `Due.scale`."""
 
 
 @dataclass(frozen=True)
 class Traced:
-    """An implementation's trace, and all of its parts that are faulty, each with its error in u of its largest element."""
+    """An implementation's trace, and all of its parts that are faulty, each with its error in u of its scale."""
 
     trace: Trace
     faulty: Mapping[Suspect, float]
@@ -105,46 +105,58 @@ def _told(trace: Trace, n: Any) -> Iterator[tuple[Result, Array]]:
 # What is faulty
 
 
+class Due(NamedTuple):
+    """A part, and what the correct implementation makes of a trace's numbers there."""
+
+    suspect: Suspect
+    result: Result
+    value: Array
+    terms: tuple[Array, ...] = ()
+    """What it was added up from; of a vjp the cotangent that it was given."""
+
+    @property
+    def scale(self) -> float:
+        """The largest number in it: where terms cancel, what is left says nothing of how large an error is."""
+        return max(float(np.max(np.abs(a), initial=0)) for a in (self.value, *self.terms))
+
+
 def _faulty(trace: Trace, correct: Any) -> Iterator[tuple[Suspect, float]]:
     """Every part that gave another result than the correct implementation gives at the numbers that the trace has."""
-    for suspect, key, due in _due(trace, correct):
-        got = trace.answered[key]
-        if not np.array_equal(got, due, equal_nan=True):
-            yield suspect, _error(got, np.asarray(due)) / FORMATS[trace.dtype].u
+    for due in (*_due_calls(trace, correct), *_due_sums(trace)):
+        got = trace.answered[due.result]
+        if not np.array_equal(got, due.value, equal_nan=True):
+            yield due.suspect, _error(got, due) / FORMATS[trace.dtype].u
 
 
-def _due(trace: Trace, correct: Any) -> Iterator[tuple[Suspect, Result, Array]]:
-    """What the correct implementation makes of a trace's numbers: of every part its result."""
+def _due_calls(trace: Trace, correct: Any) -> Iterator[Due]:
     env = {name: correct.cast(a) for name, a in trace.inputs.items()}
     env |= {name: trace.answered["value", name] for name in trace.producer}
     for i, node in enumerate(trace.program.nodes):
         args = tuple(env[a] if isinstance(a, str) else a for a in node.args)
-        yield Suspect(FORWARD, i), ("value", node.outs[0]), correct.call(i, node, args)
+        yield Due(Suspect(FORWARD, i), ("value", node.outs[0]), np.asarray(correct.call(i, node, args)))
         if node.outs[0] in trace.useful:
-            dxs = correct.vjp(i, node, env[node.outs[0]], args, trace.answered["gradient", node.outs[0]])
+            g = trace.answered["gradient", node.outs[0]]
+            dxs = correct.vjp(i, node, env[node.outs[0]], args, g)
             for k, (name, dx) in enumerate(zip(node.args, dxs, strict=True)):
                 if isinstance(name, str) and name in trace.uses and dx is not None:
-                    yield Suspect(VJP, i, k), contribution(trace, i, k), dx
-    yield from _due_sums(trace)
+                    yield Due(Suspect(VJP, i, k), contribution(trace, i, k), np.asarray(dx), (g,))
 
 
-def _due_sums(trace: Trace) -> Iterator[tuple[Suspect, Result, Array]]:
+def _due_sums(trace: Trace) -> Iterator[Due]:
     """The cotangents of names that several calls read, added up as the walk does; and of the output, the seed."""
     for name in trace.floats:
         uses = sorted(trace.uses.get(name, ()), key=lambda u: (-u[0], u[1]))
-        if len(uses) + (name == trace.output) > 1:
-            terms = [trace.answered[use(i, k)] for i, k in uses]
-            seed = [trace.seed.astype(trace.dtype)] if name == trace.output else []
-            yield Suspect(SUM, name=name), ("gradient", name), reduce(np.add, [*seed, *terms])
-        elif name == trace.output:
-            yield Suspect(SEED), ("gradient", name), trace.seed.astype(trace.dtype)
+        seed = (trace.seed.astype(trace.dtype),) if name == trace.output else ()
+        terms = (*seed, *(trace.answered[use(i, k)] for i, k in uses)) if len(uses) + len(seed) > 1 else seed
+        if terms:
+            suspect = Suspect(SUM, name=name) if uses[1:] or (uses and seed) else Suspect(SEED)
+            yield Due(suspect, ("gradient", name), np.asarray(reduce(np.add, terms)), terms)
 
 
-def _error(got: Array, due: Array) -> float:
-    """The largest error as a share of the largest element; infinite where a number is lost."""
-    if got.shape != due.shape:
+def _error(got: Array, due: Due) -> float:
+    """The largest error as a share of the scale; infinite where a number is lost."""
+    if got.shape != due.value.shape:
         return np.inf
-    wide = got.astype(np.float64), due.astype(np.float64)
-    error = np.max(np.abs(np.where(wide[0] == wide[1], 0, wide[0] - wide[1])), initial=0)
-    scale = np.max(np.abs(wide[1]), initial=0)
-    return float(error / scale) if np.isfinite(error) and scale else np.inf
+    wide, right = got.astype(np.float64), due.value.astype(np.float64)
+    error = float(np.max(np.abs(np.where(wide == right, 0, wide - right)), initial=0))
+    return error / due.scale if np.isfinite(error) and due.scale else np.inf

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from gradient_conformance.benchmarks.studies.faults_by_calls import FAULTS, Faults, variants
+from gradient_conformance.benchmarks.studies.faults_by_calls import FAULTS, Faults, Pair, variants
 from gradient_conformance.harness.case.loading import parse
 from gradient_conformance.harness.judging.blame import Suspect
 from gradient_conformance.harness.power.faults import load_faults
@@ -14,7 +14,7 @@ from gradient_conformance.harness.power.networks import DEEP_AND_WIDE, network
 from gradient_conformance.harness.power.programs import PROGRAMS
 from gradient_conformance.harness.power.rules import CALLS, OURS, SCHEMES
 from gradient_conformance.harness.power.specimens import Specimen
-from gradient_conformance.harness.power.traced import placement
+from gradient_conformance.harness.power.traced import Traced, placement
 
 SMALL = 660
 IMPLEMENTATION = load_faults(FAULTS)
@@ -95,12 +95,12 @@ def test_every_fault_of_a_small_network_is_placed_exactly(small):
 
 
 def test_a_placement_tells_what_is_false_vague_and_unnamed(shared):
+    """Alarms held against another truth: what is faulty is said to be the loss, of which no alarm speaks."""
     right = shared.alone("tanh_no_sq")
-    elsewhere = type(right)(right.trace, {Suspect("vjp", 5, 0): 1e9})
-    found = placement(elsewhere)
+    found = placement(Traced(right.trace, {Suspect("vjp", 5, 0): 1e9, Suspect("vjp", 5, 1): 1.0}))
     assert not found.exact
-    assert found.false == ["('gradient', 'y.3')"] or len(found.false) == found.alarms > 0
-    assert len(found.unnamed) == 1
+    assert len(found.false) == found.alarms == 1
+    assert found.unnamed == [str(("vjp", 5, 0, ""))]
 
 
 # Two at once
@@ -113,14 +113,13 @@ def test_two_faults_that_are_visible_alone_are_both_named_together(small):
         assert not placement(pair.together).false
 
 
-def test_a_fault_that_another_one_undoes_is_told_apart():
-    """Where relu's mask is the gradient's sign, the mask that another fault moves is read by nobody."""
-    variant = parse(SHARED.replace("tanh", "relu"), "shared").variants[0]
-    cell = Faults(IMPLEMENTATION, variant, "float32")
-    names = ("add_first_only", "loss_sum")
-    assert all(cell.alone(name).names(cell.alone(name).faulty.keys()) for name in names)
-    both = cell.traced(*names)
-    assert all(both.names(cell.alone(name).faulty.keys()) for name in names)
+def test_a_fault_that_another_one_undoes_is_told_apart(shared):
+    """Where the other one leaves nothing of it, a fault cannot be named: no call errs by it."""
+    names = ("l2_no_half", "tanh_no_sq")
+    nothing, something = (shared.alone(name) for name in names)
+    pair = Pair(names, (something, nothing), something)
+    assert pair.visible == [True, False]
+    assert pair.undone
 
 
 # The figures
