@@ -4,11 +4,12 @@
     python -m benchmarks.studies.correct_called_wrong 60 --judge=calls --kinds=network,dag,sums --framework=jax --mode=all
 
 N programs of each kind: `network` as `harness power` draws them, and the kinds of `harness.power.programs`. For each
-framework, mode and dtype: the verdicts, the largest `used` of the cells that agree, and every kind of disagreement
-with the op call at which it begins. With `--judge=calls` also how many results were judged by themselves, and every
-call that is wrong in some cell, with the ledger's entry that knows it. What no entry knows has to be shown apart,
-with mpmath, to be the framework's. `--keep DIR` leaves the case files there, for `harness explain`. Interrupted, it
-reports of the cells that it has.
+framework, mode and dtype: the verdicts, the largest `used` of the cells that agree, and what is wrong in the others. A
+cell may agree by its calls alone: each is right at its own numbers, a branch or a choice at a kink moved the whole.
+
+With `--judge=calls` also how many results were judged by themselves, and every call that is wrong in some cell, with
+the ledger's entry that knows it. What no entry knows has to be shown apart, with mpmath, to be the framework's.
+`--keep DIR` leaves the case files there, for `harness explain`. Interrupted, it reports of the cells that it has.
 """
 
 import contextlib
@@ -127,11 +128,14 @@ def _column(name: str, here: Sequence[Told]) -> Iterator[str]:
     for kind in dict.fromkeys(told.kind for told in here):
         some = [told for told in here if told.kind == kind]
         counts = Counter(told.line.verdict for told in some)
-        agreeing = [t.line.used for t in some if t.line.verdict is Verdict.AGREE and t.line.used is not None]
+        agreeing = [t.line.used or 0.0 for t in some if t.line.verdict is Verdict.AGREE]
+        whole = [used for used in agreeing if used <= 1]
         verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
         judged, calls = sum(t.judged for t in some), [call for t in some for call in t.line.calls]
         by_calls = f"; {judged} results judged, {len(calls)} wrong" if judged else ""
-        yield f"  {kind}: {verdicts}; largest used of those that agree {max(agreeing, default=0):.2f}{by_calls}"
+        kinks = f" ({len(agreeing) - len(whole)} of them by their calls alone)" if whole != agreeing else ""
+        largest = max(whole, default=0)
+        yield f"  {kind}: {verdicts}{kinks}; largest used of those that agree as a whole {largest:.2f}{by_calls}"
     causes = Counter(_cause(call) for told in here for call in told.line.calls)
     yield from (f"    {n:4d} × {cause}" for cause, n in causes.most_common())
     for told in here:
