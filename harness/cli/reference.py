@@ -38,6 +38,8 @@ def _add_power(commands: Any) -> None:
     made = command(commands, "power", power, text)
     made.add_argument("--networks", type=int, default=120, metavar="N", help="random networks (120)")
     made.add_argument("--seed", type=int, default=0, metavar="S", help="number of the first network (0)")
+    text = "whole: by the tolerances of what is compared (default); calls: each op call by itself too, which takes longer"
+    made.add_argument("--judge", choices=("whole", "calls"), default="whole", help=text)
     made.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     faults = ROOT / "tests" / "faults"
     made.add_argument("--faults", type=Path, default=faults, metavar="DIR", help="tests/faults of a checkout")
@@ -74,11 +76,15 @@ def power(arguments: argparse.Namespace) -> int:
     """Faults against tolerances: the figures, or everything as JSON, or the page docs/power.md."""
     folder = arguments.faults.resolve()
     faults = load_faults(folder).FAULTS
-    found = Power(measure_all(specimens(arguments.networks, arguments.seed, ROOT / "cases"), folder), faults)
+    what, by_calls = specimens(arguments.networks, arguments.seed, ROOT / "cases"), arguments.judge == "calls"
+    found = Power(measure_all(what, folder, by_calls=by_calls), faults, by_calls)
     if arguments.format == "json":
         print(json.dumps(found.as_json(), indent=1))
     elif arguments.format == "markdown":
-        line = f"harness power --networks {arguments.networks} --seed {arguments.seed} --format markdown"
+        judged = " --judge calls" if by_calls else ""
+        line = (
+            f"harness power --networks {arguments.networks} --seed {arguments.seed}{judged} --format markdown"
+        )
         print(power_markdown(found, line), end="")
     else:
         print(power_text(found))

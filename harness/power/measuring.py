@@ -6,7 +6,8 @@ for a float32 cell; for a float64 cell it is float64 where the movement is beyon
 longdouble (64 bits of significand on x86-64) where it is not.
 
 The reference and its tolerances are worked out once a cell; every fault, and the correct implementation itself, is then
-judged by every rule on the same arrays.
+judged by every rule on the same arrays. With `by_calls` a fault is caught where a call of its trace is wrong by itself, or
+the whole is. So those that the whole catches need no trace, but in some cells every fault is traced to see what is blamed.
 """
 
 import os
@@ -32,8 +33,9 @@ from ..references.variant import Array, VariantReference
 from ..roles import Key
 from ..verdict import Verdict
 from .faults import load_faults
-from .rules import OURS, RULES, SCHEMES, rule_rejects
+from .rules import CALLS, OURS, RULES, SCHEMES, rule_rejects
 from .specimens import Specimen
+from .traced import Placement, placement, traced
 
 CERTAIN = 1e-13
 """A movement beyond this share of the scale is no rounding error of a float64 evaluation."""
@@ -56,24 +58,37 @@ class CellResult:
     correct_rejected: dict[str, bool] = field(default_factory=dict)
     caught: dict[str, dict[str, bool]] = field(default_factory=dict)
     fault_used: dict[str, float] = field(default_factory=dict)
+    correct_alarms: int = 0
+    """Calls of the correct implementation that are said to be wrong by themselves."""
+    placed: dict[str, Placement] = field(default_factory=dict)
+    """What is blamed for each fault that was judged call by call."""
+    every_fault: bool = False
+    """Whether all were, also those that the whole catches."""
 
     @property
     def deep_and_wide(self) -> bool:
         return self.depth >= 6 and self.width > 200
 
 
-def measure(specimen: Specimen, faults: Path) -> list[CellResult]:
+def measure(specimen: Specimen, faults: Path, by_calls: bool = False) -> list[CellResult]:
     """Every cell of a specimen."""
     implementation = load_faults(faults)
     variants = specimen.case().variants
-    return [r for variant in variants for r in _Measured(variant, specimen.kind, implementation).cells()]
+    return [
+        result
+        for variant in variants
+        for result in _Measured(variant, specimen, implementation, by_calls).cells()
+    ]
 
 
 class _Measured:
     """A variant with its reference: the faults' answers are shared by its cells where they can be."""
 
-    def __init__(self, variant: Variant, kind: str, implementation: Any) -> None:
-        self.variant, self.kind, self.implementation = variant, kind, implementation
+    def __init__(
+        self, variant: Variant, specimen: Specimen, implementation: Any, by_calls: bool = False
+    ) -> None:
+        self.variant, self.specimen, self.implementation = variant, specimen, implementation
+        self.by_calls = by_calls
         self.wanted = VariantReference(variant)
         self.inputs = self.wanted.inputs_at(0, {})
         self.ops = {node.op for node in variant.program.nodes}
@@ -84,7 +99,9 @@ class _Measured:
 
     def cell(self, dtype: str) -> CellResult:
         depth, width = _size(self.variant)
-        result = CellResult(f"{self.variant.case_name}::{self.variant.id}", self.kind, dtype, depth, width)
+        name = f"{self.variant.case_name}::{self.variant.id}"
+        result = CellResult(name, self.specimen.kind, dtype, depth, width)
+        result.every_fault = self.by_calls and self.specimen.placed
         due = self.wanted.at(self.inputs, self.variant.values, self.variant.gradients, dtype)
         if not np.isfinite(due.tolerance(dtype)).all():
             result.unusable = "a tolerance is not finite"
@@ -138,12 +155,29 @@ class _Cell:
             if answer is not None:
                 judged = parameters if optimizer else gradients
                 self.result.caught[fault.name], self.result.fault_used[fault.name] = judged.rejected(answer)
+                if self.m.by_calls:
+                    self.judge_calls(fault, optimizer)
+
+    def judge_calls(self, fault: Any, optimizer: bool) -> None:
+        """The same call by call; an optimizer's update is a call that the whole judges by itself already."""
+        result = self.result
+        caught = result.caught[fault.name]
+        if not optimizer and (result.every_fault or not caught[OURS]):
+            result.placed[fault.name] = self.placement(fault)
+        found = result.placed.get(fault.name)
+        caught[CALLS] = caught[OURS] or (found is not None and found.alarms > 0)
+
+    def placement(self, *faults: Any) -> Placement:
+        return placement(traced(self.m.implementation, self.problem, self.m.variant, faults))
 
     def judge_correct(self, *judged: "_Judged") -> None:
         result = self.result
         result.correct_rejected = {s: any(j.any_rejected(s) for j in judged) for s in SCHEMES}
         result.used, result.used_at = max(j.worst for j in judged)
         result.inconclusive = any(j.inconclusive for j in judged)
+        if self.m.by_calls:
+            result.correct_alarms = self.placement().alarms
+            result.correct_rejected[CALLS] = result.correct_alarms > 0 or result.correct_rejected[OURS]
 
     def faulty(self, fault: Any) -> Answer | None:
         """The faulty implementation's answer, or None where the fault does not apply."""
@@ -257,13 +291,15 @@ class _Judged:
 # All of them
 
 
-def measure_all(what: list[Specimen], faults: Path, processes: int = 2) -> list[CellResult]:
+def measure_all(
+    what: list[Specimen], faults: Path, processes: int = 2, *, by_calls: bool = False
+) -> list[CellResult]:
     """Measure every specimen, side by side; progress goes to stderr."""
     load_faults(faults)
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     begun, results = time.monotonic(), dict[str, list[CellResult]]()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(measure, specimen, faults): specimen for specimen in what}
+        futures = {pool.submit(measure, specimen, faults, by_calls): specimen for specimen in what}
         for done in as_completed(futures):
             specimen = futures[done]
             results[specimen.name] = done.result()

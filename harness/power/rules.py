@@ -6,6 +6,8 @@ from ...reference.formats import DTYPES
 from ..references.variant import Array
 
 OURS = "ours"
+CALLS = "by calls"
+"""Ours, and each op call judged by itself."""
 
 
 # The rules of others: |got - want| <= atol + rtol |want|, as (rtol, atol) for each dtype, from their documentation

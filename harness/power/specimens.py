@@ -1,5 +1,6 @@
 """The programs into which faults are put."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,11 +8,14 @@ from pathlib import Path
 from ..case.loading import load, parse
 from ..case.variant import Case
 from ..errors import HarnessError
-from .networks import Network, network
+from .networks import DEEP_AND_WIDE, Network, network
 
 SHIPPED = ("notebooks", "published")
 LARGE_LOGITS = 8
 PENALISED = 8
+DEEP_WIDE = 10
+PLACED, PLACED_ELEMENTS = 10, 20_000
+"""So many random networks, of at most so many numbers, in which every fault is judged call by call: a minute each."""
 WIDEST = 128
 """Of the networks that are changed."""
 
@@ -24,13 +28,15 @@ class Specimen:
     name: str
     text: str = ""
     root: Path = Path()
+    placed: bool = False
+    """Whether every fault is judged call by call, to see what is blamed: those too that the whole catches already."""
 
     def case(self) -> Case:
         return parse(self.text, self.name) if self.text else load(self.root / f"{self.name}.toml", self.root)
 
 
 def specimens(networks: int, seed: int, root: Path) -> list[Specimen]:
-    """The shipped cases below `root`, random networks, and some with large logits and with a penalty."""
+    """The shipped cases below `root`, random networks, and some with large logits, with a penalty, deep and wide."""
     if not any((root / theme).is_dir() for theme in SHIPPED):
         raise HarnessError(f"{root}: none of {', '.join(SHIPPED)} is here; `harness power` needs a checkout")
     shipped = [
@@ -40,10 +46,25 @@ def specimens(networks: int, seed: int, root: Path) -> list[Specimen]:
     ]
     return [
         *shipped,
-        *(Specimen("random", f"network_{s}", network(s).text) for s in range(seed, seed + networks)),
+        *_random(range(seed, seed + networks)),
         *_some(LARGE_LOGITS, networks, seed, "large_logits", large_logits),
         *_some(PENALISED, networks, seed, "penalised", penalised),
+        *(
+            Specimen("deep_wide", f"deep_wide_{s}", network(s, DEEP_AND_WIDE).text)
+            for s in range(seed, seed + min(DEEP_WIDE, networks))
+        ),
     ]
+
+
+def _random(seeds: range) -> Iterator[Specimen]:
+    """Random networks, the first small ones among them to be looked into."""
+    left = PLACED
+    for s in seeds:
+        made = network(s)
+        size = sum(math.prod(tensor["shape"]) for tensor in made.tensors.values())
+        small = left > 0 and size <= PLACED_ELEMENTS
+        left -= small
+        yield Specimen("random", f"network_{s}", made.text, placed=small)
 
 
 def _some(

@@ -74,6 +74,7 @@ class Implementation:
         self.assigned = {out for node in self.nodes for out in node.outs}
         self.random = np.random.default_rng(0)
         self.result = self.dtype
+        self.contributions = {}
 
     # Parts that several ops share
 
@@ -116,8 +117,10 @@ class Implementation:
         for i, node in reversed(list(enumerate(self.nodes))):
             if node.outs[0] in grads:
                 out, g = env[node.outs[0]], grads[node.outs[0]]
-                for name, dx in zip(node.args, self.vjp(i, node, out, _arguments(node, env), g), strict=True):
+                dxs = self.vjp(i, node, out, _arguments(node, env), g)
+                for k, (name, dx) in enumerate(zip(node.args, dxs, strict=True)):
                     if isinstance(name, str) and dx is not None:
+                        self.contributions[i, k] = dx
                         self.accumulate(grads, name, dx)
         return grads
 
@@ -133,10 +136,16 @@ class Implementation:
         return grads
 
     def run(self):
-        """The compared values and gradients by role and name."""
+        """The compared values and gradients by role and name.
+
+        What every call contributed, by call and argument, is finished beside the gradients: whoever asks for it is
+        told it as gradients are told.
+        """
         with np.errstate(all="ignore"):
             env = self.forward()
-            grads = self.finish(env, self.backward(env))
+            walked = self.backward(env)
+            grads = self.finish(env, {**walked, **self.contributions})
+        self.env, self.grads = env, grads
         found = {("value", n): env[n] for n in self.problem.values}
         zero = {n: np.zeros(np.shape(env[n])) for n in self.problem.gradients if n not in grads}
         found |= {("gradient", n): a for n, a in {**grads, **zero}.items() if n in self.problem.gradients}
@@ -333,17 +342,20 @@ BACKWARD = {
 
 def evaluate(problem, dtype, fault=None):
     """Compared values and gradients of a problem, computed in `dtype`, with a fault or without."""
+    return changed(problem, dtype, () if fault is None else (fault,)).run()
+
+
+def changed(problem, dtype, faults=()):
+    """An implementation with all of these faults, which has not run yet."""
     n = Implementation(problem, dtype)
-    if fault is not None:
+    for fault in faults:
         fault.change(n)
-    return n.run()
+    return n
 
 
 def step(problem, dtype, parameters, gradients, fault=None):
     """The parameters after the last step of SGD with momentum, from those before it and the gradients of all steps."""
-    n = Implementation(problem, dtype)
-    if fault is not None:
-        fault.change(n)
+    n = changed(problem, dtype, () if fault is None else (fault,))
     lr, momentum = n.dtype.type(np.float32(problem.lr)), n.dtype.type(np.float32(MOMENTUM))
     return {
         ("parameter", name): n.update(n.cast(p), [n.cast(g[name]) for g in gradients], lr, momentum)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gradient_conformance.harness.case.loading import parse
 from gradient_conformance.harness.cli import main
 from gradient_conformance.harness.errors import HarnessError
 from gradient_conformance.harness.frameworks.interpreters import Interpreter, find
@@ -17,7 +16,7 @@ from gradient_conformance.harness.power.figures import Power, fault_rows, power_
 from gradient_conformance.harness.power.measuring import _Measured, measure_all, movement
 from gradient_conformance.harness.power.networks import network
 from gradient_conformance.harness.power.rules import RULES, SCHEMES, rule_rejects
-from gradient_conformance.harness.power.specimens import large_logits, specimens
+from gradient_conformance.harness.power.specimens import Specimen, large_logits, specimens
 
 ROOT = Path(__file__).parent.parent.parent
 FAULTS = ROOT / "tests" / "faults"
@@ -90,7 +89,8 @@ def test_a_share_counts_only_cells_in_which_the_fault_applies(measured):
 
 
 def problem(network, dtype="float32"):
-    measured = _Measured(parse(network.text, "case").variants[0], "random", load_faults(FAULTS))
+    given = Specimen("random", "case", network.text)
+    measured = _Measured(given.case().variants[0], given, load_faults(FAULTS))
     return measured.problem(dtype)
 
 
