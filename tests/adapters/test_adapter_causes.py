@@ -92,6 +92,7 @@ SAMPLES = [
         for target, wrong in ((LABELS, {"z"}), (DISTRIBUTION, {"z", "target"}))
     ),
     Sample("mxnet", "softplus", {"x": spread(500, low=-20, high=8)}, {"out"}, ONE_DNN, {}, ("float32",)),
+    Sample("mxnet", "softplus", {"x": spread(50, low=15, high=30)}, {"out"}, "above 20", {}, ("float64",)),
     *(
         Sample("tensorflow", "leaky_relu", {"x": spread(50)}, {"out", "x"}, "slope in float32", {"slope": s}, ("float64",))
         for s in (0.3, 0.01, 1.7)
