@@ -40,6 +40,10 @@ BIAS_FIRST, WITH_BIAS = 1.0, 1.0
 """And n BIAS_FIRST for b^2 + |b s|, WITH_BIAS for the output's square."""
 ALIKE = 64.0
 """Outputs that differ by fewer units than about this round alike."""
+UNLUCKY = 4.0
+"""Partial sums are a random walk unless their squares, in the order in which the terms stand, are so many times larger."""
+LARGEST_ORDERED = 2**22
+"""Products, at most, whose order is looked at: of more, frameworks sum blocks."""
 POOLED_RUNS = 8
 """As many runs as the tensor's rows and columns stand for in the estimate of each element's deviation."""
 FINAL_ROUNDING = 0.58
@@ -147,7 +151,9 @@ def effective_terms(a: Array, axis: Any) -> Array:
     kept = tuple(i for i in range(a.ndim) if i not in axes)
     terms = math.prod(a.shape[i] for i in axes)  # -1 would not do for an array of nothing
     rows = a.transpose(kept + axes).reshape(*(a.shape[i] for i in kept), terms)
-    return np.count_nonzero(rows, axis=-1) * repetition(rows) if rows.shape[-1] else np.zeros(rows.shape[:-1])
+    if not rows.shape[-1]:
+        return np.zeros(rows.shape[:-1])
+    return np.count_nonzero(rows, axis=-1) * np.maximum(repetition(rows), unluckiness(rows, -1))
 
 
 def effective_products(x: Array, w: Array) -> Array:
@@ -160,7 +166,27 @@ def effective_products(x: Array, w: Array) -> Array:
     if x.ndim > 1 and w.ndim > 1:
         left, right = left[..., :, None], right[..., None, :]
     terms = n * np.minimum(left, right)
+    if (
+        max(np.size(x) * (w.shape[-1] if w.ndim > 1 else 1), np.size(w)) <= LARGEST_ORDERED
+        and x.ndim > 1 < w.ndim
+    ):
+        terms = np.maximum(terms, n * unluckiness(x[..., :, :, None] * w[..., None, :, :], -2))
     return terms if np.any(terms > n) else n
+
+
+def unluckiness(terms: Array, axis: int) -> Array:
+    """How many times larger the squares of partial sums are than those of a random walk; 1 where that may be chance.
+
+    Terms in an order, such as sorted ones that cancel, run far away and come back; who adds them as they stand rounds
+    numbers of that size on the way.
+    """
+    away = np.cumsum(
+        terms - np.mean(terms, axis=axis, keepdims=True), axis=axis
+    )  # from the straight way to the sum
+    walked = np.sum(np.square(away), axis=axis)
+    by_chance = terms.shape[axis] / 2 * np.sum(np.square(terms), axis=axis)
+    ratio = np.divide(walked, by_chance, out=np.ones_like(walked), where=by_chance > 0)
+    return np.where(np.isfinite(ratio) & (ratio > UNLUCKY), ratio, 1.0)
 
 
 class _Shared(dict[str, float]):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...reference.contexts import EXACT, Exact
 from ...reference.digits import Digits, digits, nearest
 from ...reference.formats import FORMATS
 from ...reference.ops import OPS
@@ -27,6 +28,8 @@ from .trace import Trace
 
 LARGEST_PRECISE = 1_000_000
 """Operations of a program, at most, that is worked out with 50 digits: some seconds."""
+LARGEST_WIDE = 300_000_000
+"""The same in longdouble, which has no fast products of matrices."""
 CHUNKS = 32
 """Into so many parts the told results are divided, and again the part that is looked into, for the error budget."""
 
@@ -51,11 +54,11 @@ def composed(trace: Trace, excused: Collection[Result], answer: Mapping[Result, 
 def precisely(
     trace: Trace, excused: Collection[Result], answer: Mapping[Result, Array]
 ) -> tuple[list[Compared], float] | None:
-    """The same against a reference with 50 digits, and by how many tolerances float64's own is off.
+    """The same against a more precise reference, and by how many tolerances float64's own is off.
 
     None where that takes too long.
     """
-    if _operations(trace) > LARGEST_PRECISE:
+    if _operations(trace) > LARGEST_WIDE:
         return None
     own = {key: trace.own[key] for key in excused}
     keys = [key for key in answer if key in trace.true and key not in own]
@@ -70,11 +73,19 @@ def precisely(
 
 
 def _precise(trace: Trace, own: Mapping[Result, Array]) -> dict[Result, Array]:
-    """What every result has to be, given those of `own`, as arrays of 50 digits."""
+    """What every result has to be, given those of `own`: with 50 digits, or, of large programs, those of a longdouble."""
+    if _operations(trace) > LARGEST_PRECISE:
+        return _in_numbers(trace, own, lambda a: np.asarray(a, dtype=np.longdouble), EXACT)
     with Digits() as c:
-        told = {key: digits(a) for key, a in own.items()}
-        inputs = {name: digits(a) if a.dtype.kind == "f" else a for name, a in trace.inputs.items()}
-        return replace(trace, inputs=inputs, seed=digits(trace.seed)).walk(told, c)
+        return _in_numbers(trace, own, digits, c)
+
+
+def _in_numbers(
+    trace: Trace, own: Mapping[Result, Array], wide: Callable[[Array], Array], c: Exact
+) -> dict[Result, Array]:
+    told = {key: wide(a) for key, a in own.items()}
+    inputs = {name: wide(a) if a.dtype.kind == "f" else a for name, a in trace.inputs.items()}
+    return replace(trace, inputs=inputs, seed=wide(trace.seed)).walk(told, c)
 
 
 def _operations(trace: Trace) -> int:

@@ -173,7 +173,7 @@ def _imprecise(chosen: tuple[str, ...], worst: Compared, precise: Sequence[Compa
     now = max(precise, key=lambda t: t.used)
     name = tensor_in_words((worst.role, worst.name), worst.where, worst.step)
     if now.used <= 1:
-        told = f"{name}: float64's own rounding is off by {off:.3g} tolerances; with 50 digits they agree"
+        told = f"{name}: float64's own rounding is off by {off:.3g} tolerances; with more digits they agree"
         return Outcome(Verdict.AGREE, (told,), conventions=chosen, composed=now.used)
     told = f"the reference is off by {off:.3g} tolerances at {name}, and no op call is wrong by itself"
     return Outcome(Verdict.INCONCLUSIVE, (told,), conventions=chosen, composed=now.used)

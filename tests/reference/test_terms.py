@@ -31,7 +31,12 @@ def uniform(*shape, low=0.5, high=1.5):
 def centred(*shape):
     """Numbers whose sums over the last axis are 0, none of them twice."""
     half = uniform(*shape[:-1], shape[-1] // 2)
-    return np.concatenate([half, -half], axis=-1)
+    return np.stack([half, -half], axis=-1).reshape(shape)
+
+
+def sorted_terms(*shape):
+    """The same, first all that are positive: their sum runs far away and comes back."""
+    return np.sort(centred(*shape), axis=-1)
 
 
 def product(x, w, bias=None):
@@ -82,6 +87,8 @@ def a_unit_that_may_flip():
 FIGURES = {
     "an elementwise result": lambda: sigma(lambda c: c.r(np.ones(400))),
     "terms of a long sum": lambda: sigma(summed(centred(50, 2000))),
+    "terms in an unlucky order": lambda: sigma(summed(sorted_terms(50, 400))),
+    "products in an unlucky order": lambda: sigma(product(sorted_terms(20, 400), np.ones((400, 1)))),
     "terms of a short sum": lambda: sigma(summed(centred(400, 2))),
     "partial sums of a long sum": lambda: sigma(summed(uniform(50, 2000))),
     "a short sum": lambda: sigma(summed(uniform(400, 2))),
@@ -110,11 +117,13 @@ FIGURES = {
 KNOWN = {
     "an elementwise result": 0.818,
     "terms of a long sum": 491.6,
+    "terms in an unlucky order": 868.1,
+    "products in an unlucky order": 1056,
     "terms of a short sum": 1.284,
     "partial sums of a long sum": 2.988e04,
     "a short sum": 2.282,
     "a sum of equal terms": 5.336e04,
-    "terms of a long product": 608.3,
+    "terms of a long product": 598.4,
     "terms of a short product": 1.566,
     "partial sums of a long product": 3.691e04,
     "a short product": 2.678,
@@ -246,6 +255,18 @@ TERMS = {
         "effective_products",
         lambda x, w: x.shape[-1],
         "a product of equal factors",
+    ),
+    "no order is unlucky": (
+        rounding,
+        "unluckiness",
+        lambda terms, axis: np.ones(np.delete(terms.shape, axis)),
+        "terms in an unlucky order",
+    ),
+    "no order of products is unlucky": (
+        rounding,
+        "unluckiness",
+        lambda terms, axis: np.ones(np.delete(terms.shape, axis)),
+        "products in an unlucky order",
     ),
     "every call its own bias": (rounding, "_Shared", _Unshared, "softmax, all calls"),
     "every output its own noise": (rounding.Rounding, "coherent", plainly, "outputs that are nearly equal"),
