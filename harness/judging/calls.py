@@ -104,16 +104,14 @@ def _at_most(trace: Trace, key: Result, exact: bool) -> float:
         return float(np.max(np.where(np.isnan(used), np.inf, used), initial=0.0))
 
 
-def _due(
-    trace: Trace, keys: Sequence[Result], zero: Collection[Result], own_output: Collection[int] = ()
-) -> dict[Result, Reference]:
+def _due(trace: Trace, keys: Sequence[Result], zero: Collection[Result]) -> dict[Result, Reference]:
     """References of results that one exact walk does not clear, from runs of the calls that they depend on."""
     if not keys:
         return {}
     calls = _calls(trace, keys)
     if trace.compiled:  # what these read may have been another evaluation: that is worked out too
         calls |= _calls(trace, _read(trace, calls))
-    due = trace.due(trace.own, keys, calls=calls, own_output=own_output)
+    due = trace.due(trace.own, keys, calls=calls)
     return {key: Reference(e.value, np.zeros_like(e.sigma)) if key in zero else e for key, e in due.items()}
 
 
@@ -146,12 +144,17 @@ def _alarm(trace: Trace, key: Result, due: Reference, compared: Compared) -> Ala
 
 
 def _not_of_own_output(trace: Trace, alarms: list[Alarm]) -> list[Alarm]:
-    """Without the gradients that are right for the output which the subject itself computed: that is wrong already."""
+    """Without the gradients that are right for the output which the subject itself computed: that is wrong already.
+
+    Rounding moves a gradient as far from that output as from the right one, which is near.
+    """
     wrong = {s.call for a in alarms if a.key[0] == "value" for s in a.suspects if s.phase == FORWARD}
-    again = [a.key for a in alarms if any(s.phase == VJP and s.call in wrong for s in a.suspects)]
+    again = {a.key: a for a in alarms if any(s.phase == VJP and s.call in wrong for s in a.suspects)}
     if not again:
         return alarms
-    compared = _compared(trace, _due(trace, again, (), own_output=wrong))
+    found = trace.walk(trace.own, own_output=wrong)
+    due = {key: Reference(np.asarray(found[key], np.float64), a.due.sigma) for key, a in again.items()}
+    compared = _compared(trace, due)
     return [a for a in alarms if a.key not in compared or compared[a.key].used > 1]
 
 

@@ -41,7 +41,7 @@ def composed(trace: Trace, excused: Collection[Result], answer: Mapping[Result, 
     """
     own = {key: trace.own[key] for key in excused}
     keys = [key for key in answer if key in trace.true and key not in own]
-    due = trace.due(own, keys)
+    due = trace.due(own, keys) if keys else {}
     if trace.exact:
         due = {
             key: Reference(e.value, np.zeros_like(e.sigma)) if np.array_equal(e.value, trace.true[key]) else e
