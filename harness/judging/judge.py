@@ -203,13 +203,6 @@ def _judge_together(
     ]
 
 
-def within(due: References, dtype: str, arrays: Answered) -> dict[Key, bool]:
-    """For each tensor of `due` that was answered, whether every element is within its tolerance."""
-    answer = of_one_step(arrays)
-    answered = due.only(answer)
-    return {(t.role, t.name): t.used <= 1 for t in compare(answered, answer, dtype)}
-
-
 def compare(
     due: References,
     answer: Mapping[Key, Array],
