@@ -13,12 +13,13 @@ import numpy as np
 from ...reference.contexts import EXACT
 from ...reference.formats import FORMATS
 from ...reference.ops import OPS
+from ...reference.ops.kinks import Beside
 from ...reference.rounding import FINAL_ROUNDING, K, Reference, U
 from ...reference.told import Result
 from ..reading.elements import Array
 from ..references.row import References
 from ..run.lines import Compared
-from .blame import FORWARD, VJP, Suspect, suspects_of
+from .blame import FORWARD, SEED, VJP, Suspect, contribution, suspects_of
 from .judge import INCONCLUSIVE, compare
 from .trace import Trace, beyond
 
@@ -91,6 +92,8 @@ def judge_calls(trace: Trace) -> Judged:
     alarms = [a for a in _not_of_own_output(trace, alarms) if not _overflowed(trace, a)]
     chosen = [alarm for alarm in alarms if _is_generalised_gradient(trace, alarm)]
     left = tuple(alarm for alarm in alarms if alarm not in chosen)
+    if left and not any(alarm.suspect for alarm in left) and _of_another_convention(trace, left):
+        chosen, left = [*chosen, *left], ()
     wide = frozenset(key for key, compared in found.items() if (compared.width or 0) > INCONCLUSIVE)
     return Judged(left, tuple(chosen), used, wide)
 
@@ -182,11 +185,48 @@ def _is_generalised_gradient(trace: Trace, alarm: Alarm) -> bool:
     out, g = trace.here["value", node.outs[0]], trace.cotangent(suspect.call)
     with np.errstate(all="ignore"):
         own = np.nan_to_num(alarm.got)  # what is no number is no gradient
-        nearest = np.asarray(row.kinks(row, EXACT, suspect.argument, out, args, g, dict(node.kw), own))
+        others = _others(trace, suspect)
+        nearest = np.asarray(
+            row.kinks(row, EXACT, suspect.argument, out, args, g, dict(node.kw), own, others)
+        )
     rounding = U * np.abs(nearest) if np.any(alarm.due.sigma) else np.zeros_like(nearest)
     moved = Reference(nearest.astype(np.float64), np.hypot(alarm.due.sigma, rounding))
     [compared] = _compared(trace, {alarm.key: moved}).values()
     return compared.used <= 1
+
+
+def _others(trace: Trace, suspect: Suspect) -> dict[int, Array]:
+    """What the same call was told to contribute to its other inputs."""
+    args = enumerate(trace.program.nodes[suspect.call].args)
+    keys = {
+        k: contribution(trace, suspect.call, k)
+        for k, a in args
+        if k != suspect.argument and a in trace.floats
+    }
+    return {k: trace.own[key] for k, key in keys.items() if key in trace.own}
+
+
+def _of_another_convention(trace: Trace, alarms: Sequence[Alarm]) -> bool:
+    """Whether all that was told is right if every kink between names that nobody told is taken from one side.
+
+    Of a call among several that are judged as one, nobody knows what was chosen: the two conventions that people have
+    are tried, and each has to explain everything.
+    """
+    rows = (OPS[trace.program.nodes[s.call].op] for a in alarms for s in a.suspects if s.phase == VJP)
+    if not any(row.kinks for row in rows):
+        return False
+    due = trace.due(trace.own, list(trace.own))
+    for side in (-1.0, 1.0):
+        found = trace.walk(trace.own, Beside(EXACT, side))  # type: ignore[arg-type]  # it stands for a context
+        if all(t.used <= 1 for t in _compared(trace, _around(found, due)).values()):
+            return True
+    return False
+
+
+def _around(found: Mapping[Result, Array], due: Mapping[Result, Reference]) -> dict[Result, Reference]:
+    """The same deviations about other values."""
+    moved = {key: np.asarray(found[key], dtype=np.float64) for key in due}
+    return {key: Reference(a, np.hypot(due[key].sigma, U * np.abs(a))) for key, a in moved.items()}
 
 
 def proven(trace: Trace) -> frozenset[Result]:
@@ -222,10 +262,15 @@ def diagnosis(trace: Trace, alarms: Sequence[Alarm]) -> list[frozenset[Suspect]]
         hits = {s: tuple(s in one for one in left) for one in left for s in one}
         most = max(sum(hit) for hit in hits.values())
         first = min((s for s, hit in hits.items() if sum(hit) == most), key=_rank)
-        same = (s for s, hit in hits.items() if hit == hits[first] and _rank(s) == _rank(first))
-        found.append(frozenset(same))
+        same = {s for s, hit in hits.items() if hit == hits[first] and s.phase != SEED} or {first}
+        found.append(frozenset(s for s in same if s.argument >= 0 or s.phase != VJP or _is_needed(s, same)))
         left = [one for one in left if first not in one]
     return found
+
+
+def _is_needed(whole: Suspect, same: Iterable[Suspect]) -> bool:
+    """Whether a whole vjp tells more than one of its parts, which would do as well."""
+    return not any(s.call == whole.call and s.phase == VJP and s.argument >= 0 for s in same)
 
 
 def _with_whole_vjps(suspects: frozenset[Suspect]) -> frozenset[Suspect]:

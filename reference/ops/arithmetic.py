@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import shapes
-from .kinks import between
+from .kinks import between, divided
 from .limits import reached, vanishing
 from .row import row
 
@@ -91,13 +91,20 @@ row(
     lambda c, out, x, g: c.r(vanishing(g, -g * c.fn("sin", x))),
 )
 row("abs", shapes.same, lambda c, x: np.abs(x), lambda c, out, x, g: g * np.sign(c.kink(x)), kinks=between)
+
+
+def _apart(x, y):
+    """How far one is above the other; equal infinities are a tie as well."""
+    return np.where(x == y, 0.0, x - y)
+
+
 row(
     "maximum",
     shapes.broadcast,
-    lambda c, x, y: np.where(c.kink(x - y) > 0, x, y),
-    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(c.kink(x - y), 0.5), x),
-    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(c.kink(y - x), 0.5), y),
-    kinks=between,
+    lambda c, x, y: np.where(c.kink(_apart(x, y)) > 0, x, y),
+    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(c.kink(_apart(x, y)), 0.5), x),
+    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(-c.kink(_apart(x, y)), 0.5), y),
+    kinks=divided,
 )
 row(
     "where",

@@ -348,3 +348,53 @@ def test_a_wrong_gradient_at_a_tie_never_agrees(tie, dtype):
     assert len(blamed(trace)) == 1
     whole = composed(trace, (), answer)
     assert max(t.used for t in whole) > 1 or all(t.verdict is Verdict.INCONCLUSIVE for t in whole)
+
+
+TIE = {"a": np.array([1.0, 2, 3]), "b": np.array([1.0, 2, 1])}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "right"),
+    [
+        ([1, 1, 1], [0, 0, 0], True),
+        ([0.25, 0.5, 1], [0.75, 0.5, 0], True),
+        ([0, 0, 1], [0, 0, 0], False),
+        ([1, 1, 1], [1, 1, 0], False),
+    ],
+)
+def test_of_two_that_are_equal_the_shares_add_up(a, b, right):
+    """Each of them alone is between the derivatives of both sides; lost or given twice they are no gradient."""
+    faults = {("gradient", n): lambda _, g=g: np.array(g, float) for n, g in (("a", a), ("b", b))}
+    trace = played("y = maximum(a, b)\nloss = sum(y)", TIE, faults)
+    assert (judge_calls(trace).alarms == ()) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "a", "b", "right"),
+    [
+        ("loss = sum(relu(a - b))", [1, 1, 1], [-1, -1, -1], True),
+        ("loss = sum(relu(a - b))", [1, 1, 1], [0, 0, -1], False),
+        ("loss = sum(maximum(a, b))", [1, 1, 1], [0, 0, 0], True),
+        ("loss = sum(maximum(a, b))", [1, 1, 1], [1, 1, 0], False),
+        ("loss = sum(maximum(a, b))", [0, 0, 1], [0, 0, 0], False),
+        ("loss = sum(abs(a - b))", [1, 1, 1], [-1, -1, -1], True),
+    ],
+)
+def test_between_names_that_nobody_told_one_convention_has_to_explain_all(text, a, b, right):
+    keys = [("value", "loss"), ("gradient", "a"), ("gradient", "b")]
+    faults = {("gradient", n): lambda _, g=g: np.array(g, float) for n, g in (("a", a), ("b", b))}
+    trace = played(text, TIE, faults, told=only(*keys))
+    judged = judge_calls(trace)
+    assert (judged.alarms == ()) is right
+    if not right and "maximum" in text:
+        assert any(s.call == 0 for found in diagnosis(trace, judged.alarms) for s in found)
+
+
+def test_equal_infinities_are_a_tie_too():
+    inputs = {"x": np.array([1.0, -np.inf]), "v": np.array([0.0, -np.inf])}
+    for x, v in (([1, 1], [0, 0]), ([1, 0.5], [0, 0.5])):
+        faults = {("gradient", n): lambda _, g=g: np.array(g, float) for n, g in (("x", x), ("v", v))}
+        trace = played(
+            "y = maximum(x, v)\nloss = sum(where(c, y, 0))", inputs | {"c": np.array([True, True])}, faults
+        )
+        assert judge_calls(trace).alarms == ()
