@@ -36,7 +36,7 @@ def test_literals_go_out_in_the_cells_dtype(case, dtype):
     cell = Cell(variant, dtype, Framework("mine", Path("adapter.py"), ("eager",)), "eager")
     for message in (
         requests.whole(cell, wanted, {}),
-        requests.trace(cell, wanted, wanted.inputs, ["loss"], ["W"]),
+        requests.trace(cell, wanted),
     ):
         sent = json.loads(message[2])
         numbers = [
