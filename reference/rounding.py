@@ -29,6 +29,7 @@ import numpy as np
 from .contexts import Array, Exact
 from .formats import FORMATS
 from .ops.elementary import FUNCTIONS
+from .terms import effective_products, effective_terms
 
 RULES_VERSION = "3"
 K = 8.0
@@ -40,10 +41,6 @@ BIAS_FIRST, WITH_BIAS = 1.0, 1.0
 """And n BIAS_FIRST for b^2 + |b s|, WITH_BIAS for the output's square."""
 ALIKE = 64.0
 """Outputs that differ by fewer units than about this round alike."""
-UNLUCKY = 4.0
-"""Partial sums are a random walk unless their squares, in the order in which the terms stand, are so many times larger."""
-LARGEST_ORDERED = 2**22
-"""Products, at most, whose order is looked at: of more, frameworks sum blocks."""
 POOLED_RUNS = 8
 """As many runs as the tensor's rows and columns stand for in the estimate of each element's deviation."""
 FINAL_ROUNDING = 0.58
@@ -131,62 +128,6 @@ class Recording(Exact):
     def kink(self, z: Array) -> Array:
         self.tape.kinks[self.kink_calls.key("kink")] = z
         return z
-
-
-def repetition(terms: Array) -> Array:
-    """How often a nonzero term repeats on average, along the last axis, as float32 sees them."""
-    ordered = np.sort(terms.astype(np.float32), axis=-1)
-    nonzero = np.count_nonzero(ordered, axis=-1)
-    distinct = 1 + np.count_nonzero(np.diff(ordered, axis=-1), axis=-1) - (nonzero < terms.shape[-1])
-    return np.maximum(1, nonzero) / np.maximum(1, distinct)
-
-
-def effective_terms(a: Array, axis: Any) -> Array:
-    """For each sum over `axis`: its nonzero terms, times how often a term repeats on average.
-
-    A sum of equal terms drifts one way, so its error grows with n and not with the root of n.
-    """
-    a = np.asarray(a)
-    axes = tuple(range(a.ndim)) if axis is None else tuple(np.atleast_1d(axis) % a.ndim)
-    kept = tuple(i for i in range(a.ndim) if i not in axes)
-    terms = math.prod(a.shape[i] for i in axes)  # -1 would not do for an array of nothing
-    rows = a.transpose(kept + axes).reshape(*(a.shape[i] for i in kept), terms)
-    if not rows.shape[-1]:
-        return np.zeros(rows.shape[:-1])
-    return np.count_nonzero(rows, axis=-1) * np.maximum(repetition(rows), unluckiness(rows, -1))
-
-
-def effective_products(x: Array, w: Array) -> Array:
-    """For each output of x @ w: the number of products, times how often both of their factors repeat."""
-    n = x.shape[-1]
-    if n == 0:
-        return n
-    left = repetition(x)
-    right = repetition(w if w.ndim == 1 else w.swapaxes(-1, -2))
-    if x.ndim > 1 and w.ndim > 1:
-        left, right = left[..., :, None], right[..., None, :]
-    terms = n * np.minimum(left, right)
-    if (
-        max(np.size(x) * (w.shape[-1] if w.ndim > 1 else 1), np.size(w)) <= LARGEST_ORDERED
-        and x.ndim > 1 < w.ndim
-    ):
-        terms = np.maximum(terms, n * unluckiness(x[..., :, :, None] * w[..., None, :, :], -2))
-    return terms if np.any(terms > n) else n
-
-
-def unluckiness(terms: Array, axis: int) -> Array:
-    """How many times larger the squares of partial sums are than those of a random walk; 1 where that may be chance.
-
-    Terms in an order, such as sorted ones that cancel, run far away and come back; who adds them as they stand rounds
-    numbers of that size on the way.
-    """
-    away = np.cumsum(
-        terms - np.mean(terms, axis=axis, keepdims=True), axis=axis
-    )  # from the straight way to the sum
-    walked = np.sum(np.square(away), axis=axis)
-    by_chance = terms.shape[axis] / 2 * np.sum(np.square(terms), axis=axis)
-    ratio = np.divide(walked, by_chance, out=np.ones_like(walked), where=by_chance > 0)
-    return np.where(np.isfinite(ratio) & (ratio > UNLUCKY), ratio, 1.0)
 
 
 class _Shared(dict[str, float]):

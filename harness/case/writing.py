@@ -43,7 +43,7 @@ def _text(value: Any) -> str:
     """A value that stands at the top of the file: a text of several lines has them there too."""
     if not isinstance(value, str) or "\n" not in value:
         return _value(value)
-    text = re.sub(r'"(?=""|\Z)', r"\\\"", _escaped(value))
+    text = re.sub(r'"(?=""|\Z)', r'\\"', _escaped(value))
     return f'"""\n{text}"""'
 
 

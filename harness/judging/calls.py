@@ -4,6 +4,7 @@ What is wrong here is wrong whatever came before it, and all of it is found at o
 no tolerance is below that of the final rounding. The rest are held to perturbed runs of their own calls.
 """
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -261,8 +262,9 @@ def diagnosis(trace: Trace, alarms: Sequence[Alarm]) -> list[frozenset[Suspect]]
     while left:
         hits = {s: tuple(s in one for one in left) for one in left for s in one}
         most = max(sum(hit) for hit in hits.values())
-        first = min((s for s, hit in hits.items() if sum(hit) == most), key=_rank)
-        same = {s for s, hit in hits.items() if hit == hits[first] and s.phase != SEED} or {first}
+        rank = functools.partial(_rank, trace)
+        first = min((s for s, hit in hits.items() if sum(hit) == most), key=rank)
+        same = {s for s, hit in hits.items() if hit == hits[first] and rank(s) == rank(first)}
         found.append(frozenset(s for s in same if s.argument >= 0 or s.phase != VJP or _is_needed(s, same)))
         left = [one for one in left if first not in one]
     return found
@@ -277,8 +279,10 @@ def _with_whole_vjps(suspects: frozenset[Suspect]) -> frozenset[Suspect]:
     return suspects | {Suspect(VJP, s.call) for s in suspects if s.phase == VJP}
 
 
-def _rank(suspect: Suspect) -> tuple[bool, bool]:
-    return suspect.phase == "seed", suspect.phase == VJP and suspect.argument < 0
+def _rank(trace: Trace, suspect: Suspect) -> tuple[bool, bool]:
+    """The seed last, and a whole vjp behind its parts, but where they share one cotangent, as at a kink."""
+    whole = suspect.phase == VJP and suspect.argument < 0
+    return suspect.phase == SEED, whole and not OPS[trace.program.nodes[suspect.call].op].kinks
 
 
 def _largest(a: Array) -> float:

@@ -10,7 +10,7 @@ from gradient_conformance.harness.case.loading import document_of, load, parse, 
 from gradient_conformance.harness.case.variant import Case
 from gradient_conformance.harness.case.writing import write
 from gradient_conformance.harness.errors import CaseError
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from wrong import BASE
 
@@ -52,6 +52,7 @@ documents = st.fixed_dictionaries(
 )
 
 
+@example({"title": "0", "program": '\n"', "tensors": {"C": {"values": []}}})
 @given(documents)
 def test_every_text_and_number_is_read_as_it_was_written(data: dict[str, Any]) -> None:
     wanted = structure(data)

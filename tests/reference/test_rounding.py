@@ -11,12 +11,11 @@ from gradient_conformance.reference.rounding import (
     Rounding,
     U,
     _Tape,
-    effective_products,
-    effective_terms,
     expected,
     runs_for,
     seed_of,
 )
+from gradient_conformance.reference.terms import effective_products, effective_terms
 
 NET = parse("h = {f}(linear(X, W1, b1))\nz = linear(h, W2)\nloss = cross_entropy(z, y)", {"f": "tanh"})
 WANTED = ["X", "W1", "b1", "W2"]

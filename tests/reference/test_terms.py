@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from gradient_conformance.reference import parse, rounding
+from gradient_conformance.reference import parse, rounding, terms
 from gradient_conformance.reference.backprop import backprop
 from gradient_conformance.reference.ops.elementary import FUNCTIONS
 from gradient_conformance.reference.rounding import RULES_VERSION, U, expected, tolerance
@@ -245,7 +245,7 @@ class _Unshared(dict):
 
 TERMS = {
     "what repeats counts once": (
-        rounding,
+        terms,
         "repetition",
         lambda a: np.ones(a.shape[:-1]),
         "a sum of equal terms",
@@ -257,15 +257,15 @@ TERMS = {
         "a product of equal factors",
     ),
     "no order is unlucky": (
-        rounding,
+        terms,
         "unluckiness",
-        lambda terms, axis: np.ones(np.delete(terms.shape, axis)),
+        lambda a, axis: np.ones(np.delete(a.shape, axis)),
         "terms in an unlucky order",
     ),
     "no order of products is unlucky": (
-        rounding,
+        terms,
         "unluckiness",
-        lambda terms, axis: np.ones(np.delete(terms.shape, axis)),
+        lambda a, axis: np.ones(np.delete(a.shape, axis)),
         "products in an unlucky order",
     ),
     "every call its own bias": (rounding, "_Shared", _Unshared, "softmax, all calls"),
