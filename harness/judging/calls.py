@@ -78,7 +78,7 @@ class Judged:
 
     @property
     def ambiguous(self) -> bool:
-        """Whether an alarm has several suspects, one of which is adding up."""
+        """Whether it is left open who is to blame for an alarm."""
         return any(len(alarm.suspects) > 1 for alarm in self.alarms)
 
 
@@ -157,8 +157,7 @@ def _not_of_own_output(trace: Trace, alarms: list[Alarm]) -> list[Alarm]:
     if not again:
         return alarms
     found = trace.walk(trace.own, own_output=wrong)
-    due = {key: Reference(np.asarray(found[key], np.float64), a.due.sigma) for key, a in again.items()}
-    compared = _compared(trace, due)
+    compared = _compared(trace, _around(found, {key: a.due for key, a in again.items()}))
     return [a for a in alarms if a.key not in compared or compared[a.key].used > 1]
 
 
@@ -219,13 +218,18 @@ def _of_another_convention(trace: Trace, alarms: Sequence[Alarm]) -> bool:
     due = trace.due(trace.own, list(trace.own))
     for side in (-1.0, 1.0):
         found = trace.walk(trace.own, Beside(EXACT, side))  # type: ignore[arg-type]  # it stands for a context
-        if all(t.used <= 1 for t in _compared(trace, _around(found, due)).values()):
+        if all(t.used <= 1 for t in _compared(trace, _around(found, due)).values()) and _held(trace, found):
             return True
     return False
 
 
+def _held(trace: Trace, found: Mapping[Result, Array]) -> bool:
+    """Whether nothing rounded, if the case says that nothing does."""
+    return not trace.exact or all(np.array_equal(a, found[key]) for key, a in trace.own.items())
+
+
 def _around(found: Mapping[Result, Array], due: Mapping[Result, Reference]) -> dict[Result, Reference]:
-    """The same deviations about other values."""
+    """The same deviations about other values, which may round also where those are proven not to."""
     moved = {key: np.asarray(found[key], dtype=np.float64) for key in due}
     return {key: Reference(a, np.hypot(due[key].sigma, U * np.abs(a))) for key, a in moved.items()}
 

@@ -398,3 +398,21 @@ def test_equal_infinities_are_a_tie_too():
             "y = maximum(x, v)\nloss = sum(where(c, y, 0))", inputs | {"c": np.array([True, True])}, faults
         )
         assert judge_calls(trace).alarms == ()
+
+
+def test_in_an_exact_case_a_gradient_from_a_wrong_output_may_round():
+    """The proof is about the right output: the gradient that follows from another is no second fault."""
+    fault = {("value", "y"): lambda a: a * np.float32(1.1)}
+    trace = played("y = sqrt(x)", {"x": np.array([1.0, 4, 9])}, fault, seed=np.array([1.0, 3, 1]), exact=True)
+    assert blamed(trace) == {Suspect("forward", 0)}
+
+
+def test_in_an_exact_case_another_convention_has_to_hold_exactly():
+    keys = [("value", "loss"), ("gradient", "a"), ("gradient", "b")]
+    for near, right in ((1.0, True), (np.nextafter(1.0, 2.0, dtype=np.float32), False)):
+        faults = {
+            ("gradient", n): lambda _, g=g: np.array(g)
+            for n, g in (("a", [near, 1, 1]), ("b", [-1.0, -1, -1]))
+        }
+        trace = played("loss = sum(relu(a - b))", TIE, faults, told=only(*keys), exact=True)
+        assert (judge_calls(trace).alarms == ()) is right
