@@ -14,7 +14,7 @@ import numpy as np
 from ...reference.contexts import EXACT
 from ...reference.formats import FORMATS
 from ...reference.ops import OPS
-from ...reference.ops.kinks import Beside
+from ...reference.ops.kinks import Beside, Kink
 from ...reference.rounding import FINAL_ROUNDING, K, Reference, U
 from ...reference.told import Result
 from ..reading.elements import Array
@@ -185,10 +185,8 @@ def _is_generalised_gradient(trace: Trace, alarm: Alarm) -> bool:
     out, g = trace.here["value", node.outs[0]], trace.cotangent(suspect.call)
     with np.errstate(all="ignore"):
         own = np.nan_to_num(alarm.got)  # what is no number is no gradient
-        others = _others(trace, suspect)
-        nearest = np.asarray(
-            row.kinks(row, EXACT, suspect.argument, out, args, g, dict(node.kw), own, others)
-        )
+        at = Kink(row, EXACT, suspect.argument, out, args, g, dict(node.kw), _others(trace, suspect))
+        nearest = np.asarray(row.kinks(at, own))
     rounding = U * np.abs(nearest) if np.any(alarm.due.sigma) else np.zeros_like(nearest)
     moved = Reference(nearest.astype(np.float64), np.hypot(alarm.due.sigma, rounding))
     [compared] = _compared(trace, {alarm.key: moved}).values()

@@ -109,13 +109,12 @@ class Trace:
         own: Mapping[Result, Array],
         keys: Collection[Result],
         calls: Collection[int] | None = None,
-        **how: Any,
     ) -> dict[Result, Reference]:
         """What these results have to be and how far rounding may move them, given those of `own`."""
-        slack = self.walk(own, calls=calls, **how) if self.compiled and own else None
+        slack = self.walk(own, calls=calls) if self.compiled and own else None
 
         def compute(c: Exact) -> dict[Result, Array]:
-            found = self.walk(own, c, calls=calls, exact=slack, **how)
+            found = self.walk(own, c, calls=calls, exact=slack)
             return {key: np.asarray(found[key], dtype=np.float64) for key in keys}
 
         size = sum(a.size for a in self.inputs.values())
