@@ -15,12 +15,12 @@ from rich.text import Text
 from ...reference.names import nearest
 from ...reference.program import Node
 from ...reference.rounding import Reference
-from ..case.library import Library, root_named
+from ..case.library import Library
 from ..case.variant import Variant
 from ..engine import Engine
 from ..errors import HarnessError
-from ..frameworks.found import DEVIATIONS, Framework, frameworks, shipped_adapters, subject
-from ..frameworks.interpreters import assignment, interpreter_of
+from ..frameworks.found import DEVIATIONS, Framework
+from ..frameworks.interpreters import interpreter_of
 from ..judging.blame import results_of
 from ..judging.calls import diagnosis
 from ..judging.examining import Examined
@@ -33,31 +33,23 @@ from ..references.row import References
 from ..roles import Key
 from ..run.lines import LARGEST, CellLine, Compared
 from ..verdict import Verdict
-from .common import command, console
+from .common import add_columns, columns, command, console
 
 
 def add(commands: Any) -> None:
     text = "run one cell as a trace: node by node reference, tolerance, and what each framework has there"
     made = command(commands, "explain", run, text)
     made.add_argument("cell", metavar="CELL_ID", help="as in a report; without framework and mode: all")
-    made.add_argument(
-        "--cases", action="append", type=root_named, default=[], metavar="DIR", help="case root"
-    )
     made.add_argument("--framework", action="append", default=[], metavar="NAME", help="only beside these")
-    made.add_argument("--subject", action="append", type=Path, default=[], metavar="FILE.py")
-    made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
-    made.add_argument("--interpreter", action="append", default=[], metavar="NAME=COMMAND")
+    add_columns(made)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """One cell node by node, the other frameworks beside it."""
-    known = frameworks([shipped_adapters(), *arguments.adapters])
-    for path in arguments.subject:
-        known.append(subject(path, known))
+    known, given = columns(arguments)
     named = tuple(name for text in arguments.framework for name in text.split(",") if name)
     wanted = Selection(frameworks=named)
     wanted.check(known)
-    given = dict(assignment(text) for text in arguments.interpreter)
     roots = arguments.cases or [Path("cases")]
     selected = select(arguments.cell, roots, known, [f.name for f in wanted.of(known)])
     engine = Engine(

@@ -6,11 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..case.library import root_named
 from ..engine import Engine
 from ..errors import HarnessError
-from ..frameworks.found import DEVIATIONS, Framework, frameworks, shipped_adapters, subject
-from ..frameworks.interpreters import Absent, Interpreter, assignment, interpreter_of
+from ..frameworks.found import DEVIATIONS, Framework
+from ..frameworks.interpreters import Absent, Interpreter, interpreter_of
 from ..judging.examining import Examination
 from ..judging.reproduce.call import Wrong, told, wrong
 from ..judging.reproduce.reproducing import reproduce
@@ -20,7 +19,7 @@ from ..plan import Cell
 from ..references import cache
 from ..run.lines import CellLine
 from ..verdict import Verdict
-from .common import command
+from .common import add_columns, columns, command
 from .explain import NOT_RUN, select
 
 
@@ -32,20 +31,12 @@ def add(commands: Any) -> None:
     made.add_argument("--call", type=int, default=1, metavar="N", help=text)
     text = "where the script goes (default: it is printed)"
     made.add_argument("--write", type=Path, metavar="FILE", help=text)
-    made.add_argument(
-        "--cases", action="append", type=root_named, default=[], metavar="DIR", help="case root"
-    )
-    made.add_argument("--subject", action="append", type=Path, default=[], metavar="FILE.py")
-    made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
-    made.add_argument("--interpreter", action="append", default=[], metavar="NAME=COMMAND")
+    add_columns(made)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the call, try it alone, and write the script; 1 where it is right alone."""
-    known = frameworks([shipped_adapters(), *arguments.adapters])
-    for path in arguments.subject:
-        known.append(subject(path, known))
-    given = dict(assignment(text) for text in arguments.interpreter)
+    known, given = columns(arguments)
     cell = _cell(arguments, known)
     interpreter = interpreter_of(cell.framework, given, {}, Path())
     if isinstance(interpreter, Absent):
