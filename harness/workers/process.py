@@ -154,18 +154,23 @@ def poll_of(*watched: tuple[int, int]) -> "select.poll":
     return poll
 
 
+def opened(words: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A process with the environment of workers and a pipe at each end. Raises OSError where it can't be started."""
+    return subprocess.Popen(  # noqa: S603 (the user names the interpreter)
+        words,
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **ENVIRONMENT},
+        start_new_session=True,
+    )
+
+
 def _started(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     """The interpreter's process, in a session of its own, so that Ctrl-C reaches only the host."""
     try:
-        return subprocess.Popen(  # noqa: S603 (the user names the interpreter)
-            command(argv, ENVIRONMENT),
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **ENVIRONMENT},
-            start_new_session=True,
-        )
+        return opened(command(argv, ENVIRONMENT))
     except OSError as error:
         hint = ""
         if isinstance(error, FileNotFoundError) and Path(argv[0]).exists():

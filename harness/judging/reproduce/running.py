@@ -7,7 +7,7 @@ import subprocess
 
 from ...errors import HarnessError
 from ...frameworks.interpreters import Interpreter
-from ...workers.process import ENVIRONMENT, how_it_ended, readable
+from ...workers.process import ENVIRONMENT, how_it_ended, opened, readable
 from ...workers.remote import command
 
 TIMEOUT = 300.0
@@ -19,14 +19,7 @@ FROM_PIPE = "import sys; exec(compile(sys.stdin.buffer.read(), 'reproduce.py', '
 def output_of(script: str, interpreter: Interpreter) -> tuple[str, str]:
     """What the script prints, and how it ended if it failed. Raises HarnessError where it can't be started."""
     try:
-        process = subprocess.Popen(  # noqa: S603 (the user names the interpreter)
-            command(interpreter.argv, ENVIRONMENT, FROM_PIPE),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **ENVIRONMENT},
-            start_new_session=True,
-        )
+        process = opened(command(interpreter.argv, ENVIRONMENT, FROM_PIPE))
     except OSError as error:
         raise HarnessError(f"{interpreter.argv[0]} could not be started: {error.strerror}") from None
     try:
