@@ -52,29 +52,42 @@ class Judgement:
 
 def judge(wanted: VariantReference, dtype: str, arrays: Answered) -> Judgement:
     """Judge all that a subject answered for one cell."""
-    steps: dict[int | None, float] = {}
-    updates: list[Update] = []
-    informative: set[str] = set()
     if wanted.variant.training is None:
-        due = wanted.single(dtype)
-        informative.update(_informative(due))
+        found, due = _Found(), wanted.single(dtype)
         tensors = _judge_together(due, dtype, of_one_step(arrays), None)
-        steps[None] = _largest_used(tensors)
-        tensors = _excused(tensors, functools.partial(wanted.out_of_range, dtype))
+        found.add(due, tensors, _excused(tensors, functools.partial(wanted.out_of_range, dtype)))
     else:
-        tensors = _judge_steps(wanted, dtype, arrays, steps, updates, informative)
-    tensors = _of_something(tensors, wanted.variant.output)
-    verdict = worst(t.verdict for t in tensors)
-    useful = wanted.program.ancestors([wanted.variant.output]) - informative
+        found = _judge_steps(wanted, dtype, arrays)
+    judged = _of_something(list(found.tensors.values()), wanted.variant.output)
+    verdict = worst(t.verdict for t in judged)
+    useful = wanted.program.ancestors([wanted.variant.output]) - found.informative
     silent = tuple(
-        t.name for t in tensors if t.role == "gradient" and t.where is not None and t.name in useful
+        t.name for t in judged if t.role == "gradient" and t.where is not None and t.name in useful
     )
-    return Judgement(verdict, tuple(tensors), describe(tensors, verdict), steps, tuple(updates), silent)
+    return Judgement(
+        verdict, tuple(judged), describe(judged, verdict), found.steps, tuple(found.updates), silent
+    )
 
 
-def _informative(due: References) -> Iterator[str]:
+@dataclass
+class _Found:
+    """What the steps of a cell gave, one after the other; without training it is one."""
+
+    tensors: dict[Key, Compared] = field(default_factory=dict)
+    steps: dict[int | None, float] = field(default_factory=dict)
+    updates: list["Update"] = field(default_factory=list)
+    informative: set[str] = field(default_factory=set)
     """Names whose gradient is not 0 everywhere."""
-    return (key[1] for key, m in zip(due, due.magnitudes, strict=True) if key[0] == "gradient" and m > 0)
+
+    def add(self, due: References, tensors: Iterable[Compared], excused: Iterable[Compared]) -> None:
+        """One step: what it must be, what was judged of it, and the same where the range excuses something."""
+        magnitudes = zip(due, due.magnitudes, strict=True)
+        self.informative.update(name for (role, name), m in magnitudes if role == "gradient" and m > 0)
+        for tensor, told in zip(tensors, excused, strict=True):
+            key = (tensor.role, tensor.name)
+            self.tensors[key] = _worse(self.tensors.get(key, told), told)
+            if tensor.role != "parameter" and not tensor.problem:
+                self.steps[tensor.step] = max(self.steps.get(tensor.step, 0.0), tensor.used)
 
 
 def _of_something(tensors: Sequence[Compared], output: str) -> list[Compared]:
@@ -86,10 +99,6 @@ def _of_something(tensors: Sequence[Compared], output: str) -> list[Compared]:
         return list(tensors)
     why = "has nothing to judge: no elements, or only the output's own cotangent"
     return [msgspec.structs.replace(t, verdict=Verdict.INCONCLUSIVE, problem=why) for t in tensors]
-
-
-def _largest_used(tensors: Iterable[Compared]) -> float:
-    return max((t.used for t in tensors if not t.problem), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -104,14 +113,7 @@ class Update:
     tolerance: Array
 
 
-def _judge_steps(
-    wanted: VariantReference,
-    dtype: str,
-    arrays: Answered,
-    steps: dict[int | None, float],
-    updates: list[Update],
-    informative: set[str],
-) -> list[Compared]:
+def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered) -> _Found:
     """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
 
     A subject that loses a parameter cannot be followed further; its remaining steps are not judged in its favour:
@@ -119,30 +121,25 @@ def _judge_steps(
     """
     variant = wanted.variant
     assert variant.training is not None
-    walk = wanted.walk()
-    found: dict[Key, Compared] = {}
+    walk, found = wanted.walk(), _Found()
     for step in range(variant.training.steps):
         answer = of_step(arrays, step)
         inputs = walk.inputs()
         due = wanted.at(inputs, variant.values, variant.gradients, dtype)
-        informative.update(_informative(due))
         before = {n: history[-1] for n, history in walk.parameters.items()}
         walk.took({n: _usable(answer.get(("gradient", n)), a) for n, a in before.items()})
         moved = wanted.update(walk, dtype)
         together = References.of({**due, **moved})
         tensors = _judge_together(together, dtype, answer, step)
-        for tensor in _excused(tensors, functools.partial(wanted.out_of_range, dtype, inputs)):
-            key = (tensor.role, tensor.name)
-            found[key] = _worse(found.get(key, tensor), tensor)
-            if tensor.role != "parameter":
-                steps[step] = max(steps.get(step, 0.0), _largest_used([tensor]))
-            elif tensor.used > 1 and not tensor.problem:
-                updates.append(_update(tensor, walk, answer, together[key], dtype))
+        excused = _excused(tensors, functools.partial(wanted.out_of_range, dtype, inputs))
+        found.add(due, tensors, excused)
+        wrong = (t for t in excused if t.role == "parameter" and t.used > 1 and not t.problem)
+        found.updates += [_update(t, walk, answer, together[t.role, t.name], dtype) for t in wrong]
         following = {n: answer.get(("parameter", n)) for n in before}
         if any(not _same_shape(p, before[n]) for n, p in following.items()):
             break
         walk.go_on({n: _usable(p, before[n]) for n, p in following.items()})
-    return list(found.values())
+    return found
 
 
 def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Reference, dtype: str) -> Update:
