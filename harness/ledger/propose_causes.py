@@ -42,12 +42,11 @@ class Cause:
 
 
 def new_calls(calls: Iterable[CallLine]) -> list[CallLine]:
-    """Those that no entry knows, and that an entry by op can excuse: what is right alone is no op's fault."""
+    """Those that no entry knows, and that an entry by op can excuse."""
     return [
         call
         for call in calls
         if not call.entry
-        and call.alone is not False
         and call.phase in PHASES
         and call.op in (OPTIMIZERS if call.phase == "update" else OPS)
     ]

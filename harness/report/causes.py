@@ -67,8 +67,6 @@ class Cause(_Facts, frozen=True, kw_only=True):
     calls: int
     relative: float | None
     """The largest relative error of a call."""
-    alone: int | None
-    """How many calls are as wrong when made alone; None where that was asked of none."""
     case: str
     """The smallest case that shows it: the entry's, or that of `shown`."""
     shown: str
@@ -97,11 +95,6 @@ class Cause(_Facts, frozen=True, kw_only=True):
     def error(self) -> str:
         """The relative error."""
         return number(self.relative, 2)
-
-    @property
-    def alone_of(self) -> str:
-        """How many calls are as wrong alone."""
-        return "-" if self.alone is None else f"{self.alone} of {self.calls}"
 
     @property
     def link(self) -> str:
@@ -241,7 +234,6 @@ def _cause(group: _Group, every: Iterable[CellLine], ledgers: Ledgers, ops: Ops)
     of, of_op = _among(
         group, [c for c in every if c.framework == group.framework and c.dtype in dtypes], own, ops
     )
-    alone = [call.alone for call in group.calls if call.alone is not None]
     return Cause(
         framework=group.framework,
         deviation=deviation,
@@ -254,7 +246,6 @@ def _cause(group: _Group, every: Iterable[CellLine], ledgers: Ledgers, ops: Ops)
         of_op=of_op,
         calls=len(group.calls),
         relative=max((call.relative for call in group.calls), default=None),
-        alone=sum(alone) if alone else None,
         case=(deviation and deviation.case) or _variant(smallest),
         shown=smallest.cell,
     )

@@ -22,7 +22,7 @@ CAUSES = 40
 """Causes that the table has at most."""
 
 CAUSE_HEAD = (
-    "framework", "cause", "wrong", "dtype", "cells with the op", "calls", "relative error", "alone", "minimal case",
+    "framework", "cause", "wrong", "dtype", "cells with the op", "calls", "relative error", "minimal case",
 )  # fmt: skip
 
 ADDRESS = "/:?#&=%@+.~-"
@@ -69,7 +69,7 @@ def _causes(report: Report) -> str:
     rows = [
         (
             c.framework, _linked(c.name, c.link), c.result, ", ".join(c.dtypes), c.share, str(c.calls), c.error,
-            c.alone_of, c.case,
+            c.case,
         )
         for c in report.causes[:CAUSES]
     ]  # fmt: skip

@@ -191,8 +191,6 @@ class CallLine(_Strict, frozen=True, kw_only=True):
     wrong: int
     """Elements outside their tolerances, of `elements`."""
     elements: int
-    alone: bool | None = None
-    """Whether the call alone gives the same wrong bits; None where that was not asked."""
     entry: str = ""
     """The ledger's entry that excuses it."""
     note: str = ""

@@ -15,7 +15,7 @@ from runs import a_run, call, cell
 
 def wrong(op: str = "max", **more: Any) -> CallLine:
     """A wrong call, as wrong when made alone."""
-    fields = {"used": 9.0, "got": "1.0", "want": "0.5", "wrong": 1, "elements": 6, "alone": True}
+    fields = {"used": 9.0, "got": "1.0", "want": "0.5", "wrong": 1, "elements": 6}
     return call(op, **{**fields, **more})
 
 
@@ -113,13 +113,13 @@ def test_without_a_bound_it_has_to_be_said_what_is_computed(relative: float) -> 
         assert told(run, "at_most", "gives") == [(2.0, None)]
 
 
-def test_calls_that_are_known_or_right_alone_leave_the_cell_to_an_entry_by_cell() -> None:
-    """So do cells without calls, and ops that this harness doesn't have."""
-    known, together = wrong(entry="adapters/mxnet/deviations.toml:3"), wrong(alone=False)
-    for calls in ([known], [together], [wrong(op="gone")], [wrong(phase="sum")]):
+def test_calls_that_are_known_leave_the_cell_to_an_entry_by_cell() -> None:
+    """So do ops that this harness doesn't have, and what is no op call."""
+    known, together = wrong(entry="adapters/mxnet/deviations.toml:3"), wrong(phase="sum")
+    for calls in ([known], [together], [wrong(op="gone")]):
         (entry,) = entries(a_run([traced("k:1", *calls)]))
         assert entry["cell"] == "ops/f::k:1-float32-mxnet-eager"
-    run = a_run([traced("k:1", known, wrong(alone=None, op="exp")), traced("k:2", together)])
+    run = a_run([traced("k:1", known, wrong(op="exp")), traced("k:2", together)])
     assert told(run, "op", "cell") == [("exp", None), (None, "ops/f::k:2-float32-mxnet-eager")]
 
 

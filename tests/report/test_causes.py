@@ -147,12 +147,6 @@ def test_cells_are_counted_among_those_that_have_the_op_where_the_case_is_as_it_
     assert report(a_run([without, other])).causes[0].share == "1 of 2 in all"
 
 
-def test_how_many_calls_are_as_wrong_alone_is_told_where_it_was_asked():
-    (row,) = found(wrong("k:1", call(alone=True), call(alone=False), call()))
-    assert row.alone_of == "1 of 3"
-    assert found(wrong("k:1", call()))[0].alone_of == "-"
-
-
 def test_an_infinite_error_is_told_as_one():
     (row,) = found(wrong("k:1", call(relative=LARGEST)))
     assert row.error == "∞"

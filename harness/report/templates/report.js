@@ -252,16 +252,15 @@ function evidence({ place, reason, evidence: text, link, case: minimal, since })
 const list = (texts) => el("ul", {}, ...texts.map((text) => el("li", { textContent: text })));
 
 const CALLS = 50;              // wrong calls that a box shows: a training may have thousands
-const CALL_HEADS = ["call", "result", "got", "should be", "used", "relative", "elements wrong", "alone", "known"];
+const CALL_HEADS = ["call", "result", "got", "should be", "used", "relative", "elements wrong", "known"];
 
 function calls(all, unnamed) {
   const rows = all.slice(0, CALLS).map((c) => {
     const where = `${c.name}${c.where?.length ? `[${c.where.join(", ")}]` : ""}${c.step === null ? "" : ` in step ${c.step}`}`;
-    const alone = c.alone === null ? "-" : c.alone ? "as wrong" : "right";
     const known = c.entry ? `${c.note} (${c.entry})` : `${unnamed}${c.note ? `: ${c.note}` : ""}`;
     const cell = (text, className = "") => el("td", { className, textContent: text });
     return el("tr", { className: c.entry ? "" : "wrong" }, cell(c.place), cell(where), cell(c.got), cell(c.want), cell(number(c.used), "n"),
-      cell(number(c.relative), "n"), cell(`${c.wrong} of ${c.elements}`, "n"), cell(alone), cell(known));
+      cell(number(c.relative), "n"), cell(`${c.wrong} of ${c.elements}`, "n"), cell(known));
   });
   const head = el("tr", {}, ...CALL_HEADS.map((text) => el("th", { scope: "col", textContent: text })));
   const made = el("div", { className: "scroll" }, el("table", { className: "calls" }, el("thead", {}, head), el("tbody", {}, ...rows)));
