@@ -29,6 +29,8 @@ NAMED = 3
 """So many calls are named where several explain a difference, so many results that share an error."""
 SPREAD = 2.0
 """Pooled over all its calls a correct op's errors are below 1 sigma in the root mean square; above this it is told."""
+DRIFT = 8.0
+"""And so it is where their mean is more than so many times what chance lets it be."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
     notes += [
         f"{row.op} {row.phase}: errors are {row.rms:.2g} sigma, on average {row.mean:+.2g}, over {row.count} elements"
         for row in pooled(step.trace)[:NAMED]
-        if row.rms > SPREAD or row.drift > SPREAD**3
+        if row.rms > SPREAD or row.drift > DRIFT
     ]
     return Outcome(Verdict.DISAGREE, tuple(notes), conventions=chosen, composed=worst.used, budget=shares)
 
@@ -298,13 +300,20 @@ def _towards(node: Node, argument: int) -> str:
     return f" towards {own}"
 
 
+def by_cause(lines: Sequence[CallLine]) -> list[list[int]]:
+    """Which lines tell of one cause, by their numbers, in the order in which the causes are told: of steps, of elements."""
+    causes: dict[tuple[str, str], list[int]] = {}
+    for i, line in enumerate(lines):
+        causes.setdefault((line.place, line.entry), []).append(i)
+    return list(causes.values())
+
+
 def _told(lines: Sequence[CallLine]) -> Iterator[str]:
     """Each cause, its worst element and what is known of it; of steps that have the same cause, one."""
-    causes: dict[tuple[str, str], list[CallLine]] = {}
-    for line in lines:
-        causes.setdefault((line.place, line.entry), []).append(line)
+    causes = [[lines[i] for i in same] for same in by_cause(lines)]
     yield "wrong by itself:" if len(causes) == 1 else "wrong by themselves:"
-    for (where, entry), same in causes.items():
+    for same in causes:
+        where, entry = same[0].place, same[0].entry
         worst = max(same, key=lambda line: line.used)
         steps = len({line.step for line in same})
         yield f"  {where}" + f" (in {steps} steps)" * (steps > 1)

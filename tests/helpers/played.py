@@ -14,14 +14,16 @@ from gradient_conformance.reference.told import Told
 class Played(Told):
     """A walk in which results are stored in a dtype, those with a fault after it."""
 
-    def __init__(self, dtype, faults):
+    def __init__(self, dtype, faults, jitter=0.0):
         super().__init__({})
-        self.dtype, self.faults = dtype, faults
+        self.dtype, self.faults, self.jitter = dtype, faults, jitter
+        self.random = np.random.default_rng(1)
 
     def read(self, result, a, c):
         """What the framework has, and goes on with."""
         with np.errstate(all="ignore"):
-            stored = np.asarray(a).astype(self.dtype)
+            moved = a * (1 + self.jitter * self.random.uniform(-1, 1, np.shape(a))) if self.jitter else a
+            stored = np.asarray(moved).astype(self.dtype)
             stored = np.asarray(self.faults.get(result, lambda a: a)(stored)).astype(self.dtype)
         self.found[result] = stored
         return stored.astype(np.float64)
@@ -31,12 +33,15 @@ class Played(Told):
         return tuple(env[name] for name in node.outs)
 
 
-def played(text, inputs, faults=None, dtype="float32", seed=None, told=None, **more):
-    """The trace of a played framework. `told` chooses keys; without it contributions are left out, as in any trace."""
+def played(text, inputs, faults=None, dtype="float32", seed=None, told=None, jitter=0.0, **more):
+    """The trace of a played framework. `told` chooses keys; without it contributions are left out, as in any trace.
+
+    With `jitter` every result is off by as much of itself at most: no two frameworks have the same bits.
+    """
     program = text if not isinstance(text, str) else parse(text)
     arrays = {name: np.asarray(a) for name, a in inputs.items()}
     arrays = {n: a.astype(dtype).astype(np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
-    walk, output = Played(dtype, faults or {}), program.nodes[-1].outs[-1]
+    walk, output = Played(dtype, faults or {}, jitter), program.nodes[-1].outs[-1]
     seed = np.ones(()) if seed is None else np.asarray(seed, dtype=np.float64)
     floats = [n for n, a in arrays.items() if a.dtype.kind == "f"]
     floats += [out for node in program.nodes for out in node.outs]

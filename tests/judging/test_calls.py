@@ -7,6 +7,7 @@ from gradient_conformance.harness.judging.calls import diagnosis, judge_calls
 from gradient_conformance.harness.judging.composition import budget, composed, flips, pooled, precisely
 from gradient_conformance.harness.judging.trace import Trace
 from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.reference.formats import FORMATS
 from played import played
 
 NETWORK = """
@@ -36,9 +37,16 @@ def blamed(trace):
 @pytest.mark.parametrize("compiled", [False, True])
 def test_of_a_correct_framework_no_call_is_wrong(dtype, compiled):
     for seed in range(5):
-        judged = judge_calls(played(NETWORK, network(seed), dtype=dtype, compiled=compiled))
+        jitter = FORMATS[dtype].u
+        judged = judge_calls(played(NETWORK, network(seed), dtype=dtype, compiled=compiled, jitter=jitter))
         assert judged.alarms == ()
-        assert max(judged.used.values()) <= 1
+        assert 0.1 < max(judged.used.values()) <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_of_one_that_errs_by_fifty_units_calls_are_wrong(dtype):
+    jitter = 50 * FORMATS[dtype].u
+    assert judge_calls(played(NETWORK, network(), dtype=dtype, jitter=jitter)).alarms
 
 
 CALLS = {

@@ -14,7 +14,7 @@ from ...reading.elements import Array
 from ...run.lines import CellLine
 from ..blame import FORWARD, VJP, Suspect
 from ..examining import Examination, Found, findings
-from ..outcome import place
+from ..outcome import by_cause, place
 from ..trace import Trace, argument_name
 
 Argument = Any
@@ -83,10 +83,8 @@ class Wrong:
 
 def told(cell: Cell, line: CellLine, examination: Examination) -> list[Found]:
     """What a cell tells of as wrong by itself, in its order: of steps that have the same cause, the worst."""
-    causes: dict[tuple[str, str], list[Found]] = {}
-    for of_line, found in zip(line.calls, findings(cell, examination), strict=True):
-        causes.setdefault((of_line.place, of_line.entry), []).append(found)
-    return [max(same, key=lambda found: found.compared.used) for same in causes.values()]
+    found = findings(cell, examination)
+    return [max((found[i] for i in same), key=lambda one: one.compared.used) for same in by_cause(line.calls)]
 
 
 def wrong(cell: Cell, found: Found) -> Wrong:
