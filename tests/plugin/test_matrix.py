@@ -189,6 +189,50 @@ evidence = "it is a fake"
     )
 
 
+BY_OP = """
+[[deviation]]
+framework = "errs"
+op = "{op}"
+version = ">=1"
+at_most = {at_most}
+case = "tiny/layer"
+reason = "it multiplies by 1.001"
+evidence = "it is a fake"
+"""
+SQUARES = """
+title = "Squares"
+source = "A test of the harness"
+program = "loss = square(x)"
+[tensors]
+x = { values = [1.0, 2.0] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("op", "at_most", "verdict", "words"),
+    [
+        ("square", 2e-3, "known deviation", "known: it multiplies by 1.001"),
+        ("square", 1e-4, "disagree", "own.toml:2: larger than at_most 0.0001: 0.001"),
+        ("sin", 1e-3, "disagree", "own.toml:2: this deviation no longer occurs in tiny/layer"),
+    ],
+)
+def test_an_entry_by_op_excuses_what_it_says_and_its_case_must_show_it(matrix, op, at_most, verdict, words):
+    matrix.case.write_text(SQUARES)
+    (matrix.path / "own.toml").write_text(BY_OP.format(op=op, at_most=at_most))
+    matrix.run("errs", more=["--deviations=own.toml"])
+    assert set(matrix.verdicts().values()) == {verdict}
+    assert all(words in cell["message"] for cell in matrix.cells().values())
+
+
+def test_a_cell_that_must_show_an_entry_by_op_and_agrees_makes_it_stale(matrix):
+    matrix.case.write_text(SQUARES.replace("square(x)", "cos(x)"))
+    (matrix.path / "own.toml").write_text(BY_OP.format(op="square", at_most=2e-3))
+    matrix.run("errs", more=["--deviations=own.toml"])
+    assert set(matrix.verdicts().values()) == {"stale ledger entry"}
+    told = "this deviation no longer occurs in tiny/layer"
+    assert all(told in cell["message"] for cell in matrix.cells().values())
+
+
 def test_a_subject_is_one_more_column(matrix):
     subject = matrix.path / "mine.py"
     subject.write_text(
