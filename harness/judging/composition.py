@@ -51,25 +51,33 @@ def composed(trace: Trace, excused: Collection[Result], answer: Mapping[Result, 
     return compare(references, {key: answer[key] for key in due}, trace.dtype, references.scales, trace.step)
 
 
-def precisely(
-    trace: Trace, excused: Collection[Result], answer: Mapping[Result, Array]
-) -> tuple[list[Compared], float] | None:
-    """The same against a more precise reference, and by how many tolerances float64's own is off.
+@dataclass(frozen=True)
+class Precise:
+    """What is compared, held to a reference of more digits than float64 has."""
 
-    None where that takes too long.
-    """
-    if _operations(trace) > LARGEST_WIDE:
+    compared: list[Compared]
+    off: float
+    """By how many tolerances float64's own walk is off."""
+    unsure: float
+    """By how many this one may be: of 50 digits by none, of longdouble by what is left of its 11 bits more."""
+
+
+def precisely(trace: Trace, excused: Collection[Result], answer: Mapping[Result, Array]) -> Precise | None:
+    """What is compared, given what is excused, against a more precise reference; None where that takes too long."""
+    operations = _operations(trace)
+    if operations > LARGEST_WIDE:
         return None
     own = {key: trace.own[key] for key in excused}
     keys = [key for key in answer if key in trace.true and key not in own]
     found, due = _precise(trace, own), trace.due(own, keys)
     precise = {key: Reference(nearest(found[key]), e.sigma) for key, e in due.items()}
     references = References.of(precise)
-    off = compare(references, {key: due[key].value.astype(trace.dtype) for key in due}, trace.dtype)
+    walked = compare(references, {key: due[key].value.astype(trace.dtype) for key in due}, trace.dtype)
+    off = max((t.used for t in walked), default=0.0)
     judged = compare(
         references, {key: answer[key] for key in due}, trace.dtype, references.scales, trace.step
     )
-    return judged, max((t.used for t in off), default=0.0)
+    return Precise(judged, off, off / 2**10 if operations > LARGEST_PRECISE else 0.0)
 
 
 def _precise(trace: Trace, own: Mapping[Result, Array]) -> dict[Result, Array]:

@@ -151,8 +151,11 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
         return Outcome(verdict, (*notes, *_flips(examination)), conventions=chosen, composed=used)
     step = next(step for step in examination.steps if step.trace.step == worst.step)
     found = precisely(step.trace, step.chosen, step.answer)
-    if found is not None and found[1] > 1:
-        return _imprecise(chosen, worst, *found)
+    if found is not None and found.off > 1:
+        now = max(found.compared, key=lambda t: t.used)
+        if now.used <= 1 + found.unsure:
+            return _imprecise(chosen, worst, now, found.off)
+        worst = now
     if _vanishes(step):
         told = "it vanishes when it is looked at: with a probe at every value the same program agrees"
         return Outcome(Verdict.DISAGREE, (told,), conventions=chosen, composed=worst.used)
@@ -170,9 +173,8 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
     return Outcome(Verdict.DISAGREE, tuple(notes), conventions=chosen, composed=worst.used, budget=shares)
 
 
-def _imprecise(chosen: tuple[str, ...], worst: Compared, precise: Sequence[Compared], off: float) -> Outcome:
+def _imprecise(chosen: tuple[str, ...], worst: Compared, now: Compared, off: float) -> Outcome:
     """Of a cell in which the reference's own rounding is amplified beyond the tolerance: nobody is accused by that."""
-    now = max(precise, key=lambda t: t.used)
     name = tensor_in_words((worst.role, worst.name), worst.where, worst.step)
     if now.used <= 1:
         told = f"{name}: float64's own rounding is off by {off:.3g} tolerances; with more digits they agree"

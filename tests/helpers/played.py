@@ -33,7 +33,7 @@ class Played(Told):
         return tuple(env[name] for name in node.outs)
 
 
-def played(text, inputs, faults=None, dtype="float32", seed=None, told=None, jitter=0.0, **more):
+def played(text, inputs, faults=None, dtype="float32", seed=None, told=None, jitter=0.0, output=None, **more):
     """The trace of a played framework. `told` chooses keys; without it contributions are left out, as in any trace.
 
     With `jitter` every result is off by as much of itself at most: no two frameworks have the same bits.
@@ -41,7 +41,7 @@ def played(text, inputs, faults=None, dtype="float32", seed=None, told=None, jit
     program = text if not isinstance(text, str) else parse(text)
     arrays = {name: np.asarray(a) for name, a in inputs.items()}
     arrays = {n: a.astype(dtype).astype(np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
-    walk, output = Played(dtype, faults or {}, jitter), program.nodes[-1].outs[-1]
+    walk, output = Played(dtype, faults or {}, jitter), output or program.nodes[-1].outs[-1]
     seed = np.ones(()) if seed is None else np.asarray(seed, dtype=np.float64)
     floats = [n for n, a in arrays.items() if a.dtype.kind == "f"]
     floats += [out for node in program.nodes for out in node.outs]

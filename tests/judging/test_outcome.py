@@ -1,0 +1,219 @@
+"""What becomes of a cell that was looked into: its verdict, and what a person is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradient_conformance.harness.frameworks.found import Framework
+from gradient_conformance.harness.judging.examining import examine
+from gradient_conformance.harness.judging.judge import judge
+from gradient_conformance.harness.judging.outcome import outcome
+from gradient_conformance.harness.ledger.entries import Ledger
+from gradient_conformance.harness.ledger.reading import load_given
+from gradient_conformance.harness.plan import Cell
+from gradient_conformance.harness.references.variant import VariantReference
+from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.harness.workers.answer import Answer
+from played import played
+
+HEAD = 'title = "t"\nsource = "s"\n'
+NETWORK = f"""{HEAD}
+program = '''
+z = W @ x
+h = tanh(z)
+s = U @ h
+loss = sum(square(s - t))
+'''
+gradients = ["W", "U"]
+[tensors]
+W = {{ shape = [4, 3], uniform = [-1, 1] }}
+x = {{ shape = [3, 2], uniform = [-1, 1] }}
+U = {{ shape = [2, 4], uniform = [-1, 1] }}
+t = {{ shape = [2, 2], uniform = [-1, 1] }}
+"""
+TANH = """
+[[deviation]]
+framework = "mine"
+op = "tanh"
+version = ">=1"
+at_most = 0.2
+case = "group/base"
+reason = "tanh is off"
+evidence = "it is a fake"
+"""
+
+
+def looked_into(variant, faults=None, dtype="float32", ledger=None, plain=None, tell=None):
+    """What becomes of a cell whose framework is played; `plain` changes what it answered, but not its traces."""
+    wanted = VariantReference(variant)
+    cell = Cell(variant, dtype, Framework("mine", Path("adapter.py"), ("eager",)), "eager")
+    seed = np.ones(()) if wanted.cotangent is None else wanted.cotangent
+    trace = played(
+        wanted.program, wanted.inputs, faults, dtype, seed, lambda key: True, output=variant.output
+    )
+    told = {key: a for key, a in trace.answered.items() if tell is None or tell(key)}
+
+    def ask(copies):
+        uses = {f"{i}.{k}" for i, k in copies}
+        arrays = {(r, n, None): a for (r, n), a in told.items() if r != "use"}
+        arrays |= {
+            ("gradient", f"use {n}", None): a for (r, n), a in told.items() if r == "use" and n in uses
+        }
+        return Answer(None, "", arrays)
+
+    asked = [*(("value", n) for n in variant.values), *(("gradient", n) for n in variant.gradients)]
+    answered = {(*key, None): trace.answered[key] for key in asked} | (plain or {})
+    judgement = judge(wanted, dtype, answered)
+    examination = examine(cell, wanted, Answer(None, "", answered), judgement, ask)
+    return judgement, outcome(cell, judgement, examination, ledger or Ledger("mine"), "1.0")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    (tmp_path / "own.toml").write_text(TANH)
+    return Ledger("mine").joined(load_given([tmp_path / "own.toml"]))
+
+
+def off(a):
+    return a * np.float32(1.1)
+
+
+def test_what_is_wrong_by_itself_is_told_and_what_only_follows_apart(case):
+    [variant] = case(text=NETWORK).variants
+    judgement, found = looked_into(variant, {("value", "h"): off, ("gradient", "h"): off})
+    assert judgement.verdict is found.verdict is Verdict.DISAGREE
+    assert [(c.op, c.phase, c.towards, c.name) for c in found.calls] == [
+        ("tanh", "forward", "", "value h"),
+        ("matmul", "vjp", "y", "gradient of h"),
+    ]
+    assert found.first_difference == "tanh, line 6: h = tanh(z)"
+    assert found.notes[0] == "wrong by themselves:"
+    assert found.notes[-1] == "follows: value loss, gradient of W, gradient of U"
+
+
+def test_known_calls_excuse_a_cell_whose_whole_agrees_with_them(case, ledger):
+    [variant] = case(text=NETWORK).variants
+    _, found = looked_into(variant, {("value", "h"): off}, ledger=ledger)
+    assert found.verdict is Verdict.KNOWN_DEVIATION
+    assert found.composed <= 1
+    assert found.calls[0].note == "tanh is off"
+
+
+def test_known_calls_do_not_excuse_what_is_wrong_besides(case, ledger):
+    """The cell's own gradient is off by more than the known call explains, and no call of the trace is."""
+    [variant] = case(text=NETWORK).variants
+    plain = {("gradient", "U", None): np.ones((2, 4), np.float32)}
+    _, found = looked_into(variant, {("value", "h"): off}, ledger=ledger, plain=plain)
+    assert found.verdict is Verdict.DISAGREE
+    assert found.composed > 1
+    assert "and something else, with these taken as they are: gradient of U" in found.notes[-1]
+
+
+def test_a_second_fault_beside_a_known_one_is_new(case, ledger):
+    [variant] = case(text=NETWORK).variants
+    _, found = looked_into(variant, {("value", "h"): off, ("gradient", "s"): off}, ledger=ledger)
+    assert found.verdict is Verdict.DISAGREE
+    assert [bool(call.entry) for call in found.calls] == [True, False]
+
+
+FLIP = f"""{HEAD}
+program = '''
+z = (a * k) - b
+h = relu(z)
+loss = sum(h * w)
+'''
+gradients = ["a", "w"]
+[tensors]
+a = {{ values = [1.0, 2.0] }}
+b = {{ values = [0.99999994, 1.0] }}
+w = {{ values = [3.0, 1.0] }}
+k = {{ values = [1.0, 1.0] }}
+"""
+
+
+def test_a_unit_that_rounding_turns_agrees_and_is_told(case):
+    [variant] = case(text=FLIP).variants
+    turned = {("value", "z.1"): lambda a: a - np.array([2**-23, 0], np.float32)}
+    judgement, found = looked_into(variant, turned)
+    assert judgement.verdict is Verdict.DISAGREE
+    assert found.verdict is Verdict.AGREE
+    assert "rounding took another branch" in found.notes[-1]
+    assert found.conventions == ()
+
+
+CONVENTION = f"""{HEAD}
+program = "loss = sum(abs(x) * w)"
+gradients = ["x"]
+[tensors]
+x = {{ values = [0.0, 2.0] }}
+w = {{ values = [3.0, 1.0] }}
+"""
+
+
+def test_another_gradient_at_a_kink_agrees_by_a_convention(case):
+    [variant] = case(text=CONVENTION).variants
+    judgement, found = looked_into(variant, {("gradient", "x"): lambda a: np.array([3.0, 1.0])})
+    assert judgement.verdict is Verdict.DISAGREE
+    assert found.verdict is Verdict.AGREE
+    assert "backward of abs" in found.conventions[0]
+
+
+SATURATED = f"""{HEAD}
+program = '''
+p = sigmoid(z)
+loss = bce(p, t, reduction="sum")
+'''
+gradients = ["z"]
+[tensors]
+z = {{ values = [2, 6, 14] }}
+t = {{ values = [0, 0, 0] }}
+"""
+
+
+def test_more_digits_decide_before_anybody_is_accused(case):
+    [variant] = case(text=SATURATED).variants
+    z = np.array([2.0, 6, 14])
+    right = {("gradient", "z", None): 1 / (1 + np.exp(-z))}
+    judgement, found = looked_into(variant, dtype="float64", plain=right)
+    assert judgement.verdict is Verdict.DISAGREE  # with float64's own walk, off by 43,000 tolerances
+    assert found.verdict is Verdict.AGREE
+    assert "float64's own rounding is off" in found.notes[0]
+
+
+def test_more_digits_excuse_nobody_who_is_wrong(case):
+    [variant] = case(text=SATURATED).variants
+    wrong = {("gradient", "z", None): np.array([0.9, 0.9, 0.9])}
+    _, found = looked_into(variant, dtype="float64", plain=wrong)
+    assert found.verdict is Verdict.DISAGREE
+    assert "vanishes" in found.notes[0]  # as its trace, which is right
+
+
+PRODUCTS = 400
+
+
+def test_small_errors_that_add_up_are_shared_out_and_named_by_their_op(case):
+    lines = "\n".join([*(f"x{i + 1} = x{i} * c" for i in range(PRODUCTS)), f"loss = sum(x{PRODUCTS})"])
+    text = f"{HEAD}program = '''\n{lines}\n'''\nvalues = [\"loss\"]\ngradients = [\"c\"]\n[tensors]\n"
+    text += "x0 = { shape = [6], uniform = [0.5, 1] }\nc = { shape = [6], uniform = [0.99, 1.01] }\n"
+    [variant] = case(text=text).variants
+    low = {("value", f"x{i + 1}"): lambda a: np.nextafter(a, np.float32(0)) for i in range(PRODUCTS)}
+    judgement, found = looked_into(variant, low)
+    assert judgement.verdict is found.verdict is Verdict.DISAGREE
+    assert found.calls == ()
+    assert found.notes[0].startswith("no op call is wrong by itself: ")
+    assert found.notes[1].startswith("of the error of ")
+    assert any(note.startswith("mul forward: errors are") for note in found.notes)
+    assert sum(share.share for share in found.budget) < 1.01
+
+
+def test_where_the_trace_has_no_answer_the_whole_s_verdict_stands(case):
+    [variant] = case(text=NETWORK).variants
+    wanted = VariantReference(variant)
+    cell = Cell(variant, "float32", Framework("mine", Path("adapter.py"), ("eager",)), "eager")
+    arrays = {("gradient", n, None): np.ones(variant.specs[n].shape, np.float32) for n in variant.gradients}
+    judgement = judge(wanted, "float32", arrays)
+    crashed = Answer(Verdict.CRASHED, "died of signal 11")
+    found = examine(cell, wanted, Answer(None, "", arrays), judgement, lambda copies: crashed)
+    made = outcome(cell, judgement, found, Ledger("mine"), "1.0")
+    assert made.verdict is Verdict.DISAGREE
+    assert made.notes == ("first difference not found: the trace gave crashed (died of signal 11)",)
