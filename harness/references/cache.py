@@ -13,6 +13,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import importlib
 import math
 import os
 import re
@@ -29,8 +30,8 @@ import numpy as np
 import platformdirs
 
 from ...reference.rounding import RULES_VERSION
-from .. import ROOT
 from ..errors import HarnessError
+from ..reading import sources
 from ..reading.elements import ALIGNMENT, digest, raw
 from .row import References
 
@@ -115,16 +116,13 @@ def rules() -> bytes:
     """Digest of everything but the case that references depend on: our code, and NumPy with what it runs on.
 
     The rows and the rule are the folder `reference`, and this one applies them: an edit in either makes every entry a
-    stranger. NumPy's own configuration names its BLAS and the instructions it found. Raises OSError where the sources
-    cannot be read.
+    stranger. All of both is loaded first, so that no edit comes between its name and its use. NumPy's own configuration
+    names its BLAS and the instructions it found. Raises OSError where the sources cannot be read.
     """
-    sources = sorted(path for folder in RULES for path in (ROOT / folder).rglob("*.py"))
-    names = (path.relative_to(ROOT).as_posix() for path in sources)
-    texts = [
-        part for name, path in zip(names, sources, strict=True) for part in (name.encode(), path.read_bytes())
-    ]
+    for name, _ in (module for folder in RULES for module in sources.modules(folder)):
+        importlib.import_module(name)
     numpy = repr((np.__version__, np.show_config(mode="dicts")))
-    return digest(str(FORMAT).encode(), RULES_VERSION.encode(), numpy.encode(), *texts)
+    return digest(str(FORMAT).encode(), RULES_VERSION.encode(), numpy.encode(), sources.loaded(*RULES))
 
 
 def key_of(rules: bytes, asked: str, arrays: Sequence[tuple[str, Array]]) -> bytes:
