@@ -18,6 +18,7 @@ import math
 import os
 import re
 import secrets
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -102,13 +103,35 @@ def for_compilers(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def claim(path: Path) -> None:
-    """Make a subfolder of the cache. Raises OSError where that cannot be done, or somebody else's files lie there."""
-    path.mkdir(parents=True, exist_ok=True)
+    """Make a subfolder of the cache, which others may not even read.
+
+    Raises OSError where that cannot be done, where somebody else's files lie there, and what `check_private` raises.
+    """
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    for own in (path.parent, path):
+        own.mkdir(mode=0o700, exist_ok=True)
+    check_private(path)
     names = [entry.name for entry in path.iterdir()]
     if not names:
         (path / TAG).write_text(SIGNATURE)
     elif TAG not in names:
         raise FileExistsError(f"{path} has files in it that are not of a cache ({TAG} is missing)")
+
+
+def check_private(path: Path) -> None:
+    """Raises PermissionError where others than its owner may write to a subfolder of the cache, or to what holds it.
+
+    A checksum has no secret: whoever may write here may say what is right, and what code frameworks have compiled.
+    """
+    if os.name != "posix":
+        return
+    for own in (path.parent, path):
+        with contextlib.suppress(FileNotFoundError):
+            about = own.stat()
+            if about.st_mode & 0o022 or about.st_uid not in (0, os.geteuid()):
+                mode = f"its owner is {about.st_uid}, its mode {stat.S_IMODE(about.st_mode):o}"
+                remedy = f"make it yours alone (chmod go-w), or name another with {FOLDER}"
+                raise PermissionError(errno.EPERM, f"others may write to it ({mode}); {remedy}", str(own))
 
 
 @functools.cache
@@ -160,13 +183,15 @@ class Cache:
 
     def __init__(self, path: Path, bound: int = BOUND) -> None:
         self.path, self.bound = path, bound
+        self._largest = bound // PARTS
         self.tally = Tally()
         self._lock = threading.Lock()
         self._writes = True
         self._unseen = math.inf
         """Bytes written since the last look at the folder's size."""
         self._rules = b""
-        try:  # at once: an edit of a row while this process runs must not pass for what it has loaded
+        try:
+            check_private(path)
             self._rules = rules()
         except OSError as error:
             self._trouble(error)
@@ -196,7 +221,7 @@ class Cache:
         """An entry, verified; None where there is none. A damaged one is removed."""
         path = f"{self.path}/{key.hex()}"
         try:
-            data, used = read(path)
+            data, used = read(path, self._largest)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -218,7 +243,7 @@ class Cache:
             return
         data = encode(key, found)
         size = on_disk(len(data))
-        if size > self.bound // PARTS:
+        if size > self._largest:
             return
         try:
             with self._lock:
@@ -235,9 +260,9 @@ class Cache:
     def _make_room(self, size: int) -> None:
         """Look at the folder at the first entry, and after every part of the bound that this process has written."""
         self._unseen += size
-        if self._unseen > self.bound // PARTS:
+        if self._unseen > self._largest:
             claim(self.path)
-            trim(self.path, self.bound - self.bound // PARTS)
+            trim(self.path, self.bound - self._largest)
             self._unseen = size
 
     def _trouble(self, error: OSError) -> None:
@@ -273,11 +298,16 @@ def decode(key: bytes, data: bytes) -> References | None:
         return None
 
 
-def read(path: str) -> tuple[bytes, float]:
-    """A file's content, and when it was last used. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY)
+def read(path: str, largest: int) -> tuple[bytes, float]:
+    """A file's content, and when it was last used; nothing of what no entry is: a pipe, or a file of more bytes.
+
+    Raises OSError.
+    """
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode) or on_disk(about.st_size) > largest:
+            return b"", about.st_mtime
         return os.read(fd, about.st_size), about.st_mtime  # a part would be found out by its checksum
     finally:
         os.close(fd)

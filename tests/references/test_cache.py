@@ -333,6 +333,75 @@ def test_every_flipped_byte_and_every_truncation_is_found():
         assert decode(key(), RIGHT[:place]) is None
 
 
+def sparse(path):
+    """A terabyte that takes no disk."""
+    os.truncate(path, 2**40)
+
+
+def a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("make", [sparse, a_pipe, a_folder])
+def test_what_is_no_entry_is_neither_read_nor_waited_for(kept, make):
+    kept().put(key(), some())
+    (file,) = files(kept().path)
+    make(file.path)
+    second = kept()
+    assert second.get(key()) is None
+    assert second.tally.damaged == 1
+
+
+@pytest.mark.parametrize("subfolder", cache.SUBFOLDERS)
+def test_the_cache_is_made_for_its_owner_alone(tmp_path, subfolder):
+    umask = os.umask(0)
+    try:
+        claim(tmp_path / "of a user" / "cache" / subfolder)
+    finally:
+        os.umask(umask)
+    made = [tmp_path / "of a user" / "cache", tmp_path / "of a user" / "cache" / subfolder]
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o700, 0o700]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777])
+@pytest.mark.parametrize("which", ["cache", "cache/references"])
+def test_a_cache_that_others_may_write_to_is_refused(kept, mode, which, tmp_path):
+    """Whoever may write there could make a wrong gradient green: the checksum has no secret."""
+    folder = tmp_path / "cache" / "references"
+    first = Cache(folder)
+    first.put(key(), some())
+    (tmp_path / which).chmod(mode)
+    second = Cache(folder)
+    assert bits(second.reference("asked", [], some)) == bits(some())
+    assert (second.tally.read, second.tally.computed) == (0, 0)
+    assert "can't be used" in second.tally.trouble
+    assert "others may write to it" in second.tally.trouble
+    assert "chmod go-w" in second.tally.trouble
+
+
+def test_a_cache_of_another_user_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "cache" / "references"
+    claim(folder)
+    if os.geteuid():
+        monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    else:
+        os.chown(folder, 12345, -1)
+    assert "others may write to it (its owner is" in Cache(folder).tally.trouble
+
+
+def test_compiled_code_that_others_may_write_is_not_handed_to_a_framework(tmp_path):
+    environ = {cache.FOLDER: str(tmp_path / "cache")}
+    assert cache.for_compilers(environ) == tmp_path / "cache" / "compiled"
+    (tmp_path / "cache" / "compiled").chmod(0o777)
+    assert cache.for_compilers(environ) is None
+
+
 # Several processes
 
 
@@ -540,7 +609,7 @@ def test_where_nothing_can_be_written_what_is_there_is_still_read(kept, monkeypa
 def test_what_cannot_be_read_is_computed(kept, monkeypatch, number):
     kept().put(key(), some())
 
-    def refusing(path):
+    def refusing(path, largest):
         raise OSError(number, os.strerror(number), path)
 
     monkeypatch.setattr(cache, "read", refusing)
