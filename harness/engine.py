@@ -24,7 +24,7 @@ from .plan import Cell
 from .references.cache import Cache, for_compilers
 from .references.variant import VariantReference
 from .roles import Answered
-from .run.lines import CellLine
+from .run.lines import CellLine, Kept
 from .verdict import Verdict
 from .workers import requests
 from .workers.answer import Answer
@@ -50,7 +50,7 @@ class Engine:
         interpreter: Callable[[Framework], Interpreter | Absent],
         ledgers: Mapping[str, Ledger],
         cell_timeout: float = CELL_TIMEOUT,
-        keep: Callable[[str, Answered], str] | None = None,
+        keep: Callable[[str, Answered], tuple[str, Kept]] | None = None,
         cache: Cache | None = None,
         *,
         every_call: bool = False,
@@ -103,8 +103,8 @@ class Engine:
         if answer.verdict is None:
             line, found = self._judged(cell, line, wanted, answer)
         arrays = {**answer.arrays, **found.kept}
-        kept = self._keep(line.cell, arrays) if self._keep and arrays else None
-        return msgspec.structs.replace(line, content=wanted.content, arrays=kept), found
+        file, kept = self._keep(line.cell, arrays) if self._keep and arrays else (None, None)
+        return msgspec.structs.replace(line, content=wanted.content, arrays=file, kept=kept), found
 
     def _judged(
         self, cell: Cell, line: CellLine, wanted: VariantReference, answer: Answer

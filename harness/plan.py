@@ -64,6 +64,15 @@ class Selection:
         return tuple(m for m in framework.modes if m in self.modes or "all" in self.modes)
 
 
+def check_names(where: str, names: Iterable[str], known: Sequence[Framework]) -> None:
+    """Raises HarnessError for a name, given in `where`, that no framework has."""
+    there = [framework.name for framework in known]
+    for name in names:
+        if name not in there:
+            told = f'no framework is called "{name}"; there are {", ".join(there)}{nearest(name, there)}'
+            raise HarnessError(f"{where}: {told}")
+
+
 def cells(variants: Iterable[Variant], known: Sequence[Framework], selection: Selection) -> Iterator[Cell]:
     """The cells of some variants, frameworks side by side so that they advance together."""
     for variant in variants:

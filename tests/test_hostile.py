@@ -327,14 +327,14 @@ def test_hostile_kept_arrays_are_refused_unread(
 ) -> None:
     path = archive(tmp_path / "x.npz", *members, compression=compression)
     with soon(), pytest.raises(ArraysUnreadable, match=message):
-        arrays.load(path)
+        arrays.load(path, None)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_member_twice_is_refused(tmp_path: Path) -> None:
     path = archive(tmp_path / "x.npz", *[("/value/y.npy", npy(np.zeros(3)))] * 2)
     with pytest.raises(ArraysUnreadable, match="members overlap"):
-        arrays.load(path)
+        arrays.load(path, None)
 
 
 def test_members_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_members_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
     tail = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1_000, 1_000, len(entries), start, 0)
     path.write_bytes(data[:start] + entries + tail)
     with soon(), pytest.raises(ArraysUnreadable, match="members overlap"):
-        arrays.load(path)
+        arrays.load(path, None)
 
 
 def test_a_pipe_and_a_lone_array_are_no_kept_arrays(tmp_path: Path) -> None:
@@ -356,4 +356,4 @@ def test_a_pipe_and_a_lone_array_are_no_kept_arrays(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(npy(np.zeros(3)))
     for name in ("pipe.npz", "x.npz"):
         with soon(), pytest.raises(ArraysUnreadable):
-            arrays.load(tmp_path / name)
+            arrays.load(tmp_path / name, None)

@@ -129,13 +129,6 @@ class Library:
             )
         return found
 
-    def is_as_run(self, name: str, variant: str, content: str) -> bool:
-        """Whether the variant is still what was run; not where it is gone or can't be loaded."""
-        try:
-            return self.as_run(name, variant, content) is not None
-        except HarnessError:
-            return False
-
     def changes(self, name: str, ran: Mapping[str, str]) -> str:
         """How the case differs from what was run, digests by variant; empty where it doesn't. Raises CaseGone and CaseError."""
         now = self.variants(name)

@@ -119,6 +119,13 @@ class Sources:
     def check(self, cells: Iterable[CellLine]) -> None:
         """Raises NeedsArrays where a cell's are missing, before any case is evaluated."""
         judged = [cell for cell in cells if was_judged(cell)]
+        if nameless := [cell.cell for cell in judged if cell.arrays is not None and cell.kept is None]:
+            told = (
+                f"the run is of format {self.run.header.format}, which doesn't name arrays by their content"
+            )
+            raise NeedsArrays(
+                f"{self.file}: {told} ({_named(nameless)}); run it again with --keep-arrays=DIR"
+            )
         if lacking := [cell.cell for cell in judged if cell.arrays is None or not self._file(cell).exists()]:
             told = f"the run is of rules {self.run.header.rules}, these are {RULES_VERSION}, "
             told += f"and the arrays of {len(lacking)} of {len(judged)} cells are not there"
@@ -132,7 +139,7 @@ class Sources:
 
     def judged(self, cell: CellLine) -> CellLine:
         """The cell, judged from its arrays by the rules of now."""
-        wanted, kept = self._wanted(cell), arrays.load(self._file(cell))
+        wanted, kept = self._wanted(cell), arrays.load(self._file(cell), cell.kept)
         answered = unmarked("", kept)
         judgement = judge(wanted, cell.dtype, answered)
         ledger, version = self._ledger(cell), self._version(cell)
@@ -225,7 +232,7 @@ def changes(before: Iterable[CellLine], after: Iterable[CellLine]) -> list[Chang
 
 def write(run: Run, file: Path, cells: Sequence[CellLine], target: Path, new: Header) -> None:
     """The new run file. What is told of kept arrays stays true from its own folder."""
-    with RunWriter(target, new) as writer:
+    with RunWriter(target, new, whole=True) as writer:
         for framework, about in run.abouts.items():
             writer.about(framework, about)
         for cell in cells:

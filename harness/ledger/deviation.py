@@ -43,6 +43,9 @@ class Block:
         return text
 
 
+NOWHERE = Block(0, 0, "", {})
+
+
 @dataclass(frozen=True)
 class Deviation:
     """One known disagreement, and where it is written down ("adapters/mxnet/deviations.toml:3")."""

@@ -26,17 +26,18 @@ entries name their `framework` too; all of them count.
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from ...reference.rounding import K
+from ..reading.elements import digest
 from ..roles import ROLES
 from ..run.ids import CellId
 from ..run.lines import LARGEST, Compared
 from ..verdict import Verdict
 from .causes import Cause, WrongCall
-from .deviation import Deviation, LedgerError, fields
+from .deviation import NOWHERE, Deviation, LedgerError, fields
 from .writing import outwards, phase_text, range_text
 
 __all__ = ["Deviation", "LedgerError"]
@@ -85,6 +86,12 @@ class Ledger:
     def causes(self) -> tuple[Cause, ...]:
         """The entries by ops."""
         return tuple(entry for entry in self.entries if isinstance(entry, Cause))
+
+    @property
+    def content(self) -> str:
+        """Short digest of what the entries say, wherever they stand."""
+        said = [repr(replace(entry, place="", block=NOWHERE)).encode() for entry in self.entries]
+        return digest(*said).hex()[:12] if said else "none"
 
     def joined(self, entries: Iterable[Deviation]) -> "Ledger":
         """The same ledger with those of the entries that are of its framework."""

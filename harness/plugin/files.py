@@ -24,8 +24,9 @@ OPTIONS = (
 
 def record_path(config: pytest.Config) -> Path:
     """Where the run file goes; the same in every process of xdist."""
-    given = config.option.resume or config.option.record
-    return config.invocation_params.dir / given if given else config.rootpath / DEFAULT_RECORD
+    option = config.option
+    given = option.record if option.resume is None else option.resume
+    return config.rootpath / DEFAULT_RECORD if given is None else config.invocation_params.dir / given
 
 
 def arrays_folder(config: pytest.Config) -> Path | None:

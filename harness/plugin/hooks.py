@@ -143,7 +143,7 @@ def _record(config: pytest.Config, ids: Sequence[str]) -> None:
             arrays.check_owner(folder, file)
         config.pluginmanager.register(Recorder(config, ids), RECORDER)
         if folder is not None:
-            arrays.claim(folder, file, anew=not config.option.resume)
+            arrays.claim(folder, file)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
 

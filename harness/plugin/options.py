@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from ..errors import HarnessError
+
 
 @dataclass(frozen=True)
 class Option:
@@ -29,6 +31,17 @@ def add(parser: pytest.Parser, options: Iterable[Option]) -> None:
     group = parser.getgroup("gradient conformance")
     for option in options:
         group.addoption(option.name, help=option.help, **option.given)
+
+
+def check_given(config: pytest.Config, options: Iterable[Option]) -> None:
+    """Raises HarnessError where an option was given an empty text, such as an unset variable of a shell."""
+    for option in options:
+        value = getattr(config.option, option.name.lstrip("-").replace("-", "_"))
+        if any(
+            isinstance(text, str) and not text.strip()
+            for text in (value if isinstance(value, list) else [value])
+        ):
+            raise HarnessError(f"{option.name}: was given an empty text; leave it out, or say what is meant")
 
 
 PYTESTS = ("-c", "--config-file", "--rootdir", "-o", "--override-ini")

@@ -3,19 +3,20 @@
 import json
 from collections import Counter
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 import pytest
 from rich.console import Console
 
+from ..errors import HarnessError
 from ..report.summary import table
+from ..run import arrays
 from ..run.ids import framework_in
-from ..run.lines import CellLine, Footer, RunError, UnwritableRun
+from ..run.lines import CellLine, Footer, RunError
 from ..run.reading import Unfinished
 from ..run.writing import RunWriter
-from .files import record_path
+from .files import arrays_folder, record_path
 from .progress import Bars, Lines, Shown
 from .resume import check_selected
 from .session import ABOUT, CELL, LEDGER, matrix_of
@@ -47,6 +48,10 @@ def _told(done: Unfinished | None, planned: int) -> str:
     return f"the run goes on with {len(done.cells)} of {planned} cells done{again}"
 
 
+RERUN: Any = "rerun"
+"""What pytest-rerunfailures makes of the outcome of a test that it runs once more: the last is the cell's."""
+
+
 class Recorder:
     """Writes the run file from test reports, so that it is written in one place with or without xdist."""
 
@@ -61,6 +66,7 @@ class Recorder:
         self.lines: list[CellLine] = [] if done is None else list(done.cells)
         self.tally = matrix.cache.tally if matrix.cache else None
         self.footer: Footer | None = None
+        self.begun, self.trouble = False, ""
         header = matrix.header() if done is None else done.header
         self.writer = RunWriter(self.path, header, done)
         if config.option.resume:
@@ -69,7 +75,7 @@ class Recorder:
         self.progress = _progress(config, ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call":
+        if report.when == "call" and report.outcome != RERUN:
             for name, value in report.user_properties:
                 self.take(name, str(value))
             if self.progress and (framework := framework_in(report.nodeid)):
@@ -93,23 +99,46 @@ class Recorder:
         except RunError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.progress:
             self.progress.close()
-        with suppress(UnwritableRun):  # the summary tells of a run without its footer
-            if len(self.lines) == self.planned:
-                self.footer = self.writer.footer(self.planned, part=part_of(self.config))
-        self.writer.close()
+        self.trouble = self._finish()
+        if self.footer is None and session.exitstatus in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+        ):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED  # what isn't on disk isn't done
+
+    def _finish(self) -> str:
+        """Write the footer of a complete run and let go of an earlier one's arrays; in words why it isn't complete."""
+        missing = self.planned - len(self.lines)
+        try:
+            if missing:
+                return f"{missing} of {self.planned} cells have no result"
+            self.footer = self.writer.footer(self.planned, part=part_of(self.config))
+            if folder := arrays_folder(self.config):
+                arrays.tidy(folder, self.lines)
+        except HarnessError as error:
+            return str(error)
+        finally:
+            self.begun = self.writer.is_begun
+            self.writer.close()
+        return ""
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         terminalreporter.section("framework agreement")
         width = terminalreporter._tw.fullwidth  # noqa: SLF001  (pytest tells it nowhere else)
         terminalreporter.write(table(self.lines, width=width, colour=terminalreporter.hasmarkup))
-        if self.footer is None:
-            missing = f"{self.planned - len(self.lines)} of {self.planned} cells have no result"
-            terminalreporter.write_line(f"{self.path}: the run is incomplete and has no footer: {missing}")
+        if self.footer is None and self.begun:
+            told = f"the run is incomplete and has no footer: {self.trouble}"
+            terminalreporter.write_line(f"{self.path}: {told}")
             terminalreporter.write_line(f"the same command with --resume={self.path} goes on with it")
+        elif self.footer is None:
+            left = "is left as it was" if self.path.exists() else "isn't written"
+            terminalreporter.write_line(f"{self.path} {left}: {self.trouble}")
         else:
             terminalreporter.write_line(f"run file: {self.path}")
+            if self.trouble:
+                terminalreporter.write_line(self.trouble)
         if self.tally is not None:
             terminalreporter.write_line(str(self.tally))

@@ -7,7 +7,7 @@ inputs. What was absent is looked for again. Everything else that finished is ke
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..case.library import Library
+from ..case.library import CaseChanged, CaseGone, Library
 from ..run.lines import CellLine, EmptyRun, Header, NotResumable, TruncatedRun
 from ..run.reading import Unfinished, check_resumable, read_unfinished
 from ..verdict import Verdict
@@ -19,7 +19,8 @@ LISTED = 3
 def resumed(path: Path, header: Header, library: Library) -> Unfinished | None:
     """The part of the run in `path` that still stands; None where nothing of one is there yet.
 
-    Raises NotResumable where `header` is of another kind of run, and what `read_unfinished` raises.
+    Raises NotResumable where `header` is of another kind of run, CaseError where a case can't be read now, and what
+    `read_unfinished` raises.
     """
     if not path.exists():
         return None
@@ -30,9 +31,13 @@ def resumed(path: Path, header: Header, library: Library) -> Unfinished | None:
     check_resumable(path, unfinished.header, header)
 
     def stands(cell: CellLine) -> bool:
-        return cell.verdict is not Verdict.ABSENT and (
-            cell.content is None or library.is_as_run(cell.case, cell.variant, cell.content)
-        )
+        if cell.verdict is Verdict.ABSENT or cell.content is None:
+            return cell.verdict is not Verdict.ABSENT
+        try:
+            library.as_run(cell.case, cell.variant, cell.content)
+        except (CaseChanged, CaseGone):
+            return False
+        return True
 
     standing = tuple(cell for cell in unfinished.cells if stands(cell))
     return Unfinished(unfinished.header, unfinished.abouts, standing, len(unfinished.cells) - len(standing))

@@ -17,17 +17,17 @@ from ..frameworks.found import DEVIATIONS, Framework, frameworks, shipped_adapte
 from ..ledger.entries import Ledger
 from ..ledger.reading import load as load_ledger
 from ..ledger.reading import load_given
-from ..plan import Cell, Selection, cells
+from ..plan import Cell, Selection, cells, check_names
 from ..references import cache
 from ..roles import Answered
 from ..run import arrays
-from ..run.lines import CellLine, Header
+from ..run.lines import CellLine, Header, Kept
 from ..run.provenance import header as record_header
 from ..run.reading import Unfinished
 from ..workers.worker import CELL_TIMEOUT
 from . import files, shards
 from .files import arrays_folder, record_path
-from .options import Option, carried, several
+from .options import Option, carried, check_given, several
 from .resume import resumed
 from .shards import SHARDING, Sharding, given_shard
 
@@ -102,6 +102,7 @@ class Matrix:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         option = config.option
+        check_given(config, OPTIONS)
         self.library = Library(case_roots(config))
         folders = [
             shipped_adapters(),
@@ -118,6 +119,7 @@ class Matrix:
         if mine := given_shard(config):
             config.pluginmanager.register(Sharding(mine), SHARDING)
         self.required = split([*option.require, os.environ.get("HARNESS_REQUIRE", "")])
+        check_names("--require", (name for name in self.required if name != "all"), self.frameworks)
         paths = [config.invocation_params.dir / path for path in option.deviations]
         self.deviations = load_given(paths, [f.name for f in self.frameworks])
         self.ledgers = {f.name: self._ledger(f).joined(self.deviations) for f in self.frameworks}
@@ -125,6 +127,8 @@ class Matrix:
             interpreters.assignment(line) for line in config.getini("harness_interpreters")
         )
         self.given_interpreters = dict(interpreters.assignment(text) for text in option.interpreter)
+        check_names("--interpreter", self.given_interpreters, self.frameworks)
+        check_names("harness_interpreters", self.named_interpreters, self.frameworks)
         self.cache = None if option.no_cache else cache.given()
         self.engine: Engine | None = None
         self.sent: set[str] = set()
@@ -142,7 +146,15 @@ class Matrix:
             command=["pytest", *self.config.invocation_params.args],
             carried=self.carried,
             frameworks=[f.name for f in self.selection.of(self.frameworks)],
+            contents=self._contents(),
         )
+
+    def _contents(self) -> dict[str, str]:
+        """What verdicts stand on in this session, by content: what cases are stands in each cell."""
+        columns = self.selection.of(self.frameworks)
+        adapters = {f"adapter {framework.name}": getattr(framework, "content", "") for framework in columns}
+        ledgers = {f"ledger {framework.name}": self.ledgers[framework.name].content for framework in columns}
+        return {**adapters, **ledgers, "--judge": self.config.option.judge}
 
     @cached_property
     def done(self) -> Unfinished | None:
@@ -208,13 +220,17 @@ class Matrix:
         files = "; ".join(error.lines[0] for error in broken.values())
         return certain, f"{len(stale) - len(certain)} ledger entries can't be held against all cells: {files}"
 
-    def _keep_arrays(self) -> Callable[[str, Answered], str] | None:
+    def _keep_arrays(self) -> Callable[[str, Answered], tuple[str, Kept]] | None:
         """Writes a cell's arrays and gives their file as the run file names it; None where none are kept."""
-        folder = arrays_folder(self.config)
+        folder, file = arrays_folder(self.config), record_path(self.config)
         if folder is None:
             return None
-        file = record_path(self.config)
-        return lambda cell_id, found: arrays.relative(arrays.keep(folder, cell_id, found), file)
+
+        def keep(cell_id: str, found: Answered) -> tuple[str, Kept]:
+            path, kept = arrays.keep(folder, cell_id, found)
+            return arrays.relative(path, file), kept
+
+        return keep
 
     def _ledger(self, framework: Framework) -> Ledger:
         return load_ledger(framework.folder / DEVIATIONS, framework.name)

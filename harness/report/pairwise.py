@@ -180,7 +180,7 @@ def read_arrays(cell: CellLine, folder: Path) -> Answered:
     """The arrays of a cell; none where none were kept. Raises ArraysUnreadable and StaleArrays."""
     if cell.arrays is None:
         return {}
-    found = load(folder / cell.arrays)
+    found = load(folder / cell.arrays, cell.kept)
     for tensor in cell.tensors:
         kept = _element(found.get((tensor.role, tensor.name, tensor.step)), tensor.where)
         if tensor.where is not None and kept != tensor.got:

@@ -9,8 +9,9 @@ import os
 import re
 import struct
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -19,9 +20,13 @@ from ..reading.elements import CARRIED, Array
 from ..reading.files import open_regular
 from ..reading.npy import read_header
 from ..roles import Answered
+from .lines import CellLine, Kept
 
 LONGEST = 120
 """Characters of a cell's id in a file's name, where file systems allow 255."""
+
+PART = 2**20
+"""Bytes of a file that are read at once."""
 
 OWNER = "run.txt"
 """In a folder of arrays: the run file that names them, from there."""
@@ -42,10 +47,10 @@ class ArraysOfAnotherRun(HarnessError):
     """A folder whose arrays another run file names: they would be replaced under it."""
 
 
-def file_name(cell_id: str) -> str:
-    """A file's name from a cell's id; the digest keeps apart ids that differ only in what a name can't hold."""
+def file_name(cell_id: str, content: str) -> str:
+    """A file's name: readable, and another for another cell or other arrays, so that none replaces another's."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", cell_id)[:LONGEST]
-    return f"{safe}-{hashlib.sha256(cell_id.encode()).hexdigest()[:12]}.npz"
+    return f"{safe}-{hashlib.sha256(f'{cell_id} {content}'.encode()).hexdigest()[:12]}.npz"
 
 
 def check_owner(folder: Path, record: Path) -> None:
@@ -58,19 +63,24 @@ def check_owner(folder: Path, record: Path) -> None:
         raise ArraysOfAnotherRun(f"{told}; delete them or name another folder with --keep-arrays=DIR")
 
 
-def claim(folder: Path, record: Path, *, anew: bool = True) -> None:
-    """Make a folder ready for the arrays of the run file `record`, which is written anew or goes on.
-
-    Arrays live as long as their run file: those that an earlier run of the same file kept here are removed when it
-    is written anew, and nothing else is. Raises ArraysOfAnotherRun and ArraysUnwritable.
-    """
+def claim(folder: Path, record: Path) -> None:
+    """Make a folder ready for the arrays of the run file `record`. Raises ArraysOfAnotherRun and ArraysUnwritable."""
     check_owner(folder, record)
     owner = folder / OWNER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in _kept(folder) if anew else ():
-            path.unlink()
         owner.write_text(f"{relative(record, owner)}\n", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def tidy(folder: Path, cells: Iterable[CellLine]) -> None:
+    """Leave only the arrays of these cells, those of a complete run: an earlier one's were its own until now."""
+    named = {Path(cell.arrays).name for cell in cells if cell.arrays is not None}
+    try:
+        for path in _kept(folder):
+            if path.name not in named:
+                path.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
@@ -79,19 +89,31 @@ def _kept(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if KEPT.fullmatch(path.name)] if folder.is_dir() else []
 
 
-def keep(folder: Path, cell_id: str, arrays: Answered) -> Path:
-    """Write a cell's arrays and return the file. Raises ArraysUnwritable."""
-    path = folder / file_name(cell_id)
-    unfinished = path.with_suffix(f".{os.getpid()}")
+def keep(folder: Path, cell_id: str, arrays: Answered) -> tuple[Path, Kept]:
+    """Write a cell's arrays and return the file and its content. Raises ArraysUnwritable."""
+    unfinished = folder / f"{file_name(cell_id, '').removesuffix('.npz')}.{os.getpid()}"
     named: dict[str, Any] = {_member(*key): array for key, array in arrays.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as stream:
+        with unfinished.open("w+b") as stream:
             np.savez(stream, **named)
+            kept = _content(stream)
+        path = folder / file_name(cell_id, kept.sha256)
         unfinished.replace(path)
     except OSError as error:
-        raise _unwritable(path, error) from error
-    return path
+        raise _unwritable(unfinished, error) from error
+    return path, kept
+
+
+def _content(stream: IO[bytes]) -> Kept:
+    """What the file holds; its place is the beginning then."""
+    stream.seek(0)
+    digest, size = hashlib.sha256(), 0
+    while part := stream.read(PART):
+        digest.update(part)
+        size += len(part)
+    stream.seek(0)
+    return Kept(bytes=size, sha256=digest.hexdigest())
 
 
 def _unwritable(path: Path, error: OSError) -> ArraysUnwritable:
@@ -100,14 +122,25 @@ def _unwritable(path: Path, error: OSError) -> ArraysUnwritable:
     )
 
 
-def load(path: Path) -> Answered:
-    """Arrays as they were answered, by role, name and step. Raises ArraysUnreadable."""
+def load(path: Path, kept: Kept | None) -> Answered:
+    """Arrays as they were answered, by role, name and step. Raises ArraysUnreadable, also where they are another's.
+
+    `kept` is None in a run that didn't name them by content.
+    """
     try:
-        with open_regular(path) as stream, zipfile.ZipFile(stream) as members:
-            return _arrays(members, os.fstat(stream.fileno()).st_size)
+        with open_regular(path) as stream:
+            _check_content(stream, kept)
+            with zipfile.ZipFile(stream) as members:
+                return _arrays(members, os.fstat(stream.fileno()).st_size)
     except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, struct.error) as error:
         message = f"{path}: can't read kept arrays: {error}; run the cell again with --keep-arrays=DIR"
         raise ArraysUnreadable(message) from error
+
+
+def _check_content(stream: IO[bytes], kept: Kept | None) -> None:
+    """Raises ValueError for other arrays than were kept; what is of another size is not read."""
+    if kept is not None and (os.fstat(stream.fileno()).st_size != kept.bytes or _content(stream) != kept):
+        raise ValueError("they are not those that the run file tells of by their content")
 
 
 def _member(role: str, name: str, step: int | None) -> str:

@@ -9,6 +9,7 @@ JSON has no infinity, and encoders turn it into null without a word. Here an inf
 1.7976931348623157e308; any other number that isn't finite is refused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,14 @@ import msgspec
 from ..errors import HarnessError
 from ..verdict import Verdict
 
-FORMAT = 2
+FORMAT = 3
 """Version of the run file's format: what is written."""
 
-READ = (1, 2)
-"""Versions that are read. A cell of version 1 tells of its tensors alone: which calls are wrong, nobody looked."""
+READ = (1, 2, 3)
+"""Versions that are read. A cell of version 1 tells of its tensors alone: which calls are wrong, nobody looked.
+
+Before version 3 neither what verdicts stand on nor kept arrays are named by their content.
+"""
 
 LARGEST = 1.7976931348623157e308
 """The largest double: how an infinite distance is written."""
@@ -69,6 +73,14 @@ class NotFinite(RunError):
 
 class AboutChanged(RunError):
     """A framework told two different things of itself in one run."""
+
+
+class InputsChanged(RunError):
+    """Two cells of one variant with different programs or inputs."""
+
+
+class NotOurs(RunError):
+    """A file in the run file's place that is none."""
 
 
 class UnwritableRun(RunError):
@@ -122,6 +134,8 @@ class Header(_Line, frozen=True, kw_only=True):
     """Those words of the command without which one of its cells can't be repeated."""
     frameworks: list[str]
     """The columns planned, present or not."""
+    contents: dict[str, str] = {}
+    """What verdicts stand on beside cases and frameworks, by name and content: `adapter torch` and `9f86d081884c`."""
 
 
 class About(_Line, frozen=True, kw_only=True):
@@ -129,6 +143,26 @@ class About(_Line, frozen=True, kw_only=True):
 
     framework: str
     about: dict[str, Any]
+
+
+GROUNDS = ("framework", "version", "python", "numpy", "files", "device", "threads")
+"""What answers depend on of all that a framework tells of itself: one run has one of each. The rest is noted."""
+
+
+def grounds_that_differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What answers depend on and is not the same, in words."""
+    keys = [key for key in dict.fromkeys([*one, *other]) if key in GROUNDS]
+    return [f"{key} {one.get(key)} and {other.get(key)}" for key in keys if one.get(key) != other.get(key)]
+
+
+def noted(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Both in one: of what is not the same, each that was told."""
+    both = {**other, **one}
+    for key in both:
+        if key in one and key in other and one[key] != other[key]:
+            told = [text for about in (one, other) for text in str(about[key]).split(" + ")]
+            both[key] = " + ".join(dict.fromkeys(told))
+    return both
 
 
 class Compared(_Strict, frozen=True, kw_only=True):
@@ -204,6 +238,13 @@ class Share(_Strict, frozen=True, kw_only=True):
     place: str
 
 
+class Kept(_Strict, frozen=True, kw_only=True):
+    """A file of kept arrays by its content: another's are not these."""
+
+    bytes: int
+    sha256: str
+
+
 class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     """One cell: what was run and what became of it.
 
@@ -240,6 +281,8 @@ class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     """Digest of the program and the inputs: the same for whatever must give the same answer."""
     arrays: str | None = None
     """The file of the arrays that were answered, from the run file's folder; None where none are kept."""
+    kept: Kept | None = None
+    """What is in that file."""
 
     @property
     def agrees_by_convention(self) -> bool:

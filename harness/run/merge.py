@@ -14,7 +14,7 @@ import msgspec
 from ..errors import HarnessError
 from ..verdict import totals
 from . import arrays
-from .lines import CellLine, Footer, Header, Machine, Run
+from .lines import CellLine, Footer, Header, Machine, Run, grounds_that_differ, noted
 from .writing import RunWriter
 
 LISTED = 5
@@ -66,7 +66,7 @@ def merge(runs: Sequence[Named], target: Path) -> Run:
 
 def write(run: Run, target: Path) -> None:
     """Write a merged run; its seconds are those that its parts took together."""
-    with RunWriter(target, run.header) as writer:
+    with RunWriter(target, run.header, whole=True) as writer:
         for framework, about in run.abouts.items():
             writer.about(framework, about)
         for cell in run.cells:
@@ -83,6 +83,13 @@ def _check_rules(runs: Sequence[Named]) -> None:
                 told = f"{what} {one} in {first}, {two} in {file}"
                 how = "a run anew" if what == "format" else "`harness rejudge` or a run anew"
                 raise DifferentRules(f"{told}; {how} makes them the same")
+    known: dict[str, tuple[Path, str]] = {}
+    for file, other in runs:
+        for name, content in other.header.contents.items():
+            before, was = known.setdefault(name, (file, content))
+            if was != content:
+                told = f"{name} {was} in {before}, {content} in {file}"
+                raise DifferentRules(f"{told}; a run anew makes them the same")
 
 
 def _check_overlaps(runs: Sequence[Named]) -> None:
@@ -149,12 +156,10 @@ def _abouts(runs: Sequence[Named]) -> dict[str, dict[str, Any]]:
     for file, run in runs:
         for framework, about in run.abouts.items():
             first, told = found.setdefault(framework, (file, about))
-            for key in dict.fromkeys([*told, *about]):
-                if told.get(key) != about.get(key):
-                    told_apart = (
-                        f"{framework} told {key} {told.get(key)} in {first}, {about.get(key)} in {file}"
-                    )
-                    raise DifferentVersions(f"{told_apart}; one run is of one version: run it again")
+            if differing := grounds_that_differ(told, about):
+                told_apart = f"{framework} told {'; '.join(differing)}, in {first} and in {file}"
+                raise DifferentVersions(f"{told_apart}; one run is of one version: run it again")
+            found[framework] = first, noted(told, about)
     return {framework: about for framework, (_, about) in found.items()}
 
 
@@ -187,6 +192,7 @@ def _header(headers: Sequence[Header]) -> Header:
         command=_commands(headers),
         carried=list(dict.fromkeys(word for head in headers for word in head.carried)),
         frameworks=list(dict.fromkeys(name for head in headers for name in head.frameworks)),
+        contents={name: content for head in headers for name, content in head.contents.items()},
     )
 
 

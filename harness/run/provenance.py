@@ -3,11 +3,12 @@
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ...reference.rounding import RULES_VERSION, K
+from ..reading import sources
 from .lines import FORMAT, Header, Machine
 
 
@@ -18,8 +19,9 @@ def header(
     command: Sequence[str],
     carried: Sequence[str] = (),
     frameworks: Sequence[str],
+    contents: Mapping[str, str] | None = None,
 ) -> Header:
-    """A header of this moment, on this machine."""
+    """A header of this moment, on this machine. `contents`: what verdicts stand on beside our own code."""
     return Header(
         format=FORMAT,
         harness=harness,
@@ -33,7 +35,13 @@ def header(
         command=list(command),
         carried=list(carried),
         frameworks=list(frameworks),
+        contents={**own_contents(), **(contents or {})},
     )
+
+
+def own_contents() -> dict[str, str]:
+    """Our own code by its content, as it was loaded."""
+    return {folder: sources.loaded(folder).hex()[:12] for folder in ("reference", "harness")}
 
 
 def _cpu() -> str:

@@ -1,7 +1,7 @@
 """Reads a run file: a file that is less than a complete run is never read as one."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,15 @@ from .lines import (
     EmptyRun,
     Footer,
     Header,
+    InputsChanged,
     Line,
     NotARun,
     NotResumable,
     Run,
     TotalsDoNotAddUp,
     TruncatedRun,
+    grounds_that_differ,
+    noted,
 )
 
 MAX_DEPTH = 100
@@ -153,8 +156,8 @@ class Unfinished:
     """Cells that it had and that are to be run again."""
 
 
-ALIKE = ("format", "harness", "rules", "K", "commit", "python", "frameworks")
-"""What an interrupted run and its continuation must have in common: otherwise they are two runs, for `harness merge`."""
+ALIKE = ("format", "harness", "rules", "K", "python", "frameworks")
+"""Beside the contents that headers name, what an interrupted run and its continuation must have in common: otherwise they are two runs, for `harness merge`."""
 
 
 def read_unfinished(path: Path) -> Unfinished:
@@ -173,11 +176,34 @@ def read_unfinished(path: Path) -> Unfinished:
 
 def check_resumable(path: Path, old: Header, new: Header) -> None:
     """Raises NotResumable where a run with the header `new` is no continuation of one with the header `old`."""
-    for what in ALIKE:
-        before, now = getattr(old, what), getattr(new, what)
-        if before != now:
-            message = f"{path}: was begun with {what} {before}, and this is {what} {now}: {repeat_text(path)} runs it anew"
-            raise NotResumable(message)
+    differing = [
+        (what, getattr(old, what), getattr(new, what))
+        for what in ALIKE
+        if getattr(old, what) != getattr(new, what)
+    ]
+    differing += contents_that_differ(old.contents, new.contents)
+    if differing:
+        before = ", ".join(f"{what} {value}" for what, value, _ in differing)
+        now = ", ".join(f"{what} {value}" for what, _, value in differing)
+        raise NotResumable(
+            f"{path}: was begun with {before}, and this is {now}: {repeat_text(path)} runs it anew"
+        )
+
+
+def contents_that_differ(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """What verdicts stand on and is not the same: its name, and its content in each, `none` where it isn't there."""
+    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
+    return [(name, old.get(name, "none"), new.get(name, "none")) for name in names]
+
+
+def check_content(path: Path, cell: CellLine, contents: dict[tuple[str, str], str]) -> None:
+    """Note the content of a cell's variant. Raises InputsChanged where another cell of it had another."""
+    if cell.content is None:
+        return
+    first = contents.setdefault((cell.case, cell.variant), cell.content)
+    if first != cell.content:
+        told = f"its program or inputs are {cell.content}, and {first} in another cell of its variant"
+        raise InputsChanged(f"{path}: {cell.cell}: {told}; run it anew with the case as it is now")
 
 
 class _Reader:
@@ -188,6 +214,7 @@ class _Reader:
         self.header = header
         self.abouts: dict[str, dict[str, Any]] = {}
         self.cells: dict[str, tuple[int, CellLine]] = {}
+        self.contents: dict[tuple[str, str], str] = {}
         self.footer: Footer | None = None
 
     def take(self, number: int, line: Line) -> None:
@@ -200,10 +227,16 @@ class _Reader:
             self._take_cell(number, line)
         elif isinstance(line, Footer):
             self.footer = line
-        elif line.framework in self.abouts:
-            raise NotARun(f"{self.path}:{number}: {line.framework} tells of itself a second time")
         else:
-            self.abouts[line.framework] = line.about
+            self._take_about(number, line)
+
+    def _take_about(self, number: int, line: About) -> None:
+        """What it tells a second time is noted, where answers don't depend on it."""
+        known = self.abouts.get(line.framework, line.about)
+        if differing := grounds_that_differ(known, line.about):
+            told = f"{line.framework} tells of itself a second time, and otherwise: {'; '.join(differing)}"
+            raise NotARun(f"{self.path}:{number}: {told}; {repeat_text(self.path)} writes it anew")
+        self.abouts[line.framework] = noted(known, line.about)
 
     def _take_cell(self, number: int, cell: CellLine) -> None:
         fields = f"{cell.dtype}-{cell.framework}-{cell.mode}"
@@ -213,6 +246,7 @@ class _Reader:
         if cell.cell in self.cells:
             told = f"{cell.cell} is here a second time, first in line {self.cells[cell.cell][0]}"
             raise DuplicateCell(f"{self.path}:{number}: {told}; {repeat_text(self.path)} writes it anew")
+        check_content(self.path, cell, self.contents)
         self.cells[cell.cell] = (number, cell)
 
     def finish(self) -> Run:

@@ -2,8 +2,10 @@
 
 import math
 import os
+import re
 import time
 from collections import Counter
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,7 @@ try:
 except ImportError:  # not a POSIX system: cells don't run there, so nobody else writes the file meanwhile
     fcntl = None  # type: ignore[assignment]
 
+from ..reading.files import open_regular
 from ..verdict import Verdict
 from .lines import (
     DISTANCES,
@@ -30,55 +33,86 @@ from .lines import (
     Header,
     Line,
     NotFinite,
+    NotOurs,
     Part,
+    RunError,
     TotalsDoNotAddUp,
     UnwritableRun,
+    grounds_that_differ,
+    noted,
 )
-from .reading import Unfinished
+from .reading import Unfinished, check_content
 
 BINARY = getattr(os, "O_BINARY", 0)
 """Where text files are other than bytes, a run file isn't one."""
 
 
+OPENING = re.compile(rb'\s*\{\s*"kind"\s*:\s*"header"')
+"""How every run file begins, within so many bytes."""
+BEGIN = 64
+
+
 class RunWriter:
-    """Writes a run as it happens, replacing an earlier file of that name.
+    """Writes a run as it happens, beside an earlier file of that name until there is a result to put in its place.
 
     As a context manager it closes the file, and never writes a footer by itself: only `footer` says that a
-    run is complete. Raises BusyRun where another process writes the file, and UnwritableRun where it can't be
-    opened, or written any further: what was written until then stays.
+    run is complete. Raises BusyRun where another process writes the file, NotOurs where something else is in its
+    place, and UnwritableRun where it can't be opened, or written any further: what was written until then stays.
     """
 
-    def __init__(self, path: Path, header: Header, done: "Unfinished | None" = None) -> None:
-        """`done` is what an interrupted run had: it is in the file, whole, before anything of it is replaced."""
-        self.path = path
+    def __init__(
+        self, path: Path, header: Header, done: "Unfinished | None" = None, *, whole: bool = False
+    ) -> None:
+        """`done` is what an interrupted run had. The file takes its place with its first further cell; `whole`: complete."""
+        self.path, self._whole = path, whole
         self._started = time.monotonic()
         self._cells: set[str] = set()
         self._totals: Counter[Verdict] = Counter()
         self._abouts: dict[str, dict[str, Any]] = {}
-        fresh = path if done is None else path.with_name(f".{path.name}.{os.getpid()}")
+        self._contents: dict[tuple[str, str], str] = {}
+        self._earlier: FileIO | None = None
+        self._beside: Path | None = path.with_name(f".{path.name}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            held = None if done is None else _locked(path)
-            self._file = _locked(fresh)
+            _check_ours(path)
+            self._earlier = _locked_if_there(path)
+            self._file = _locked(self._beside)
             self._file.truncate()
-            self._end = 0
         except OSError as error:
             message = f"{path}: can't write the run file: {error.strerror}; name another with --record FILE"
             raise UnwritableRun(message) from error
-        self._write(header)
-        if done is not None and held is not None:
-            try:
-                self._take_over(done)
-                fresh.replace(path)
-            finally:
-                fresh.unlink(missing_ok=True)
-                held.close()
+        self._end = 0
+        try:
+            self._write(header)
+            self._take_over(done)
+        except RunError:
+            self.close()
+            raise
 
-    def _take_over(self, done: "Unfinished") -> None:
-        for framework, about in done.abouts.items():
-            self.about(framework, about)
-        for cell in done.cells:
-            self.cell(cell)
+    def _take_over(self, done: "Unfinished | None") -> None:
+        if done is not None:
+            for framework, about in done.abouts.items():
+                self.about(framework, about)
+            for cell in done.cells:
+                self._add(cell)
+
+    def _take_place(self) -> None:
+        """Be the run file, if it isn't yet. Raises BusyRun and UnwritableRun."""
+        if self._beside is None:
+            return
+        try:
+            self._earlier = self._earlier or _locked_if_there(self.path)
+            self._beside.replace(self.path)
+        except OSError as error:
+            raise UnwritableRun(f"{self.path}: can't write the run file: {error.strerror}") from error
+        self._beside = None
+        if self._earlier is not None:
+            self._earlier.close()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything of this run is in its place: until then an earlier one is as it was."""
+        return self._beside is None
 
     def __enter__(self) -> Self:
         return self
@@ -89,29 +123,37 @@ class RunWriter:
         self.close()
 
     def close(self) -> None:
-        """Close the file; without a footer it stays an interrupted run."""
+        """Close the file; without a footer it stays an interrupted run, and without a cell nothing."""
+        if self._beside is not None:
+            self._beside.unlink(missing_ok=True)
+            self._beside = None
+        if self._earlier is not None:
+            self._earlier.close()
         self._file.close()
 
     def about(self, framework: str, about: dict[str, Any]) -> None:
         """Note what a worker told of itself; a restarted worker that tells the same again adds nothing.
 
-        Raises AboutChanged where it tells something else.
+        Raises AboutChanged where it tells something else that answers depend on.
         """
-        if self._abouts.get(framework) == about:
-            return
-        if framework in self._abouts:
-            message = (
-                f"{self.path}: {framework} told two different things of itself in one run: "
-                f"{self._abouts[framework]} and then {about}; one run is of one version: run it again"
-            )
-            raise AboutChanged(message)
-        self._write(About(framework=framework, about=about))
-        self._abouts[framework] = about
+        known = self._abouts.get(framework)
+        if known is not None and (differing := grounds_that_differ(known, about)):
+            told = f"{framework} told two different things of itself in one run: {'; '.join(differing)}"
+            raise AboutChanged(f"{self.path}: {told}; one run is of one version: run it again")
+        if known is None or noted(known, about) != known:
+            self._write(About(framework=framework, about=about))
+        self._abouts[framework] = about if known is None else noted(known, about)
 
     def cell(self, cell: CellLine) -> None:
-        """Write a cell at once. Raises DuplicateCell or NotFinite, and then nothing of it is written."""
+        """Write a cell at once. Raises DuplicateCell, InputsChanged or NotFinite, and then nothing of it is written."""
+        self._add(cell)
+        if not self._whole:
+            self._take_place()
+
+    def _add(self, cell: CellLine) -> None:
         if cell.cell in self._cells:
             raise DuplicateCell(f"{self.path}: {cell.cell} was given twice; a run holds each cell once")
+        check_content(self.path, cell, self._contents)
         self._write(cell)
         self._cells.add(cell.cell)
         self._totals[cell.verdict] += 1
@@ -136,6 +178,11 @@ class RunWriter:
         taken = time.monotonic() - self._started if seconds is None else seconds
         footer = Footer(totals=counts, cells=expected, seconds=round(taken, 3), part=part)
         self._write(footer)
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise UnwritableRun(f"{self.path}: can't write on: {error.strerror}") from error
+        self._take_place()
         self.close()
         return footer
 
@@ -148,17 +195,34 @@ class RunWriter:
                 left = left[self._file.write(left) :]
             self._end += len(text)
         except OSError as error:
-            self._file.truncate(self._end)
+            with suppress(OSError):
+                self._file.truncate(self._end)
             kept = (
                 f"the {len(self._cells)} cells before it are kept, and --resume {self.path} goes on with them"
             )
             raise UnwritableRun(f"{self.path}: can't write on: {error.strerror}; {kept}") from error
 
 
-def _locked(path: Path) -> FileIO:
+def _check_ours(path: Path) -> None:
+    """Raises NotOurs where a file is no run file, and OSError where it is no file."""
+    if not path.exists():
+        return
+    with open_regular(path) as stream:
+        begins = stream.read(BEGIN)
+    if begins and not OPENING.match(begins):
+        raise NotOurs(
+            f"{path}: is no run file, and would be replaced by one; name another with --record FILE"
+        )
+
+
+def _locked_if_there(path: Path) -> FileIO | None:
+    return _locked(path, 0) if path.exists() else None
+
+
+def _locked(path: Path, create: int = os.O_CREAT) -> FileIO:
     """The file, open for writing from its beginning, for this process alone. Raises BusyRun and OSError."""
     while True:
-        file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o666), "r+")
+        file = FileIO(os.open(path, os.O_RDWR | create | BINARY, 0o666), "r+")
         if fcntl is None:
             return file
         try:

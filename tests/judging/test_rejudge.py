@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_kept_arrays_are_those_that_were_answered(ran):
     assert len(list((ran.path / "reports" / "arrays").glob("*.npz"))) == len(run.cells) == 2
     for cell in run.cells:
         assert cell.arrays.startswith("arrays/")
-        kept = arrays.load(ran.path / "reports" / cell.arrays)
+        kept = arrays.load(ran.path / "reports" / cell.arrays, cell.kept)
         assert {role for role, _, _ in kept} == {"value", "gradient"}
         assert all(a.dtype == cell.dtype for a in kept.values())
 
@@ -71,8 +72,8 @@ def test_cells_without_an_answer_keep_nothing(ran):
 
 def test_ids_alike_but_for_what_a_name_cannot_hold_get_different_files():
     ids = ["a::k:1-float32", "a::k_1-float32", "a/:k:1-float32", "x" * 300, "x" * 299 + "y"]
-    names = [arrays.file_name(cell) for cell in ids]
-    assert len(set(names)) == len(ids)
+    names = [arrays.file_name(cell, content) for cell in ids for content in ("1f", "2e")]
+    assert len(set(names)) == 2 * len(ids)
     assert all(len(name) < 200 and "/" not in name and ":" not in name for name in names)
 
 
@@ -82,7 +83,7 @@ def test_arrays_survive_being_kept_whatever_their_shape_and_name(tmp_path):
         ("gradient", "w/1.2", 3): np.zeros((0, 3)),
         ("value", "file", 0): np.array([np.nan, -0.0]),
     }
-    found = arrays.load(arrays.keep(tmp_path, "a::b", given))
+    found = arrays.load(*arrays.keep(tmp_path, "a::b", given))
     assert found.keys() == given.keys()
     for key, array in given.items():
         np.testing.assert_array_equal(found[key], array)
@@ -94,7 +95,7 @@ def test_arrays_survive_being_kept_whatever_their_shape_and_name(tmp_path):
 def test_arrays_that_cannot_be_read_are_an_error_that_names_them(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(arrays.ArraysUnreadable, match=r"a\.npz: can't read kept arrays"):
-        arrays.load(tmp_path / "a.npz")
+        arrays.load(tmp_path / "a.npz", None)
 
 
 def test_another_k_needs_the_run_file_alone(ran, capsys):
@@ -158,13 +159,13 @@ def test_other_rules_judge_from_the_arrays_and_come_to_the_same(ran):
 
 
 def test_other_rules_find_what_the_arrays_hold_and_not_what_the_line_says(ran):
-    """A line that lies about its ratios is corrected from the arrays."""
-    file = ran("negates")
+    """A line that lies about its verdict is corrected from the arrays."""
+    file = ran("faultless")
     text = file.read_text()
-    assert '"verdict":"disagree"' in text
-    for name in sorted((ran.path / "reports" / "arrays").glob("*.npz")):
-        kept = {k: -a if k[0].endswith("gradient") else a for k, a in arrays.load(name).items()}
-        np.savez(name, **{f"/{role}/{tensor}": a for (role, tensor, _), a in kept.items()})
+    assert '"agree":2' in text
+    text = text.replace('"verdict":"agree","used"', '"verdict":"disagree","used"')
+    file.write_text(text.replace('"agree":2', '"agree":0').replace('"disagree":0', '"disagree":2'))
+    assert set(verdicts(file).values()) == {"disagree"}
     change_header(file, rules="0")
     assert main(["rejudge", str(file)]) == 0
     assert set(verdicts(ran.path / "reports" / "run-rejudged.jsonl").values()) == {"agree"}
@@ -283,3 +284,34 @@ def test_the_run_itself_is_never_overwritten(ran, capsys):
     before = file.read_bytes()
     refused(capsys, file, "that is the run itself", options=["--record", str(file)])
     assert file.read_bytes() == before
+
+
+def test_the_arrays_of_another_run_are_refused_and_nothing_becomes_green(ran, capsys):
+    """Those of right code in the place of a wrong one's own, or in a folder that is named."""
+    file = ran("faultless", "negates")
+    others = ran.path / "others"
+    others.mkdir()
+    by_column = {(cell.framework, cell.dtype): cell.arrays for cell in read_run(file).cells}
+    for dtype in ("float32", "float64"):
+        right = file.parent / by_column["faultless", dtype]
+        shutil.copy(right, others / right.name)
+        shutil.copy(right, others / Path(by_column["negates", dtype]).name)
+    told = "they are not those that the run file tells of by their content"
+    refused(capsys, file, told, options=["--arrays", str(others)])
+    shutil.copytree(others, file.parent / "arrays", dirs_exist_ok=True)
+    change_header(file, rules="0")
+    refused(capsys, file, told)
+
+
+def test_arrays_that_a_run_does_not_name_by_content_are_not_believed(ran, capsys):
+    """Those of formats before 3."""
+    file = ran("faultless")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines[0]["format"] = 2
+    for line in lines:
+        line.pop("kept", None)
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    change_header(file, rules="0")
+    refused(
+        capsys, file, "the run is of format 2, which doesn't name arrays by their content", "--keep-arrays"
+    )

@@ -51,7 +51,9 @@ def test_a_file_with_a_mistake_breaks_no_run_of_others(run):
     code, told = run("cases/tiny", "--deviations=ledger.toml")
     assert code == 0
     assert f"1 ledger entries can't be held against all cells: cases/{TOLD}" in told
-    code, told = run("cases/tiny", "--resume=reports/run.jsonl", "-k", "float32", "-n2")
+    code, told = run(
+        "cases/tiny", "--deviations=ledger.toml", "--resume=reports/run.jsonl", "-k", "float32", "-n2"
+    )
     assert "has cells that are not selected now" in told
     with (run.path / "ledger.toml").open("a") as file:
         file.write(ENTRY.format("tiny/rigth"))

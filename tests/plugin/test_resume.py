@@ -1,6 +1,7 @@
 """A run that was interrupted goes on: nothing is lost, nothing is there twice, and nothing stale is kept."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -138,10 +139,97 @@ def test_a_cell_that_is_not_selected_now_is_not_lost(here):
 
 def test_a_run_of_another_kind_is_refused_and_left_alone(here):
     whole = interrupted(here).read_text()
-    for key, value in (("rules", "0"), ("K", 7.0), ("commit", "another"), ("format", 99)):
+    for key, value in (("rules", "0"), ("K", 7.0), ("python", "3.99"), ("format", 99)):
         here.record.write_text(whole)
         change_header(here.record, **{key: value})
         refused(here, here.record, f"{key} {value}")
+
+
+def edited_adapter(here):
+    with (here.adapters / "negates" / "adapter.py").open("a") as file:
+        file.write("\n# an edit\n")
+    return "adapter negates ", []
+
+
+def another_ledger(here):
+    here.entries("negates", ("tiny/layer_0::*", 1e9))
+    return "ledger negates none, and this is ledger negates ", []
+
+
+def a_ledger_of_the_user(here):
+    text = here.entries("negates", ("tiny/layer_0::*", 1e9)).read_text()
+    (here.adapters / "negates" / "deviations.toml").unlink()
+    (here.path / "mine.toml").write_text(text.replace("cell =", 'framework = "negates"\ncell ='))
+    return "ledger negates none, and this is ledger negates ", ["--deviations=mine.toml"]
+
+
+def other_judging(here):
+    return "--judge whole, and this is --judge calls", ["--judge=calls"]
+
+
+def another_reference(here):
+    known = json.loads(here.record.read_text().splitlines()[0])["contents"]
+    change_header(here.record, contents={**known, "reference": "0123456789ab"})
+    return "was begun with reference 0123456789ab, and this is reference ", []
+
+
+def another_harness(here):
+    known = json.loads(here.record.read_text().splitlines()[0])["contents"]
+    change_header(here.record, contents={**known, "harness": "0123456789ab"})
+    return "was begun with harness 0123456789ab, and this is harness ", []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [edited_adapter, another_ledger, a_ledger_of_the_user, other_judging, another_reference, another_harness],
+)
+def test_what_verdicts_stand_on_is_known_by_its_content_and_a_run_with_another_is_refused(here, change):
+    interrupted(here)
+    words, more = change(here)
+    refused(here, here.record, words, *more)
+
+
+def test_a_file_that_git_does_not_know_is_no_other_run(here):
+    """The run file itself may be one: what counts is what the harness loads."""
+    file = interrupted(here)
+    change_header(file, commit="0123+dirty")
+    assert "the run goes on with 5 of 48 cells done" in run(here, f"--resume={file}").stdout.str()
+
+
+def test_a_run_is_not_resumed_while_a_case_of_it_cannot_be_read(here):
+    file = interrupted(here)
+    here.case.with_name("layer_0.toml").write_text("title = 'x")
+    before = file.read_bytes()
+    outcome = run(here, f"--resume={file}")
+    assert outcome.ret != 0
+    assert "layer_0.toml:1" in said(outcome)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("more", [["--continue-on-collection-errors"], []])
+def test_a_resumed_run_that_gets_no_result_is_left_as_it_was(here, more):
+    """Here since nothing of it is selected, or a case beside it is broken."""
+    file = interrupted(here)
+    before = file.read_bytes()
+    here.case.with_name("layer_9.toml").write_text("title = 'x")
+    outcome = run(here, f"--resume={file}", "-k", "layer_9", *more)
+    assert outcome.ret != 0
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--resume", "--record", "--keep-arrays", "--subject", "--deviations", "--cases", "--adapters",
+     "--framework", "--mode", "--dtype", "--require", "--interpreter", "--shard", "--shard-seconds"],
+)  # fmt: skip
+def test_an_option_with_an_empty_text_is_refused_and_nothing_is_touched(here, option):
+    """Such as --resume="$RUN" where RUN is unset."""
+    before = here.record.read_bytes()
+    for empty in ("", " "):
+        outcome = run(here, f"{option}={empty}")
+        assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+        assert f"{option}: was given an empty text" in said(outcome)
+    assert here.record.read_bytes() == before
 
 
 def test_it_goes_on_under_xdist_too(here):

@@ -49,7 +49,7 @@ def four(tmp_path):
         ("torch", 1, 0.1),
     ):
         array = f32(1, 3) * np.float32(factor)
-        kept = keep(tmp_path / "kept", framework, {("gradient", "A", None): array})
+        file, kept = keep(tmp_path / "kept", framework, {("gradient", "A", None): array})
         verdict = Verdict.DISAGREE if used > 1 else Verdict.AGREE
         own.append(
             cell(
@@ -58,7 +58,8 @@ def four(tmp_path):
                 framework,
                 verdict,
                 used,
-                arrays=str(kept.relative_to(tmp_path)),
+                arrays=str(file.relative_to(tmp_path)),
+                kept=kept,
                 tensors=[tensor("A", used, where=[1], got=str(array[1]))],
             )
         )
@@ -105,9 +106,9 @@ def test_a_tensor_is_counted_once_however_many_steps_it_has(tmp_path):
     own = []
     for framework, factor in (("jax", 1), ("mxnet", 1), ("torch", 3)):
         arrays = {("gradient", "A", step): f32(step + 1) * np.float32(factor) for step in range(5)}
-        kept = keep(tmp_path, framework, arrays)
+        file, kept = keep(tmp_path, framework, arrays)
         told = tensor("A", 0.1, where=[0], step=4, got=str(np.float32(5 * factor)))
-        own.append(cell("a", "", framework, Verdict.AGREE, 0.1, arrays=kept.name, tensors=[told]))
+        own.append(cell("a", "", framework, Verdict.AGREE, 0.1, arrays=file.name, kept=kept, tensors=[told]))
     found = {row.column: row for row in pairwise(a_run(own), tmp_path).apart}
     assert {name: (row.farthest, row.compared) for name, row in found.items()} == {
         "jax": (0, 1),

@@ -147,15 +147,27 @@ def test_a_run_compared_with_a_later_one_is_told_of(here, capsys):
 def kept(*numbers, step=None):
     """A run of one cell that tells its second element, and whose arrays are kept."""
     array = np.array(numbers, dtype="float32")
-    file = keep(Path("arrays"), "a", {("gradient", "A", step): array})
+    file, content = keep(Path("arrays"), "a", {("gradient", "A", step): array})
     own = tensor("A", 0.1, where=[1], got=str(array[1]), step=step)
-    return a_run([cell("a", "", "torch", Verdict.AGREE, 0.1, tensors=[own], arrays=str(file))])
+    return a_run([cell("a", "", "torch", Verdict.AGREE, 0.1, tensors=[own], arrays=str(file), kept=content)])
+
+
+def unnamed(run):
+    """The run as format 2 has it: its arrays aren't named by their content."""
+    return replace(run, cells=tuple(msgspec.structs.replace(cell, kept=None) for cell in run.cells))
+
+
+def others(run, numbers, step=None):
+    """Other arrays in the place of those of the run."""
+    file, _ = keep(Path("arrays"), "a", {("gradient", "A", step): np.array(numbers, dtype="float32")})
+    file.replace(run.cells[0].arrays)
 
 
 @pytest.mark.parametrize("numbers", [(0.1, 0.3), (0.1,), (), (0.1, np.nan)])
 def test_arrays_of_another_run_are_refused_by_name_and_nothing_is_written(here, capsys, numbers):
-    run = write(Path("run.jsonl"), kept(0.1, 0.2))
-    keep(Path("arrays"), "a", {("gradient", "A", None): np.array(numbers, dtype="float32")})
+    found = unnamed(kept(0.1, 0.2))
+    run = write(Path("run.jsonl"), found)
+    others(found, numbers)
     assert main(["report", str(run), "--html", "page"]) == 2
     told = capsys.readouterr().err
     assert "these arrays aren't those of a::float32-torch-eager in this run: gradient of A[1] is " in told
@@ -166,10 +178,20 @@ def test_arrays_of_another_run_are_refused_by_name_and_nothing_is_written(here, 
 
 
 def test_arrays_that_lack_what_was_judged_are_those_of_another_run(here):
-    run = kept(0.1, 0.2, step=3)
-    keep(Path("arrays"), "a", {("gradient", "A", 2): np.array([0.1, 0.2], dtype="float32")})
+    run = unnamed(kept(0.1, 0.2, step=3))
+    others(run, [0.1, 0.2], 2)
     with pytest.raises(StaleArrays, match=r"gradient of A in step 3\[1\] is not there"):
         pairwise(run, here)
+
+
+@pytest.mark.parametrize("numbers", [(0.7, 0.2), (0.1, 0.2, 0.3)])
+def test_arrays_that_the_run_does_not_name_by_their_content_are_not_shown(here, numbers):
+    """Also where what the run file tells of them is the same."""
+    run = kept(0.1, 0.2)
+    others(run, numbers)
+    found = pairwise(run, here)
+    assert found.with_arrays == 0
+    assert "they are not those that the run file tells of by their content" in found.problem
 
 
 @pytest.mark.parametrize("number", [0.2, np.nan, np.inf, -0.0])

@@ -22,7 +22,7 @@ def names(folder):
 @pytest.mark.parametrize("more", [[], ["-n2"]])
 def test_a_run_written_anew_leaves_the_arrays_of_its_own_cells_alone(matrix, more):
     assert run(matrix).ret == 0
-    unfinished = matrix.path / "kept" / arrays.file_name("a/killed::run")
+    unfinished = matrix.path / "kept" / arrays.file_name("a/killed::run", "")
     unfinished.with_suffix(".12345").write_bytes(b"half")
     (matrix.path / "kept" / "notes.txt").write_text("of a person")
     (matrix.path / "kept" / "weights.npz").write_bytes(b"of a person")
@@ -62,6 +62,7 @@ def test_a_run_that_moved_with_its_arrays_owns_them_still(tmp_path):
     arrays.keep(tmp_path / "here" / "arrays", "a::b", SMALL)
     shutil.move(tmp_path / "here", tmp_path / "there")
     arrays.claim(tmp_path / "there" / "arrays", tmp_path / "there" / "run.jsonl")
+    arrays.tidy(tmp_path / "there" / "arrays", [])
     assert names(tmp_path / "there" / "arrays") == [arrays.OWNER]
 
 

@@ -105,7 +105,7 @@ def test_runs_judged_differently_are_refused(what, value):
 def test_two_versions_of_a_framework_are_refused_and_one_told_twice_is_not():
     again = {"torch": {"framework": "torch", "version": "2.14.0", "threads": 1}}
     with pytest.raises(
-        DifferentVersions, match=r"torch told version 2\.13\.0 in job0/run.jsonl, 2\.14\.0 in job1"
+        DifferentVersions, match=r"torch told version 2\.13\.0 and 2\.14\.0, in job0/run.jsonl and in job1"
     ):
         merged(part("torch"), part("torch", about=again["torch"], dtype="float64"))
     assert len(merged(part("torch"), part("torch", dtype="float64")).cells) == 4
@@ -115,10 +115,10 @@ def jobs(folder):
     """The files of two jobs, each with arrays kept in its own folder."""
     files = []
     for name, number in (("torch", 1.0), ("jax", 3.0)):
-        kept = arrays.keep(
+        path, kept = arrays.keep(
             folder / name / "arrays", name, {("value", "loss", None): np.full(1, number, np.float32)}
         )
-        run = part(name, arrays=f"arrays/{kept.name}", tensors=[])
+        run = part(name, arrays=f"arrays/{path.name}", kept=kept, tensors=[])
         files.append(str(write(folder / name / "run.jsonl", run)))
     return files
 
@@ -129,10 +129,10 @@ def test_the_command_writes_a_run_that_reads_back_with_its_arrays_found(tmp_path
     assert capsys.readouterr().out == f"2 runs, 4 cells of torch, jax\nrun file: {target}\n"
     run = read_run(target)
     assert (len(run.cells), run.footer.seconds) == (4, pytest.approx(sum(read_run(tmp_path / n / "run.jsonl").footer.seconds for n in ("torch", "jax"))))  # fmt: skip
-    found = [c.arrays for c in run.cells if c.arrays]
+    found = {c.arrays: c.kept for c in run.cells if c.arrays}
     assert {name.rpartition("/")[0] for name in found} == {"../torch/arrays", "../jax/arrays"}
-    for name in found:
-        assert arrays.load(target.parent / name)
+    for name, content in found.items():
+        assert arrays.load(target.parent / name, content)
 
 
 def test_a_refusal_writes_nothing(tmp_path, capsys):

@@ -20,12 +20,15 @@ from gradient_conformance.harness import ROOT
 from gradient_conformance.harness.run.lines import (
     LARGEST,
     AboutChanged,
+    BusyRun,
     CellLine,
     DuplicateCell,
     EmptyRun,
     Header,
+    InputsChanged,
     NotARun,
     NotFinite,
+    NotOurs,
     RunError,
     TotalsDoNotAddUp,
     TruncatedRun,
@@ -89,7 +92,7 @@ def test_a_run_reads_back_as_it_was_written(path: Path) -> None:
 def test_the_header_tells_what_the_numbers_depend_on() -> None:
     """Rules, K, machine, Python, commit, command."""
     opening = a_header()
-    assert (opening.format, opening.rules, opening.K) == (2, RULES_VERSION, K)
+    assert (opening.format, opening.rules, opening.K) == (3, RULES_VERSION, K)
     assert opening.started.endswith("+00:00")
     assert opening.machine.cpu
     assert opening.machine.cores == os.cpu_count()
@@ -107,7 +110,7 @@ def test_lines_are_json_with_a_kind_and_the_promised_keys(path: Path) -> None:
     assert lines[3]["totals"] == {str(verdict): int(verdict is Verdict.AGREE) for verdict in Verdict}
 
 
-SINCE_2 = ("calls", "conventions", "composed", "budget")
+SINCE_1 = ("calls", "conventions", "composed", "budget", "kept")
 """Fields of a cell that version 1 of the format doesn't have."""
 
 
@@ -116,14 +119,15 @@ def test_a_run_of_the_first_format_is_read_and_known_as_one(path: Path) -> None:
     a_run(path)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     lines[0]["format"] = 1
+    del lines[0]["contents"]
     for line in lines[2:-1]:
-        for field in SINCE_2:
+        for field in SINCE_1:
             del line[field]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     old, new = read_run(path), read_run(a_run(path))
     assert old.cells == new.cells
     assert (old.header.format, old.tells_calls) == (1, False)
-    assert (new.header.format, new.tells_calls) == (2, True)
+    assert (new.header.format, new.tells_calls) == (3, True)
 
 
 def test_a_cell_is_in_the_file_at_once(path: Path) -> None:
@@ -137,6 +141,103 @@ def test_a_new_run_replaces_the_old_one(path: Path) -> None:
     """No stale result stays beside fresh ones."""
     a_run(path, cells=5)
     assert len(read_run(a_run(path, cells=1)).cells) == 1
+
+
+def test_until_there_is_a_result_an_earlier_run_is_as_it_was(path: Path) -> None:
+    """A run that is interrupted before its first cell has cost nothing."""
+    before = a_run(path).read_bytes()
+    with RunWriter(path, a_header()) as run:
+        run.about("torch", {"version": "2.13.0"})
+        assert path.read_bytes() == before
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    with RunWriter(path, a_header()) as run:
+        run.cell(a_cell())
+        assert len(path.read_text().splitlines()) == 2
+
+
+def test_what_is_made_of_other_runs_takes_its_place_when_it_is_complete(path: Path) -> None:
+    """`harness merge` and `harness rejudge` can do it again."""
+    before = a_run(path).read_bytes()
+    with RunWriter(path, a_header(), whole=True) as run:
+        run.cell(a_cell(7))
+        assert path.read_bytes() == before
+    assert path.read_bytes() == before
+    with RunWriter(path, a_header(), whole=True) as run:
+        run.cell(a_cell(7))
+        run.footer(expected=1)
+    assert [cell.variant for cell in read_run(path).cells] == ["k:7"]
+
+
+def test_two_runs_of_one_file_are_never_written_at_once(path: Path) -> None:
+    """Whether the first has a result by then or not."""
+    a_run(path)
+    with RunWriter(path, a_header()) as run:
+        with pytest.raises(BusyRun):
+            RunWriter(path, a_header())
+        run.cell(a_cell())
+        with pytest.raises(BusyRun):
+            RunWriter(path, a_header())
+    path.unlink()
+    with RunWriter(path, a_header()) as run:
+        with pytest.raises(BusyRun):
+            RunWriter(path, a_header())
+        run.cell(a_cell())
+        with pytest.raises(BusyRun):
+            RunWriter(path, a_header())
+
+
+@pytest.mark.parametrize("text", ["# README\n", "{}\n", '{"kind": "cell"}\n', " ", "\0"])
+def test_a_file_that_is_no_run_is_not_replaced_by_one(path: Path, text: str) -> None:
+    """Such as --record=README.md; an empty one, as `touch` leaves it, is nobody's."""
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(
+        NotOurs, match="is no run file, and would be replaced by one; name another with --record FILE"
+    ):
+        RunWriter(path, a_header())
+    assert path.read_text() == text
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    path.write_text("")
+    a_run(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="makes a pipe")
+def test_a_pipe_or_a_device_is_no_place_for_a_run(tmp_path: Path) -> None:
+    """It would be replaced by a file."""
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(UnwritableRun, match="it is no regular file"):
+            RunWriter(place, a_header())
+    assert not Path(os.devnull).is_file()
+
+
+def test_two_cells_of_a_variant_have_one_content(path: Path) -> None:
+    """A case that is edited while processes collect it: neither written nor read."""
+    one, other = (
+        a_cell(content="aa"),
+        a_cell(content="bb", dtype="float64", cell=a_cell().cell.replace("32", "64")),
+    )
+    told = "its program or inputs are bb, and aa in another cell of its variant"
+    with RunWriter(path, a_header()) as run:
+        run.cell(one)
+        with pytest.raises(InputsChanged, match=told):
+            run.cell(other)
+        run.cell(msgspec.structs.replace(other, content="aa"))
+        run.footer(expected=2)
+    path.write_text(path.read_text().replace('"content":"aa"', '"content":"bb"', 1))
+    with pytest.raises(InputsChanged, match="its program or inputs are aa, and bb in another cell"):
+        read_run(path)
+
+
+def test_what_answers_do_not_depend_on_is_noted_when_it_changes(path: Path) -> None:
+    """A worker that dies and comes back has another pid, and another node in a cluster."""
+    with RunWriter(path, a_header()) as run:
+        for pid in (1, 2, 2):
+            run.about("torch", {"version": "2.13.0", "pid": pid, "node": "a"})
+        run.cell(a_cell())
+        run.footer(expected=1)
+    assert read_run(path).abouts == {"torch": {"version": "2.13.0", "pid": "1 + 2", "node": "a"}}
 
 
 def test_a_restarted_worker_adds_no_second_about(path: Path) -> None:
@@ -154,7 +255,9 @@ def test_a_framework_that_changes_under_way_is_refused(path: Path) -> None:
     """One run is of one version."""
     with RunWriter(path, a_header()) as run:
         run.about("torch", {"version": "2.13.0"})
-        with pytest.raises(AboutChanged, match=r"torch told two different things .*'2\.13\.0'.*'2\.14\.0'"):
+        with pytest.raises(
+            AboutChanged, match=r"torch told two different things .*: version 2\.13\.0 and 2\.14\.0; "
+        ):
             run.about("torch", {"version": "2.14.0"})
 
 
@@ -187,8 +290,9 @@ def test_any_other_number_that_is_not_finite_is_refused(path: Path, cell: CellLi
     with RunWriter(path, a_header()) as run:
         with pytest.raises(NotFinite, match=rf"k:0-float32-torch-eager: {place}, which JSON can't hold"):
             run.cell(cell)
-        assert len(path.read_text().splitlines()) == 1
+        assert not path.exists()
         run.cell(a_cell())
+        assert len(path.read_text().splitlines()) == 2
 
 
 def test_what_a_worker_tells_of_itself_is_finite_too(path: Path) -> None:
@@ -326,9 +430,9 @@ DAMAGES: dict[str, tuple[Callable[[Lines], Lines], type[RunError], str]] = {
     "a list": (lambda lines: ["[1, 2]\n"], NotARun, f":1: not the header of a run: .+; {WRITES} a run"),
     "no header": (lambda lines: lines[1:], NotARun, f":1: not the header of a run: .+; {WRITES} a run"),
     "another format": (
-        swap('"format":2', '"format":7'),
+        swap('"format":3', '"format":7'),
         NotARun,
-        f":1: format 7, and this harness reads 1 and 2; {WRITES} it anew",
+        f":1: format 7, and this harness reads 1 and 2 and 3; {WRITES} it anew",
     ),
     "K as a text": (swap('"K":8.0', '"K":"8"'), NotARun, f":1: .+; {WRITES} it anew"),
     "the header of a diary": (
@@ -352,9 +456,9 @@ DAMAGES: dict[str, tuple[Callable[[Lines], Lines], type[RunError], str]] = {
     "an unknown verdict": (swap('"agree","used"', '"fine","used"'), NotARun, f":3: .+; {WRITES} it anew"),
     "two headers": (lambda lines: [lines[0], *lines], NotARun, ":2: a second header; a file holds one run"),
     "an about twice": (
-        lambda lines: [*lines[:2], *lines[1:]],
+        lambda lines: [*lines[:2], lines[1].replace("2.13.0", "2.14.0"), *lines[2:]],
         NotARun,
-        ":3: torch tells of itself a second time",
+        r":3: torch tells of itself a second time, and otherwise: version 2\.13\.0 and 2\.14\.0; ",
     ),
     "a line too many": (
         lambda lines: [*lines, lines[2]],
