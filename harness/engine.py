@@ -39,7 +39,7 @@ class _Prepared:
     """What cells of one variant share."""
 
     wanted: VariantReference
-    lines: dict[str, bytes] = field(default_factory=dict)
+    known: dict[str, requests.Shared] = field(default_factory=dict)
 
 
 class Engine:
@@ -137,7 +137,7 @@ class Engine:
 
     def _message(self, cell: Cell) -> Message:
         prepared = self._prepared(cell)
-        return requests.whole(cell, prepared.wanted, prepared.lines)
+        return requests.whole(cell, prepared.wanted, prepared.known)
 
     def _trace(self, cell: Cell, copies: Collection[tuple[int, int]]) -> Answer:
         """What the subject answers with every value and cotangent asked for, and the contributions of these uses."""

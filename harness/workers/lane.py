@@ -16,6 +16,7 @@ from ..frameworks.found import Framework
 from ..frameworks.interpreters import Absent, Interpreter
 from ..verdict import Verdict
 from .answer import Answer, read_answer
+from .asked import Asked
 from .process import READ_AHEAD, WorkerDied, readable, require_posix
 from .wire import Sent
 from .worker import CELL_TIMEOUT, START_TIMEOUT, Worker
@@ -29,8 +30,8 @@ LOST_IN_A_ROW = 100
 """Workers that may be lost one after the other without an answer between: more than the largest sweep of one op has."""
 
 
-Message = tuple[dict[str, Any], list[Sent], bytes]
-"""A request without its number: the header's own part, the arrays, the header's shared line."""
+Message = tuple[dict[str, Any], list[Sent], bytes, Asked]
+"""A request without its number: the header's own part, the arrays, the header's shared line, what it asks for."""
 
 
 @dataclass(frozen=True)
@@ -248,12 +249,12 @@ class Lane:
             request.future.set_result(self._workers.unavailable())
             return
         try:
-            header, arrays, shared = request.build()
+            header, arrays, shared, asked = request.build()
         except Exception as error:  # noqa: BLE001 (whatever it is belongs to this cell, and must not end the lane)
             request.future.set_exception(error)
             return
         self._flying.append(request)
-        worker.send({**header, "id": request.number}, arrays, shared)
+        worker.send({**header, "id": request.number}, arrays, shared, asked)
 
     def _receive(self) -> None:
         """Take the answers that are there, or wait a moment for one."""

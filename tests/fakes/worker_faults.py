@@ -6,6 +6,7 @@ module and may replace its functions. What it returns is the answer; if it retur
 
 import ctypes
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -239,8 +240,16 @@ def _trickle(stream, header, payload):
 
 
 def claims_gigabytes(task, inputs):
+    _claim(8 * 2**30)
+
+
+def claims_megabytes(task, inputs):
+    _claim(2**24)
+
+
+def _claim(size):
     def act(write_frame, stream, header, reply):
-        stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", 2, 8 * 2**30) + b"{}")
+        stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", 2, size) + b"{}")
         stream.flush()
         time.sleep(1000)
 
@@ -293,6 +302,50 @@ def adds_a_tensor(task, inputs):
         write_frame(stream, header, reply)
 
     instead_of_the_message(act)
+
+
+def says_of_a_step_that_there_is_none(task, inputs):
+    """Each tensor twice: wrong, as it was asked for, and right as of a step."""
+
+    def act(write_frame, stream, header, reply):
+        reply.specs += [(role, name, 0, *rest) for role, name, _, *rest in reply.specs]
+        reply.blobs = [bytes(len(blob)) for blob in reply.blobs] + reply.blobs
+        write_frame(stream, header, reply)
+
+    instead_of_the_message(act)
+
+
+def answers_with_the_role_of_another(task, inputs):
+    def act(write_frame, stream, header, reply):
+        reply.specs = [("parameter", *rest) for _, *rest in reply.specs]
+        write_frame(stream, header, reply)
+
+    instead_of_the_message(act)
+
+
+def answers_one_number_with_gigabytes(task, inputs):
+    instead_of_the_message(lambda _, stream, header, __: _weighty(stream, header, [2**28]))
+
+
+def raises_with_gigabytes_behind_it(task, inputs):
+    def act(write_frame, stream, header, reply):
+        _weighty(stream, {"type": "raised", "id": header["id"], "error": "ValueError"}, None)
+
+    instead_of_the_message(act)
+
+
+def greets_with_gigabytes():
+    instead_of_the_message(lambda _, stream, header, __: _weighty(stream, header, None))
+
+
+def _weighty(stream, header, shape):
+    """A header, and two gigabytes behind it, which it describes as one tensor or not at all."""
+    spec = {"role": "value", "name": "loss", "step": None, "dtype": "float64", "shape": shape}
+    text = json.dumps(header).encode() + b"\n" + json.dumps({"arrays": [spec] if shape else []}).encode()
+    stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", len(text), 2**31) + text)
+    for _ in range(2**11):
+        stream.write(bytes(2**20))
+    stream.flush()
 
 
 def sends_a_tensor_twice(task, inputs):

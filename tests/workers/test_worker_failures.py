@@ -200,7 +200,27 @@ FAULTS = {
     "answers_another_request": ("crashed", "spoke nonsense: it answered another request: *, should be "),
     "took_no_time": ("crashed", "spoke nonsense: "),
     "forks_and_both_return": ("agree", ""),
-    "adds_a_tensor": ("disagree", "gradient of z was not asked for"),
+    "adds_a_tensor": (
+        "crashed",
+        "spoke nonsense: it answered gradient of z, which was not asked for; asked for: value loss, gradient of W",
+    ),
+    "says_of_a_step_that_there_is_none": (
+        "crashed",
+        "spoke nonsense: it answered value loss in step 0, where no training and so no step was asked for",
+    ),
+    "answers_with_the_role_of_another": (
+        "crashed",
+        "spoke nonsense: it answered parameter loss, which was not asked for",
+    ),
+    "answers_one_number_with_gigabytes": (
+        "crashed",
+        "spoke nonsense: value loss has shape (268435456,) of float64, 2147483648 bytes*should have shape () of float32*read",
+    ),
+    "claims_gigabytes": ("crashed", "spoke nonsense: 8589934592 bytes that it does not describe"),
+    "raises_with_gigabytes_behind_it": (
+        "crashed",
+        "spoke nonsense: 2147483648 bytes that it does not describe; at most 167",
+    ),
     "sends_a_tensor_twice": ("crashed", "spoke nonsense: the array ('value', 'loss', None) came twice"),
     "forgets_a_tensor": ("disagree", "did not come back"),
     "transposes": ("disagree", "gradient of W has shape (2, 3), should be (3, 2)"),
@@ -220,7 +240,7 @@ HANGS = (
     "stops",
     "answers_late",
     "says_half_and_waits",
-    "claims_gigabytes",
+    "claims_megabytes",
 )
 
 
@@ -433,6 +453,7 @@ STARTS = {
     "leaves_while_it_is_loaded": "the worker ended with exit code 0 and without an answer",
     "hangs_while_it_is_loaded": "the worker was not ready within 1.5 s and was killed",
     "dies_once_it_is_ready": "the worker ended with exit code 5 and without an answer",
+    "greets_with_gigabytes": "the worker spoke nonsense: 2147483648 bytes that it does not describe",
 }
 
 
@@ -442,10 +463,11 @@ def test_an_adapter_that_does_not_load_is_crashed_with_the_reason(running, monke
         monkeypatch.setattr(engine_module, "Lane", functools.partial(Lane, start_timeout=1.5))
     run = running(at_start=[fault])
     run.submit([key for key in run.cells if key[0] == fault])
-    for size in (1, STRUCK, 4):
-        line = run.line(fault, size)
-        assert line.verdict == "crashed"
-        assert_says(line.message, STARTS[fault])
+    with no_more_memory():
+        for size in (1, STRUCK, 4):
+            line = run.line(fault, size)
+            assert line.verdict == "crashed"
+            assert_says(line.message, STARTS[fault])
 
 
 def test_an_interpreter_that_is_too_slow_is_given_up_in_time(running, tmp_path, monkeypatch):
