@@ -199,6 +199,12 @@ def _name_of_signal(number: int) -> str:
         return ""
 
 
+def sentence(text: str, otherwise: str) -> str:
+    """A worker's text, readable, or what stands for it where it says nothing."""
+    told = readable(text)
+    return told if told.strip() else otherwise
+
+
 def readable(text: str) -> str:
     """A worker's text as a report takes it: visible, and neither it nor a line of it endless."""
     lines = shortened(text, LONGEST_TEXT).splitlines()

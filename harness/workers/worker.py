@@ -19,7 +19,7 @@ from ..frameworks import installed
 from ..frameworks.found import REQUIREMENTS, shipped_adapters
 from ..frameworks.interpreters import requirements_in
 from .asked import NOTHING, Asked
-from .process import LONGEST_LINE, PIPE, READ_AHEAD, TICK, Process, WorkerDied, poll_of, readable
+from .process import LONGEST_LINE, PIPE, READ_AHEAD, TICK, Process, WorkerDied, poll_of, readable, sentence
 from .remote import remote_shells
 from .wire import PROTOCOL, Frame, Nonsense, Sent, frame, read_frame, sources
 
@@ -260,8 +260,8 @@ def _not_loaded(argv: Sequence[str], answer: Mapping[str, Any], requirements: Pa
     """Why an adapter could not be loaded, in which Python, what that lacks and the command that installs it."""
     lines = [
         "could not load the adapter:",
-        *(f"  {line}" for line in readable(str(answer.get("error", ""))).splitlines()),
-        f"found Python {answer.get('python')} with NumPy {answer.get('numpy')}",
+        *(f"  {line}" for line in sentence(str(answer.get("error", "")), "it does not say why").splitlines()),
+        readable(f"found Python {answer.get('python')} with NumPy {answer.get('numpy')}"),
     ]
     if answer.get("incomplete") is True:
         return "\n".join([*lines, f"what an adapter has, and how it looks: {ADAPTERS_PAGE}"])

@@ -286,6 +286,49 @@ def took_no_time(task, inputs):
     instead_of_the_message(act)
 
 
+def _says(**header):
+    """An answer of a few words in place of the arrays."""
+
+    def act(write_frame, stream, answered, reply):
+        write_frame(stream, {"id": answered["id"], **header})
+
+    instead_of_the_message(act)
+
+
+def raises_without_a_word(task, inputs):
+    _says(type="raised", error="")
+
+
+def raises_blank_lines(task, inputs):
+    _says(type="raised", error="\n \n\t\n")
+
+
+def lacks_something_and_does_not_say_what(task, inputs):
+    _says(type="unsupported", op=None, reason="")
+
+
+def lacks_something_of_no_op(task, inputs):
+    raise sys.modules["worker"].Unsupported("this cannot be had")
+
+
+def changes_something_and_does_not_say_what(task, inputs):
+    _says(type="changed", names=[])
+
+
+def is_wrong_and_traces_raise_without_a_word(task, inputs):
+    """Every message from now on: a trace asks for the value z, which the case does not compare."""
+    worker = sys.modules["worker"]
+    write_frame = worker.write_frame
+
+    def write(stream, header, reply=None):
+        if reply is not None and any(spec[1] == "z" for spec in reply.specs):
+            return write_frame(stream, {"type": "raised", "id": header["id"], "error": "\n"})
+        return write_frame(stream, header, reply)
+
+    worker.write_frame = write
+    return _changed(task, inputs, lambda g: -g)
+
+
 def forks_and_both_return(task, inputs):
     """The child is the first to answer, and wrongly: it has what its parent has read of the requests to come."""
     if not os.fork():
@@ -412,6 +455,14 @@ def hangs_while_it_is_loaded():
 
 def leaves_while_it_is_loaded():
     os._exit(0)
+
+
+def fails_without_a_word():
+    def act(write_frame, stream, header, reply):
+        write_frame(stream, {"type": "failed"})
+        os._exit(1)
+
+    instead_of_the_message(act)
 
 
 def dies_once_it_is_ready():

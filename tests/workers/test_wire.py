@@ -120,3 +120,19 @@ def test_any_header_is_an_answer_or_nonsense(kind, fields, payload):
     data = message({"id": 1, **fields, "type": kind}, payload)
     with contextlib.suppress(Nonsense):
         assert isinstance(read_answer(read_frame(reader(data), ASKED), 1), Answer)
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ({"type": "raised", "error": ""}, "raised an error of which it says nothing"),
+        ({"type": "raised", "error": "\n\t\r\n"}, "raised an error of which it says nothing"),
+        ({"type": "unsupported", "op": None, "reason": "no axis"}, "no axis"),
+        ({"type": "unsupported", "op": "softmax", "reason": ""}, "softmax"),
+        ({"type": "unsupported", "op": "", "reason": None}, "not supported; it does not say what, nor why"),
+        ({"type": "changed", "names": []}, "changed its inputs in place: it does not say which"),
+        ({"type": "changed", "names": ["", ""]}, "changed its inputs in place: it does not say which"),
+    ],
+)
+def test_an_answer_of_no_words_is_told_in_a_sentence(header, words):
+    assert read_answer(read_frame(reader(message({"id": 1, **header})), ASKED), 1).message == words

@@ -192,6 +192,15 @@ FAULTS = {
     "floods_stderr": ("agree", ""),
     "raises_with_a_long_and_dirty_text": ("errored", "ValueError: \\udcff\\x1b[31m\\x00xxx*characters"),
     "interrupts_itself": ("errored", "KeyboardInterrupt"),
+    "raises_without_a_word": ("errored", "raised an error of which it says nothing"),
+    "raises_blank_lines": ("errored", "raised an error of which it says nothing"),
+    "lacks_something_and_does_not_say_what": ("unsupported", "not supported; it does not say what, nor why"),
+    "lacks_something_of_no_op": ("unsupported", "this cannot be had"),
+    "changes_something_and_does_not_say_what": ("disagree", "in place: it does not say which"),
+    "is_wrong_and_traces_raise_without_a_word": (
+        "disagree",
+        "the trace gave errored (raised an error of which it says nothing)",
+    ),
     "exits": ("errored", "SystemExit: 3"),
     "starts_a_program_that_reads_its_stdin": ("agree", ""),
     "asks_the_user": ("errored", "EOFError"),
@@ -452,6 +461,7 @@ STARTS = {
     "*)*get what is missing with: *-m pip install a-distribution-that-nobody-has==1.0",
     "leaves_while_it_is_loaded": "the worker ended with exit code 0 and without an answer",
     "hangs_while_it_is_loaded": "the worker was not ready within 1.5 s and was killed",
+    "fails_without_a_word": "the worker could not load the adapter:*it does not say why*found Python ",
     "dies_once_it_is_ready": "the worker ended with exit code 5 and without an answer",
     "greets_with_gigabytes": "the worker spoke nonsense: 2147483648 bytes that it does not describe",
 }
