@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from gradient_conformance.harness.workers.asked import Asked
-from gradient_conformance.harness.workers.lane import Message
+from gradient_conformance.harness.workers.window import Message
 from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
 

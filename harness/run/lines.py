@@ -9,6 +9,7 @@ JSON has no infinity, and encoders turn it into null without a word. Here an inf
 1.7976931348623157e308; any other number that isn't finite is refused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +130,22 @@ class About(_Line, frozen=True, kw_only=True):
 
     framework: str
     about: dict[str, Any]
+
+
+GROUNDS = frozenset(
+    {"framework", "version", "python", "numpy", "libraries", "files", "device", "blas", "mkldnn", "onednn"}
+    | {"features", "cpu_capability", "threads", "matmul_precision", "xla_flags"}
+)
+"""Of what a worker tells of itself, that on which its numbers rest: cells of one run have it in common.
+
+The rest, such as a node or a process's number, is noted and may differ.
+"""
+
+
+def changed_grounds(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The grounds that are not the same in two abouts, in the order in which they are told."""
+    told = dict.fromkeys([*before, *after])
+    return [key for key in told if key in GROUNDS and before.get(key) != after.get(key)]
 
 
 class Compared(_Strict, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from ..reading.elements import Array
 from ..references.training import each_step
 from ..references.variant import VariantReference
 from .asked import Asked
-from .lane import Message
+from .window import Message
 from .wire import Sent, python_json, shared_line
 
 Shared = tuple[bytes, Asked]

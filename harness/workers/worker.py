@@ -235,7 +235,10 @@ class Worker:
                 f"gave no answer within {self._cell_timeout:g} s and was killed; "
                 "pytest --cell-timeout=SECONDS allows more"
             )
-        return f"was not ready within {self._start_timeout:g} s and was killed"
+        return (
+            f"was not ready within {self._start_timeout:g} s and was killed; "
+            "pytest --start-timeout=SECONDS allows more"
+        )
 
 
 def _some(count: int) -> int:

@@ -228,7 +228,7 @@ def never_ends_its_header(task, inputs):
 
 
 def never_ends_its_payload(task, inputs):
-    instead_of_the_message(lambda _, stream, *__: _trickle(stream, 2, 10**9))
+    instead_of_the_message(lambda _, stream, *__: _trickle(stream, 2, 10**7))
 
 
 def _trickle(stream, header, payload):
