@@ -152,11 +152,8 @@ def _resolve(origin: str, command: str, environ: Mapping[str, str]) -> Interpret
     """A command that somebody named, or why its first word can't be executed."""
     try:
         words = _split(command)
-    except (
-        ValueError,
-        RuntimeError,
-        OSError,
-    ) as error:  # quotes that stay open; no such home; no working directory
+    except (ValueError, RuntimeError, OSError) as error:
+        # in this order: quotes that stay open, nobody's home, a working directory that is gone
         return f"{origin}: {command!r} is no command: {error}"
     if not words:
         return f"{origin}: names no command"
