@@ -62,6 +62,10 @@ class Unsupported(Exception):
     op: str | None = None
 
 
+class Refused(Exception):
+    """Something that cannot be loaded: the message is all there is to say."""
+
+
 class Family:
     """What cells have in common that one compiled function can serve: mode, dtype, program, shapes, what is asked.
 
@@ -282,6 +286,8 @@ def greet(hello: dict[str, Any]) -> tuple[ModuleType | None, dict[str, Any]]:
         check_version(hello)
         adapter = load_adapter(hello)
         about = {**checked_about(adapter.about()), **versions}
+    except Refused as error:
+        return None, {"type": "failed", "error": whole(str(error)), **versions}
     except Incomplete as error:
         return None, {"type": "failed", "error": whole(str(error)), "incomplete": True, **versions}
     except BaseException:  # noqa: BLE001 - whatever it is, it is the answer

@@ -101,15 +101,24 @@ def takes(function: Callable[..., Any], count: int) -> bool:
     return True
 
 
+def tellable(value: Any) -> bool:
+    """Text or a number, or a dict of such."""
+    plain = (str, int, float, type(None))
+    return isinstance(value, plain) or (
+        isinstance(value, dict)
+        and all(isinstance(key, str) and isinstance(own, plain) for key, own in value.items())
+    )
+
+
 def checked_about(about: Any) -> dict[str, Any]:
     """What the adapter tells of itself. Raises Incomplete where something is missing or no text."""
-    look = f"it should be {FUNCTIONS['about'][0]}, text or numbers by name"
+    look = f"it should be {FUNCTIONS['about'][0]}, text or numbers by name, or a dict of such"
     if not isinstance(about, dict):
         raise Incomplete(f"about() gives {type(about).__name__}; {look}")
     wrong = [f"about() has no {name!r}" for name in ("framework", "version") if not about.get(name)] + [
         f"about()[{key!r}] is of type {type(value).__name__}"
         for key, value in about.items()
-        if not (isinstance(key, str) and isinstance(value, (str, int, float, type(None))))
+        if not (isinstance(key, str) and tellable(value))
     ]
     if wrong:
         raise Incomplete(f"{'; '.join(wrong)}; {look}")

@@ -1,7 +1,7 @@
 """Runs cells: each framework in a lane of its own, side by side, while the host computes what they must be.
 
 A lane is a thread that keeps a window of cells in flight to its worker and never runs far ahead of what has been
-judged. A lost worker costs one cell, the first whose answer is still due: the cells behind it go to its successor.
+judged; for cells that nobody asks for it does not wait. A lost worker costs one cell, the first whose answer is still due: the cells behind it go to its successor.
 """
 
 import functools
@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -28,8 +29,10 @@ from .run.lines import CellLine, Kept
 from .verdict import Verdict
 from .workers import requests
 from .workers.answer import Answer
-from .workers.lane import Lane, Message, Request
-from .workers.worker import CELL_TIMEOUT
+from .workers.lane import Lane
+from .workers.waiting import Say, answer_of
+from .workers.window import Message, Request
+from .workers.worker import CELL_TIMEOUT, START_TIMEOUT
 
 KEPT_REFERENCES = 64
 
@@ -39,7 +42,7 @@ class _Prepared:
     """What cells of one variant share."""
 
     wanted: VariantReference
-    lines: dict[str, bytes] = field(default_factory=dict)
+    known: dict[str, requests.Shared] = field(default_factory=dict)
 
 
 class Engine:
@@ -54,11 +57,16 @@ class Engine:
         cache: Cache | None = None,
         *,
         every_call: bool = False,
+        start_timeout: float = START_TIMEOUT,
+        say: Say | None = None,
+        abouts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         """`keep` puts a cell's arrays away and says what the run file calls them; `cache` knows references.
 
-        With `every_call` agreeing cells are judged call by call too.
+        With `every_call` agreeing cells are judged call by call too. `say` is told for what a result waits, where it
+        waits long. `abouts` is what frameworks told of themselves in the part of the run that is there already.
         """
+        self._start_timeout, self._say, self._abouts = start_timeout, say, abouts
         self._keep, self._cache, self._every_call = keep, cache, every_call
         self._compiled = None if cache is None else for_compilers()
         self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
@@ -78,24 +86,31 @@ class Engine:
 
     def _lane(self, framework: Framework) -> Lane:
         if framework.name not in self._lanes:
-            interpreter = self._interpreter(framework)
-            compiled = None if self._compiled is None else self._compiled / framework.name
-            self._lanes[framework.name] = Lane(framework, interpreter, self._cell_timeout, compiled=compiled)
+            self._lanes[framework.name] = Lane(
+                framework,
+                functools.partial(self._interpreter, framework),
+                self._cell_timeout,
+                self._start_timeout,
+                None if self._compiled is None else self._compiled / framework.name,
+                self._abouts.get(framework.name),
+            )
         return self._lanes[framework.name]
 
     def about(self, framework: str) -> Mapping[str, Any] | None:
-        """What the framework's worker told of itself; None while it has not started."""
-        return self._lanes[framework].about
+        """What the framework's workers told of themselves, as of one; None while none has started."""
+        return self._lanes[framework].workers.about
 
     def result(self, cell: Cell) -> CellLine:
-        """Wait for a cell's answer and judge it."""
+        """Wait for a cell's answer and judge it; a cell that has not been submitted since its last result is run now."""
         return self.looked_into(cell)[0]
 
     def looked_into(self, cell: Cell) -> tuple[CellLine, Examination]:
         """The same, and what judging call by call gave where it was done."""
-        lane = self._lanes[cell.framework.name]
-        answer = self._requests.pop(cell.id).future.result()
-        lane.judged()
+        if cell.id not in self._requests:
+            self.submit([cell])
+        lane, request = self._lane(cell.framework), self._requests.pop(cell.id)
+        answer = answer_of(lane, request, cell.id, self._say)
+        lane.judged(request)
         line, found = undecided(cell, answer), Examination()
         if answer.verdict is Verdict.ABSENT:
             return line, found
@@ -137,11 +152,12 @@ class Engine:
 
     def _message(self, cell: Cell) -> Message:
         prepared = self._prepared(cell)
-        return requests.whole(cell, prepared.wanted, prepared.lines)
+        return requests.whole(cell, prepared.wanted, prepared.known)
 
     def _trace(self, cell: Cell, copies: Collection[tuple[int, int]]) -> Answer:
         """What the subject answers with every value and cotangent asked for, and the contributions of these uses."""
         wanted = self._prepared(cell).wanted
+        lane = self._lane(cell.framework)
         request = Request(lambda: requests.trace(cell, wanted, copies), urgent=True)
-        self._lane(cell.framework).submit([request])
-        return request.future.result()
+        lane.submit([request])
+        return answer_of(lane, request, cell.id, self._say)

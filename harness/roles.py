@@ -36,11 +36,6 @@ def of_step(arrays: Answered, step: int | None) -> dict[Key, Array]:
     return {(role, name): a for (role, name, own), a in arrays.items() if own == step}
 
 
-def of_one_step(arrays: Answered) -> dict[Key, Array]:
-    """What was answered where only one step was asked for, such as a trace."""
-    return {(role, name): a for (role, name, _), a in arrays.items()}
-
-
 def in_words(key: Key, where: Sequence[int] | None = None, step: int | None = None) -> str:
     """`gradient of A[2, 1] in step 0`, `value y`: a tensor, or an element of it, as every message names it."""
     role, name = key

@@ -20,6 +20,7 @@ TOGETHER = (
     "adapters",
     "browser",
     "installed",
+    "lanes",
     "mutants",
     "power",
     "rejudge",

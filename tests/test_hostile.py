@@ -24,8 +24,9 @@ from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.harness.workers.answer import read_answer
+from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.process import LONGEST_LINE
-from gradient_conformance.harness.workers.wire import MAGIC, MAX_HEADER, Nonsense, read_frame
+from gradient_conformance.harness.workers.wire import MAGIC, Nonsense, read_frame
 
 SECONDS = 5.0
 
@@ -186,6 +187,7 @@ def test_a_pipe_is_no_ledger(tmp_path: Path) -> None:
 # Messages of workers
 
 SPEC: dict[str, Any] = {"role": "value", "name": "y", "step": None, "dtype": "float64", "shape": [1]}
+ASKED = Asked({("value", "y"): (1,)})
 DONE = {"type": "done", "id": 1, "seconds": 0.5}
 
 
@@ -214,7 +216,7 @@ def message(header: bytes | dict[str, Any], payload: bytes = b"") -> bytes:
 
 def refused(data: bytes) -> str:
     with soon(), pytest.raises(Nonsense) as caught:
-        read_answer(read_frame(reader(data)), 1)
+        read_answer(read_frame(reader(data), ASKED), 1)
     text = str(caught.value)
     assert len(text) < 200_000
     text.encode()
@@ -257,7 +259,7 @@ def test_a_header_of_millions_of_arrays_is_not_read() -> None:
     assert "more in it than any answer" in refused(message(header))
 
 
-@pytest.mark.parametrize("claimed", [(MAX_HEADER + 1, 0), (2**32 - 1, 0), (0, 2**63), (2, 2**64 - 1)])
+@pytest.mark.parametrize("claimed", [(ASKED.most_header + 1, 0), (2**32 - 1, 0), (0, 2**63), (2, 2**64 - 1)])
 def test_lengths_that_no_message_has_are_nonsense_before_anything_is_read(claimed: tuple[int, int]) -> None:
     refused(struct.pack("<4sIQ", MAGIC, *claimed) + b"{}")
 
@@ -270,13 +272,13 @@ def test_a_message_for_which_there_is_no_memory_is_nonsense() -> None:
 
     frame = reader(struct.pack("<4sIQ", MAGIC, 2, 2**32) + b"{}")
     with pytest.raises(Nonsense, match="claims 2 \\+ 4294967296 bytes: no room"):
-        read_frame(read)
+        read_frame(read, Asked({("value", "y"): (2**29,)}))
 
 
 def test_of_a_long_traceback_begin_and_end_are_kept() -> None:
     header = {"id": 1, "type": "raised", "error": "BEGIN" + "x" * 10_000_000 + "END"}
     with soon():
-        answer = read_answer(read_frame(reader(message(header))), 1)
+        answer = read_answer(read_frame(reader(message(header)), ASKED), 1)
     assert (answer.verdict, answer.message[:5], answer.message[-3:]) == (Verdict.ERRORED, "BEGIN", "END")
     assert "characters more" in answer.message
     assert len(answer.message) < LONGEST_LINE + 100
@@ -284,7 +286,7 @@ def test_of_a_long_traceback_begin_and_end_are_kept() -> None:
 
 def test_half_a_character_is_nonsense_since_workers_send_none() -> None:
     with pytest.raises(Nonsense, match="not JSON"):
-        read_frame(reader(message({"id": 1, "type": "raised", "error": "\udcff.py"})))
+        read_frame(reader(message({"id": 1, "type": "raised", "error": "\udcff.py"})), ASKED)
 
 
 # Kept arrays

@@ -116,8 +116,7 @@ def about() -> dict[str, str]:
     return {
         "framework": "jax",
         "version": jax.__version__,
-        "jaxlib": jaxlib.__version__,
-        "optax": optax.__version__,
+        "libraries": f"jaxlib {jaxlib.__version__}, optax {optax.__version__}",
         "device": jax.devices()[0].platform,
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "matmul_precision": str(jax.config.jax_default_matmul_precision),

@@ -138,7 +138,7 @@ def about() -> dict[str, str]:
     return {
         "framework": "tensorflow",
         "version": tf.__version__,
-        "keras": tf.keras.__version__,
+        "libraries": f"keras {tf.keras.__version__}",
         "device": "cpu",
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "threads": str(tf.config.threading.get_intra_op_parallelism_threads()),

@@ -32,6 +32,7 @@ from gradient_conformance.harness.frameworks.found import (
 )
 from gradient_conformance.harness.truth.ops import TRUTH
 from gradient_conformance.harness.workers.answer import Answer, read_answer
+from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
 from gradient_conformance.reference import Program, parse
@@ -250,7 +251,8 @@ def answer(subject: Subject, program: Program, dtype: str, inputs: Inputs) -> Ar
     }  # fmt: skip
     sent = [Sent("input", n, a) for n, a in inputs.items()]
     sent.append(Sent("cotangent", "y", np.ones(shape, dtype)))
-    subject.worker.send(own, sent, shared_line(shared, sent))
+    asked = Asked({("value", "y"): shape, ("gradient", "x"): shape}, dtype)
+    subject.worker.send(own, sent, shared_line(shared, sent), asked)
     found: Answer = read_answer(subject.worker.receive(), identity)
     return found.arrays["value", "y", None] if found.verdict is None else str(found.verdict)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gradient_conformance.harness.workers.asked import Asked
+from gradient_conformance.harness.workers.window import Message
 from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
 
@@ -35,14 +37,15 @@ SIZES = {"24 B": (1000, 3), "64 KB": (200, 2**13), "32 MB": (5, 2**22)}
 """How many messages of how many float64."""
 
 
-def request(number: int, array: Any) -> tuple[dict[str, object], list[Sent], bytes]:
+def request(number: int, array: Any) -> Message:
     node = {"out": ["y"], "op": "add", "args": ["x", "x"], "kw": {}}
     asked = {"program": [node], "output": "y", "values": ["y"], "gradients": [], "probes": {}}
     own, sent = (
         {"type": "run", "id": number, "case": "c", "bindings": {}, "mode": "eager"},
         [Sent("input", "x", array)],
     )
-    return own, sent, shared_line({"dtype": "float64", "training": None, **asked}, sent)
+    line = shared_line({"dtype": "float64", "training": None, **asked}, sent)
+    return own, sent, line, Asked({("value", "y"): array.shape})
 
 
 def main() -> None:

@@ -73,8 +73,8 @@ def ask(argv: Sequence[str], distributions: Sequence[str], timeout: float | None
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-    except OSError as error:
-        return f"can't be started: {error.strerror}"
+    except (OSError, ValueError) as error:  # the latter where a word has a null byte
+        return f"can't be started: {getattr(error, 'strerror', None) or error}"
     try:
         out, err = process.communicate(script, timeout)
     except subprocess.TimeoutExpired:

@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import HarnessError
+from ..reading.files import read_at_most
 from .found import REQUIREMENTS, Framework
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+
+MAX_BYTES = 1_000_000
+"""Of a requirements.txt or a tox.ini."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ def remedy(framework: str, requirements: Path, root: Path) -> str:
 def has_tox_env(root: Path, name: str) -> bool:
     """Whether the folder's tox.ini has a section for this environment: `[testenv:a]`, or `[testenv:{a,b}]` for two."""
     try:
-        text = (root / "tox.ini").read_text(encoding="utf-8")
+        text = read_at_most(root / "tox.ini", MAX_BYTES).decode()
     except (OSError, UnicodeDecodeError):
         return False
     sections = re.findall(r"^\[testenv:(?:\{(.*)\}|(.*))\]", text, re.MULTILINE)
@@ -148,7 +152,8 @@ def _resolve(origin: str, command: str, environ: Mapping[str, str]) -> Interpret
     """A command that somebody named, or why its first word can't be executed."""
     try:
         words = _split(command)
-    except ValueError as error:
+    except (ValueError, RuntimeError, OSError) as error:
+        # in this order: quotes that stay open, nobody's home, a working directory that is gone
         return f"{origin}: {command!r} is no command: {error}"
     if not words:
         return f"{origin}: names no command"
@@ -160,6 +165,8 @@ def _resolve(origin: str, command: str, environ: Mapping[str, str]) -> Interpret
 
 def _split(command: str) -> list[str]:
     """As a shell does; a path stays good when the worker starts in another folder."""
+    if "\0" in command:
+        raise ValueError("it has a null byte")
     words = shlex.split(command.replace("\\", "/") if os.name == "nt" else command)
     if words and _is_path(words[0]):
         words[0] = str(Path(words[0]).expanduser().absolute())
@@ -173,8 +180,11 @@ def _is_path(word: str) -> bool:
 def _of_tox(framework: str, toxworkdir: Path) -> Interpreter | str:
     relative = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
     python = toxworkdir / framework / relative
-    if python.exists():
-        return Interpreter((str(python.absolute()),), f"tox env {framework}")
+    try:
+        if python.exists():
+            return Interpreter((str(python.absolute()),), f"tox env {framework}")
+    except OSError as error:  # of a folder that may not be looked into, of a name that is too long
+        return f"{python}: {error.strerror}"
     return f"{python}: no such file"
 
 
@@ -203,8 +213,8 @@ def requirements_in(file: Path) -> "list[Requirement]":
     )
 
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError:
+        lines = read_at_most(file, MAX_BYTES).decode().splitlines()
+    except (OSError, UnicodeDecodeError):
         return []
     found = []
     for line in lines:

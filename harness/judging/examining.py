@@ -86,8 +86,9 @@ def examine(
         return Examination(updates=judgement.updates)
     plain = ask(())
     if plain.verdict is not None:
-        told = plain.message.splitlines() or [""]
-        return Examination(problem=f"the trace gave {plain.verdict} ({told[-1]})")
+        return Examination(
+            problem=f"the trace gave {plain.verdict} ({plain.message.rstrip().splitlines()[-1]})"
+        )
     copies = Copies(ask)
     found: list[Examined] = []
     for step in chosen_steps(judgement.steps):

@@ -22,7 +22,7 @@ from ..references.ranges import OutOfRange
 from ..references.row import References
 from ..references.training import Walk
 from ..references.variant import Array, VariantReference
-from ..roles import Answered, Key, in_words, of_one_step, of_step
+from ..roles import Answered, Key, in_words, of_step
 from ..run.lines import LARGEST, Compared
 from ..verdict import Verdict, worst
 
@@ -54,7 +54,7 @@ def judge(wanted: VariantReference, dtype: str, arrays: Answered) -> Judgement:
     """Judge all that a subject answered for one cell."""
     if wanted.variant.training is None:
         found, due = _Found(), wanted.single(dtype)
-        tensors = _judge_together(due, dtype, of_one_step(arrays), None)
+        tensors = _judge_together(due, dtype, of_step(arrays, None), None)
         found.add(due, tensors, _excused(tensors, functools.partial(wanted.out_of_range, dtype)))
     else:
         found = _judge_steps(wanted, dtype, arrays)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,8 @@ from ..run import arrays
 from ..run.lines import CellLine, Header, Kept
 from ..run.provenance import header as record_header
 from ..run.reading import Unfinished
-from ..workers.worker import CELL_TIMEOUT
+from ..workers.waiting import Say
+from ..workers.worker import CELL_TIMEOUT, START_TIMEOUT
 from . import files, shards
 from .files import arrays_folder, record_path
 from .options import Option, carried, check_given, several
@@ -73,6 +75,12 @@ OPTIONS = (
         "--cell-timeout",
         "most a cell may take",
         {"type": float, "default": CELL_TIMEOUT, "metavar": "SECONDS"},
+        carried=True,
+    ),
+    Option(
+        "--start-timeout",
+        "most an interpreter with its framework may take to start",
+        {"type": float, "default": START_TIMEOUT, "metavar": "SECONDS"},
         carried=True,
     ),
     Option(
@@ -185,6 +193,9 @@ class Matrix:
                 self._keep_arrays(),
                 self.cache,
                 every_call=self.config.option.judge == "calls",
+                start_timeout=self.config.option.start_timeout,
+                say=self._say(),
+                abouts={} if self.done is None else self.done.abouts,
             )
         name = cell.framework.name
         if name not in self.sent:
@@ -194,6 +205,11 @@ class Matrix:
             self.sent.update(found.framework.name for found in left)
             self.engine.submit(left)
         return self.engine
+
+    def _say(self) -> Say | None:
+        """Who tells what is waited for; under xdist nobody: its processes have no terminal."""
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        return None if reporter is None or is_xdist_worker(self.config) else reporter.write_line
 
     def requires(self, framework: str) -> bool:
         return "all" in self.required or framework in self.required

@@ -145,14 +145,26 @@ class About(_Line, frozen=True, kw_only=True):
     about: dict[str, Any]
 
 
-GROUNDS = ("framework", "version", "python", "numpy", "files", "device", "threads")
-"""What answers depend on of all that a framework tells of itself: one run has one of each. The rest is noted."""
+GROUNDS = frozenset(
+    {"framework", "version", "python", "numpy", "libraries", "files", "device", "blas", "mkldnn", "onednn"}
+    | {"features", "cpu_capability", "threads", "matmul_precision", "xla_flags"}
+)
+"""Of what a worker tells of itself, that on which its numbers rest: cells of one run have it in common.
+
+The rest, such as a node or a process's number, is noted and may differ.
+"""
 
 
-def grounds_that_differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What answers depend on and is not the same, in words."""
-    keys = [key for key in dict.fromkeys([*one, *other]) if key in GROUNDS]
-    return [f"{key} {one.get(key)} and {other.get(key)}" for key in keys if one.get(key) != other.get(key)]
+def changed_grounds(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The grounds that are not the same in two abouts, in the order in which they are told."""
+    told = dict.fromkeys([*before, *after])
+    return [key for key in told if key in GROUNDS and before.get(key) != after.get(key)]
+
+
+def grounds_apart(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """The same in words; empty where there are none."""
+    changed = changed_grounds(before, after)
+    return "; ".join(f"{key} {before.get(key)} and {after.get(key)}" for key in changed)
 
 
 def noted(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import msgspec
 from ..errors import HarnessError
 from ..verdict import totals
 from . import arrays
-from .lines import CellLine, Footer, Header, Machine, Run, grounds_that_differ, noted
+from .lines import CellLine, Footer, Header, Machine, Run, grounds_apart, noted
 from .writing import RunWriter
 
 LISTED = 5
@@ -156,8 +156,8 @@ def _abouts(runs: Sequence[Named]) -> dict[str, dict[str, Any]]:
     for file, run in runs:
         for framework, about in run.abouts.items():
             first, told = found.setdefault(framework, (file, about))
-            if differing := grounds_that_differ(told, about):
-                told_apart = f"{framework} told {'; '.join(differing)}, in {first} and in {file}"
+            if differing := grounds_apart(told, about):
+                told_apart = f"{framework} told {differing}, in {first} and in {file}"
                 raise DifferentVersions(f"{told_apart}; one run is of one version: run it again")
             found[framework] = first, noted(told, about)
     return {framework: about for framework, (_, about) in found.items()}

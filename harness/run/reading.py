@@ -27,7 +27,7 @@ from .lines import (
     Run,
     TotalsDoNotAddUp,
     TruncatedRun,
-    grounds_that_differ,
+    grounds_apart,
     noted,
 )
 
@@ -233,8 +233,8 @@ class _Reader:
     def _take_about(self, number: int, line: About) -> None:
         """What it tells a second time is noted, where answers don't depend on it."""
         known = self.abouts.get(line.framework, line.about)
-        if differing := grounds_that_differ(known, line.about):
-            told = f"{line.framework} tells of itself a second time, and otherwise: {'; '.join(differing)}"
+        if differing := grounds_apart(known, line.about):
+            told = f"{line.framework} tells of itself a second time, and otherwise: {differing}"
             raise NotARun(f"{self.path}:{number}: {told}; {repeat_text(self.path)} writes it anew")
         self.abouts[line.framework] = noted(known, line.about)
 

@@ -38,7 +38,7 @@ from .lines import (
     RunError,
     TotalsDoNotAddUp,
     UnwritableRun,
-    grounds_that_differ,
+    grounds_apart,
     noted,
 )
 from .reading import Unfinished, check_content
@@ -137,8 +137,8 @@ class RunWriter:
         Raises AboutChanged where it tells something else that answers depend on.
         """
         known = self._abouts.get(framework)
-        if known is not None and (differing := grounds_that_differ(known, about)):
-            told = f"{framework} told two different things of itself in one run: {'; '.join(differing)}"
+        if known is not None and (differing := grounds_apart(known, about)):
+            told = f"{framework} told two different things of itself in one run: {differing}"
             raise AboutChanged(f"{self.path}: {told}; one run is of one version: run it again")
         if known is None or noted(known, about) != known:
             self._write(About(framework=framework, about=about))

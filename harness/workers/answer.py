@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ..roles import Answered
 from ..verdict import Verdict
-from .process import readable
+from .process import sentence
 from .wire import Frame, Nonsense
 
 
@@ -33,10 +33,12 @@ def read_answer(frame: Frame, identity: int) -> Answer:
         } if math.isfinite(seconds + compiling):
             return Answer(None, "", frame.arrays(), seconds, compiling)
         case {"type": "unsupported", "op": op, "reason": reason}:
-            return Answer(Verdict.UNSUPPORTED, readable(f"{op}: {reason}"))
+            told = ": ".join(str(part) for part in (op, reason) if part not in (None, ""))
+            return Answer(Verdict.UNSUPPORTED, sentence(told, "not supported; it does not say what, nor why"))
         case {"type": "raised", "error": str(text)}:
-            return Answer(Verdict.ERRORED, readable(text))
+            return Answer(Verdict.ERRORED, sentence(text, "raised an error of which it says nothing"))
         case {"type": "changed", "names": list(names)}:
-            listed = ", ".join(map(str, names))
-            return Answer(Verdict.DISAGREE, readable(f"changed its inputs in place: {listed}"))
+            listed = ", ".join(str(name) for name in names if name)
+            told = sentence(listed, "it does not say which")
+            return Answer(Verdict.DISAGREE, f"changed its inputs in place: {told}")
     raise Nonsense(f"a message of type {header.get('type')!r} with {', '.join(header)}")

@@ -5,6 +5,7 @@ host has died is in `adapters/worker.py`, since that has to work at the far end 
 """
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -156,6 +157,8 @@ def poll_of(*watched: tuple[int, int]) -> "select.poll":
 
 def opened(words: Sequence[str]) -> subprocess.Popen[bytes]:
     """A process with the environment of workers and a pipe at each end. Raises OSError where it can't be started."""
+    if any("\0" in word for word in words):
+        raise OSError(errno.EINVAL, "its command has a null byte")
     return subprocess.Popen(  # noqa: S603 (the user names the interpreter)
         words,
         bufsize=0,
@@ -197,6 +200,12 @@ def _name_of_signal(number: int) -> str:
         return f" ({signal.Signals(number).name})"
     except ValueError:
         return ""
+
+
+def sentence(text: str, otherwise: str) -> str:
+    """A worker's text, readable, or what stands for it where it says nothing."""
+    told = readable(text)
+    return told if told.strip() else otherwise
 
 
 def readable(text: str) -> str:

@@ -5,6 +5,7 @@ what they mean is the real number that is written, and the reference takes that.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,22 @@ from ..plan import Cell
 from ..reading.elements import Array
 from ..references.training import each_step
 from ..references.variant import VariantReference
-from .lane import Message
+from .asked import Asked
+from .window import Message
 from .wire import Sent, python_json, shared_line
 
+Shared = tuple[bytes, Asked]
+"""What requests of one variant and dtype share: the line that says it, and what it asks for."""
 
-def whole(cell: Cell, wanted: VariantReference, lines: dict[str, bytes]) -> Message:
-    """A cell's request. `lines`: by dtype what requests of this variant share, the same for every framework."""
+
+def whole(cell: Cell, wanted: VariantReference, known: dict[str, Shared]) -> Message:
+    """A cell's request. `known`: by dtype what requests of this variant share, the same for every framework."""
     variant = cell.variant
     arrays = _arrays(cell, wanted, wanted.inputs, each_step(variant))
-    if cell.dtype not in lines:
-        lines[cell.dtype] = shared_line(_shared(cell, wanted, variant.values, variant.gradients), arrays)
-    return _own(cell), arrays, lines[cell.dtype]
+    if cell.dtype not in known:
+        line = shared_line(_shared(cell, wanted, variant.values, variant.gradients), arrays)
+        known[cell.dtype] = line, _asked(cell, variant.values, variant.gradients)
+    return _own(cell), arrays, *known[cell.dtype]
 
 
 def trace(cell: Cell, wanted: VariantReference, copies: Collection[tuple[int, int]] = ()) -> Message:
@@ -38,7 +44,8 @@ def trace(cell: Cell, wanted: VariantReference, copies: Collection[tuple[int, in
     arrays = _arrays(cell, wanted, {**wanted.inputs, **nothing}, each_step(variant))
     values = [name for name in names if name not in wanted.inputs]
     shared = _shared(cell, wanted, values, [*cotangents, *zeros])
-    return _own(cell), arrays, shared_line(shared | {"program": _nodes(copied, cell.dtype)}, arrays)
+    line = shared_line(shared | {"program": _nodes(copied, cell.dtype)}, arrays)
+    return _own(cell), arrays, line, _asked(cell, values, cotangents, zeros)
 
 
 def _own(cell: Cell) -> dict[str, Any]:
@@ -77,6 +84,22 @@ def _shared(
         "probes": {n: variant.specs[n].shape for n in gradients if n in assigned},
         "training": python_json(_training(wanted, cell.dtype)),
     }
+
+
+def _asked(
+    cell: Cell,
+    values: Iterable[str],
+    gradients: Iterable[str],
+    zeros: Mapping[str, str] = MappingProxyType({}),
+) -> Asked:
+    """The tensors that the answer to such a request has. `zeros`: what each use's copy is a copy of."""
+    variant = cell.variant
+    training, shape = variant.training, {name: spec.shape for name, spec in variant.specs.items()}
+    asked = {("value", name): shape[name] for name in values}
+    asked |= {("gradient", name): shape[name] for name in gradients}
+    asked |= {("gradient", zero): shape[name] for zero, name in zeros.items()}
+    asked |= {("parameter", name): shape[name] for name in (training.parameters if training else ())}
+    return Asked(asked, cell.dtype, training.steps if training else None)
 
 
 def _nodes(program: Program, dtype: str) -> Any:

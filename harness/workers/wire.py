@@ -22,14 +22,15 @@ import numpy as np
 from ..reading.elements import ALIGNMENT, CARRIED, Array, raw, wire_format
 from ..roles import Answered
 from ..text import shortened, shown
+from .asked import Asked
 
 PROTOCOL = 2
 MAGIC = b"GCH1"
 PREFIX = struct.Struct("<4sIQ")
-MAX_HEADER = 64 * 2**20
 MAX_BRACKETS = 2_000_000
-"""Lists and objects of a header, two an array: many more than so many take minutes to read."""
-MAX_PAYLOAD = 8 * 2**30
+"""Lists and objects of a message's own line: many more than so many take minutes to read."""
+MAX_EXTENT = 8 * 2**30
+"""Bytes at which an array of a message may end, as its header has it."""
 MAX_TEXT = 100_000
 """Characters of a text in a header, such as a traceback: of a longer one begin and end are kept."""
 MAX_KNOWN = 65536
@@ -83,14 +84,16 @@ class Frame:
     header: dict[str, Any]
     shared: bytes
     payload: memoryview
+    asked: Asked
 
     def arrays(self) -> Answered:
-        """The arrays. Raises Nonsense where lengths, dtypes or names do not fit."""
-        known = len(self.shared) <= MAX_KNOWN
-        places = _places_known(self.shared) if known else _places(self.shared)
+        """The arrays. Raises Nonsense where lengths, dtypes or names do not fit, or one was not asked for."""
+        places = _described(self.shared)
         size = _aligned(places[-1].stop) if places else 0
         if size != len(self.payload):
             raise Nonsense(f"the arrays need {size} bytes, the message has {len(self.payload)}")
+        if stray := self.asked.stray(place.key for place in places):
+            raise Nonsense(stray)
         return {place.key: place.read(self.payload) for place in places}
 
 
@@ -119,7 +122,7 @@ def _places(shared: bytes) -> tuple[_Place, ...]:
     for spec in described:
         key, dtype = (spec.role, spec.name, spec.step), wire_format(spec.dtype)[1]
         stop = start + math.prod(spec.shape) * dtype.itemsize
-        if stop > MAX_PAYLOAD or not _is_name(spec.role + spec.name) or not _is_shape(spec.shape):
+        if stop > MAX_EXTENT or not _is_name(spec.role + spec.name) or not _is_shape(spec.shape):
             raise Nonsense(f"cannot read an array described as {shown(spec)}, {start} bytes from the start")
         if key in found:
             raise Nonsense(f"the array {key} came twice")
@@ -129,6 +132,11 @@ def _places(shared: bytes) -> tuple[_Place, ...]:
 
 
 _places_known = lru_cache(maxsize=256)(_places)
+
+
+def _described(shared: bytes) -> "tuple[_Place, ...]":
+    """The same, kept for a line that is short enough."""
+    return _places_known(shared) if len(shared) <= MAX_KNOWN else _places(shared)
 
 
 def _aligned(offset: int) -> int:
@@ -144,7 +152,7 @@ def _is_name(text: str) -> bool:
     return len(text) <= MAX_NAME and text.isprintable()
 
 
-class _Described(msgspec.Struct, frozen=True):
+class _Array(msgspec.Struct, frozen=True):
     """What a message's header says of one of its arrays."""
 
     role: str
@@ -157,7 +165,7 @@ class _Described(msgspec.Struct, frozen=True):
 class _Shared(msgspec.Struct, frozen=True):
     """The second line of a worker's header."""
 
-    arrays: list[_Described] = []
+    arrays: list[_Array] = []
 
 
 def python_json(data: Any) -> msgspec.Raw:
@@ -193,25 +201,33 @@ def _padded(data: memoryview) -> Iterator[bytes | memoryview]:
     yield bytes(-len(data) % ALIGNMENT)
 
 
-def read_frame(read: Callable[[int], bytes | bytearray | memoryview]) -> Frame:
-    """The next message. `read(n)` gives exactly n bytes. Raises Nonsense where it is no frame."""
-    magic, header_size, payload_size = PREFIX.unpack(bytes(read(PREFIX.size)))
+def read_frame(read: Callable[[int], bytes | bytearray | memoryview], asked: Asked) -> Frame:
+    """The answer to what was asked, or another message. `read(n)` gives exactly n bytes.
+
+    Raises Nonsense where it is no frame, or larger than any answer: then its arrays are not read.
+    """
+    magic, header_size, size = PREFIX.unpack(bytes(read(PREFIX.size)))
     if magic != MAGIC:
         raise Nonsense(f"a message starts with {magic!r}, should be {MAGIC!r}")
-    if header_size > MAX_HEADER or payload_size > MAX_PAYLOAD:
-        raise Nonsense(f"a message claims {header_size} + {payload_size} bytes")
+    if header_size > asked.most_header:
+        raise Nonsense(
+            f"a message claims a header of {header_size} bytes; at most {asked.most_header} are read"
+        )
     try:
-        header, shared = _header(bytes(read(header_size)))
-        return Frame(header, shared, memoryview(read(payload_size)))
+        header, shared = _header(bytes(read(header_size)), asked)
+        if size > asked.most:
+            raise Nonsense(asked.too_heavy(_described(shared), size))
+        return Frame(header, shared, memoryview(read(size)), asked)
     except MemoryError:
-        raise Nonsense(f"a message claims {header_size} + {payload_size} bytes: no room for them") from None
+        raise Nonsense(f"a message claims {header_size} + {size} bytes: no room for them") from None
 
 
-def _header(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """The first line, read, and the second one."""
-    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
-        raise Nonsense("a message's header has more in it than any answer")
+def _header(data: bytes, asked: Asked) -> tuple[dict[str, Any], bytes]:
+    """The first line, read, and the second one, which describes no more arrays than could be asked for."""
     own, _, shared = data.partition(b"\n")
+    for line, most in ((own, MAX_BRACKETS), (shared, 2 * asked.count + MAX_ITEMS)):
+        if line.count(b"[") + line.count(b"{") > most:
+            raise Nonsense("a message's header has more in it than any answer")
     try:
         header = msgspec.json.decode(own)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -18,7 +18,8 @@ from .. import ROOT
 from ..frameworks import installed
 from ..frameworks.found import REQUIREMENTS, shipped_adapters
 from ..frameworks.interpreters import requirements_in
-from .process import LONGEST_LINE, PIPE, READ_AHEAD, TICK, Process, WorkerDied, poll_of, readable
+from .asked import NOTHING, Asked
+from .process import LONGEST_LINE, PIPE, READ_AHEAD, TICK, Process, WorkerDied, poll_of, readable, sentence
 from .remote import remote_shells
 from .wire import PROTOCOL, Frame, Nonsense, Sent, frame, read_frame, sources
 
@@ -81,7 +82,7 @@ class Worker:
         self._argv = list(argv)
         self._cell_timeout, self._start_timeout = cell_timeout, start_timeout
         self._outgoing = Outgoing()
-        self._waiting = 0
+        self._asked: deque[Asked] = deque()
         self._deadline = time.monotonic() + start_timeout
         self._ready = False
         self._ahead = memoryview(b"")
@@ -107,7 +108,7 @@ class Worker:
             "subject": None if subject is None else str(subject),
             "compiled": None if compiled is None else _made(compiled, self._argv),
         }
-        self._send([self._sources, *frame(greeting)], self._start_timeout)
+        self._send([self._sources, *frame(greeting)], self._start_timeout, NOTHING)
         ready = self.receive().header
         if ready.get("type") == "failed":
             raise WorkerDied(_not_loaded(self._argv, ready, adapter.with_name(REQUIREMENTS)))
@@ -121,9 +122,9 @@ class Worker:
         self.tables = {name: ready.get(name, []) for name in ("ops", "formulas", "optimizers")}
         return dict(ready["about"])
 
-    def send(self, header: Mapping[str, Any], arrays: Sequence[Sent], shared: bytes) -> None:
+    def send(self, header: Mapping[str, Any], arrays: Sequence[Sent], shared: bytes, asked: Asked) -> None:
         """Queue one request, which `wait` and `receive` write; `shared` is `wire.shared_line`."""
-        self._send(frame(header, arrays, shared), self._cell_timeout)
+        self._send(frame(header, arrays, shared), self._cell_timeout, asked)
 
     def receive(self) -> Frame:
         """The next answer. Raises WorkerDied where none can come any more."""
@@ -132,7 +133,7 @@ class Worker:
         if self._process.over:
             raise WorkerDied(self._process.obituary())
         try:
-            frame = read_frame(self._read_exactly)
+            frame = read_frame(self._read_exactly, self._asked[0] if self._asked else NOTHING)
         except Nonsense as error:
             self.kill(f"spoke nonsense: {readable(str(error))}")
         except EOFError:
@@ -140,7 +141,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 (whatever it is, it is the end of this worker)
             self.kill(f"could not be understood: {error!r}")
         else:
-            self._waiting -= 1
+            self._asked.popleft()
             self._deadline = time.monotonic() + self._cell_timeout
             return frame
         raise WorkerDied(self._process.obituary())
@@ -188,10 +189,10 @@ class Worker:
         """Whether a worker of which nothing is asked has ended, or says something all the same."""
         return self._process.over or self.has_begun or bool(self._incoming.poll(0)) or not self._process.lives
 
-    def _send(self, pieces: Iterable[bytes | memoryview], timeout: float) -> None:
-        if self._waiting == 0:
+    def _send(self, pieces: Iterable[bytes | memoryview], timeout: float, asked: Asked) -> None:
+        if not self._asked:
             self._deadline = time.monotonic() + timeout
-        self._waiting += 1
+        self._asked.append(asked)
         self._outgoing.add(pieces)
 
     def _read_exactly(self, size: int) -> bytearray | memoryview:
@@ -221,11 +222,11 @@ class Worker:
         return data
 
     def _patience(self) -> float:
-        return min(TICK, max(0.01, self._deadline - time.monotonic())) if self._waiting else TICK
+        return min(TICK, max(0.01, self._deadline - time.monotonic())) if self._asked else TICK
 
     def _check_deadline(self) -> None:
         """Kill a worker that is late: one that says nothing, or never comes to the end of a message."""
-        if self._waiting > 0 and time.monotonic() > self._deadline:
+        if self._asked and time.monotonic() > self._deadline:
             self.kill(self._lateness())
 
     def _lateness(self) -> str:
@@ -234,7 +235,10 @@ class Worker:
                 f"gave no answer within {self._cell_timeout:g} s and was killed; "
                 "pytest --cell-timeout=SECONDS allows more"
             )
-        return f"was not ready within {self._start_timeout:g} s and was killed"
+        return (
+            f"was not ready within {self._start_timeout:g} s and was killed; "
+            "pytest --start-timeout=SECONDS allows more"
+        )
 
 
 def _some(count: int) -> int:
@@ -259,8 +263,8 @@ def _not_loaded(argv: Sequence[str], answer: Mapping[str, Any], requirements: Pa
     """Why an adapter could not be loaded, in which Python, what that lacks and the command that installs it."""
     lines = [
         "could not load the adapter:",
-        *(f"  {line}" for line in readable(str(answer.get("error", ""))).splitlines()),
-        f"found Python {answer.get('python')} with NumPy {answer.get('numpy')}",
+        *(f"  {line}" for line in sentence(str(answer.get("error", "")), "it does not say why").splitlines()),
+        readable(f"found Python {answer.get('python')} with NumPy {answer.get('numpy')}"),
     ]
     if answer.get("incomplete") is True:
         return "\n".join([*lines, f"what an adapter has, and how it looks: {ADAPTERS_PAGE}"])

@@ -6,6 +6,7 @@ module and may replace its functions. What it returns is the answer; if it retur
 
 import ctypes
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -227,7 +228,7 @@ def never_ends_its_header(task, inputs):
 
 
 def never_ends_its_payload(task, inputs):
-    instead_of_the_message(lambda _, stream, *__: _trickle(stream, 2, 10**9))
+    instead_of_the_message(lambda _, stream, *__: _trickle(stream, 2, 10**7))
 
 
 def _trickle(stream, header, payload):
@@ -239,8 +240,16 @@ def _trickle(stream, header, payload):
 
 
 def claims_gigabytes(task, inputs):
+    _claim(8 * 2**30)
+
+
+def claims_megabytes(task, inputs):
+    _claim(2**24)
+
+
+def _claim(size):
     def act(write_frame, stream, header, reply):
-        stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", 2, 8 * 2**30) + b"{}")
+        stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", 2, size) + b"{}")
         stream.flush()
         time.sleep(1000)
 
@@ -277,6 +286,49 @@ def took_no_time(task, inputs):
     instead_of_the_message(act)
 
 
+def _says(**header):
+    """An answer of a few words in place of the arrays."""
+
+    def act(write_frame, stream, answered, reply):
+        write_frame(stream, {"id": answered["id"], **header})
+
+    instead_of_the_message(act)
+
+
+def raises_without_a_word(task, inputs):
+    _says(type="raised", error="")
+
+
+def raises_blank_lines(task, inputs):
+    _says(type="raised", error="\n \n\t\n")
+
+
+def lacks_something_and_does_not_say_what(task, inputs):
+    _says(type="unsupported", op=None, reason="")
+
+
+def lacks_something_of_no_op(task, inputs):
+    raise sys.modules["worker"].Unsupported("this cannot be had")
+
+
+def changes_something_and_does_not_say_what(task, inputs):
+    _says(type="changed", names=[])
+
+
+def is_wrong_and_traces_raise_without_a_word(task, inputs):
+    """Every message from now on: a trace asks for the value z, which the case does not compare."""
+    worker = sys.modules["worker"]
+    write_frame = worker.write_frame
+
+    def write(stream, header, reply=None):
+        if reply is not None and any(spec[1] == "z" for spec in reply.specs):
+            return write_frame(stream, {"type": "raised", "id": header["id"], "error": "\n"})
+        return write_frame(stream, header, reply)
+
+    worker.write_frame = write
+    return _changed(task, inputs, lambda g: -g)
+
+
 def forks_and_both_return(task, inputs):
     """The child is the first to answer, and wrongly: it has what its parent has read of the requests to come."""
     if not os.fork():
@@ -293,6 +345,50 @@ def adds_a_tensor(task, inputs):
         write_frame(stream, header, reply)
 
     instead_of_the_message(act)
+
+
+def says_of_a_step_that_there_is_none(task, inputs):
+    """Each tensor twice: wrong, as it was asked for, and right as of a step."""
+
+    def act(write_frame, stream, header, reply):
+        reply.specs += [(role, name, 0, *rest) for role, name, _, *rest in reply.specs]
+        reply.blobs = [bytes(len(blob)) for blob in reply.blobs] + reply.blobs
+        write_frame(stream, header, reply)
+
+    instead_of_the_message(act)
+
+
+def answers_with_the_role_of_another(task, inputs):
+    def act(write_frame, stream, header, reply):
+        reply.specs = [("parameter", *rest) for _, *rest in reply.specs]
+        write_frame(stream, header, reply)
+
+    instead_of_the_message(act)
+
+
+def answers_one_number_with_gigabytes(task, inputs):
+    instead_of_the_message(lambda _, stream, header, __: _weighty(stream, header, [2**28]))
+
+
+def raises_with_gigabytes_behind_it(task, inputs):
+    def act(write_frame, stream, header, reply):
+        _weighty(stream, {"type": "raised", "id": header["id"], "error": "ValueError"}, None)
+
+    instead_of_the_message(act)
+
+
+def greets_with_gigabytes():
+    instead_of_the_message(lambda _, stream, header, __: _weighty(stream, header, None))
+
+
+def _weighty(stream, header, shape):
+    """A header, and two gigabytes behind it, which it describes as one tensor or not at all."""
+    spec = {"role": "value", "name": "loss", "step": None, "dtype": "float64", "shape": shape}
+    text = json.dumps(header).encode() + b"\n" + json.dumps({"arrays": [spec] if shape else []}).encode()
+    stream.write(sys.modules["worker_wire"].PREFIX.pack(b"GCH1", len(text), 2**31) + text)
+    for _ in range(2**11):
+        stream.write(bytes(2**20))
+    stream.flush()
 
 
 def sends_a_tensor_twice(task, inputs):
@@ -359,6 +455,14 @@ def hangs_while_it_is_loaded():
 
 def leaves_while_it_is_loaded():
     os._exit(0)
+
+
+def fails_without_a_word():
+    def act(write_frame, stream, header, reply):
+        write_frame(stream, {"type": "failed"})
+        os._exit(1)
+
+    instead_of_the_message(act)
 
 
 def dies_once_it_is_ready():

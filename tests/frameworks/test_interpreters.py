@@ -264,3 +264,47 @@ def test_an_adapter_whose_modes_cannot_be_read_is_told_by_what_is_wrong_with_it(
     (tmp_path / "mine" / "adapter.py").write_text(text)
     with pytest.raises(HarnessError, match=re.escape(told)):
         frameworks([tmp_path])
+
+
+COMMANDS = {
+    "~nobody_of_this_name/bin/python": "is no command: Could not determine home directory.",
+    "/opt/\0/python": "is no command: it has a null byte",
+    "python \0": "is no command: it has a null byte",
+    "/" + "p" * 5000: "isn't an executable file",
+    "p" * 5000: "isn't on PATH",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
+def test_a_command_that_can_be_none_is_absent_and_says_why(place: dict[str, Any], command: str) -> None:
+    absent = find("torch", **{**place, "option": command})
+    assert isinstance(absent, Absent)
+    assert COMMANDS[command] in str(absent)
+
+
+def test_a_path_in_a_folder_that_is_gone_is_absent(
+    place: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    absent = find("torch", **{**place, "option": "env/bin/python"})
+    assert "'env/bin/python' is no command: [Errno 2] No such file or directory" in str(absent)
+
+
+def test_a_place_that_cannot_be_looked_at_is_told_with_its_reason(place: dict[str, Any]) -> None:
+    absent = find("torch", **{**place, "toxworkdir": Path("/" + "x" * 300)})
+    assert "/torch/bin/python: File name too long" in str(absent)
+
+
+def test_requirements_that_cannot_be_read_name_nothing(place: dict[str, Any]) -> None:
+    """Not text, a folder, a pipe that nobody writes to: none holds the search up."""
+    file = place["requirements"]
+    file.write_bytes(b"numpy\xff==1.0\n")
+    assert isinstance(find("torch", **place), Absent)
+    file.unlink()
+    file.mkdir()
+    assert isinstance(find("torch", **place), Absent)
+    file.rmdir()
+    os.mkfifo(file)
+    assert isinstance(find("torch", **place), Absent)

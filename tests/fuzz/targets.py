@@ -41,6 +41,7 @@ from gradient_conformance.harness.run.provenance import header as record_header
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.workers.answer import read_answer
+from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.wire import MAGIC, Nonsense, Sent, frame, read_frame
 from gradient_conformance.reference.backprop import backprop
 from gradient_conformance.reference.language import parse
@@ -330,6 +331,7 @@ def change_ledger(data: bytes, random: Random) -> bytes:
 # Messages of workers
 
 IDENTITY = 140_000_000_000_001
+ASKED = Asked({("value", "y"): (2, 3), ("gradient", "W.1"): (0, 2), ("value", "b"): ()})
 
 
 def message(data: bytes) -> None:
@@ -344,7 +346,7 @@ def message(data: bytes) -> None:
 
     try:
         while True:
-            received = read_frame(read)
+            received = read_frame(read, ASKED)
             received.arrays()
             answer = read_answer(received, IDENTITY)
             answer.message.encode()

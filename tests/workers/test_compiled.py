@@ -8,6 +8,7 @@ import pytest
 from client import interpreter
 from gradient_conformance.harness.frameworks.found import shipped_adapters
 from gradient_conformance.harness.references import cache
+from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
 
@@ -87,7 +88,8 @@ def test_jax_keeps_what_it_compiles_in_the_folder_unless_somebody_has_their_own(
     try:
         worker.hello(shipped_adapters() / "jax" / "adapter.py", compiled=tmp_path / "compiled")
         x = [Sent("input", "x", np.ones(2))]
-        worker.send({**RUN, "id": 1}, x, shared_line(SHARED, x))
+        asked = Asked({("value", "y"): (), ("gradient", "x"): (2,)})
+        worker.send({**RUN, "id": 1}, x, shared_line(SHARED, x), asked)
         assert worker.receive().header["type"] == "done"
     finally:
         worker.stop()

@@ -9,6 +9,7 @@ from gradient_conformance.harness.frameworks.found import Framework
 from gradient_conformance.harness.plan import Cell
 from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.workers import requests
+from gradient_conformance.harness.workers.asked import DESCRIPTION, Asked
 
 TEXT = """
 title = "A layer that is trained"
@@ -46,3 +47,42 @@ def test_literals_go_out_in_the_cells_dtype(case, dtype):
         ]
         assert numbers == [float(np.dtype(dtype).type(number)) for number in (0.3, 0.1, 0.7, 0.9)]
     assert message[0]["bindings"] == {"k": 0.3}
+
+
+def test_a_message_knows_what_its_answer_may_hold(case):
+    """In a training every tensor of every step, and no other; a trace asks for more of them."""
+    [variant] = case(text=TEXT).variants
+    cell = Cell(variant, "float32", Framework("mine", Path("adapter.py"), ("eager",)), "eager")
+    wanted = VariantReference(variant)
+    *_, asked = requests.whole(cell, wanted, {})
+    whole = [("value", "loss"), ("gradient", "W"), ("parameter", "W")]
+    assert asked.shapes == {("value", "loss"): (), ("gradient", "W"): (2,), ("parameter", "W"): (2,)}
+    assert asked.stray((*key, step) for key in whole for step in range(2)) == ""
+    assert asked.stray([("gradient", "W", 2)]) == (
+        "it answered gradient of W in step 2; the training has steps 0 to 1"
+    )
+    assert asked.stray([("gradient", "W", None)]) == (
+        "it answered gradient of W without a step; the training has steps 0 to 1"
+    )
+    assert asked.stray([("value", "W", 0)]).startswith(
+        "it answered value W in step 0, which was not asked for"
+    )
+    *_, traced = requests.trace(cell, wanted, [(0, 1)])
+    assert traced.shapes.keys() > asked.shapes.keys()
+    assert traced.shapes["gradient", "use 0.1"] == (2,)
+
+
+def test_an_answer_may_be_of_a_wider_dtype_and_a_wrong_shape_but_not_of_any_size():
+    narrow = Asked({("value", "y"): (10**6,)}, "float16")
+    assert narrow.most >= 8 * 10**6
+    assert Asked({("value", "y"): ()}).most < 20e6
+    assert Asked({("value", "y"): (10**6,)}, "float16", steps=100).most >= 8 * 10**8
+
+
+def test_the_longest_description_fits_the_header_of_its_answer():
+    """Of a name, a shape and a step as long as a case may have them."""
+    spec = ("parameter", "n" * 200, 9999, "float64", (50_000_000,) + (1,) * 15)
+    described = json.dumps(
+        {"arrays": [dict(zip(("role", "name", "step", "dtype", "shape"), spec, strict=True))]}
+    )
+    assert len(described) < DESCRIPTION

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.process import ENVIRONMENT, WorkerDied
 from gradient_conformance.harness.workers.remote import command, remote_shells
 from gradient_conformance.harness.workers.wire import Sent, shared_line
@@ -157,7 +158,8 @@ def request(op, number, array):
         {"type": "run", "id": number, "case": "c", "bindings": {}, "mode": "eager"},
         [Sent("input", "x", array)],
     )
-    return own, sent, shared_line({"dtype": "float64", "probes": {}, "training": None, **asked}, sent)
+    line = shared_line({"dtype": "float64", "probes": {}, "training": None, **asked}, sent)
+    return own, sent, line, Asked({("value", "y"): array.shape})
 
 
 def gone(pid, within):

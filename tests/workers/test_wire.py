@@ -8,6 +8,7 @@ import struct
 import numpy as np
 import pytest
 from gradient_conformance.harness.workers.answer import Answer, read_answer
+from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.wire import MAGIC, Nonsense, Sent, frame, read_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ ARRAYS = [
     Sent("input", "mask", np.array([True, False])),
     Sent("input", "t", np.asfortranarray(np.arange(6.0).reshape(2, 3))),
 ]
+INPUTS = Asked({("input", sent.name): sent.array.shape for sent in ARRAYS})
+ASKED = Asked({("value", "y"): (1,)})
 
 
 def reader(data):
@@ -46,7 +49,7 @@ def message(header, payload=b""):
 
 
 def test_arrays_arrive_as_they_were_sent():
-    received = read_frame(reader(b"".join(map(bytes, frame({"type": "run"}, ARRAYS))))).arrays()
+    received = read_frame(reader(b"".join(map(bytes, frame({"type": "run"}, ARRAYS)))), INPUTS).arrays()
     for sent in ARRAYS:
         array = received["input", sent.name, None]
         assert (array.dtype, array.shape) == (sent.array.dtype, sent.array.shape)
@@ -57,14 +60,14 @@ def test_arrays_arrive_as_they_were_sent():
     ("data", "words"),
     [
         (b"hello, this is a print to the pipe", "starts with b'hell'"),
-        (MAGIC + struct.pack("<IQ", 2**31, 0), "claims 2147483648"),
+        (MAGIC + struct.pack("<IQ", 2**31, 0), "claims a header of 2147483648 bytes"),
         (message(b"{not json"), "is not JSON"),
         (message(b"[1, 2]"), "is list, should be an object"),
     ],
 )
 def test_what_is_no_frame_is_nonsense(data, words):
     with pytest.raises(Nonsense, match=None) as error:
-        read_frame(reader(data))
+        read_frame(reader(data), ASKED)
     assert words in str(error.value)
 
 
@@ -87,14 +90,14 @@ SPEC = {"role": "value", "name": "y", "step": None, "dtype": "float64", "shape":
 def test_arrays_that_do_not_fit_their_description_are_nonsense(specs, payload, words):
     header = {"type": "done", "id": 1, "seconds": 0.1, "compiling": 0.0, "arrays": specs}
     with pytest.raises(Nonsense) as error:
-        read_answer(read_frame(reader(message(header, payload))), 1)
+        read_answer(read_frame(reader(message(header, payload)), ASKED), 1)
     assert words in str(error.value)
 
 
 def test_an_answer_to_another_request_is_nonsense():
     with pytest.raises(Nonsense, match="answered another request"):
         read_answer(
-            read_frame(reader(message({"type": "done", "id": 2, "seconds": 0.1, "compiling": 0.0}))), 1
+            read_frame(reader(message({"type": "done", "id": 2, "seconds": 0.1, "compiling": 0.0})), ASKED), 1
         )
 
 
@@ -116,4 +119,20 @@ JSON = st.recursive(
 def test_any_header_is_an_answer_or_nonsense(kind, fields, payload):
     data = message({"id": 1, **fields, "type": kind}, payload)
     with contextlib.suppress(Nonsense):
-        assert isinstance(read_answer(read_frame(reader(data)), 1), Answer)
+        assert isinstance(read_answer(read_frame(reader(data), ASKED), 1), Answer)
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ({"type": "raised", "error": ""}, "raised an error of which it says nothing"),
+        ({"type": "raised", "error": "\n\t\r\n"}, "raised an error of which it says nothing"),
+        ({"type": "unsupported", "op": None, "reason": "no axis"}, "no axis"),
+        ({"type": "unsupported", "op": "softmax", "reason": ""}, "softmax"),
+        ({"type": "unsupported", "op": "", "reason": None}, "not supported; it does not say what, nor why"),
+        ({"type": "changed", "names": []}, "changed its inputs in place: it does not say which"),
+        ({"type": "changed", "names": ["", ""]}, "changed its inputs in place: it does not say which"),
+    ],
+)
+def test_an_answer_of_no_words_is_told_in_a_sentence(header, words):
+    assert read_answer(read_frame(reader(message({"id": 1, **header})), ASKED), 1).message == words

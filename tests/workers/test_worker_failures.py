@@ -17,165 +17,21 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
-from gradient_conformance.harness import engine as engine_module
-from gradient_conformance.harness.case.loading import load
-from gradient_conformance.harness.engine import Engine
-from gradient_conformance.harness.frameworks.found import frameworks
 from gradient_conformance.harness.frameworks.interpreters import Interpreter
-from gradient_conformance.harness.plan import Selection, cells
-from gradient_conformance.harness.run.writing import encode
-from gradient_conformance.harness.workers import lane as lane_module
+from gradient_conformance.harness.workers import succession as succession_module
 from gradient_conformance.harness.workers import worker as worker_module
-from gradient_conformance.harness.workers.lane import Lane, Request
+from gradient_conformance.harness.workers.lane import Lane
 from gradient_conformance.harness.workers.process import how_it_ended, readable
+from gradient_conformance.harness.workers.window import Request
 from gradient_conformance.harness.workers.wire import BOOTSTRAP, sources
+from house import FAKES, SOON, STRUCK, assert_nothing_lives, marked, wait_until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="workers are POSIX processes")
-
-FAKES = Path(__file__).parents[1] / "fakes"
-MARKER = "HARNESS_TEST_MARKER"
-SOON = 30.0
-"""Seconds within which everything here is over, also on a busy machine."""
-
-CASE = """
-title = "A tiny layer"
-source = "A test of the harness"
-program = '''
-z = W @ x
-loss = sum(z * z)
-'''
-gradients = ["W", "x"]
-dtypes = ["float32"]
-
-[tensors]
-W = {{ shape = [3, "k"], uniform = [-1, 1] }}
-x = {{ shape = ["k"], uniform = [-1, 1] }}
-
-[sweep]
-k = {sizes}
-"""
-STRUCK = 2
-"""The size at which a fault strikes."""
-
-ADAPTER = """
-import sys
-
-sys.path.insert(0, {fakes!r})
-
-from numpy_adapter import *  # noqa: F403
-import worker_faults
-
-MODES = ("eager",)
-"""
-IN_THE_CELL = "differentiate = worker_faults.striking({name!r})\n"
-AT_THE_START = "from numpy_adapter import differentiate\nworker_faults.{name}()\n"
-
-
-@pytest.fixture
-def marker(monkeypatch):
-    """Put into the environment of whatever is started, so that what is left of it is found."""
-    value = uuid.uuid4().hex
-    monkeypatch.setenv(MARKER, value)
-    return value
-
-
-def marked(value):
-    """The processes that live and carry the marker."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            carries = process.environ().get(MARKER) == value
-            if carries and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
-
-
-def wait_until(condition, seconds=SOON):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
-        time.sleep(0.05)
-
-
-def assert_nothing_lives(value, within=1.5):
-    """What has been killed may need a moment to be gone."""
-    deadline = time.monotonic() + within
-    while (left := marked(value)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left, [(p.pid, p.cmdline()[:1], p.status()) for p in left]
-
-
-@pytest.fixture
-def house(tmp_path):
-    """A folder with a case and adapters, which may have a fault; gives `(case root, adapter folder)`."""
-
-    def build(*faults, start=(), sizes=(1, STRUCK, 4)):
-        case = tmp_path / "cases" / "tiny" / "layer.toml"
-        case.parent.mkdir(parents=True)
-        case.write_text(CASE.format(sizes=list(sizes)))
-        for name in ("faultless", *faults, *start):
-            folder = tmp_path / "adapters" / name
-            folder.mkdir(parents=True)
-            body = {"faultless": "from numpy_adapter import differentiate\n"}.get(
-                name, AT_THE_START if name in start else IN_THE_CELL
-            )
-            (folder / "adapter.py").write_text(ADAPTER.format(fakes=str(FAKES)) + body.format(name=name))
-            (folder / "requirements.txt").write_text(
-                "numpy\na-distribution-that-nobody-has==1.0\npytest==0.1\n"
-            )
-        return tmp_path / "cases", tmp_path / "adapters"
-
-    return build
-
-
-class Run:
-    """An engine with its cells; `line(framework, size)` waits for the line that the report gets."""
-
-    def __init__(self, root, adapters, *, interpreters, timeout):
-        interpreters = {**dict.fromkeys(p.name for p in adapters.iterdir()), **interpreters}
-        argv = {name: given or (sys.executable,) for name, given in interpreters.items()}
-        self.engine = Engine(lambda f: Interpreter(argv[f.name], "a test"), {}, cell_timeout=timeout)
-        found = cells(load(root / "tiny" / "layer.toml", root).variants, frameworks([adapters]), Selection())
-        self.cells = {(c.framework.name, c.variant.bindings["k"]): c for c in found}
-
-    def submit(self, keys=None):
-        self.engine.submit(self.cells[key] for key in (keys or self.cells))
-
-    def line(self, framework, size):
-        """The cell's line, after it has been to the run file and back."""
-        cell = self.cells[framework, size]
-        self.engine._requests[cell.id].future.result(timeout=SOON)
-        line = self.engine.result(cell)
-        assert encode(line)
-        return line
-
-    def lines(self):
-        return {key: self.line(*key) for key in self.cells}
-
-
-@pytest.fixture
-def running(house, marker):
-    """Makes a Run; at the end it is closed in bounded time, and nothing of it lives."""
-    runs = []
-
-    def start(*faults, timeout=SOON, interpreters=(), at_start=(), sizes=(1, STRUCK, 4)):
-        root, adapters = house(*faults, start=at_start, sizes=sizes)
-        runs.append(Run(root, adapters, interpreters=dict(interpreters), timeout=timeout))
-        return runs[-1]
-
-    yield start
-    for run in runs:
-        begin = time.monotonic()
-        run.engine.close()
-        assert time.monotonic() - begin < 6
-    assert_nothing_lives(marker)
-
 
 LATE = "gave no answer within 2 s and was killed; pytest --cell-timeout=SECONDS allows more"
 FAULTS = {
@@ -192,6 +48,15 @@ FAULTS = {
     "floods_stderr": ("agree", ""),
     "raises_with_a_long_and_dirty_text": ("errored", "ValueError: \\udcff\\x1b[31m\\x00xxx*characters"),
     "interrupts_itself": ("errored", "KeyboardInterrupt"),
+    "raises_without_a_word": ("errored", "raised an error of which it says nothing"),
+    "raises_blank_lines": ("errored", "raised an error of which it says nothing"),
+    "lacks_something_and_does_not_say_what": ("unsupported", "not supported; it does not say what, nor why"),
+    "lacks_something_of_no_op": ("unsupported", "this cannot be had"),
+    "changes_something_and_does_not_say_what": ("disagree", "in place: it does not say which"),
+    "is_wrong_and_traces_raise_without_a_word": (
+        "disagree",
+        "the trace gave errored (raised an error of which it says nothing)",
+    ),
     "exits": ("errored", "SystemExit: 3"),
     "starts_a_program_that_reads_its_stdin": ("agree", ""),
     "asks_the_user": ("errored", "EOFError"),
@@ -200,7 +65,27 @@ FAULTS = {
     "answers_another_request": ("crashed", "spoke nonsense: it answered another request: *, should be "),
     "took_no_time": ("crashed", "spoke nonsense: "),
     "forks_and_both_return": ("agree", ""),
-    "adds_a_tensor": ("disagree", "gradient of z was not asked for"),
+    "adds_a_tensor": (
+        "crashed",
+        "spoke nonsense: it answered gradient of z, which was not asked for; asked for: value loss, gradient of W",
+    ),
+    "says_of_a_step_that_there_is_none": (
+        "crashed",
+        "spoke nonsense: it answered value loss in step 0, where no training and so no step was asked for",
+    ),
+    "answers_with_the_role_of_another": (
+        "crashed",
+        "spoke nonsense: it answered parameter loss, which was not asked for",
+    ),
+    "answers_one_number_with_gigabytes": (
+        "crashed",
+        "spoke nonsense: value loss has shape (268435456,) of float64, 2147483648 bytes*should have shape () of float32*read",
+    ),
+    "claims_gigabytes": ("crashed", "spoke nonsense: 8589934592 bytes that it does not describe"),
+    "raises_with_gigabytes_behind_it": (
+        "crashed",
+        "spoke nonsense: 2147483648 bytes that it does not describe; at most 167",
+    ),
     "sends_a_tensor_twice": ("crashed", "spoke nonsense: the array ('value', 'loss', None) came twice"),
     "forgets_a_tensor": ("disagree", "did not come back"),
     "transposes": ("disagree", "gradient of W has shape (2, 3), should be (3, 2)"),
@@ -220,7 +105,7 @@ HANGS = (
     "stops",
     "answers_late",
     "says_half_and_waits",
-    "claims_gigabytes",
+    "claims_megabytes",
 )
 
 
@@ -357,7 +242,7 @@ def test_where_memory_runs_out_a_worker_is_killed_before_its_host(running):
     run = running()
     run.submit()
     run.lines()
-    worker = run.engine._lanes["faultless"]._workers.worker
+    worker = run.engine._lanes["faultless"].workers.worker
     assert Path(f"/proc/{worker._process.pid}/oom_score_adj").read_text().strip() == "500"
 
 
@@ -431,27 +316,27 @@ STARTS = {
     "*found Python 3.*with NumPy *the adapter is made for a-distribution-that-nobody-has==1.0 (here none), pytest==0.1 (here "
     "*)*get what is missing with: *-m pip install a-distribution-that-nobody-has==1.0",
     "leaves_while_it_is_loaded": "the worker ended with exit code 0 and without an answer",
-    "hangs_while_it_is_loaded": "the worker was not ready within 1.5 s and was killed",
+    "hangs_while_it_is_loaded": "the worker was not ready within 1.5 s and was killed; *--start-timeout",
+    "fails_without_a_word": "the worker could not load the adapter:*it does not say why*found Python ",
     "dies_once_it_is_ready": "the worker ended with exit code 5 and without an answer",
+    "greets_with_gigabytes": "the worker spoke nonsense: 2147483648 bytes that it does not describe",
 }
 
 
 @pytest.mark.parametrize("fault", STARTS)
-def test_an_adapter_that_does_not_load_is_crashed_with_the_reason(running, monkeypatch, fault):
-    if "hangs" in fault:
-        monkeypatch.setattr(engine_module, "Lane", functools.partial(Lane, start_timeout=1.5))
-    run = running(at_start=[fault])
+def test_an_adapter_that_does_not_load_is_crashed_with_the_reason(running, fault):
+    run = running(at_start=[fault], start_timeout=1.5 if "hangs" in fault else SOON)
     run.submit([key for key in run.cells if key[0] == fault])
-    for size in (1, STRUCK, 4):
-        line = run.line(fault, size)
-        assert line.verdict == "crashed"
-        assert_says(line.message, STARTS[fault])
+    with no_more_memory():
+        for size in (1, STRUCK, 4):
+            line = run.line(fault, size)
+            assert line.verdict == "crashed"
+            assert_says(line.message, STARTS[fault])
 
 
-def test_an_interpreter_that_is_too_slow_is_given_up_in_time(running, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_module, "Lane", functools.partial(Lane, start_timeout=1))
+def test_an_interpreter_that_is_too_slow_is_given_up_in_time(running, tmp_path):
     python = script(tmp_path / "python", "#!/bin/sh\nsleep 1000\n")
-    run = running("leaves", interpreters={"leaves": (str(python),)})
+    run = running("leaves", interpreters={"leaves": (str(python),)}, start_timeout=1)
     run.submit([("leaves", size) for size in (1, STRUCK, 4)])
     for size in (1, STRUCK, 4):
         line = run.line("leaves", size)
@@ -468,7 +353,7 @@ def test_a_start_that_fails_once_costs_one_cell(running, tmp_path):
 
 
 def test_a_framework_that_dies_in_every_cell_is_given_up_and_no_cell_is_lost(running, tmp_path, monkeypatch):
-    monkeypatch.setattr(lane_module, "LOST_IN_A_ROW", 3)
+    monkeypatch.setattr(succession_module, "LOST_IN_A_ROW", 3)
     starts = tmp_path / "starts"
     python = script(tmp_path / "python", f'#!/bin/sh\necho x >> {starts}\nexec "{sys.executable}" "$@"\n')
     run = running(at_start=["dies_once_it_is_ready"], interpreters={"dies_once_it_is_ready": (str(python),)})
@@ -500,7 +385,8 @@ def test_lost_workers_leave_no_descriptor_and_no_thread_in_the_host(running):
     run.engine.close()
     descriptors, threads = psutil.Process().num_fds(), threading.active_count()
     for _ in range(3):
-        lane = Lane(run.cells["leaves", STRUCK].framework, Interpreter((sys.executable,), "a test"))
+        here = Interpreter((sys.executable,), "a test")
+        lane = Lane(run.cells["leaves", STRUCK].framework, lambda here=here: here)
         request = Request(functools.partial(run.engine._message, run.cells["leaves", STRUCK]))
         lane.submit([request])
         assert request.future.result(timeout=SOON).verdict == "crashed"
