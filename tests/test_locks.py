@@ -54,7 +54,7 @@ def test_every_environment_is_installed_by_a_lock_of_its_own_kind():
     assert all(lock.is_file() for lock in found.values())
     assert {name: short(lock) for name, lock in found.items()} == {
         **{name: f"adapters/{name}/lock.txt" for name in FRAMEWORKS},
-        **{name: f".ci/locks/{name}.txt" for name in ("matrix", "tests", "lint", "lock")},
+        **{name: f".ci/locks/{name}.txt" for name in ("matrix", "tests", "plugins", "lint", "lock")},
         **dict.fromkeys(("py312", "py313"), ".ci/locks/tests.txt"),
         ".pkg": ".ci/locks/build.txt",
     }

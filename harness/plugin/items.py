@@ -92,6 +92,7 @@ class CellItem(_Item):
         """Run the cell; its line is handed to whoever writes the run file."""
         engine = matrix.engine_for(self.cell, self.selected)
         line = engine.result(self.cell)
+        self.user_properties.clear()  # what was said of it before a plugin ran it again
         self.user_properties.append((CELL, encode(line).decode()))
         if about := engine.about(self.cell.framework.name):
             self.user_properties.append((ABOUT, json.dumps([self.cell.framework.name, about])))

@@ -92,11 +92,11 @@ class Matrix:
         return {name: line["verdict"] for name, line in self.cells(record).items()}
 
 
-def finished(command: Sequence[str], folder: Path) -> pytest.RunResult:
+def finished(command: Sequence[str], folder: Path, timeout: float = 300) -> pytest.RunResult:
     """A command that has run in a folder, to be asked as one that pytester ran."""
     environment = {name: value for name, value in os.environ.items() if name != "HARNESS_REQUIRE"}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=timeout
     )
     return pytest.RunResult(done.returncode, done.stdout.splitlines(), done.stderr.splitlines(), 0)
 

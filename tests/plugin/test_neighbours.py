@@ -1,0 +1,123 @@
+"""Beside other plugins of pytest, and with pytest's own ways to run less: the same verdicts, and no hang.
+
+They are installed by `tox -e plugins`; what is not there is skipped.
+"""
+
+import importlib.util
+import json
+
+import pytest
+from gradient_conformance.harness.run.reading import read_run
+from matrix import cell_lines, finished, said
+
+LIMIT = 120
+"""Seconds that a run of these few cells may take: it takes a few."""
+PLUGINS = {
+    "pytest_asyncio": [["--asyncio-mode=auto"]],
+    "pytest_cov": [["--cov=mine", "--cov-report="]],
+    "pytest_randomly": [["-p", "randomly", "-p", "no:repeat"], ["-p", "randomly", "-n2"]],
+    "pytest_repeat": [["--count=2"]],
+    "pytest_rerunfailures": [["--reruns=2"], ["--reruns=1", "-n2"], ["--reruns=1", "--only-rerun=nothing"]],
+    "pytest_timeout": [["--timeout=100"], ["--timeout=100", "--timeout-method=thread"]],
+    "xdist": [
+        ["-n2"],
+        *(["-n2", f"--dist={how}"] for how in ("loadscope", "loadfile", "loadgroup", "worksteal")),
+    ],
+}
+WAYS = [(name, more) for name, ways in PLUGINS.items() for more in ways]
+
+
+def many(matrix, sizes=45):
+    """More cells than a lane answers ahead of those who ask."""
+    text = matrix.case.read_text().replace("k = [1, 2, 4]", f"k = {list(range(1, sizes + 1))}")
+    matrix.case.write_text(text)
+    return matrix
+
+
+def run(matrix, *more):
+    command = matrix.command("faultless", "negates", more=["-p", "no:cacheprovider", *more])
+    return finished(command, matrix.path, timeout=LIMIT)
+
+
+def verdicts(record):
+    return {line["cell"]: line["verdict"] for line in cell_lines(record)}
+
+
+def expected(matrix, sizes):
+    return {
+        f"tiny/layer::k:{k}-{dtype}-{name}-eager": "agree" if name == "faultless" else "disagree"
+        for k in range(1, sizes + 1)
+        for dtype in ("float32", "float64")
+        for name in ("faultless", "negates")
+    }
+
+
+@pytest.mark.parametrize(("plugin", "more"), WAYS, ids=[" ".join([name, *more]) for name, more in WAYS])
+def test_the_verdicts_are_the_same_beside_it(matrix, plugin, more):
+    if importlib.util.find_spec(plugin) is None:
+        pytest.skip(f"{plugin} isn't here (tox -e plugins)")
+    outcome = run(many(matrix, 12), *more)
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    assert "INTERNALERROR" not in said(outcome)
+    assert verdicts(matrix.record) == expected(matrix, 12)
+    assert read_run(matrix.record).footer.cells == 48
+
+
+@pytest.mark.parametrize("more", [[], ["-n2"], ["-n2", "--dist=loadfile"], ["-n2", "--dist=worksteal"]])
+def test_cells_that_a_plugin_skips_hold_nobody_up(matrix, more):
+    """More of them than a lane answers ahead."""
+    many(matrix, 90)
+    (matrix.path / "conftest.py").write_text(
+        "import pytest\n"
+        "def pytest_runtest_setup(item):\n"
+        "    if 'k:90-' not in item.nodeid: pytest.skip('not today')\n"
+    )
+    outcome = run(matrix, *more)
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    found = verdicts(matrix.record)
+    assert found.items() <= expected(matrix, 90).items()
+    assert len(found) == 4
+    assert "356 of 360 cells have no result" in said(outcome)
+
+
+@pytest.mark.parametrize("more", [["-x"], ["--maxfail=3"], ["-x", "-n2"], ["--maxfail=3", "-n2"]])
+def test_a_run_that_stops_at_failures_ends_and_goes_on(matrix, more):
+    many(matrix, 40)
+    assert run(matrix, *more).ret != 0
+    found = verdicts(matrix.record)
+    assert 0 < len(found) < 160
+    assert run(matrix, f"--resume={matrix.record}").ret == pytest.ExitCode.TESTS_FAILED
+    assert verdicts(matrix.record) == expected(matrix, 40)
+
+
+@pytest.mark.parametrize("again", ["--lf", "--ff", "--sw"])
+def test_what_failed_is_run_again_by_pytests_own_means(matrix, again):
+    many(matrix, 12)
+    command = matrix.command("faultless", "negates")
+    finished(command, matrix.path, timeout=LIMIT)
+    outcome = finished([*command, again], matrix.path, timeout=LIMIT)
+    assert outcome.ret != 0
+    found = verdicts(matrix.record)
+    assert found.items() <= expected(matrix, 12).items()
+    assert set(found.values()) >= {"disagree"}
+
+
+def test_a_cell_that_is_run_again_stands_once_in_the_run_with_what_came_last(matrix):
+    """Its subject is right the second time."""
+    if importlib.util.find_spec("pytest_rerunfailures") is None:
+        pytest.skip("pytest-rerunfailures isn't here (tox -e plugins)")
+    (matrix.path / "mine.py").write_text(
+        "import numpy as np\n"
+        "calls = []\n"
+        "def layer(W, x):\n"
+        "    calls.append(1)\n"
+        "    a = 1 / (1 + np.exp(-(W @ x)))\n"
+        "    dz = 2 * a * a * (1 - a) * (1 if len(calls) > 2 else 2)\n"
+        "    return {'loss': np.sum(a * a)}, {'W': np.outer(dz, x), 'x': W.T @ dz}\n"
+    )
+    more = ["--subject=mine.py", "-k", "k:2 and float64", "--reruns=2", "-p", "no:randomly"]
+    command = matrix.command("mine", more=more)
+    outcome = finished(command, matrix.path, timeout=LIMIT)
+    outcome.assert_outcomes(passed=1)
+    [line] = cell_lines(matrix.record)
+    assert line["verdict"] == "agree", json.dumps(line)
