@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves helpers beside a test out
 
-from gradient_conformance.harness.workers.wire import SOURCES
+from gradient_conformance.harness.frameworks.found import SOURCES
 from workflow import load
 
 ROOT = Path(__file__).parents[1]

@@ -183,7 +183,7 @@ def _start(framework: Framework) -> Subject | None:
         print(f"{framework.name}: not here, left out")
         return None
     worker = Worker(place.argv)
-    about = worker.hello(framework.adapter)
+    about = worker.hello(framework)
     return Subject(framework.name, worker, framework.modes[0], str(about["version"]))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gradient_conformance.harness.frameworks.found import framework
 from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.window import Message
 from gradient_conformance.harness.workers.wire import Sent, shared_line
@@ -65,7 +66,7 @@ def measure(commands: Sequence[str], most: int) -> None:
         for command in commands:
             begin = time.perf_counter()
             worker = Worker(shlex.split(command))
-            worker.hello(adapter)
+            worker.hello(framework("transport", adapter))
             shown = f"{command[:40]:40} {time.perf_counter() - begin:6.2f} s"
             for count, size in SIZES.values():
                 shown += f"{1e3 * round_trip(worker, min(count, most), np.ones(size)):9.2f} ms"

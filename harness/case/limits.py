@@ -1,6 +1,7 @@
 """What a case may ask for: bounds of its file, of its variants, and of their work."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import UNSET
@@ -20,8 +21,8 @@ MAX_EXPANDED = 5_000_000
 MAX_WORK = 100_000_000
 MAX_PRODUCTS = 10_000_000_000
 """Elements that all op calls of all steps read and write, and multiplications of their products of matrices."""
-MAX_CALLS = 500_000
-"""Op calls of all steps: each may be an array in an answer."""
+MAX_TRACED = 500_000
+"""Tensors of a trace, in all steps: each is an array in an answer, and takes its part of the answer's header."""
 MAX_EXACT = 3_000
 MAX_EXACT_VARIANTS = 200
 MAX_EXACT_WORK = 200_000
@@ -37,6 +38,14 @@ def work_of(program: Program, specs: Mapping[str, Spec]) -> tuple[int, int]:
         if terms := OPS[node.op].terms:
             products += size[node.outs[0]] * max(1, terms(*(specs[name].shape for name in node.inputs)))
     return moved, products
+
+
+def traced(program: Program, specs: Mapping[str, Spec]) -> int:
+    """Tensors that a step's trace may have: all values and cotangents, the parameters, and what each of several uses adds."""
+    uses = Counter(name for node in program.nodes for name in node.inputs)
+    contributions = sum(count for count in uses.values() if count > 1)
+    assigned = sum(len(node.outs) for node in program.nodes)
+    return assigned + len(specs) + len(program.inputs) + contributions
 
 
 def too_many(document: Document, text: str) -> Iterator[Mistake]:
@@ -58,7 +67,12 @@ def too_large(program: Program, specs: Mapping[str, Spec], steps: int) -> Iterat
         (held, MAX_ELEMENTS, "tensors", "all tensors of a variant have {} elements together"),
         (work, MAX_WORK, "program", "a variant has {} elements to read and write"),
         (products, MAX_PRODUCTS, "program", "a variant has {} multiplications in products of matrices"),
-        (len(program.nodes), MAX_CALLS, "program", "a variant has {} op calls"),
+        (
+            traced(program, specs),
+            MAX_TRACED,
+            "program",
+            "a variant has {} tensors to answer when it is traced",
+        ),
     ]
     for count, most, key, text in found:
         if count * steps > most:

@@ -19,7 +19,8 @@ from ..case.loading import parse
 from ..case.variant import Variant
 from ..engine import Engine
 from ..errors import HarnessError
-from ..frameworks.found import ADAPTER, DEVIATIONS, Framework, checked_name, modes_of
+from ..frameworks import found
+from ..frameworks.found import ADAPTER, DEVIATIONS, Framework, checked_name, source_of
 from ..frameworks.interpreters import Interpreter, assignment, interpreter_of
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell, Selection, cells
@@ -95,17 +96,18 @@ def check(arguments: argparse.Namespace) -> int:
     adapter = folder / ADAPTER
     if not adapter.is_file():
         raise HarnessError(f"{arguments.folder}: has no {ADAPTER}; what one is: {ADAPTERS_PAGE}")
-    framework = Framework(checked_name(folder.name, folder), adapter, ())
+    name = checked_name(folder.name, folder)
+    framework = Framework(name, adapter, (), source=source_of(adapter))
     place = interpreter_of(framework, dict(map(assignment, arguments.interpreter)), {}, Path())
     if not isinstance(place, Interpreter):
         raise HarnessError(str(place))
     print(f"{framework.name}: {adapter}\n  in {shlex.join(place.argv)}  ({place.origin})")
     try:
-        about, tables = _told(place, adapter)
+        about, tables = _told(place, framework)
     except WorkerDied as error:
         print("\n".join(visible(line) for line in f"the worker {error}".splitlines()))
         return 1
-    framework = Framework(framework.name, adapter, *modes_of(adapter))
+    framework = found.framework(name, adapter)
     print("\n".join(f"  {visible(line)}" for line in _described(framework, about, tables)))
     mistakes = list(_misnamed(tables))
     print("".join(f"{mistake}\n" for mistake in mistakes), end="")
@@ -119,11 +121,11 @@ def check(arguments: argparse.Namespace) -> int:
     return int(bool(wrong))
 
 
-def _told(place: Interpreter, adapter: Path) -> tuple[Mapping[str, Any], Mapping[str, Sequence[str]]]:
+def _told(place: Interpreter, framework: Framework) -> tuple[Mapping[str, Any], Mapping[str, Sequence[str]]]:
     """What the adapter says of itself, and the names in its tables. Raises WorkerDied where it isn't complete."""
     worker = Worker(place.argv)
     try:
-        return worker.hello(adapter), worker.tables
+        return worker.hello(framework), worker.tables
     finally:
         worker.stop()
 

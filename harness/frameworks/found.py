@@ -1,18 +1,27 @@
 """Frameworks as they are found: adapters in folders, read without importing them."""
 
 import ast
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from .. import ROOT
 from ..errors import HarnessError
+from ..reading.files import read_at_most
 
 ADAPTER = "adapter.py"
 REQUIREMENTS = "requirements.txt"
 DEVIATIONS = "deviations.toml"
 SUBJECT_ADAPTER = "subject.py"
+
+SOURCES = ("worker_wire", "worker_interface", "worker")
+"""The worker's modules, in the order in which they are sent: each imports only those before it."""
+
+MAX_BYTES = 10_000_000
+"""Of an adapter or a subject: what is larger is no source that anybody wrote."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,10 @@ class Framework:
     compiled: frozenset[str] = frozenset()
     """Those of its modes in which calls are compiled together: a result that is read may be another evaluation of it."""
     subject: Path | None = None
+    source: str = field(default="", repr=False)
+    """The adapter's text, read once: what its modes are read from is what workers are sent."""
+    content: str = ""
+    """Short digest of all of ours that its workers run: adapter and worker, and of a subject the file itself."""
 
     @property
     def folder(self) -> Path:
@@ -34,6 +47,12 @@ class Framework:
 def shipped_adapters() -> Path:
     """The folder of the adapters that come with the harness."""
     return ROOT / "adapters"
+
+
+@cache
+def worker_sources() -> tuple[bytes, ...]:
+    """The worker's modules in the order of SOURCES, read once in a process: all its workers are the same."""
+    return tuple((shipped_adapters() / f"{name}.py").read_bytes() for name in SOURCES)
 
 
 def frameworks(folders: Iterable[Path]) -> list[Framework]:
@@ -48,21 +67,29 @@ def frameworks(folders: Iterable[Path]) -> list[Framework]:
                 raise HarnessError(
                     f'framework "{name}" stands in {found[name].folder} and in {adapter.parent}'
                 )
-            modes, compiled = modes_of(adapter)
-            found[name] = Framework(checked_name(name, adapter), adapter, modes, compiled)
+            found[name] = framework(name, adapter)
     return [found[name] for name in sorted(found)]
+
+
+def framework(name: str, adapter: Path, subject: Path | None = None) -> Framework:
+    """The column of an adapter, which is read and not imported, since that loads a framework. Raises HarnessError."""
+    source = source_of(adapter)
+    modes, compiled = modes_of(adapter, source)
+    content = hashlib.sha256(source.encode())
+    for data in (*worker_sources(), *([] if subject is None else [_bytes_of(subject)])):
+        content.update(hashlib.sha256(data).digest())
+    name = checked_name(name, subject or adapter)
+    return Framework(name, adapter, modes, compiled, subject, source, content.hexdigest()[:12])
 
 
 def subject(path: Path, taken: Sequence[Framework]) -> Framework:
     """Somebody's own Python file as one more column, called like the file."""
-    if not path.is_file():
+    if not path.exists():
         raise HarnessError(f"{path}: no such file to take as a subject")
     name = checked_name(path.stem, path)
     if name in {framework.name for framework in taken}:
         raise HarnessError(f'{path}: "{name}" is the name of a framework; call the file something else')
-    adapter = shipped_adapters() / SUBJECT_ADAPTER
-    modes, compiled = modes_of(adapter)
-    return Framework(name, adapter, modes, compiled, subject=path.resolve())
+    return framework(name, shipped_adapters() / SUBJECT_ADAPTER, path.resolve())
 
 
 def checked_name(name: str, path: Path) -> str:
@@ -71,17 +98,29 @@ def checked_name(name: str, path: Path) -> str:
     return name
 
 
-def modes_of(adapter: Path) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The modes that an adapter names, the default first, and which of them compile.
-
-    Read without importing the adapter, since that loads a framework. Raises HarnessError.
-    """
+def source_of(adapter: Path) -> str:
+    """An adapter's text. Raises HarnessError, also where it is none."""
     try:
-        tree = ast.parse(adapter.read_text(encoding="utf-8"))
+        return _bytes_of(adapter).decode()
+    except UnicodeDecodeError:
+        raise HarnessError(f"{adapter}: is no Python: not text in UTF-8") from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return read_at_most(path, MAX_BYTES)
+    except OSError as error:
+        raise HarnessError(f"{path}: can't be read: {error.strerror}") from None
+
+
+def modes_of(adapter: Path, source: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The modes that an adapter's text names, the default first, and which of them compile. Raises HarnessError."""
+    try:
+        tree = ast.parse(source)
     except SyntaxError as error:
         raise HarnessError(f"{adapter}:{error.lineno or 1}: is no Python: {error.msg}") from None
-    except ValueError:
-        raise HarnessError(f"{adapter}: is no Python: not text in UTF-8, or with a null byte") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise HarnessError(f"{adapter}: is no Python: {error or 'nested too deeply'}") from None
     modes = _words(tree, "MODES")
     if not modes:
         raise HarnessError(

@@ -16,12 +16,12 @@ from ..plan import Cell
 from ..reading.elements import Array
 from ..references.variant import VariantReference
 from ..roles import COPIED, TRACED, Answered, marked, of_step
-from ..run.lines import Compared
+from ..run.lines import LARGEST, Compared
 from ..workers.answer import Answer
 from .blame import FORWARD, SUM, UPDATE, VJP, Suspect, several, suspects_of
 from .calls import Alarm, Judged, diagnosis, judge_calls
 from .composition import flips
-from .judge import NOTHING_WRONG, Judgement, Update
+from .judge import NOTHING_WRONG, Judgement, Update, distance
 from .trace import Trace
 
 MOST_STEPS = 16
@@ -262,10 +262,10 @@ def _update(cell: Cell, update: Update) -> Found:
     training = cell.variant.training
     assert training is not None
     with np.errstate(all="ignore"):
-        error = np.abs(update.got - update.due.value)
-        wrong = ~(error <= update.tolerance)
+        error = distance(update.got, update.due.value, cell.dtype)
+    wrong = ~(error <= update.tolerance)
     scale = float(np.max(np.abs(update.due.value), initial=0)) or 1.0
-    relative = float(np.max(error, initial=0)) / scale
+    relative = min(float(np.max(error, initial=0)) / scale, LARGEST)
     names = {"parameter": update.before, "gradient": update.gradient, **training.options}
     call = WrongCall(
         op=training.optimizer, phase=UPDATE, towards="", dtype=cell.dtype, mode=cell.mode, names=names,

@@ -228,7 +228,7 @@ def _compared(
     """The numbers of each tensor are those of its element with the largest used = error / tolerance."""
     if got.size:
         with np.errstate(all="ignore"):  # what is not finite is dealt with, not warned of
-            error = _error(got, due.value, dtype)
+            error = distance(got, due.value, dtype)
             unjudged = np.isfinite(due.value) & ~np.isfinite(tolerance)
             error = np.where(unjudged, 0.0, error)
             used = np.where(unjudged, 0.0, _ratio(error, tolerance))
@@ -317,14 +317,14 @@ def _structure(got: Array | None, shape: tuple[int, ...], dtype: str) -> str:
     return "" if got.dtype == dtype else f"has dtype {got.dtype}, should be {dtype}"
 
 
-def _error(got: Array, want: Array, dtype: str) -> Array:
+def distance(got: Array, want: Array, dtype: str) -> Array:
     """|got - want|; infinite where one of them alone is NaN or infinite, but for an overflow of the dtype."""
     error = np.asarray(np.abs(got - want))
     return error if math.isfinite(_largest(error)) else _error_beyond(got, want, dtype)
 
 
 def _error_beyond(got: Array, want: Array, dtype: str) -> Array:
-    """`_error` where something is NaN or infinite."""
+    """`distance` where something is NaN or infinite."""
     largest = FORMATS[dtype].largest
     wide = np.asarray(got, dtype=np.float64)
     finite = np.clip(wide, -largest, largest)

@@ -50,7 +50,8 @@ def trace(cell: Cell, wanted: VariantReference, copies: Collection[tuple[int, in
 
 def _own(cell: Cell) -> dict[str, Any]:
     """What a request says of this cell alone."""
-    return {"type": "run", "case": cell.case, "bindings": dict(cell.variant.bindings), "mode": cell.mode}
+    bindings = python_json(dict(cell.variant.bindings))
+    return {"type": "run", "case": cell.case, "bindings": bindings, "mode": cell.mode}
 
 
 def _arrays(

@@ -83,7 +83,7 @@ class Succession:
                 return
             self._interpreter = found
         worker = self._new_worker(self._interpreter)
-        about = worker.hello(self.framework.adapter, self.framework.subject, self._compiled)
+        about = worker.hello(self.framework, self._compiled)
         if self._abouts and (changed := changed_grounds(self._abouts[0], about)):
             self.bury()
             self._give_up(Answer(Verdict.CRASHED, _unlike(changed, self._abouts[0], about)))

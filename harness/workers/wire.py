@@ -13,12 +13,12 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
+from ..frameworks.found import SOURCES, worker_sources
 from ..reading.elements import ALIGNMENT, CARRIED, Array, raw, wire_format
 from ..roles import Answered
 from ..text import shortened, shown
@@ -42,9 +42,6 @@ MAX_ITEMS = 100_000
 MAX_DEPTH = 8
 """Items of a header beside its arrays, and lists within lists: what is more is not of this protocol."""
 
-SOURCES = ("worker_wire", "worker_interface", "worker")
-"""The worker's modules, in the order in which they are sent: each imports only those before it."""
-
 BOOTSTRAP = (
     "import sys, types;"
     "sys.path[:] = [p for p in sys.path if p];"
@@ -58,10 +55,9 @@ BOOTSTRAP = (
 """What an interpreter runs after `-c`: it reads the worker's modules from the pipe and hands over to main()."""
 
 
-def sources(folder: Path) -> bytes:
+def sources() -> bytes:
     """The worker's modules as the bootstrap reads them: each behind a line with its length."""
-    texts = [(folder / f"{name}.py").read_bytes() for name in SOURCES]
-    return b"".join(b"%d\n%b" % (len(text), text) for text in texts)
+    return b"".join(b"%d\n%b" % (len(text), text) for text in worker_sources())
 
 
 class Nonsense(Exception):

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import ROOT
 from ..frameworks import installed
-from ..frameworks.found import REQUIREMENTS, shipped_adapters
+from ..frameworks.found import REQUIREMENTS, Framework
 from ..frameworks.interpreters import requirements_in
 from .asked import NOTHING, Asked
 from .process import LONGEST_LINE, PIPE, READ_AHEAD, TICK, Process, WorkerDied, poll_of, readable, sentence
@@ -78,7 +78,6 @@ class Worker:
         start_timeout: float = START_TIMEOUT,
     ) -> None:
         """Raises WorkerDied where the operating system cannot start it."""
-        self._sources = sources(shipped_adapters())
         self._argv = list(argv)
         self._cell_timeout, self._start_timeout = cell_timeout, start_timeout
         self._outgoing = Outgoing()
@@ -90,10 +89,8 @@ class Worker:
         self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
         self._incoming = poll_of((self._stdout, select.POLLIN))
 
-    def hello(
-        self, adapter: Path, subject: Path | None = None, compiled: Path | None = None
-    ) -> Mapping[str, Any]:
-        """Hand over the adapter; what the framework says of itself. Raises WorkerDied where it does not start.
+    def hello(self, framework: Framework, compiled: Path | None = None) -> Mapping[str, Any]:
+        """Hand over the framework's adapter; what the framework says of itself. Raises WorkerDied where it does not start.
 
         `compiled` is a folder in which the framework may keep what it compiles. It is of this machine, and not told
         to another.
@@ -101,17 +98,17 @@ class Worker:
         greeting = {
             "type": "hello",
             "protocol": PROTOCOL,
-            "adapter": adapter.read_text(encoding="utf-8"),
-            "path": str(adapter),
+            "adapter": framework.source,
+            "path": str(framework.adapter),
             "threads": 1,
             "seed": 0,
-            "subject": None if subject is None else str(subject),
+            "subject": None if framework.subject is None else str(framework.subject),
             "compiled": None if compiled is None else _made(compiled, self._argv),
         }
-        self._send([self._sources, *frame(greeting)], self._start_timeout, NOTHING)
+        self._send([sources(), *frame(greeting)], self._start_timeout, NOTHING)
         ready = self.receive().header
         if ready.get("type") == "failed":
-            raise WorkerDied(_not_loaded(self._argv, ready, adapter.with_name(REQUIREMENTS)))
+            raise WorkerDied(_not_loaded(self._argv, ready, framework.folder / REQUIREMENTS))
         if (
             ready.get("type") != "ready"
             or ready.get("protocol") != PROTOCOL

@@ -19,12 +19,12 @@ import pytest
 from gradient_conformance.harness.case import document, expect, tensors
 from gradient_conformance.harness.case.limits import (
     MAX_BYTES,
-    MAX_CALLS,
     MAX_EXACT,
     MAX_EXACT_VARIANTS,
     MAX_EXACT_WORK,
     MAX_EXPANDED,
     MAX_PRODUCTS,
+    MAX_TRACED,
     MAX_VARIANTS,
     MAX_WORK,
     work_of,
@@ -159,7 +159,7 @@ FILES = {
     "work": (text(numbered("y{0} = sum(A)\n", 30), "A = { shape = [4000000], full = 1 }\n", before="values = [" + numbered('"y{0}", ', 30) + "]\n"), "120000030 elements to read and write; at most 100000000"),
     "products": (text("y = sum(A @ B)", "A = { shape = [2500, 2500], full = 1 }\nB = { shape = [2500, 2500], full = 1 }\n"), "multiplications in products of matrices"),
     "steps": (text("y = sum(A * A)", "A = { shape = [100, 100], full = 1 }\n", after="[training]\noptimizer = { sgd = { lr = 0.1 } }\nparameters = ['A']\nsteps = 10000\n"), "elements together; at most 50000000"),
-    "calls of all steps": (text(chain(200), "A = { shape = [], full = 1 }\n", after="[training]\noptimizer = { sgd = { lr = 0.1 } }\nparameters = ['A']\nsteps = 10000\n"), "2000000 op calls; at most 500000"),
+    "tensors of all steps": (text(chain(200), "A = { shape = [], full = 1 }\n", after="[training]\noptimizer = { sgd = { lr = 0.1 } }\nparameters = ['A']\nsteps = 10000\n"), "6020000 tensors to answer when it is traced; at most 500000"),
     "exact work": (text("y = sum(A @ B)", "A = { shape = [38, 38], full = 1 }\nB = { shape = [38, 38], full = 1 }\n", before="exact = true\n", after="[sweep]\nk = [" + numbered("{0}, ", 10) + "]\n").replace("sum(A @ B)", "sum(A @ B) * {k}"), "an exact case may have at most 200000"),
 }  # fmt: skip
 
@@ -509,7 +509,7 @@ def rows() -> dict[str, int]:
         "digits of a printed number": expect.MAX_DIGITS,
         "steps of a training": document.MAX_STEPS,
         "elements of all names of a variant, in all steps": tensors.MAX_ELEMENTS,
-        "op calls in all steps": MAX_CALLS,
+        "tensors of a trace, in all steps": MAX_TRACED,
         "elements that op calls read and write, in all steps": MAX_WORK,
         "multiplications in products of matrices, in all steps": MAX_PRODUCTS,
         "variants of an exact case": MAX_EXACT_VARIANTS,

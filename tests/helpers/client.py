@@ -48,7 +48,7 @@ class Client:
             env={**os.environ, **THREADS},
             **popen,
         )
-        self.stdin.write(sources(ADAPTERS))
+        self.stdin.write(sources())
         hello = {"type": "hello", "protocol": protocol, "threads": 1, "seed": 0}
         paths = {"path": str(adapter), "subject": subject and str(subject)}
         self.send({**hello, **paths, "adapter": adapter.read_text()})

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from client import interpreter
-from gradient_conformance.harness.frameworks.found import shipped_adapters
+from gradient_conformance.harness.frameworks.found import Framework, framework, shipped_adapters
 from gradient_conformance.harness.references import cache
 from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.wire import Sent, shared_line
@@ -41,7 +41,7 @@ def told(tmp_path, compiled, argv=(sys.executable,)):
     adapter.write_text(ADAPTER)
     worker = Worker(argv)
     try:
-        return worker.hello(adapter, compiled=compiled)["folder"]
+        return worker.hello(Framework("mine", adapter, (), source=ADAPTER), compiled)["folder"]
     finally:
         worker.stop()
 
@@ -86,7 +86,7 @@ def test_jax_keeps_what_it_compiles_in_the_folder_unless_somebody_has_their_own(
         monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     worker = Worker(interpreter("jax"))
     try:
-        worker.hello(shipped_adapters() / "jax" / "adapter.py", compiled=tmp_path / "compiled")
+        worker.hello(framework("jax", shipped_adapters() / "jax" / "adapter.py"), tmp_path / "compiled")
         x = [Sent("input", "x", np.ones(2))]
         asked = Asked({("value", "y"): (), ("gradient", "x"): (2,)})
         worker.send({**RUN, "id": 1}, x, shared_line(SHARED, x), asked)

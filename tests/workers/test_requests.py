@@ -1,15 +1,20 @@
 """What a worker is sent: literals in the cell's dtype, nothing else of the case changed."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from gradient_conformance.harness.case.document import MAX_STEPS
+from gradient_conformance.harness.case.limits import MAX_TRACED
 from gradient_conformance.harness.frameworks.found import Framework
 from gradient_conformance.harness.plan import Cell
 from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.workers import requests
+from gradient_conformance.harness.workers.answer import read_answer
 from gradient_conformance.harness.workers.asked import DESCRIPTION, Asked
+from gradient_conformance.harness.workers.wire import MAGIC, PREFIX, frame, read_frame
 
 TEXT = """
 title = "A layer that is trained"
@@ -46,7 +51,7 @@ def test_literals_go_out_in_the_cells_dtype(case, dtype):
             sent["training"]["optimizer"]["sgd"]["lr"],
         ]
         assert numbers == [float(np.dtype(dtype).type(number)) for number in (0.3, 0.1, 0.7, 0.9)]
-    assert message[0]["bindings"] == {"k": 0.3}
+    assert json.loads(bytes(message[0]["bindings"])) == {"k": 0.3}
 
 
 def test_a_message_knows_what_its_answer_may_hold(case):
@@ -86,3 +91,30 @@ def test_the_longest_description_fits_the_header_of_its_answer():
         {"arrays": [dict(zip(("role", "name", "step", "dtype", "shape"), spec, strict=True))]}
     )
     assert len(described) < DESCRIPTION
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e308", "9007199254740992", "-0.0"])
+def test_every_number_that_a_case_may_sweep_arrives(case, number):
+    """JSON as encoders write it has no infinity: a subject would be given None."""
+    text = TEXT.replace("k = [0.3]", f"k = [{number}]")
+    [variant] = case(text=text).variants
+    cell = Cell(variant, "float32", Framework("mine", Path("adapter.py"), ("eager",)), "eager")
+    own, *_ = requests.whole(cell, VariantReference(variant), {})
+    line, _, _ = b"".join(map(bytes, frame(own)))[PREFIX.size :].partition(b"\n")
+    assert str(json.loads(line)["bindings"]["k"]) == str(variant.bindings["k"])
+
+
+def test_an_answer_of_as_many_tensors_as_a_case_may_ask_for_is_read():
+    """With names as long as they may be, in a training of the most steps."""
+    names = [f"{i:0200}" for i in range(MAX_TRACED // MAX_STEPS)]
+    asked = Asked({("value", name): () for name in names}, "float32", MAX_STEPS)
+    specs = ",".join(
+        f'{{"role": "value", "name": "{name}", "step": {step}, "dtype": "float32", "shape": []}}'
+        for step in range(MAX_STEPS)
+        for name in names
+    )
+    header = (
+        f'{{"type": "done", "id": 1, "seconds": 0.5, "compiling": 0.0}}\n{{"arrays": [{specs}]}}'.encode()
+    )
+    stream = io.BytesIO(PREFIX.pack(MAGIC, len(header), 8 * MAX_TRACED) + header + bytes(8 * MAX_TRACED))
+    assert len(read_answer(read_frame(stream.read, asked), 1).arrays) == MAX_TRACED

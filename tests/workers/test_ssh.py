@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from gradient_conformance.harness.frameworks.found import framework
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.process import ENVIRONMENT, WorkerDied
@@ -146,7 +148,7 @@ def adapter(tmp_path):
 def worker(argv, adapter):
     started = Worker(argv)
     try:
-        yield started, started.hello(adapter)
+        yield started, started.hello(framework("remote", adapter))
     finally:
         started.stop()
 
@@ -250,8 +252,9 @@ def test_a_worker_that_is_busy_on_the_other_host_is_killed_when_its_ssh_has_ende
 def test_a_subject_that_is_not_on_the_other_host_is_said_to_be_missing_there(ssh, tmp_path):
     far = Worker([*ssh, sys.executable])
     words = r"mine.py: no such file on .*, where its interpreter runs; a subject has to lie there, at the same path"
+    mine = replace(framework("mine", ROOT / "adapters" / "subject.py"), subject=tmp_path / "mine.py")
     with pytest.raises(WorkerDied, match=words):
-        far.hello(ROOT / "adapters" / "subject.py", subject=tmp_path / "mine.py")
+        far.hello(mine)
     far.stop()
 
 
@@ -266,5 +269,5 @@ def test_a_subject_that_is_not_on_the_other_host_is_said_to_be_missing_there(ssh
 def test_what_ssh_and_the_far_shell_say_is_the_reason(ssh, adapter, host, python, words):
     far = Worker([*ssh[:-1], host, python])
     with pytest.raises(WorkerDied, match=words):
-        far.hello(adapter)
+        far.hello(framework("remote", adapter))
     far.stop()

@@ -29,7 +29,7 @@ from gradient_conformance.harness.workers.lane import Lane
 from gradient_conformance.harness.workers.process import how_it_ended, readable
 from gradient_conformance.harness.workers.window import Request
 from gradient_conformance.harness.workers.wire import BOOTSTRAP, sources
-from house import FAKES, SOON, STRUCK, assert_nothing_lives, marked, wait_until
+from house import SOON, STRUCK, assert_nothing_lives, marked, wait_until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="workers are POSIX processes")
 
@@ -506,7 +506,7 @@ def test_a_worker_whose_host_is_gone_ends_without_a_word(tmp_path, marker):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        _, log = worker.communicate(sources(FAKES.parents[1] / "adapters") + said, timeout=SOON)
+        _, log = worker.communicate(sources() + said, timeout=SOON)
         assert log == b""
     assert_nothing_lives(marker, within=4)
 
