@@ -160,7 +160,7 @@ class Matrix:
     def _contents(self) -> dict[str, str]:
         """What verdicts stand on in this session, by content: what cases are stands in each cell."""
         columns = self.selection.of(self.frameworks)
-        adapters = {f"adapter {framework.name}": getattr(framework, "content", "") for framework in columns}
+        adapters = {f"adapter {framework.name}": framework.content for framework in columns}
         ledgers = {f"ledger {framework.name}": self.ledgers[framework.name].content for framework in columns}
         return {**adapters, **ledgers, "--judge": self.config.option.judge}
 
