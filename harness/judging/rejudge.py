@@ -29,7 +29,8 @@ from ..references.variant import VariantReference
 from ..roles import COPIED, TRACED, unmarked
 from ..run import arrays
 from ..run.lines import LARGEST, CellLine, Compared, Header, Run
-from ..run.provenance import commit
+from ..run.provenance import commit, own_contents
+from ..run.reading import contents_that_differ
 from ..run.writing import RunWriter
 from ..verdict import Verdict, counted, totals, worst
 from ..workers.answer import Answer
@@ -142,7 +143,7 @@ class Sources:
         wanted, kept = self._wanted(cell), arrays.load(self._file(cell), cell.kept)
         answered = unmarked("", kept)
         judgement = judge(wanted, cell.dtype, answered)
-        ledger, version = self._ledger(cell), self._version(cell)
+        ledger, version = self.ledger(cell), self._version(cell)
         traced = {COPIED: unmarked(COPIED, kept), TRACED: unmarked(TRACED, kept)}
         if not traced[TRACED]:
             return settled(cell, judgement, ledger, version)
@@ -191,10 +192,11 @@ class Sources:
         verdict = worst(t.verdict for t in tensors)
         judgement = Judgement(verdict, tensors, describe(tensors, verdict))
         found = None if verdict is Verdict.AGREE else with_k(cell, verdict, old_k / new_k)
-        now = settled(cell, judgement, self._ledger(cell), self._version(cell), found)
+        now = settled(cell, judgement, self.ledger(cell), self._version(cell), found)
         return cell if old_k == new_k and now.verdict is cell.verdict else now
 
-    def _ledger(self, cell: CellLine) -> Ledger:
+    def ledger(self, cell: CellLine) -> Ledger:
+        """The ledger by which the cell is judged now. Raises NeedsLedger and LedgerError."""
         name = cell.framework
         if name in self.frameworks:
             if name not in self._ledgers:
@@ -250,7 +252,17 @@ def header(run: Run, sources: Sources, new_k: float, command: Sequence[str]) -> 
         K=new_k,
         command=list(command),
         commit=commit(Path(__file__)),
+        contents={**run.header.contents, **_contents(run, sources)},
     )
+
+
+def _contents(run: Run, sources: Sources) -> dict[str, str]:
+    """What the new verdicts stand on, by content: the tolerances only where they were derived anew."""
+    own = own_contents()
+    if not sources.needed:
+        del own["reference"]
+    one_of_each = {cell.framework: cell for cell in run.cells}
+    return own | {f"ledger {name}": sources.ledger(cell).content for name, cell in one_of_each.items()}
 
 
 def summary(run: Run, new: Header, found: Sequence[Change], cells: Sequence[CellLine]) -> str:
@@ -258,6 +270,9 @@ def summary(run: Run, new: Header, found: Sequence[Change], cells: Sequence[Cell
     old = run.header
     rules = f"K {new.K:g} (was {old.K:g}), rules {new.rules} (was {old.rules})"
     lines = [f"{len(cells)} cells: {rules}; verdicts changed: {len(found)}"]
+    lines += [
+        f"{name} {now} (was {was})" for name, was, now in contents_that_differ(old.contents, new.contents)
+    ]
     for what, count in Counter(change.what for change in found).items():
         lines.append(f"  {what}: {count}")
         lines += [_told(change) for change in found if change.what == what]

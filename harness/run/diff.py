@@ -248,6 +248,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "python": head.python,
         "cpu": head.machine.cpu,
         "os": head.machine.os,
+        **head.contents,
     }
 
 
