@@ -109,8 +109,10 @@ class Engine:
         if cell.id not in self._requests:
             self.submit([cell])
         lane, request = self._lane(cell.framework), self._requests.pop(cell.id)
-        answer = answer_of(lane, request, cell.id, self._say)
-        lane.judged(request)
+        try:
+            answer = answer_of(lane, request, cell.id, self._say)
+        finally:
+            lane.judged(request)
         line, found = undecided(cell, answer), Examination()
         if answer.verdict is Verdict.ABSENT:
             return line, found

@@ -167,6 +167,7 @@ class Lane:
         try:
             header, arrays, shared, asked = request.build()
             worker.send({**header, "id": request.number}, arrays, shared, asked)
+            request.size = asked.size
         except Exception as error:  # noqa: BLE001 (whatever it is belongs to this cell, and must not end the lane)
             self._promises.keep(request, error)
             return
@@ -188,6 +189,7 @@ class Lane:
         request = self._window.flying[0]
         try:
             answer = read_answer(worker.receive(), request.number)
+            request.size = sum(array.nbytes for array in answer.arrays.values())
             self._window.flying.popleft()
             self.workers.answered()
         except Exception as error:  # noqa: BLE001 (whatever it is, the lane must not end of it)

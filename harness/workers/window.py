@@ -18,6 +18,8 @@ BATCH = 8
 """Requests that are sent together: the threads of host and lanes then seldom wait for each other."""
 AHEAD = 64
 """Cells whose answers may wait to be judged."""
+HELD = 256 * 2**20
+"""Bytes of answers that wait to be judged, or are to come, from which on no more are asked for."""
 
 
 Message = tuple[dict[str, Any], list[Sent], bytes, Asked]
@@ -33,6 +35,8 @@ class Request:
     urgent: bool = False
     """Somebody waits for it: it goes at once, however many answers wait to be judged."""
     sent: bool = False
+    size: int = 0
+    """Bytes of its answer: as asked for, until it is there."""
     number: int = field(default_factory=itertools.count(1).__next__)
 
 
@@ -63,8 +67,9 @@ class Window:
 
     def judged(self, request: Request) -> bool:
         """Whether there is room for a batch again, now that this answer has been used."""
+        full = self._held >= HELD
         self._ahead.discard(request)
-        return len(self._ahead) == AHEAD - BATCH
+        return len(self._ahead) == AHEAD - BATCH or full
 
     def next(self, *, full: bool) -> Request | None:
         """The request to send now. An urgent one goes at once, others from when there is room for a batch until it is `full`."""
@@ -78,8 +83,13 @@ class Window:
 
     def _has_room(self, *, full: bool) -> bool:
         room = min(WINDOW - len(self.flying), AHEAD - len(self._ahead))
+        full = full or self._held >= HELD
         self._sending = room > 0 and not full and (self._sending or room >= BATCH or not self.flying)
         return self._sending
+
+    @property
+    def _held(self) -> int:
+        return sum(request.size for request in self._ahead)
 
     def send_again(self) -> None:
         """What the worker had waits for its successor."""

@@ -114,6 +114,18 @@ def test_what_is_asked_for_is_next_and_the_lane_goes_on_behind_it():
     assert sent(window)[:2] == [requests[70], requests[71]]
 
 
+def test_a_lane_holds_few_answers_that_are_large():
+    """What is asked for is held as soon as it is sent, and is not any more once it is judged."""
+    window, requests = window_of(20)
+    for request in requests:
+        request.size = window_module.HELD // 2
+    assert sent(window) == requests[:2]
+    assert window.judged(requests[0])
+    assert sent(window) == requests[2:3]
+    window.demand(requests[10])
+    assert sent(window)[0] is requests[10]
+
+
 # However a lane ends
 
 
