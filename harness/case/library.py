@@ -10,6 +10,7 @@ from pathlib import Path
 from ...reference.names import nearest
 from .. import ROOT
 from ..errors import CaseError, HarnessError
+from ..reading.names import case_name_problem
 from .loading import load
 from .variant import Case, Variant
 
@@ -85,7 +86,9 @@ class Library:
         return loaded, broken
 
     def find(self, name: str) -> tuple[Path, Path] | None:
-        """The file of a case, with its root; None where there is none, or where it would lie outside."""
+        """The file of a case, with its root; None where there is none, where it would lie outside, or for what is no name."""
+        if case_name_problem(name):
+            return None
         for root in self.roots:
             path = root / f"{name}.toml"
             with suppress(OSError, ValueError, RuntimeError):

@@ -13,8 +13,9 @@ from packaging.version import InvalidVersion, Version
 
 from ...reference.formats import DTYPES
 from ..run.lines import CellLine, Run
-from ..text import visible
+from ..text import shown, visible
 from ..verdict import Verdict
+from .deviation import MAX_VERSION
 from .entries import phases_of, used_of
 from .propose_causes import Called, new_calls, proposals
 from .writing import TODO, entry_text, outwards, phase_text, range_text, text
@@ -48,7 +49,7 @@ def propose(run: Run) -> str:
     """
     blocks = [HEAD]
     for framework, own in _apart(run.cells, "framework").items():
-        version = str(run.abouts.get(framework, {}).get("version", ""))
+        version = str(run.abouts.get(framework, {}).get("version", ""))[:MAX_VERSION]
         disagreeing = [cell for cell in own if cell.verdict is Verdict.DISAGREE]
         fit = [cell for cell in disagreeing if not _unfit(cell, version)]
         called = [Called(cell, calls) for cell in fit if (calls := new_calls(cell.calls))]
@@ -67,7 +68,7 @@ def _unfit(cell: CellLine, version: str) -> str:
     try:
         Version(version)
     except InvalidVersion:
-        return f"its framework told no version that entries can name ({version!r})"
+        return f"its framework told no version that entries can name ({shown(version)})"
     if not cell.tensors:
         return " ".join(cell.message.split())
     if used_of(cell.tensors) < 1:
