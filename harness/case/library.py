@@ -26,8 +26,8 @@ class CaseChanged(HarnessError):
 
 
 def files_below(root: Path) -> list[Path]:
-    """The case files of a root."""
-    return sorted(root.rglob("*.toml"))
+    """The case files of a root; a folder may be called like one."""
+    return sorted(path for path in root.rglob("*.toml") if not path.is_dir())
 
 
 def root_named(given: Path | str) -> Path:
