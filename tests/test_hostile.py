@@ -48,7 +48,7 @@ def run(folder: Path) -> Path:
     with RunWriter(path, header) as writer:
         writer.about("torch", {"version": "1"})
         cell = CellLine(
-            cell="a-float32-torch-eager", case="a", variant="", dtype="float32", framework="torch", mode="eager",
+            cell="a::float32-torch-eager", case="a", variant="", dtype="float32", framework="torch", mode="eager",
             verdict=Verdict.ERRORED, used=None, relative=None, tensors=[], seconds=0.5, message="MESSAGE",
         )  # fmt: skip
         writer.cell(cell)
@@ -75,9 +75,19 @@ RUNS: dict[str, tuple[str, str, str]] = {
     "no UTF-8": ("MESSAGE", "\udcff", ":3: not JSON: "),
     "half a character": ("MESSAGE", "\\ud800", ":3: not JSON: "),
     "nul": ("MESSAGE", "\0", ":3: not JSON: "),
-    "another id": ('"cell":"a-float32-torch-eager"', '"cell":"a"', "does not end in float32-torch-eager"),
+    "another id": ('"cell":"a::float32-torch-eager"', '"cell":"a"', "is not that of its own case, variant"),
+    "an id in two ways": ('"variant":""', '"variant":"float64"', "is not that of its own case, variant"),
+    "a case outside": ("a::", "../a::", "a case's name can't have a part '..'"),
+    "a case too long": ("a::", "a" * 201 + "::", "a case's name can't have 201 characters"),
+    "dtype": ("float32", "float31", "dtype is 'float31'; allowed are float32, float64"),
+    "mode": ("eager", "::", ":3: "),
+    "a date": ('"started":"2', '"started":"9999', ":1: "),
+    "no K": ('"K":8', '"K":0', r":1: Expected `float` > 0"),
+    "negative seconds": ('"seconds":0.5', '"seconds":-1', ":3: Expected `float` >= 0"),
+    "seconds of ages": ('"seconds":0.5', '"seconds":1e308', ":3: Expected `float` <= "),
+    "a text of no end": ("MESSAGE", "m" * 1_000_001, ":3: Expected `str` of length <= 1000000"),
     "too many cells claimed": ('"cells":1', '"cells":1000000000000', "1000000000000 cells, counted 1"),
-    "negative cells": ('"cells":1', '"cells":-1', "-1 cells, counted 1"),
+    "negative cells": ('"cells":1', '"cells":-1', ":4: Expected `int` >= 0"),
 }
 
 
@@ -86,7 +96,10 @@ def test_a_hostile_run_file_is_refused_soon(tmp_path: Path, old: str, new: str, 
     path = run(tmp_path)
     content = path.read_text()
     assert old in content
-    path.write_text(content.replace(old, new), errors="surrogateescape")
+    content = content.replace(old, new)
+    if old == "a::":
+        content = content.replace('"case":"a"', f'"case":"{new[:-2]}"')
+    path.write_text(content, errors="surrogateescape")
     with soon(), pytest.raises(RunError, match=message):
         read_run(path)
 

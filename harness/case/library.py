@@ -10,6 +10,7 @@ from pathlib import Path
 from ...reference.names import nearest
 from .. import ROOT
 from ..errors import CaseError, HarnessError
+from ..reading.names import case_name_problem
 from .loading import load
 from .variant import Case, Variant
 
@@ -25,8 +26,8 @@ class CaseChanged(HarnessError):
 
 
 def files_below(root: Path) -> list[Path]:
-    """The case files of a root."""
-    return sorted(root.rglob("*.toml"))
+    """The case files of a root; a folder may be called like one."""
+    return sorted(path for path in root.rglob("*.toml") if not path.is_dir())
 
 
 def root_named(given: Path | str) -> Path:
@@ -85,7 +86,9 @@ class Library:
         return loaded, broken
 
     def find(self, name: str) -> tuple[Path, Path] | None:
-        """The file of a case, with its root; None where there is none, or where it would lie outside."""
+        """The file of a case, with its root; None where there is none, where it would lie outside, or for what is no name."""
+        if case_name_problem(name):
+            return None
         for root in self.roots:
             path = root / f"{name}.toml"
             with suppress(OSError, ValueError, RuntimeError):

@@ -24,6 +24,7 @@ from ..reading import toml
 from ..reading.files import read_at_most
 from ..reading.locate import Locator
 from ..reading.locate import Path as Keys
+from ..reading.names import case_name_problem
 from ..text import allowed_names, display
 from .building import Builder, Origin, prove
 from .document import OPTIONS, PHRASES, Document, Expect, Generated, Input, Optimizer, Training
@@ -98,10 +99,8 @@ def _name_below(path: Path, root: Path, file: str) -> str:
     except (OSError, RuntimeError) as error:  # links in a circle
         raise CaseError(file, f"cannot be read: {error}") from None
     name = below.with_suffix("").as_posix()
-    if not name.isprintable():
-        raise CaseError(
-            file, "a case's name stands in ids and reports; this one has characters that cannot be printed"
-        )
+    if problem := case_name_problem(name):
+        raise CaseError(file, problem)
     return name
 
 

@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `harness ops | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # such as a path too long to look at, or one that may not be
+        print(visible(f"{error.filename or 'harness'}: {error.strerror or error}"), file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ from ..engine import Engine
 from ..errors import HarnessError
 from ..frameworks import found
 from ..frameworks.found import ADAPTER, DEVIATIONS, Framework, checked_name, source_of
-from ..frameworks.interpreters import Interpreter, assignment, interpreter_of
+from ..frameworks.interpreters import Interpreter, interpreter_of
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell, Selection, cells
 from ..references import cache
@@ -31,7 +31,7 @@ from ..text import visible
 from ..verdict import counted, totals
 from ..workers.process import WorkerDied, require_posix
 from ..workers.worker import ADAPTERS_PAGE, Worker
-from .common import command
+from .common import command, interpreters, path
 
 CASES = ROOT / "cases"
 OPTION = 0.125
@@ -83,7 +83,7 @@ def add(commands: Any) -> None:
     inner = command(commands, "adapter", None, text).add_subparsers(required=True, metavar="WHAT")
     text = "run an adapter through what ours must pass, and tell what it lacks"
     made = command(inner, "check", check, text)
-    made.add_argument("folder", type=Path, metavar="FOLDER", help=f"the folder with its {ADAPTER}")
+    made.add_argument("folder", type=path, metavar="FOLDER", help=f"the folder with its {ADAPTER}")
     made.add_argument("--interpreter", action="append", default=[], metavar="NAME=COMMAND")
     text = "run the shipped cases of ops in this mode; all: every one (default: the adapter's first)"
     made.add_argument("--mode", action="append", default=[], metavar="NAME", help=text)
@@ -98,7 +98,7 @@ def check(arguments: argparse.Namespace) -> int:
         raise HarnessError(f"{arguments.folder}: has no {ADAPTER}; what one is: {ADAPTERS_PAGE}")
     name = checked_name(folder.name, folder)
     framework = Framework(name, adapter, (), source=source_of(adapter))
-    place = interpreter_of(framework, dict(map(assignment, arguments.interpreter)), {}, Path())
+    place = interpreter_of(framework, interpreters(arguments.interpreter, [framework]), {}, Path())
     if not isinstance(place, Interpreter):
         raise HarnessError(str(place))
     print(f"{framework.name}: {adapter}\n  in {shlex.join(place.argv)}  ({place.origin})")

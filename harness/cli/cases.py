@@ -15,7 +15,7 @@ from ..case.variant import Variant
 from ..errors import HarnessError
 from ..references.variant import VariantReference
 from ..report.json import report_schema
-from .common import command
+from .common import command, path
 
 NAMED = 3
 """Variants that a warning names."""
@@ -23,8 +23,8 @@ NAMED = 3
 
 def add(commands: Any) -> None:
     made = command(commands, "check", check, "validate case files without running anything")
-    made.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: cases)")
-    made.add_argument("--root", type=Path, help="the case root (default: each PATH that is a folder)")
+    made.add_argument("paths", nargs="*", type=path, metavar="PATH", help="files or folders (default: cases)")
+    made.add_argument("--root", type=path, help="the case root (default: each PATH that is a folder)")
     made = command(
         commands, "schema", schema, "print the JSON Schema of case files, for editors, or of JSON reports"
     )
@@ -36,14 +36,14 @@ def add(commands: Any) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Load every case file and tell all mistakes, one line each."""
     mistakes = count = cells = 0
-    for path, root in case_files(arguments.paths or [Path("cases")], arguments.root):
+    for file, root in case_files(arguments.paths or [Path("cases")], arguments.root):
         count += 1
         try:
-            variants = load(path, root).variants
+            variants = load(file, root).variants
             cells += sum(len(variant.dtypes) for variant in variants)
             for name, found in silent(variants).items():
                 print(
-                    f"{path}: warning: no gradient of {name} carries information in {found}: all are exactly 0"
+                    f"{file}: warning: no gradient of {name} carries information in {found}: all are exactly 0"
                 )
         except HarnessError as error:
             mistakes += 1

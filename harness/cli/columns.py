@@ -15,19 +15,18 @@ from ...reference.ops import OPS
 from ..frameworks import installed
 from ..frameworks.found import ADAPTER, REQUIREMENTS, Framework, frameworks, shipped_adapters
 from ..frameworks.installed import Installed
-from ..frameworks.interpreters import Interpreter, assignment, has_tox_env, interpreter_of, requirements_in
-from ..plan import Selection
+from ..frameworks.interpreters import Interpreter, has_tox_env, interpreter_of, requirements_in
 from ..text import visible
-from .common import command
+from .common import command, interpreters, path
 
 
 def add(commands: Any) -> None:
     text = "which op each framework has, and where a formula stands for a missing native call"
     made = command(commands, "ops", ops, text)
-    made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
+    made.add_argument("--adapters", action="append", type=path, default=[], metavar="DIR")
     text = "which frameworks are here, in which versions, and how to get the others"
     made = command(commands, "frameworks", list_frameworks, text)
-    made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
+    made.add_argument("--adapters", action="append", type=path, default=[], metavar="DIR")
     made.add_argument("--interpreter", action="append", default=[], metavar="NAME=COMMAND")
 
 
@@ -64,8 +63,7 @@ def _keys(framework: Framework, name: str) -> set[str]:
 def list_frameworks(arguments: argparse.Namespace) -> int:
     """Each framework, its modes, its interpreter with what is installed there, and how to get what isn't."""
     known = frameworks([shipped_adapters(), *arguments.adapters])
-    given = dict(assignment(text) for text in arguments.interpreter)
-    Selection(frameworks=tuple(given)).check(known)
+    given = interpreters(arguments.interpreter, known)
     found = {framework: interpreter_of(framework, given, {}, Path()) for framework in known}
     pins = {framework: requirements_in(framework.folder / REQUIREMENTS) for framework in known}
     answers = installed.ask_all(

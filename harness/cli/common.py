@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from ..case.library import root_named
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
 from ..frameworks.interpreters import assignment
+from ..plan import Selection
 
 
 def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
@@ -21,22 +23,46 @@ def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentP
     return made
 
 
+def given(text: str) -> str:
+    """An option's text. An empty one, such as of a variable that isn't set, would mean the working folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; name a file or a folder")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError("has a null byte; name a file or a folder")
+    return text
+
+
+def path(text: str) -> Path:
+    """A path on the command line."""
+    return Path(given(text))
+
+
+def case_root(text: str) -> Path:
+    """A case root on the command line."""
+    return root_named(given(text))
+
+
+def interpreters(texts: Iterable[str], known: Sequence[Framework]) -> dict[str, str]:
+    """What `--interpreter NAME=COMMAND` gave, by the columns' names. Raises HarnessError for a name that none has."""
+    named = dict(assignment(text) for text in texts)
+    Selection(frameworks=tuple(named)).check(known)
+    return named
+
+
 def add_columns(made: argparse.ArgumentParser) -> None:
     """The options that say where the cases are, which columns there are, and in which interpreters they run."""
-    made.add_argument(
-        "--cases", action="append", type=root_named, default=[], metavar="DIR", help="case root"
-    )
-    made.add_argument("--subject", action="append", type=Path, default=[], metavar="FILE.py")
-    made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
+    made.add_argument("--cases", action="append", type=case_root, default=[], metavar="DIR", help="case root")
+    made.add_argument("--subject", action="append", type=path, default=[], metavar="FILE.py")
+    made.add_argument("--adapters", action="append", type=path, default=[], metavar="DIR")
     made.add_argument("--interpreter", action="append", default=[], metavar="NAME=COMMAND")
 
 
 def columns(arguments: argparse.Namespace) -> tuple[list[Framework], dict[str, str]]:
     """Every column that there is, and the interpreters that were named, by the columns' names."""
     known = frameworks([shipped_adapters(), *arguments.adapters])
-    for path in arguments.subject:
-        known.append(subject(path, known))
-    return known, dict(assignment(text) for text in arguments.interpreter)
+    for file in arguments.subject:
+        known.append(subject(file, known))
+    return known, interpreters(arguments.interpreter, known)
 
 
 def console() -> Console:

@@ -15,7 +15,7 @@ from ..power.faults import load_faults
 from ..power.figures import Power, power_markdown, power_text
 from ..power.measuring import measure_all
 from ..power.specimens import specimens
-from .common import command, console
+from .common import command, console, path
 
 
 def add(commands: Any) -> None:
@@ -27,7 +27,7 @@ def _add_certify(commands: Any) -> None:
     text = "hold the reference to mpmath with 50 digits: every row of the op table, optimizers, and whole programs"
     made = command(commands, "certify", certify, text)
     text = "case files or folders (default: all rows, and cases)"
-    made.add_argument("cases", nargs="*", type=Path, metavar="CASE", help=text)
+    made.add_argument("cases", nargs="*", type=path, metavar="CASE", help=text)
     made.add_argument("--op", action="append", default=[], metavar="NAME", help="only this row of the table")
     text = "only this optimizer"
     made.add_argument("--optimizer", action="append", default=[], metavar="NAME", help=text)
@@ -42,7 +42,7 @@ def _add_power(commands: Any) -> None:
     made.add_argument("--judge", choices=("whole", "calls"), default="whole", help=text)
     made.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     faults = ROOT / "tests" / "faults"
-    made.add_argument("--faults", type=Path, default=faults, metavar="DIR", help="tests/faults of a checkout")
+    made.add_argument("--faults", type=path, default=faults, metavar="DIR", help="tests/faults of a checkout")
 
 
 def certify(arguments: argparse.Namespace) -> int:

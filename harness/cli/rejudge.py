@@ -5,29 +5,26 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..case.library import root_named
 from ..errors import HarnessError
 from ..frameworks.found import frameworks, shipped_adapters
 from ..judging import rejudge
 from ..ledger.reading import load_given
 from ..run.reading import read_run
-from .common import command
+from .common import case_root, command, path
 
 
 def add(commands: Any) -> None:
     text = "judge a run file again, with another K or by the rules of now, without running a framework"
     made = command(commands, "rejudge", run, text)
-    made.add_argument("run_file", type=Path, metavar="RUN", help="a run file, such as reports/run.jsonl")
+    made.add_argument("run_file", type=path, metavar="RUN", help="a run file, such as reports/run.jsonl")
     made.add_argument("--K", type=float, metavar="K", help="tolerance = K sigma (default: the run's own K)")
     text = "judge from the arrays kept there (default: only other rules need any)"
-    made.add_argument("--arrays", type=Path, metavar="DIR", help=text)
-    made.add_argument("--record", type=Path, metavar="FILE", help="the new run file (default: RUN-rejudged)")
-    made.add_argument(
-        "--cases", action="append", type=root_named, default=[], metavar="DIR", help="case root"
-    )
-    made.add_argument("--adapters", action="append", type=Path, default=[], metavar="DIR")
+    made.add_argument("--arrays", type=path, metavar="DIR", help=text)
+    made.add_argument("--record", type=path, metavar="FILE", help="the new run file (default: RUN-rejudged)")
+    made.add_argument("--cases", action="append", type=case_root, default=[], metavar="DIR", help="case root")
+    made.add_argument("--adapters", action="append", type=path, default=[], metavar="DIR")
     text = "known deviations of your own"
-    made.add_argument("--deviations", action="append", type=Path, default=[], metavar="FILE", help=text)
+    made.add_argument("--deviations", action="append", type=path, default=[], metavar="FILE", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,13 +1,14 @@
 """`harness report`: reads runs, writes reports. All reading and writing of files is here; renderers give text."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..case.library import root_named
 from ..errors import HarnessError
+from ..reading.replacing import check_ours, replace
 from ..report import html, json, junit, markdown
 from ..report.model import Report, report
 from ..report.pairwise import pairwise
@@ -17,8 +18,9 @@ from ..run.merge import merge
 from ..run.provenance import commit
 from ..run.reading import read_run
 from ..text import visible
+from .common import case_root, given, path
 
-TEXTS = {"markdown": markdown.render, "json": json.render, "junit": junit.render}
+TEXTS = {"markdown": markdown, "json": json, "junit": junit}
 """Renderers that give one text."""
 
 HELPS = {
@@ -37,17 +39,17 @@ def add(commands: Any) -> None:
     text = "make reports of a run: a page for people, Markdown, JSON, JUnit XML"
     command = commands.add_parser("report", help=text, description=f"{text[0].upper()}{text[1:]}. {_EXIT}")
     command.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="such as reports/run.jsonl; several are merged"
+        "runs", nargs="+", type=path, metavar="RUN", help="such as reports/run.jsonl; several are merged"
     )
-    command.add_argument("--html", type=Path, metavar="DIR", help="a folder to open index.html in")
+    command.add_argument("--html", type=path, metavar="DIR", help="a folder to open index.html in")
     for name, help in HELPS.items():
-        command.add_argument(f"--{name}", metavar="FILE", help=f"{help}; - is standard output")
+        command.add_argument(f"--{name}", type=given, metavar="FILE", help=f"{help}; - is standard output")
     command.add_argument(
-        "--cases", action="append", type=root_named, default=[], metavar="DIR", help="a case root, where the run's own moved"
+        "--cases", action="append", type=case_root, default=[], metavar="DIR", help="a case root, where the run's own moved"
     )  # fmt: skip
     command.add_argument(
         "--since",
-        type=Path,
+        type=path,
         metavar="OLD",
         help="an earlier run file: tell also what changed",
     )
@@ -66,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_html(facts, found, arguments.runs[0].parent, arguments.html)
     texts = {name: getattr(arguments, name) for name in TEXTS if getattr(arguments, name) is not None}
     for name, target in texts.items():
-        _write_text(TEXTS[name](facts), target)
+        _write_text(TEXTS[name].render(facts), target, TEXTS[name].MARK)
     if arguments.html is None and not texts:
         rows = [row.sentence for row in facts.affected]
         print("\n".join(map(visible, [facts.headline, facts.sentence, *rows, *facts.notices])))
@@ -87,25 +89,29 @@ def write_html(facts: Report, run: Run, arrays: Path, folder: Path) -> None:
     """
     pairs = pairwise(run, arrays)
     try:
-        for own in html.FOLDERS:
+        check_ours(folder / "index.html", html.MARK)
+        for own, names in html.FOLDERS.items():
             (folder / own).mkdir(parents=True, exist_ok=True)
-            for old in (folder / own).glob("*.js"):
-                old.unlink()
+            for old in (folder / own).iterdir():
+                if names.fullmatch(old.name):
+                    old.unlink()
         for name, text in html.render(facts, pairs):
-            (folder / name).write_text(text, encoding="utf-8")
+            replace(folder / name, text)
     except OSError as error:
-        raise ReportError(
-            f"{folder}: can't write the page: {error.strerror}; name another --html DIR"
-        ) from error
+        raise _unwritable(folder, error, "name another --html DIR") from error
 
 
-def _write_text(text: str, target: str) -> None:
+def _write_text(text: str, target: str, mark: re.Pattern[bytes]) -> None:
     if target == "-":
         sys.stdout.write(text)
         return
     path = Path(target)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        check_ours(path, mark)
+        replace(path, text)
     except OSError as error:
-        raise ReportError(f"{path}: can't write it: {error.strerror}; name another file") from error
+        raise _unwritable(path, error, "name another file") from error
+
+
+def _unwritable(path: Path, error: OSError, remedy: str) -> ReportError:
+    return ReportError(f"{error.filename or path}: can't write it: {error.strerror}; {remedy}")

@@ -14,12 +14,14 @@ from ..judging.examining import Examination
 from ..judging.reproduce.call import Wrong, told, wrong
 from ..judging.reproduce.reproducing import reproduce
 from ..judging.reproduce.running import output_of
+from ..judging.reproduce.script import MARK
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell
+from ..reading.replacing import check_ours, replace
 from ..references import cache
 from ..run.lines import CellLine
 from ..verdict import Verdict
-from .common import add_columns, columns, command
+from .common import add_columns, columns, command, path
 from .explain import NOT_RUN, select
 
 
@@ -30,7 +32,7 @@ def add(commands: Any) -> None:
     text = "which of the calls that the cell tells of as wrong, in that order (default: 1)"
     made.add_argument("--call", type=int, default=1, metavar="N", help=text)
     text = "where the script goes (default: it is printed)"
-    made.add_argument("--write", type=Path, metavar="FILE", help=text)
+    made.add_argument("--write", type=path, metavar="FILE", help=text)
     add_columns(made)
 
 
@@ -51,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(found.script, end="")
         return 0
     try:
-        arguments.write.write_text(found.script, encoding="utf-8")
+        check_ours(arguments.write, MARK)
+        replace(arguments.write, found.script)
     except OSError as error:
         raise HarnessError(f"--write {arguments.write}: {error.strerror}") from None
     print(found.printed, end="")

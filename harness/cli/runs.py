@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ...reference.names import nearest
 from ..errors import HarnessError
 from ..frameworks.found import frameworks, shipped_adapters
 from ..ledger.propose import propose
@@ -22,7 +23,7 @@ from ..run.diff import Difference
 from ..run.lines import Run, RunError
 from ..run.reading import read_run
 from ..verdict import Verdict
-from .common import command
+from .common import command, path
 
 
 def _json(difference: Difference) -> str:
@@ -38,15 +39,15 @@ def add(commands: Any) -> None:
     text = "write ledger entries for what disagrees in a run, for review"
     made = command(commands, "deviations", deviations, text)
     made.add_argument(
-        "--propose", required=True, type=Path, metavar="RUN", help="a run file, such as reports/run.jsonl"
+        "--propose", required=True, type=path, metavar="RUN", help="a run file, such as reports/run.jsonl"
     )
 
 
 def _add_diff(commands: Any) -> None:
     text = "tell what changed from one run to another; the exit code is 1 if a cell is newly wrong or a cause is new"
     made = command(commands, "diff", diff, text)
-    made.add_argument("old", type=Path, metavar="OLD", help="the earlier run file")
-    made.add_argument("new", type=Path, metavar="NEW", help="the later run file")
+    made.add_argument("old", type=path, metavar="OLD", help="the earlier run file")
+    made.add_argument("new", type=path, metavar="NEW", help="the later run file")
     made.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     text = f"tell of headroom (used) that moved by more than X, between agreeing cells (default: {run_diff.FACTOR:g})"
     made.add_argument("--factor", type=float, default=run_diff.FACTOR, metavar="X", help=text)
@@ -56,9 +57,9 @@ def _add_merge(commands: Any) -> None:
     text = "make one run file of several that were made apart, such as one of each framework's CI job"
     made = command(commands, "merge", merge, text)
     made.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="a run file, such as reports/run.jsonl"
+        "runs", nargs="+", type=path, metavar="RUN", help="a run file, such as reports/run.jsonl"
     )
-    made.add_argument("--record", type=Path, required=True, metavar="FILE", help="the merged run file")
+    made.add_argument("--record", type=path, required=True, metavar="FILE", help="the merged run file")
     text = (
         "a framework that must have run; all: every adapter. A run that can't be read is told and left out, "
         "the others are merged, and the exit code is 1 if anything is missing"
@@ -67,7 +68,7 @@ def _add_merge(commands: Any) -> None:
     made.add_argument(
         "--adapters",
         action="append",
-        type=Path,
+        type=path,
         default=[],
         metavar="DIR",
         help="one more folder of adapters",
@@ -135,4 +136,4 @@ def _missing(merged: Run, required: Sequence[str]) -> Iterator[str]:
     ran = {cell.framework for cell in merged.cells if cell.verdict is not Verdict.ABSENT}
     for name in required:
         if name not in ran:
-            yield f"{name}: missing: no run has a cell that {name} ran"
+            yield f"{name}: missing: no run has a cell that {name} ran{nearest(name, ran)}"

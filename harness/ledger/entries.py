@@ -25,10 +25,11 @@ entries name their `framework` too; all of them count.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import TypeVar
 
 from ...reference.rounding import K
 from ..reading.elements import digest
@@ -46,6 +47,10 @@ __all__ = ["Deviation", "LedgerError"]
 MAX_PATTERN = 1_000
 """Characters of a pattern over cell ids: matching takes their product with those of the ids."""
 
+Entry = TypeVar("Entry")
+Numbered = tuple[int, Entry]
+"""An entry and its number: where entries are gathered by what they speak of, their order isn't lost."""
+
 
 class AmbiguousLedger(LedgerError):
     """Two entries that speak of the same cell."""
@@ -60,14 +65,22 @@ class CellDeviation(Deviation):
     phase: tuple[str, ...]
     """Empty: whatever disagrees."""
 
+    @cached_property
+    def beginning(self) -> str:
+        """What of the pattern stands for itself, before the first of its wildcards."""
+        return re.split(r"[*?\[]", self.cell, maxsplit=1)[0]
+
     def concerns(self, cell_id: str, dtype: str) -> bool:
         """Whether it speaks of this cell, whatever the framework's version."""
-        return super().concerns(cell_id, dtype) and fnmatchcase(cell_id, self.cell)
+        return (
+            cell_id.startswith(self.beginning)
+            and super().concerns(cell_id, dtype)
+            and fnmatchcase(cell_id, self.cell)
+        )
 
     def may_concern(self, case: str) -> bool:
         """Whether it may speak of the case, none of whose cells is known."""
-        literal = re.split(r"[*?\[]", self.cell, maxsplit=1)[0]
-        return f"{case}::".startswith(literal[: len(case) + 2]) or super().may_concern(case)
+        return f"{case}::".startswith(self.beginning[: len(case) + 2]) or super().may_concern(case)
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,27 @@ class Ledger:
         said = [repr(replace(entry, place="", block=NOWHERE)).encode() for entry in self.entries]
         return digest(*said).hex()[:12] if said else "none"
 
+    @cached_property
+    def _by_op(self) -> Mapping[str, Sequence[Cause]]:
+        """The entries by ops, under each of their ops: a ledger may have thousands, and every wrong call asks."""
+        return _gathered((op, cause) for cause in self.causes for op in dict.fromkeys(cause.ops))
+
+    @cached_property
+    def _by_case(self) -> Mapping[str, Sequence[Numbered[CellDeviation]]]:
+        """The entries by cells with their numbers, by the case that they speak of; "" where a wildcard leaves it open."""
+        cases = ((entry.beginning.partition("::"), entry) for entry in self.cells)
+        return _gathered((case if end else "", (i, entry)) for i, ((case, end, _), entry) in enumerate(cases))
+
+    @cached_property
+    def _by_minimal_case(self) -> Mapping[str, Sequence[Numbered[Deviation]]]:
+        """All entries with their numbers, by the case that shows them."""
+        return _gathered((entry.case.partition("::")[0], (i, entry)) for i, entry in enumerate(self.entries))
+
+    def _near(self, cell_id: str) -> Sequence[Numbered[CellDeviation]]:
+        """The entries by cells that may speak of a cell, in their order."""
+        found = [*self._by_case.get(cell_id.partition("::")[0], ()), *self._by_case.get("", ())]
+        return sorted(found, key=lambda numbered: numbered[0])
+
     def joined(self, entries: Iterable[Deviation]) -> "Ledger":
         """The same ledger with those of the entries that are of its framework."""
         own = (entry for entry in entries if entry.framework == self.framework)
@@ -116,7 +150,7 @@ class Ledger:
         """
         if verdict not in (Verdict.AGREE, Verdict.DISAGREE):
             return verdict, "", None
-        concerned = [entry for entry in self.cells if entry.concerns(cell_id, dtype)]
+        concerned = [entry for _, entry in self._near(cell_id) if entry.concerns(cell_id, dtype)]
         entry = self._only(cell_id, [entry for entry in concerned if entry.holds_for(version)])
         if entry is None:
             others = "\n".join(entry.not_this(version) for entry in concerned)
@@ -128,7 +162,7 @@ class Ledger:
     def cause_of(self, call: WrongCall, version: str) -> tuple[Cause | None, list[str]]:
         """The entry that excuses a call; without one, a line for each entry that came near, and why it doesn't hold."""
         near = []
-        for cause in self.causes:
+        for cause in self._by_op.get(call.op, ()):
             if cause.is_near(call):
                 if not (why := cause.why_not(call, version)):
                     return cause, []
@@ -137,7 +171,7 @@ class Ledger:
 
     def speaks_of(self, call: WrongCall, version: str) -> bool:
         """Whether an entry speaks of a call that need not be wrong by itself: where it is wrong isn't asked."""
-        return any(cause.speaks_of(call, version) for cause in self.causes)
+        return any(cause.speaks_of(call, version) for cause in self._by_op.get(call.op, ()))
 
     def ended(self, cell: CellId, used: Collection[str], version: str = "") -> list[str]:
         """A message for each entry by ops whose minimal case this cell is, though the cell didn't need it.
@@ -146,9 +180,12 @@ class Ledger:
         the one given has not ended.
         """
         shown = (
-            cause
-            for cause in self.causes
-            if cause.place not in used and cause.shown_by(str(cell)) and cause.concerns(str(cell), cell.dtype)
+            entry
+            for _, entry in self._by_minimal_case.get(cell.case, ())
+            if isinstance(entry, Cause)
+            and entry.place not in used
+            and entry.shown_by(str(cell))
+            and entry.concerns(str(cell), cell.dtype)
         )
         return [
             f"{cause.place}: this deviation no longer occurs in {cell}, which must show it; delete "
@@ -163,18 +200,24 @@ class Ledger:
         Cells of other frameworks among them don't count. Only a complete selection shows that an entry is
         stale: whether this one is complete, the caller knows.
         """
-        judged = [(cell, fields(cell)) for cell in cells_judged]
-        own = [(cell, dtype) for cell, (dtype, framework, _) in judged if framework == self.framework]
+        met, shown = set[int](), set[int]()
+        for cell in cells_judged:
+            dtype, framework, _ = fields(cell)
+            if framework == self.framework:
+                near = self._near(cell)
+                met.update(i for i, entry in near if i not in met and entry.concerns(cell, dtype))
+                minimal = self._by_minimal_case.get(cell.partition("::")[0], ())
+                shown.update(i for i, entry in minimal if i not in shown and entry.shown_by(cell))
         matchless = [
             f"{entry.place}: {entry.cell!r} matches no cell of {self.framework}; "
             f"correct it or delete {entry.block.lines}"
-            for entry in self.cells
-            if not any(entry.concerns(cell, dtype) for cell, dtype in own)
+            for i, entry in enumerate(self.cells)
+            if i not in met
         ]
         caseless = [
             f"{entry.place}: case = {entry.case!r} is no case of {self.framework}'s cells; correct it"
-            for entry in self.entries
-            if entry.case and not any(entry.shown_by(cell) for cell, _ in own)
+            for i, entry in enumerate(self.entries)
+            if entry.case and i not in shown
         ]
         return matchless + caseless
 
@@ -191,6 +234,13 @@ class Ledger:
             )
             raise AmbiguousLedger(message)
         return entries[0] if entries else None
+
+
+def _gathered(pairs: Iterable[tuple[str, Entry]]) -> Mapping[str, Sequence[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for key, entry in pairs:
+        found.setdefault(key, []).append(entry)
+    return found
 
 
 def phases_of(tensors: Iterable[Compared]) -> frozenset[str]:

@@ -5,16 +5,17 @@ evidence is left empty, and a ledger with an empty evidence is refused: nobody c
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from packaging.version import InvalidVersion, Version
 
 from ...reference.formats import DTYPES
 from ..run.lines import CellLine, Run
-from ..text import visible
+from ..text import shown, visible
 from ..verdict import Verdict
+from .deviation import MAX_VERSION
 from .entries import phases_of, used_of
 from .propose_causes import Called, new_calls, proposals
 from .writing import TODO, entry_text, outwards, phase_text, range_text, text
@@ -47,9 +48,8 @@ def propose(run: Run) -> str:
     Where op calls are wrong by themselves the entries speak of their ops, otherwise of the cells.
     """
     blocks = [HEAD]
-    for framework in dict.fromkeys(cell.framework for cell in run.cells):
-        own = [cell for cell in run.cells if cell.framework == framework]
-        version = str(run.abouts.get(framework, {}).get("version", ""))
+    for framework, own in _apart(run.cells, "framework").items():
+        version = str(run.abouts.get(framework, {}).get("version", ""))[:MAX_VERSION]
         disagreeing = [cell for cell in own if cell.verdict is Verdict.DISAGREE]
         fit = [cell for cell in disagreeing if not _unfit(cell, version)]
         called = [Called(cell, calls) for cell in fit if (calls := new_calls(cell.calls))]
@@ -68,7 +68,7 @@ def _unfit(cell: CellLine, version: str) -> str:
     try:
         Version(version)
     except InvalidVersion:
-        return f"its framework told no version that entries can name ({version!r})"
+        return f"its framework told no version that entries can name ({shown(version)})"
     if not cell.tensors:
         return " ".join(cell.message.split())
     if used_of(cell.tensors) < 1:
@@ -78,42 +78,57 @@ def _unfit(cell: CellLine, version: str) -> str:
 
 def groups(disagreeing: Sequence[CellLine], every: Sequence[CellLine]) -> Iterator[Group]:
     """The disagreeing cells under few patterns, the widest first; `every` are the framework's cells of the run."""
-    for case in dict.fromkeys(cell.case for cell in disagreeing):
-        left = {cell.cell: cell for cell in disagreeing if cell.case == case}
-        others = [cell for cell in every if cell.case == case]
-        while left:
-            group = _widest(list(left.values()), others)
+    of_case = _apart(every, "case")
+    for case, own in _apart(disagreeing, "case").items():
+        yield from _groups(own, of_case[case])
+
+
+def _apart(cells: Iterable[CellLine], field: str) -> dict[str, list[CellLine]]:
+    """The cells by a field, each in its order."""
+    found = defaultdict[str, list[CellLine]](list)
+    for cell in cells:
+        found[getattr(cell, field)].append(cell)
+    return found
+
+
+def _groups(disagreeing: Sequence[CellLine], every: Sequence[CellLine]) -> Iterator[Group]:
+    """Those of one case. Each cell's patterns are walked once, and what they cover counted: cases may have many cells."""
+    covered = defaultdict[_Cover, list[CellLine]](list)
+    for cell in every:
+        for cover in _covers(cell):
+            covered[cover].append(cell)
+    left = {cell.cell: cell for cell in disagreeing}
+    others = {cover: sum(cell.cell not in left for cell in cells) for cover, cells in covered.items()}
+    for first in disagreeing:
+        if first.cell in left:
+            group = _widest(first, covered, others)
             yield group
             for cell in group.cells:
                 del left[cell.cell]
+                for cover in _covers(cell):
+                    others[cover] += 1
 
 
-def _widest(left: Sequence[CellLine], others: Sequence[CellLine]) -> Group:
-    """The group of the first cell; where no pattern covers more, it is the cell under its own id."""
-    first = left[0]
-    for pattern in _patterns(first.cell):
-        for wanted in ({}, {"dtype": first.dtype}, {"mode": first.mode}):
-            covered = _covered(pattern, others, wanted)
-            if len(covered) > 1 and all(cell in left for cell in covered):
-                return Group(pattern, covered)
+_Cover = tuple[str, str | None, str | None]
+"""A pattern with the dtype and the mode that it is restricted to."""
+
+
+def _widest(
+    first: CellLine, covered: Mapping[_Cover, Sequence[CellLine]], others: Mapping[_Cover, int]
+) -> Group:
+    """The group of a cell; where no pattern covers more without `others`, it is the cell under its own id."""
+    for cover in _covers(first):
+        if len(covered[cover]) > 1 and not others[cover]:
+            return Group(cover[0], covered[cover])
     return Group(first.cell, [first])
 
 
-def _patterns(cell_id: str) -> Iterator[str]:
-    """Patterns over the cells of a case and of its families of variants, the widest first."""
-    case, _, name = cell_id.partition("::")
-    yield f"{case}::*"
-    for end in _FIELD.finditer(name):
-        yield f"{case}::{name[: end.end()]}*"
-
-
-def _covered(pattern: str, cells: Iterable[CellLine], wanted: dict[str, str]) -> list[CellLine]:
-    return [
-        cell
-        for cell in cells
-        if fnmatchcase(cell.cell, pattern)
-        and all(getattr(cell, field) == value for field, value in wanted.items())
-    ]
+def _covers(cell: CellLine) -> Iterator[_Cover]:
+    """Patterns over the cells of a case and of its families of variants, the widest first; each for all, its dtype, its mode."""
+    case, _, name = cell.cell.partition("::")
+    for end in (0, *(found.end() for found in _FIELD.finditer(name))):
+        pattern = f"{case}::{name[:end]}*"
+        yield from ((pattern, None, None), (pattern, cell.dtype, None), (pattern, None, cell.mode))
 
 
 def _entry(group: Group, version: str, since: str) -> str:

@@ -19,7 +19,7 @@ def load(path: Path, framework: str) -> Ledger:
 
     Raises LedgerError for everything that isn't exactly as it must be.
     """
-    return Ledger(framework, read_ledger(path, framework)) if path.exists() else Ledger(framework)
+    return Ledger(framework, read_ledger(path, framework, missing=()))
 
 
 def load_given(paths: Iterable[Path], known: Collection[str] | None = None) -> list[Deviation]:
@@ -35,11 +35,16 @@ def load_given(paths: Iterable[Path], known: Collection[str] | None = None) -> l
     return entries
 
 
-def read_ledger(path: Path, framework: str | None) -> tuple[Deviation, ...]:
+def read_ledger(
+    path: Path, framework: str | None, missing: tuple[Deviation, ...] | None = None
+) -> tuple[Deviation, ...]:
+    """The entries of a file; `missing` where there is none, if that is no mistake."""
     try:
         text = read_at_most(path, MAX_BYTES).decode("utf-8").replace("\r\n", "\n")
         data = toml.loads(text)
     except OSError as error:
+        if missing is not None and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return missing
         raise LedgerError(f"{path}: can't read it: {error.strerror}") from error
     except ValueError as error:
         raise LedgerError(f"{path}: not TOML: {error}") from error

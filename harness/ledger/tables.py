@@ -17,7 +17,7 @@ from ...reference.names import nearest
 from ...reference.ops import OPS
 from ...reference.optimizers import OPTIMIZERS
 from ...reference.program import ProgramError
-from ..reading.locate import STRING, Locator
+from ..reading.locate import SCALAR, STRING, Locator
 from ..roles import ROLES
 from ..run.lines import LARGEST
 from ..text import allowed_names, shown
@@ -30,7 +30,7 @@ from .entries import MAX_PATTERN, CellDeviation
 OPTIONAL = ("framework", "dtype", "mode", "phase", "link", "case", "since")
 
 _CLASS = re.compile(r"\[!?[^\[][^\]]*\]")
-_VALUE = re.compile(rf"\[[^\]]*\]|{STRING.pattern}", re.DOTALL)
+_VALUE = re.compile(rf"\[[^\]]*\]|{STRING.pattern}|{SCALAR.pattern}", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class File:
 
 
 def _end(text: str, start: int) -> int:
-    """Where a value ends: a text, a list, or what is neither and has no blank in it."""
-    match = _VALUE.match(text, start) or re.compile(r"\S+").match(text, start)
+    """Where a value ends: a text, a list, or what is neither; of a list of tables or a table at least where it begins."""
+    match = _VALUE.match(text, start)
     return match.end() if match else start
 
 

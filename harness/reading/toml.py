@@ -11,13 +11,29 @@ import tomli
 MAX_KEY_PARTS = 100
 """tomli takes time that grows with the square of the parts of a dotted key."""
 
-_PART = r"""(?:[A-Za-z0-9_-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*')"""
-_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*\.[ \t]*{_PART}){{{MAX_KEY_PARTS}}}")
+_DOT = r"[ \t]*+\.[ \t]*+"
+_PART = r"""(?:[A-Za-z0-9_-]++|"(?!"")(?:[^"\\\n]++|\\[^\n])*+"|'(?!'')[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"{_PART}(?:{_DOT}{_PART}){{{MAX_KEY_PARTS}}}")
+_BEFORE = re.compile(
+    rf"""(?:
+      {_PART}(?:{_DOT}{_PART}){{0,{MAX_KEY_PARTS - 1}}}+(?!{_DOT}{_PART})
+    | "{{3}}(?:[^"\\]++|\\.|"(?!""))*+"{{3,5}}+
+    | '{{3}}(?:[^']++|'(?!''))*+'{{3,5}}+
+    | \#[^\n]*+
+    | [^"'\#A-Za-z0-9_-]++
+    )*+""",
+    re.DOTALL | re.VERBOSE,
+)
+"""All that stands before the first long key, or before a string without an end: tomli reads no further either.
+
+Nothing is looked at twice, so that the search takes time that grows with the text, whatever stands in it.
+"""
 
 
 def loads(text: str) -> dict[str, Any]:
     """The document. Raises ValueError, in tomli's form of words, for everything that is no document."""
-    if long := _LONG_KEY.search(text):
+    before = _BEFORE.match(text)
+    if before and (long := _LONG_KEY.match(text, before.end())):
         line, column = text.count("\n", 0, long.start()) + 1, long.start() - text.rfind("\n", 0, long.start())
         message = f"A dotted key may have at most {MAX_KEY_PARTS} parts"
         raise ValueError(f"{message} (at line {line}, column {column})")

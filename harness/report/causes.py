@@ -155,11 +155,22 @@ class _Group:
         self.sizes[cell.cell] += call.elements if call else 1
 
 
+class _Known:
+    """The entries of one ledger, by what a run file says of them: a run has many cells, and a ledger may have many entries."""
+
+    def __init__(self, entries: Iterable[LedgerEntry]) -> None:
+        self.by_place: dict[str, LedgerEntry] = {}
+        self.by_reason: dict[str, list[LedgerEntry]] = {}
+        for entry in entries:
+            self.by_place[entry.place] = entry
+            self.by_reason.setdefault(entry.reason, []).append(entry)
+
+
 class Ledgers:
     """What the ledgers that a run names say now, each read once."""
 
     def __init__(self) -> None:
-        self._read: dict[tuple[str, str], Mapping[str, LedgerEntry]] = {}
+        self._read: dict[tuple[str, str], _Known] = {}
 
     def of(self, cell: CellLine) -> list[Deviation]:
         """Every entry that excuses a call of the cell, or speaks of the whole of it."""
@@ -188,19 +199,21 @@ class Ledgers:
         """
         key = entry.file, cell.framework
         if key not in self._read:
-            self._read[key] = _ledger(*key)
-        own = [known for known in self._read[key].values() if known.concerns(cell.cell, cell.dtype)]
-        if cell.verdict is Verdict.STALE and not any(known.reason == entry.reason for known in own):
-            return next((known for known in own if known.place == entry.place), None)
-        return next((known for known in own if known.reason == entry.reason), None)
+            self._read[key] = _Known(_ledger(*key))
+        known = self._read[key]
+        for own in known.by_reason.get(entry.reason, ()):
+            if own.concerns(cell.cell, cell.dtype):
+                return own
+        there = known.by_place.get(entry.place) if cell.verdict is Verdict.STALE else None
+        return there if there and there.concerns(cell.cell, cell.dtype) else None
 
 
-def _ledger(file: str, framework: str) -> dict[str, LedgerEntry]:
-    """The entries by their places, of a framework's ledger or a user's; none where it can't be read any more."""
+def _ledger(file: str, framework: str) -> Sequence[LedgerEntry]:
+    """The entries of a framework's ledger or a user's; none where it can't be read any more."""
     for read in (lambda: load_ledger(Path(file), framework).entries, lambda: load_given([Path(file)])):
         with suppress(HarnessError):
-            return {entry.place: entry for entry in read()}
-    return {}
+            return read()
+    return ()
 
 
 Ops = Mapping[tuple[str, str], frozenset[str]]

@@ -10,6 +10,7 @@ Text from cases and workers meets three contexts: HTML, where Jinja2 escapes it;
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ from .pairwise import Distance, Pairwise
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+MARK = re.compile(rb'<meta name="generator" content="gradient conformance harness">')
+"""What a page of ours has at its head: another is not replaced."""
+
 CHUNK = 256
 """Cells in a file of details."""
 
@@ -39,8 +43,8 @@ LISTED = 10
 LISTED_CAUSES = 100
 """Causes of a list: a run has few, whatever its size, and the JSON report has all."""
 
-FOLDERS = ("cells", "changes")
-"""Folders of the page that hold the files of this run alone."""
+FOLDERS = {"cells": re.compile(r"\d+\.js"), "changes": re.compile(r"\d+-\d+\.js")}
+"""Folders of the page that hold the files of this run alone, and how those are called."""
 
 Files = Iterator[tuple[str, str]]
 

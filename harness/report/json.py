@@ -1,5 +1,6 @@
 """The report for machines: the facts as JSON, and their schema, made from the same types."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -7,6 +8,9 @@ import msgspec
 from .model import Report
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+
+MARK = re.compile(rb'\A\{"format":\d+,"harness":"')
+"""How a file of ours begins: another is not replaced."""
 
 
 def render(report: Report) -> str:

@@ -15,6 +15,9 @@ from ..verdict import Verdict
 from .failure import text
 from .model import Box, CellFacts, Report
 
+MARK = re.compile(rb"\A## \d+ of \d+ cells agree")
+"""How a file of ours begins: another is not replaced."""
+
 LIMIT = 60_000
 """GitHub takes 65,536 characters in a comment; a step summary may be larger."""
 

@@ -11,9 +11,10 @@ JSON has no infinity, and encoders turn it into null without a word. Here an inf
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from ..errors import HarnessError
 from ..verdict import Verdict
@@ -32,6 +33,17 @@ LARGEST = 1.7976931348623157e308
 
 DISTANCES = frozenset({"composed", "error", "used", "relative", "ratio", "ulp", "width"})
 """Fields that are never negative and may be infinite."""
+
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Index = Annotated[list[Count], Meta(max_length=64)]
+"""Of an element: NumPy has arrays of no more axes."""
+Distance = Annotated[float, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Text = Annotated[str, Meta(max_length=1_000_000)]
+PathText = Annotated[str, Meta(max_length=4_096, pattern=r"^[^\x00]*$")]
+Word = Annotated[str, Meta(pattern=r"^\w{1,255}(?!\n)$")]
+"""A framework or a mode, as ids have it."""
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -106,9 +118,9 @@ class _Line(_Strict, frozen=True, kw_only=True, tag_field="kind", tag=str.lower)
 class Machine(_Strict, frozen=True, kw_only=True):
     """The host's processor, its cores and its operating system."""
 
-    cpu: str
-    cores: int
-    os: str
+    cpu: Text
+    cores: Count
+    os: Text
 
 
 class Header(_Line, frozen=True, kw_only=True):
@@ -116,23 +128,23 @@ class Header(_Line, frozen=True, kw_only=True):
 
     format: int
     """Stays as it was where a run is read, merged or judged again: what version 1 didn't look for, it doesn't have."""
-    harness: str
+    harness: Text
     """The harness's version."""
-    rules: str
+    rules: Text
     """Version of the rules from which tolerances are derived."""
-    K: float
-    started: str
+    K: Annotated[float, Meta(gt=0)]
+    started: Text
     """UTC, ISO 8601."""
     machine: Machine
-    python: str
-    commit: str | None
+    python: Text
+    commit: Text | None
     """Of the harness; with `+dirty` if files differ from it, None outside a repository."""
-    roots: list[str]
+    roots: Annotated[list[PathText], Meta(max_length=1_000)]
     """The case roots."""
-    command: list[str]
-    carried: list[str] = []
+    command: list[Text]
+    carried: list[Text] = []
     """Those words of the command without which one of its cells can't be repeated."""
-    frameworks: list[str]
+    frameworks: Annotated[list[Word], Meta(max_length=1_000)]
     """The columns planned, present or not."""
     contents: dict[str, str] = {}
     """What verdicts stand on beside cases and frameworks, by name and content: `adapter torch` and `9f86d081884c`."""
@@ -141,7 +153,7 @@ class Header(_Line, frozen=True, kw_only=True):
 class About(_Line, frozen=True, kw_only=True):
     """What a framework's worker told of itself: versions and settings."""
 
-    framework: str
+    framework: Word
     about: dict[str, Any]
 
 
@@ -180,66 +192,66 @@ def noted(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 class Compared(_Strict, frozen=True, kw_only=True):
     """One compared tensor, by its element with the largest `used`."""
 
-    role: str
+    role: Text
     """value, gradient or parameter."""
-    name: str
-    step: int | None = None
-    error: float
+    name: Text
+    step: Count | None = None
+    error: Distance
     """|got - want|"""
-    tolerance: float
+    tolerance: Distance
     """K sigma of the element."""
-    used: float
+    used: Distance
     """error / tolerance"""
-    ratio: float
+    ratio: Distance
     """The largest error / sigma, of all steps: enough to judge again with another K."""
-    width: float | None = None
+    width: Distance | None = None
     """The largest median tolerance / largest element of all steps: above 1/100 a tensor is inconclusive."""
-    ulp: float | None
+    ulp: Distance | None
     """error in units of the last place of `want`, in the tested dtype."""
-    relative: float
+    relative: Distance
     """The largest error / the tensor's scale."""
-    unjudged: int = 0
+    unjudged: Count = 0
     """Elements whose tolerance is more than 1/100 of the tensor's largest: being within it says nothing of them."""
-    where: list[int] | None
+    where: Index | None
     """Index of the element."""
-    got: str
-    want: str
+    got: Text
+    want: Text
     """Numbers as Python's repr, so that digits, nan and inf survive."""
     verdict: Verdict
-    problem: str = ""
+    problem: Text = ""
     """What kept the elements from being compared: a wrong shape, a tensor that did not come back."""
 
 
 class CallLine(_Strict, frozen=True, kw_only=True):
     """One result of an op call that is wrong at the subject's own numbers, by its element with the largest `used`."""
 
-    step: int | None = None
-    line: int
+    step: Count | None = None
+    line: Count
     """Of the case file; that of the first call where several may be to blame."""
-    op: str
+    op: Text
     """The optimizer where `phase` is update; empty where several calls may be to blame."""
-    phase: str
+    phase: Text
     """forward, vjp, update; sum: the adding up of a name's cotangents; seed: the backward pass's own."""
-    towards: str = ""
+    towards: Text = ""
     """Of a vjp the input, by the name that the op's row has for it."""
-    place: str
+    place: Text
     """All of it in words."""
-    name: str
+    name: Text
     """The result: `value h`, `gradient of W`, or what a use contributes to a cotangent."""
-    used: float
-    tolerance: float = 0.0
+    used: Distance
+    tolerance: Distance = 0.0
     """K sigma of the element at the subject's own numbers."""
-    relative: float
+    relative: Distance
     """The largest error / the result's largest element."""
-    where: list[int] | None
-    got: str
-    want: str
-    wrong: int
+    where: Index | None
+    got: Text
+    want: Text
+    wrong: Count
     """Elements outside their tolerances, of `elements`."""
-    elements: int
-    entry: str = ""
+    elements: Count
+    entry: Text = ""
     """The ledger's entry that excuses it."""
-    note: str = ""
+    note: Text = ""
     """What is known of it, and why that does not hold."""
 
 
@@ -247,7 +259,7 @@ class Share(_Strict, frozen=True, kw_only=True):
     """What one result adds to the error of the worst element; all shares add up to 1."""
 
     share: float
-    place: str
+    place: Text
 
 
 class Kept(_Strict, frozen=True, kw_only=True):
@@ -264,34 +276,34 @@ class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     largest double, 1.7976931348623157e308, since JSON has no infinity. `relative` likewise.
     """
 
-    cell: str
-    case: str
-    variant: str
-    dtype: str
-    framework: str
-    mode: str
+    cell: Text
+    case: Text
+    variant: Text
+    dtype: Text
+    framework: Word
+    mode: Word
     verdict: Verdict
-    used: float | None
-    relative: float | None
+    used: Distance | None
+    relative: Distance | None
     tensors: list[Compared]
-    seconds: float
+    seconds: Seconds
     """What the worker took."""
-    compiling: float = 0.0
+    compiling: Seconds = 0.0
     """As much of it as its framework spent compiling."""
-    message: str = ""
-    first_difference: str | None = None
+    message: Text = ""
+    first_difference: Text | None = None
     """The first of `calls` in words, or why there is none."""
     calls: list[CallLine] = []
     """Every result that is wrong by itself."""
-    conventions: list[str] = []
+    conventions: list[Text] = []
     """Gradients that are others than the reference's and as right: what was chosen at kinks."""
-    composed: float | None = None
+    composed: Distance | None = None
     """The largest error / tolerance of what is compared, if what `calls` and `conventions` tell of is taken as it is."""
     budget: list[Share] = []
     """The largest shares of the worst element's error."""
-    content: str | None = None
+    content: Text | None = None
     """Digest of the program and the inputs: the same for whatever must give the same answer."""
-    arrays: str | None = None
+    arrays: PathText | None = None
     """The file of the arrays that were answered, from the run file's folder; None where none are kept."""
     kept: Kept | None = None
     """What is in that file."""
@@ -311,21 +323,21 @@ class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
 class Part(_Strict, frozen=True, kw_only=True):
     """What a shard knows of the run that it is a part of: enough to miss another shard."""
 
-    index: int
+    index: Annotated[int, Meta(ge=1, le=10_000)]
     """From 1."""
-    sizes: list[int]
+    sizes: Annotated[list[Count], Meta(max_length=10_000)]
     """How many cells each shard has."""
-    whole: str
+    whole: Text
     """Digest of the ids of all cells of all shards."""
 
 
 class Footer(_Line, frozen=True, kw_only=True, omit_defaults=True):
     """Written only when every planned cell is in the file."""
 
-    totals: dict[Verdict, int]
+    totals: dict[Verdict, Count]
     """All nine verdicts, those with 0 too."""
-    cells: int
-    seconds: float
+    cells: Count
+    seconds: Seconds
     part: Part | None = None
     """None where the run is no shard."""
 

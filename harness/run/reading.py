@@ -4,14 +4,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
+from ...reference.formats import DTYPES
 from ..reading.files import open_regular
+from ..reading.names import case_name_problem
 from ..text import shown
 from ..verdict import Verdict
+from .ids import CellId
 from .lines import (
     READ,
     About,
@@ -107,9 +111,11 @@ def _decode_header(path: Path, line: bytes) -> Header:
         told = f"format {opening.format}, and this harness reads {' and '.join(map(str, READ))}"
         raise NotARun(f"{path}:1: {told}; {repeat_text(path)} writes it anew")
     try:
-        return msgspec.json.decode(line, type=Header)
+        header = msgspec.json.decode(line, type=Header)
+        datetime.fromisoformat(header.started)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise NotARun(f"{path}:1: {error}; {repeat_text(path)} writes it anew") from error
+    return header
 
 
 def _decode(path: Path, number: int, line: bytes, *, cells: int) -> Line:
@@ -239,10 +245,8 @@ class _Reader:
         self.abouts[line.framework] = noted(known, line.about)
 
     def _take_cell(self, number: int, cell: CellLine) -> None:
-        fields = f"{cell.dtype}-{cell.framework}-{cell.mode}"
-        if not cell.cell.endswith(fields):
-            told = f"the id {shown(cell.cell)} does not end in {shown(fields)[1:-1]}"
-            raise NotARun(f"{self.path}:{number}: {told}; {repeat_text(self.path)} writes it anew")
+        if problem := _problem(cell):
+            raise NotARun(f"{self.path}:{number}: {problem}; {repeat_text(self.path)} writes it anew")
         if cell.cell in self.cells:
             told = f"{cell.cell} is here a second time, first in line {self.cells[cell.cell][0]}"
             raise DuplicateCell(f"{self.path}:{number}: {told}; {repeat_text(self.path)} writes it anew")
@@ -260,6 +264,17 @@ class _Reader:
                 f"{self.path}: a run of no cells is no result; {repeat_text(self.path)} writes it anew"
             )
         return Run(self.header, self.abouts, cells, self.footer)
+
+
+def _problem(cell: CellLine) -> str:
+    """What is wrong with the names of a cell, which lead to files and stand in commands; empty where nothing is."""
+    if cell.dtype not in DTYPES:
+        return f"dtype is {shown(cell.dtype)}; allowed are {', '.join(DTYPES)}"
+    own = CellId(cell.case, cell.variant, cell.dtype, cell.framework, cell.mode)
+    if cell.cell != str(own) or CellId.parse(cell.cell) != own:
+        told = f"the id {shown(cell.cell)} is not that of its own case, variant, dtype, framework and mode"
+        return f"{told}, {shown(str(own))}"
+    return case_name_problem(cell.case)
 
 
 def _check_totals(path: Path, cells: Sequence[CellLine], footer: Footer) -> None:

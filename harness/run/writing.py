@@ -19,6 +19,7 @@ except ImportError:  # not a POSIX system: cells don't run there, so nobody else
     fcntl = None  # type: ignore[assignment]
 
 from ..reading.files import open_regular
+from ..reading.replacing import check_ours
 from ..verdict import Verdict
 from .lines import (
     DISTANCES,
@@ -47,9 +48,8 @@ BINARY = getattr(os, "O_BINARY", 0)
 """Where text files are other than bytes, a run file isn't one."""
 
 
-OPENING = re.compile(rb'\s*\{\s*"kind"\s*:\s*"header"')
-"""How every run file begins, within so many bytes."""
-BEGIN = 64
+OPENING = re.compile(rb'\A\s*\{\s*"kind"\s*:\s*"header"')
+"""How every run file begins."""
 
 
 class RunWriter:
@@ -71,11 +71,12 @@ class RunWriter:
         self._abouts: dict[str, dict[str, Any]] = {}
         self._contents: dict[tuple[str, str], str] = {}
         self._earlier: FileIO | None = None
-        self._beside: Path | None = path.with_name(f".{path.name}.new")
+        self._place = path.resolve()  # where a link stands, the file that it leads to is meant
+        self._beside: Path | None = self._place.with_name(f".{self._place.name}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _check_ours(path)
-            self._earlier = _locked_if_there(path)
+            self._earlier = _locked_if_there(self._place)
             self._file = _locked(self._beside)
             self._file.truncate()
         except OSError as error:
@@ -101,8 +102,8 @@ class RunWriter:
         if self._beside is None:
             return
         try:
-            self._earlier = self._earlier or _locked_if_there(self.path)
-            self._beside.replace(self.path)
+            self._earlier = self._earlier or _locked_if_there(self._place)
+            self._beside.replace(self._place)
         except OSError as error:
             raise UnwritableRun(f"{self.path}: can't write the run file: {error.strerror}") from error
         self._beside = None
@@ -207,12 +208,12 @@ def _check_ours(path: Path) -> None:
     """Raises NotOurs where a file is no run file, and OSError where it is no file."""
     if not path.exists():
         return
-    with open_regular(path) as stream:
-        begins = stream.read(BEGIN)
-    if begins and not OPENING.match(begins):
-        raise NotOurs(
-            f"{path}: is no run file, and would be replaced by one; name another with --record FILE"
-        )
+    open_regular(path).close()
+    try:
+        check_ours(path, OPENING)
+    except FileExistsError:
+        message = f"{path}: is no run file, and would be replaced by one; name another with --record FILE"
+        raise NotOurs(message) from None
 
 
 def _locked_if_there(path: Path) -> FileIO | None:

@@ -514,3 +514,13 @@ def test_a_file_outside_a_commit_has_none(repository: Path, tmp_path_factory: py
     (repository / "installed.py").touch()
     assert commit(repository / "installed.py") is None
     assert commit(tmp_path_factory.mktemp("nowhere") / "x.py") is None
+
+
+def test_where_a_link_stands_the_file_that_it_leads_to_is_written(tmp_path: Path) -> None:
+    """As if it were opened."""
+    target, link = tmp_path / "far" / "run.jsonl", tmp_path / "latest.jsonl"
+    a_run(target)
+    link.symlink_to(target)
+    a_run(link, cells=1)
+    assert link.is_symlink()
+    assert len(read_run(target).cells) == 1

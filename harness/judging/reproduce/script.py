@@ -16,6 +16,10 @@ VJPS = "VJPS"
 """An adapter's functions, by mode, that call an op and give its output and one gradient."""
 
 
+MARK = re.compile(rb'\A"""\w+ in \w+, \w+, \w+: .* is wrong\.\n')
+"""How a script of ours begins: another file is not replaced."""
+
+
 def script(cell: Cell, wrong: Wrong, call: Call, expected: str, note: str) -> str:
     """The text of the script for this call, cut down or whole."""
     source = AdapterSource(cell.framework.adapter)

@@ -14,7 +14,7 @@ Axis = int | Sequence[int] | None
 
 def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> MpArray:
     result = total(exact(x), axis, keepdims)
-    return objects(result / (np.size(x) // result.size))
+    return objects(result / (np.size(x) // max(1, result.size)))
 
 
 def largest(x: Any, *, axis: Axis = None, keepdims: bool = False) -> MpArray:
