@@ -4,11 +4,13 @@ import errno
 import os
 import sys
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from gradient_conformance.harness.engine import Engine
 from gradient_conformance.harness.errors import HarnessError
+from gradient_conformance.harness.frameworks.found import framework
 from gradient_conformance.harness.frameworks.interpreters import Interpreter
 from gradient_conformance.harness.workers import lane as lane_module
 from gradient_conformance.harness.workers import waiting as waiting_module
@@ -325,6 +327,9 @@ def telling(running, tmp_path):
         run = running("leaves", **more)
         file = tmp_path / "adapters" / "leaves" / "adapter.py"
         file.write_text(file.read_text() + TELLS.format(folder=str(folder), tells=tells))
+        told = framework("leaves", file)
+        leaves = {key: replace(cell, framework=told) for key, cell in run.cells.items() if key[0] == "leaves"}
+        run.cells |= leaves
         run.submit()
         return run
 
