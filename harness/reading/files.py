@@ -12,6 +12,8 @@ SMALL = 1 << 16
 
 def open_regular(path: Path) -> IO[bytes]:
     """The file, open for reading. Raises OSError, also for what is no regular file: a pipe would block for ever."""
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "it has a null byte, as no path has", str(path))
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):

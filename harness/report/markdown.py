@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ..run import diff_causes
 from ..run.diff import BAD, Difference, listing, side
-from ..text import visible
+from ..text import shortened, visible
 from ..verdict import Verdict
 from .failure import text
 from .model import Box, CellFacts, Report
@@ -21,12 +21,20 @@ MARK = re.compile(rb"\A## \d+ of \d+ cells agree")
 LIMIT = 60_000
 """GitHub takes 65,536 characters in a comment; a step summary may be larger."""
 
+CUT = 500
+"""Characters that are kept for saying what doesn't fit."""
+
+MATRIX = "Largest error / tolerance of the cells that agree; what doesn't agree is counted by its name."
+
 CAUSES = 40
 """Causes that the table has at most."""
 
 CAUSE_HEAD = (
     "framework", "cause", "wrong", "dtype", "cells with the op", "calls", "relative error", "minimal case",
 )  # fmt: skip
+
+ORIGIN = 2_000
+"""Characters of what is said of the machine and the versions."""
 
 ADDRESS = "/:?#&=%@+.~-"
 """Characters of an address that stay as they are, beside letters, digits and _."""
@@ -36,21 +44,42 @@ CHANGES = 10
 
 
 def render(report: Report) -> str:
-    """Result, causes, frameworks, matrix by folder, then every failure with the line that repeats it, while there is room."""
-    head = [
-        f"## {report.headline}",
-        f"{_plain(report.sentence)}.",
-        *(f"> {_plain(notice)}" for notice in report.notices),
-        _causes(report),
-        _frameworks(report),
-        "Largest error / tolerance of the cells that agree; what doesn't agree is counted by its name.",
-        _matrix(report),
-        difference(report.since).rstrip("\n") if isinstance(report.since, Difference) else "",
-        _reasons("Unsupported", report.cells, Verdict.UNSUPPORTED),
-        _reasons("Absent", report.cells, Verdict.ABSENT),
+    """Result, causes, frameworks, matrix by folder, then every failure with the line that repeats it, while there is room.
+
+    The result is there whatever else isn't: what doesn't fit is left out whole, and told.
+    """
+    result = f"## {report.headline}\n\n{_plain(report.sentence)}.\n"
+    sections = [
+        *((f"> {_plain(notice)}", "a notice") for notice in report.notices),
+        (_causes(report), "the root causes"),
+        (_frameworks(report), "the frameworks"),
+        (f"{MATRIX}\n\n{_matrix(report)}", "the matrix"),
+        (_since(report), "what changed"),
+        (_reasons("Unsupported", report.cells, Verdict.UNSUPPORTED), "why ops are unsupported"),
+        (_reasons("Absent", report.cells, Verdict.ABSENT), "why frameworks are absent"),
     ]
-    text = "\n\n".join(part for part in head if part) + "\n"
-    return text + _within(list(_failures(report.cells)), LIMIT - len(text)) + f"\n{_origin(report)}\n"
+    origin = f"\n{_origin(report)}\n"
+    text = result + _fitting(sections, LIMIT - len(result) - len(origin) - CUT)
+    return text + _within(list(_failures(report.cells)), LIMIT - len(text) - len(origin) - CUT) + origin
+
+
+def _since(report: Report) -> str:
+    return difference(report.since).rstrip("\n") if isinstance(report.since, Difference) else ""
+
+
+def _fitting(sections: Iterable[tuple[str, str]], room: int) -> str:
+    """The sections that fit, and the names of those that don't."""
+    shown, left = "", list[str]()
+    for section, name in sections:
+        if len(shown) + len(section) + 2 > room:
+            left.append(name)
+        elif section:
+            shown += f"\n{section}\n"
+    counts = Counter(left)
+    told = ", ".join(f"{name} ({count} times)" if count > 1 else name for name, count in counts.items())
+    return shown + f"\n**Left out, since it doesn't fit here: {told}**; the other reports have all.\n" * bool(
+        left
+    )
 
 
 def _within(entries: Sequence[str], room: int) -> str:
@@ -185,7 +214,7 @@ def _origin(report: Report) -> str:
         f"Python {report.python}; harness {report.harness}, commit {report.commit or 'unknown'}, "
         f"rules {report.rules}, K = {report.K:g}"
     )
-    return f"<sub>{_plain(told)}</sub>"
+    return f"<sub>{_plain(shortened(told, ORIGIN))}</sub>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

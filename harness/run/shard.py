@@ -18,9 +18,13 @@ from typing import Annotated
 import msgspec
 
 from ..errors import HarnessError
+from ..reading.files import read_at_most
 
 EVEN_ENOUGH = 1.02
 """Nothing is moved any more once the largest shard has at most this times the mean."""
+
+MAX_BYTES = 2**30
+"""Of the run whose seconds balance the shards."""
 
 MICROSECONDS = 1_000_000
 """Seconds are added up as whole microseconds: to the same sum on every machine."""
@@ -105,14 +109,14 @@ class _Line(msgspec.Struct, frozen=True):
 def read_seconds(path: Path) -> dict[str, int]:
     """Microseconds that workers took for each unit in a run, whether it was interrupted or not. Raises ShardError."""
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        lines = read_at_most(path, MAX_BYTES).splitlines(keepends=True)
     except OSError as error:
         raise ShardError(f"--shard-seconds {path}: can't read it: {error.strerror}") from None
     found: dict[str, int] = defaultdict(int)
     for number, text in enumerate(lines, 1):
         try:
             line = msgspec.json.decode(text, type=_Line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             if number == len(lines) > 1 and not text.endswith(b"\n"):
                 break
             raise ShardError(f"--shard-seconds {path}:{number}: not a line of a run: {error}") from None

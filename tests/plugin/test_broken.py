@@ -1,5 +1,6 @@
 """A case file with a mistake is an error of its own, and breaks no run that isn't of it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ used = [1, inf]
 reason = "a reason"
 evidence = "none"
 """
+CHECK = "import sys; from gradient_conformance.harness.cli import main; sys.exit(main())"
 TOLD = 'broken.toml:5:5: unknown op "sigmiod"; did you mean "sigmoid"?'
 
 
@@ -78,3 +80,40 @@ def test_two_cases_of_one_name_are_refused(run, options):
     code, told = run("cases/tiny", "more", "--cases=more", *options)
     assert code in (1, 4)
     assert "tiny/right::float32-faultless-eager: two case roots have a case of this name" in told
+
+
+def no_utf8(path):
+    path.write_bytes(b'title = "\xff"\n')
+
+
+BROKEN = {
+    "no UTF-8": no_utf8,
+    "a null byte": lambda path: path.write_bytes(b"\0"),
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+    "a link that leads nowhere": lambda path: path.symlink_to("nowhere"),
+    "a link in a circle": lambda path: path.symlink_to(path.name),
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "too large": lambda path: path.write_bytes(b"#" * 1_000_001),
+    "no name of a case": lambda path: path.with_name("a;b.toml").write_text(BASE),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_a_file_that_is_broken_in_any_way_ends_no_run_of_others(run, broken):
+    """`harness check` tells of it, and in a run of all the other case has its cells."""
+    path = run.path / "cases/broken.toml"
+    path.unlink()
+    broken(path)
+    ledger = run.path / "ledger.toml"
+    ledger.write_text(ENTRY.format("tiny/rigth"))
+    code, told = run("cases/tiny", "--deviations=ledger.toml")
+    assert code in (0, 1)
+    assert "2 passed" in told
+    code, told = run("cases", "--deviations=ledger.toml", "--continue-on-collection-errors")
+    assert code == 1
+    assert "2 passed" in told
+    command = [sys.executable, "-c", CHECK, "check", "cases"]
+    done = subprocess.run(command, cwd=run.path, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (0 if path.is_dir() else 1), done.stderr

@@ -230,3 +230,15 @@ def test_tests_that_are_no_cells_are_in_every_shard(here):
     (here.path / "test_own.py").write_text("def test_own(): pass\n")
     outcomes, _ = shards(here, 2, "--collect-only", "-q", "test_own.py")
     assert all("test_own.py::test_own" in o.outlines for o in outcomes)
+
+
+def test_seconds_are_read_from_a_regular_file_alone_and_never_fall_over(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "deep").write_text('{"kind":"header","x":' + "[" * 100_000)
+    (tmp_path / "digits").write_text('{"kind":"header"}\n{"kind":"cell","seconds":1' + "0" * 5_000 + "}\n")
+    (tmp_path / "nul").write_bytes(b'{"kind":"header"}\n\0\n')
+    for name in ("pipe", "deep", "digits", "nul", ".", "a\0b", "x" * 300):
+        with pytest.raises(shard.ShardError, match="--shard-seconds "):
+            shard.read_seconds(tmp_path / name)
+    with pytest.raises(shard.ShardError, match="no regular file"):
+        shard.read_seconds(Path("/dev/zero"))
