@@ -16,6 +16,7 @@ from ..run.ids import framework_in
 from ..run.lines import CellLine, Footer, RunError
 from ..run.reading import Unfinished
 from ..run.writing import RunWriter
+from ..verdict import Verdict
 from .files import arrays_folder, record_path
 from .progress import Bars, Lines, Shown
 from .resume import check_selected
@@ -66,7 +67,8 @@ class Recorder:
         self.lines: list[CellLine] = [] if done is None else list(done.cells)
         self.tally = matrix.cache.tally if matrix.cache else None
         self.footer: Footer | None = None
-        self.begun, self.trouble = False, ""
+        self.begun, self.trouble, self.unlike = False, "", ""
+        self.verdicts: dict[str, Verdict] = {}
         header = matrix.header() if done is None else done.header
         self.writer = RunWriter(self.path, header, done)
         if config.option.resume:
@@ -93,11 +95,19 @@ class Recorder:
             if name == ABOUT:
                 self.writer.about(*json.loads(value))
             elif name == CELL:
-                line = msgspec.json.decode(value, type=CellLine)
-                self.writer.cell(line)
-                self.lines.append(line)
+                self._take_cell(msgspec.json.decode(value, type=CellLine))
         except RunError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
+
+    def _take_cell(self, line: CellLine) -> None:
+        """A cell may come twice: xdist runs what a process that died was at once more, other plugins what failed."""
+        first = self.verdicts.get(line.cell)
+        if first is None:
+            self.writer.cell(line)
+            self.verdicts[line.cell] = line.verdict
+            self.lines.append(line)
+        elif first is not line.verdict:
+            self.unlike = f"{line.cell} was run twice, {first} and then {line.verdict}: run it anew"
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.progress:
@@ -113,8 +123,9 @@ class Recorder:
         """Write the footer of a complete run and let go of an earlier one's arrays; in words why it isn't complete."""
         missing = self.planned - len(self.lines)
         try:
-            if missing:
-                return f"{missing} of {self.planned} cells have no result"
+            if self.unlike or missing:
+                goes_on = f"the same command with --resume={self.path} goes on with it"
+                return self.unlike or f"{missing} of {self.planned} cells have no result\n{goes_on}"
             self.footer = self.writer.footer(self.planned, part=part_of(self.config))
             if folder := arrays_folder(self.config):
                 arrays.tidy(folder, self.lines)
@@ -132,10 +143,9 @@ class Recorder:
         if self.footer is None and self.begun:
             told = f"the run is incomplete and has no footer: {self.trouble}"
             terminalreporter.write_line(f"{self.path}: {told}")
-            terminalreporter.write_line(f"the same command with --resume={self.path} goes on with it")
         elif self.footer is None:
             left = "is left as it was" if self.path.exists() else "isn't written"
-            terminalreporter.write_line(f"{self.path} {left}: {self.trouble}")
+            terminalreporter.write_line(f"{self.path} {left}: {self.trouble.partition(chr(10))[0]}")
         else:
             terminalreporter.write_line(f"run file: {self.path}")
             if self.trouble:

@@ -27,6 +27,19 @@ PLUGINS = {
 WAYS = [(name, more) for name, ways in PLUGINS.items() for more in ways]
 
 
+FLAKY = """
+import numpy as np
+calls = []
+
+def layer(W, x):
+    calls.append(1)
+    a = 1 / (1 + np.exp(-(W @ x)))
+    dz = 2 * a * a * (1 - a) * (1 if len(calls) > 2 else 2)
+    return {"loss": np.sum(a * a)}, {"W": np.outer(dz, x), "x": W.T @ dz}
+"""
+"""Wrong in the first cell and in its trace, right from then on."""
+
+
 def many(matrix, sizes=45):
     """More cells than a lane answers ahead of those who ask."""
     text = matrix.case.read_text().replace("k = [1, 2, 4]", f"k = {list(range(1, sizes + 1))}")
@@ -106,18 +119,39 @@ def test_a_cell_that_is_run_again_stands_once_in_the_run_with_what_came_last(mat
     """Its subject is right the second time."""
     if importlib.util.find_spec("pytest_rerunfailures") is None:
         pytest.skip("pytest-rerunfailures isn't here (tox -e plugins)")
-    (matrix.path / "mine.py").write_text(
-        "import numpy as np\n"
-        "calls = []\n"
-        "def layer(W, x):\n"
-        "    calls.append(1)\n"
-        "    a = 1 / (1 + np.exp(-(W @ x)))\n"
-        "    dz = 2 * a * a * (1 - a) * (1 if len(calls) > 2 else 2)\n"
-        "    return {'loss': np.sum(a * a)}, {'W': np.outer(dz, x), 'x': W.T @ dz}\n"
-    )
+    (matrix.path / "mine.py").write_text(FLAKY)
     more = ["--subject=mine.py", "-k", "k:2 and float64", "--reruns=2", "-p", "no:randomly"]
     command = matrix.command("mine", more=more)
     outcome = finished(command, matrix.path, timeout=LIMIT)
     outcome.assert_outcomes(passed=1)
     [line] = cell_lines(matrix.record)
     assert line["verdict"] == "agree", json.dumps(line)
+
+
+RUN_TWICE = """
+import pytest
+from _pytest.runner import runtestprotocol
+
+def pytest_runtest_protocol(item, nextitem):
+    for _ in range(2):
+        runtestprotocol(item, nextitem=nextitem, log=True)
+    return True
+"""
+
+
+def test_a_cell_that_is_run_twice_with_one_verdict_stands_once(matrix):
+    """xdist does so with what a process that died was at; others without a word of it in their reports."""
+    (matrix.path / "conftest.py").write_text(RUN_TWICE)
+    assert run(matrix).ret == pytest.ExitCode.TESTS_FAILED
+    assert verdicts(matrix.record) == {**expected(matrix, 2), **verdicts(matrix.record)}
+    assert read_run(matrix.record).footer.cells == 12
+
+
+def test_a_cell_that_is_run_twice_with_two_verdicts_makes_no_complete_run(matrix):
+    (matrix.path / "conftest.py").write_text(RUN_TWICE)
+    (matrix.path / "mine.py").write_text(FLAKY)
+    more = ["--subject=mine.py", "-k", "k:2 and float64"]
+    outcome = finished(matrix.command("mine", more=more), matrix.path, timeout=LIMIT)
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    assert "k:2-float64-mine-eager was run twice, disagree and then agree: run it anew" in said(outcome)
+    assert "--resume" not in said(outcome)
