@@ -43,8 +43,9 @@ def _told(done: Unfinished | None, planned: int) -> str:
     """How much of a run is there when it goes on."""
     if done is None:
         return "nothing of a run is there, so it begins"
-    again = f"; {done.dropped} are run again, since they were absent or their case has changed" * bool(
-        done.dropped
+    again = (
+        f"; {done.dropped} are run again, since they were absent or crashed, or their case has changed"
+        * bool(done.dropped)
     )
     return f"the run goes on with {len(done.cells)} of {planned} cells done{again}"
 

@@ -1,7 +1,7 @@
 """An interrupted run goes on: which of its cells still stand, and which are to be run.
 
 A cell stands while the case that it was run on is the case that would be run now, by the digest of program and
-inputs. What was absent is looked for again. Everything else that finished is kept, failures too.
+inputs. What was absent or crashed is run again. Everything else that finished is kept, failures too.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,9 @@ from ..case.library import CaseChanged, CaseGone, Library
 from ..run.lines import CellLine, EmptyRun, Header, NotResumable, TruncatedRun
 from ..run.reading import Unfinished, check_resumable, read_unfinished
 from ..verdict import Verdict
+
+UNANSWERED = (Verdict.ABSENT, Verdict.CRASHED)
+"""Verdicts of which the framework says nothing: it is asked again."""
 
 LISTED = 3
 """Cells that an error names; of the others it gives the number."""
@@ -31,8 +34,8 @@ def resumed(path: Path, header: Header, library: Library) -> Unfinished | None:
     check_resumable(path, unfinished.header, header)
 
     def stands(cell: CellLine) -> bool:
-        if cell.verdict is Verdict.ABSENT or cell.content is None:
-            return cell.verdict is not Verdict.ABSENT
+        if cell.verdict in UNANSWERED or cell.content is None:
+            return False
         try:
             library.as_run(cell.case, cell.variant, cell.content)
         except (CaseChanged, CaseGone):

@@ -117,6 +117,19 @@ def test_what_was_absent_is_looked_for_again(here):
     assert found == {"disagree"}
 
 
+def test_what_crashed_is_run_again(here):
+    """Perhaps the machine ran out of memory, or its worker was another version's."""
+    file = interrupted(here)
+    file.write_text(file.read_text().replace('"verdict":"agree"', '"verdict":"crashed"', 1))
+    assert "4 of 48 cells done; 1 are run again" in run(here, f"--resume={file}").stdout.str()
+    assert lasting(file) == lasting(run_undisturbed(here))
+
+
+def run_undisturbed(here):
+    run(here, "--record=undisturbed.jsonl")
+    return here.path / "undisturbed.jsonl"
+
+
 def test_a_run_that_is_not_there_begins(here):
     outcome = run(here, f"--resume={here.path / 'new.jsonl'}")
     assert "nothing of a run is there, so it begins" in outcome.stdout.str()
