@@ -17,8 +17,9 @@ import numpy as np
 
 from ..errors import HarnessError
 from ..reading.elements import CARRIED, Array
-from ..reading.files import open_regular
+from ..reading.files import open_regular, read_at_most
 from ..reading.npy import read_header
+from ..reading.replacing import replace
 from ..roles import Answered
 from .lines import CellLine, Kept
 
@@ -30,6 +31,9 @@ PART = 2**20
 
 OWNER = "run.txt"
 """In a folder of arrays: the run file that names them, from there."""
+
+MARK = "The run file whose kept arrays these are, for the gradient conformance harness."
+LONGEST_OWNER = 10_000
 
 KEPT = re.compile(r".*-[0-9a-f]{12}\.(npz|\d+)")
 """Names of files that `keep` writes, finished or not."""
@@ -55,12 +59,28 @@ def file_name(cell_id: str, content: str) -> str:
 
 def check_owner(folder: Path, record: Path) -> None:
     """Raises ArraysOfAnotherRun where a folder has arrays of another run file, or nobody says of which."""
-    owner = folder / OWNER
-    found = owner.read_text(encoding="utf-8").strip() if owner.is_file() else None
-    if _kept(folder) and found != relative(record, owner):
+    found = _owner(folder)
+    if _kept(folder) and found != relative(record, folder / OWNER):
         whose = os.path.normpath(folder / found) if found else f"a run that no {OWNER} names"
         told = f"{folder}: has arrays of {whose}, and {record} is to be written"
         raise ArraysOfAnotherRun(f"{told}; delete them or name another folder with --keep-arrays=DIR")
+
+
+def _owner(folder: Path) -> str | None:
+    """The run file that a folder's arrays are of; None where nothing says so. Raises ArraysOfAnotherRun."""
+    owner = folder / OWNER
+    if not owner.exists():
+        return None
+    try:
+        lines = read_at_most(owner, LONGEST_OWNER).decode(errors="replace").splitlines()
+    except OSError as error:
+        raise _unwritable(owner, error) from error
+    if lines[1:] == [MARK] or (
+        len(lines) == 1 and lines[0].endswith(".jsonl")
+    ):  # without the mark: before format 3
+        return lines[0]
+    told = f"{owner}: is none of ours, and would be replaced"
+    raise ArraysOfAnotherRun(f"{told}; name another folder with --keep-arrays=DIR")
 
 
 def claim(folder: Path, record: Path) -> None:
@@ -68,8 +88,7 @@ def claim(folder: Path, record: Path) -> None:
     check_owner(folder, record)
     owner = folder / OWNER
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        owner.write_text(f"{relative(record, owner)}\n", encoding="utf-8")
+        replace(owner, f"{relative(record, owner)}\n{MARK}\n")
     except OSError as error:
         raise _unwritable(folder, error) from error
 

@@ -14,14 +14,15 @@ import tempfile
 import time
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
 
 import fuzz_mutations as mutations
+import msgspec
 import numpy as np
 from gradient_conformance.harness.case import limits
 from gradient_conformance.harness.case.document import Generated
@@ -31,14 +32,16 @@ from gradient_conformance.harness.case.tensors import Source, check, read_npy
 from gradient_conformance.harness.case.variant import Variant
 from gradient_conformance.harness.errors import CaseError
 from gradient_conformance.harness.ledger.causes import WrongCall
+from gradient_conformance.harness.ledger.conditions import Expression, UnansweredError
+from gradient_conformance.harness.ledger.conditions import read as read_expression
 from gradient_conformance.harness.ledger.entries import Ledger, LedgerError
 from gradient_conformance.harness.ledger.reading import load as deviations_load
 from gradient_conformance.harness.ledger.reading import load_given
 from gradient_conformance.harness.run import arrays
 from gradient_conformance.harness.run import lines as record
-from gradient_conformance.harness.run.lines import CellLine, Compared, RunError
+from gradient_conformance.harness.run.lines import CellLine, Compared, Header, NotResumable, RunError
 from gradient_conformance.harness.run.provenance import header as record_header
-from gradient_conformance.harness.run.reading import read_run
+from gradient_conformance.harness.run.reading import check_resumable, contents_that_differ, read_run
 from gradient_conformance.harness.run.writing import RunWriter
 from gradient_conformance.harness.workers.answer import read_answer
 from gradient_conformance.harness.workers.asked import Asked
@@ -328,6 +331,66 @@ def change_ledger(data: bytes, random: Random) -> bytes:
     )
 
 
+# Expressions of ledgers
+
+GIVEN = (
+    wrong_call("where", "vjp").names
+    | wrong_call("matmul", "vjp").names
+    | {"axis": -1, "reduction": "mean", "g": np.ones(3)}
+)
+"""What expressions may name here: inputs and attributes of several ops, of shapes that need not fit."""
+
+
+def expression(data: bytes) -> None:
+    try:
+        found = read_expression(data.decode(errors="replace"), GIVEN)
+    except ProgramError:
+        return
+    for ask in (found.value, found.truth, found.holds):
+        with suppress(UnansweredError):
+            ask(GIVEN)
+
+
+def expression_seeds() -> list[bytes]:
+    """Those of the shipped ledgers."""
+    texts = []
+    for path in sorted((ROOT / "adapters").glob("*/deviations.toml")):
+        for cause in deviations_load(path, path.parent.name).causes:
+            for part in vars(cause).values():
+                parts = part.values() if isinstance(part, Mapping) else [part]
+                texts += [own.text for own in parts if isinstance(own, Expression)]
+    assert len(texts) > 5
+    return [text.encode() for text in dict.fromkeys(texts)]
+
+
+# What headers name by content
+
+
+def contents(data: bytes) -> None:
+    """Two headers: one run goes on as the other, or is told what differs."""
+    try:
+        old, new = (msgspec.json.decode(line, type=Header) for line in data.splitlines()[:2])
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return
+    differing = contents_that_differ(old.contents, new.contents)
+    assert bool(differing) == (old.contents != new.contents)
+    try:
+        check_resumable(Path("run.jsonl"), old, new)
+        told = ""
+    except NotResumable as error:
+        told = str(error)
+    assert all(name in told for name, _, _ in differing)
+    assert bool(told) >= bool(differing)
+
+
+def contents_seeds() -> list[bytes]:
+    header = record_header(
+        harness="0", roots=["cases"], command=["pytest"], frameworks=["torch"],
+        contents={"adapter torch": "9f86d081884c", "ledger torch": "none", "--judge": "whole"},
+    )  # fmt: skip
+    return [msgspec.json.encode(header) + b"\n" + msgspec.json.encode(header) + b"\n"]
+
+
 # Messages of workers
 
 IDENTITY = 140_000_000_000_001
@@ -522,8 +585,10 @@ TARGETS = {
     "case": Target(case, case_seeds, change_case, 0.05, 2.0),
     "program": Target(program, program_seeds, change_text, 0.22),
     "run": Target(run_file, run_seeds, change_lines, 0.2),
+    "contents": Target(contents, contents_seeds, change_lines, 0.1),
     "ledger": Target(ledger, ledger_seeds, change_ledger, 0.06),
-    "message": Target(message, message_seeds, change_message, 0.31),
+    "expression": Target(expression, expression_seeds, change_text, 0.1),
+    "message": Target(message, message_seeds, change_message, 0.11),
     "npy": Target(npy, npy_seeds, change_npy, 0.06),
     "kept": Target(kept, kept_seeds, change_kept, 0.1),
 }

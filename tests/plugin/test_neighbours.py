@@ -140,7 +140,7 @@ def pytest_runtest_protocol(item, nextitem):
 
 
 def test_a_cell_that_is_run_twice_with_one_verdict_stands_once(matrix):
-    """xdist does so with what a process that died was at; others without a word of it in their reports."""
+    """As xdist does with what a process that died was at, and others without a word of it in their reports."""
     (matrix.path / "conftest.py").write_text(RUN_TWICE)
     assert run(matrix).ret == pytest.ExitCode.TESTS_FAILED
     assert verdicts(matrix.record) == {**expected(matrix, 2), **verdicts(matrix.record)}

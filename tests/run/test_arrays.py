@@ -1,5 +1,6 @@
 """A folder of kept arrays belongs to one run file: what is in it is never another run's, and never piles up."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -54,7 +55,24 @@ def test_a_folder_whose_arrays_are_gone_may_be_taken_by_another_run(tmp_path):
     folder = tmp_path / "kept"
     arrays.claim(folder, tmp_path / "one.jsonl")
     arrays.claim(folder, tmp_path / "two.jsonl")
-    assert (folder / arrays.OWNER).read_text() == "../two.jsonl\n"
+    assert (folder / arrays.OWNER).read_text().splitlines() == ["../two.jsonl", arrays.MARK]
+
+
+def test_a_file_of_somebody_that_is_called_like_the_owners_is_left_alone(tmp_path):
+    owner = tmp_path / arrays.OWNER
+    for text in ("run 5 km", "two\nlines", "", "\xff"):
+        owner.write_bytes(text.encode("latin-1"))
+        with pytest.raises(arrays.ArraysOfAnotherRun, match="is none of ours, and would be replaced"):
+            arrays.claim(tmp_path, tmp_path / "run.jsonl")
+        assert owner.read_bytes() == text.encode("latin-1")
+    owner.write_text("run.jsonl\n")  # as before it had a mark
+    arrays.claim(tmp_path, tmp_path / "run.jsonl")
+
+
+def test_a_pipe_in_the_owners_place_holds_nobody_up(tmp_path):
+    os.mkfifo(tmp_path / arrays.OWNER)
+    with pytest.raises(arrays.ArraysUnwritable, match="it is no regular file"):
+        arrays.claim(tmp_path, tmp_path / "run.jsonl")
 
 
 def test_a_run_that_moved_with_its_arrays_owns_them_still(tmp_path):
