@@ -44,15 +44,19 @@ class Selection:
     modes: tuple[str, ...] = ()
 
     def check(self, known: Sequence[Framework]) -> None:
-        """Raises HarnessError for a name that nothing carries."""
+        """Raises HarnessError for a name that nothing carries, and for a mode that none of the wanted frameworks has."""
         names = [framework.name for framework in known]
-        modes = {mode for framework in known for mode in framework.modes} | {"all"}
-        for given, allowed in ((self.frameworks, names), (self.dtypes, DTYPES), (self.modes, modes)):
+        modes = {mode for framework in self.of(known) for mode in framework.modes} | {"all"}
+        options = {
+            "--framework": (self.frameworks, names),
+            "--dtype": (self.dtypes, DTYPES),
+            "--mode": (self.modes, modes),
+        }
+        for option, (given, allowed) in options.items():
             for name in given:
                 if name not in allowed:
-                    raise HarnessError(
-                        f'"{name}" is none of {", ".join(sorted(allowed))}{nearest(name, allowed)}'
-                    )
+                    told = f'"{name}" is none of {", ".join(sorted(allowed))}{nearest(name, allowed)}'
+                    raise HarnessError(f"{option}: {told}")
 
     def of(self, known: Sequence[Framework]) -> list[Framework]:
         """The wanted frameworks."""

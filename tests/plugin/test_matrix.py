@@ -124,6 +124,7 @@ def test_an_interrupted_run_has_no_footer_and_is_refused(matrix):
         ("--framework=faultles", 'did you mean "faultless"?'),
         ("--dtype=float16", '"float16" is none of float32, float64'),
         ("--mode=eagre", 'did you mean "eager"?'),
+        ("--framework=faultless --mode=jit", '--mode: "jit" is none of all, eager'),
         ("--subject=nowhere.py", "no such file to take as a subject"),
         ("--interpreter=torch", "an interpreter is given as NAME=COMMAND"),
         ("--shard=9/8", "a shard is given as INDEX/COUNT"),
