@@ -1,6 +1,7 @@
 """What isn't any more as it was when the run was made is refused by name or told of, never shown as if it were."""
 
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,27 @@ def ran(text=runs.CASE):
 def case_of(run, **more):
     (case,) = report(run, **more).cases
     return case
+
+
+HOSTILE_FILES = {
+    "nested": "x = " + "[" * 100_000,
+    "a key of many parts": "a" + ".a" * 490_000 + " = 1",
+    "backslashes and quotes": '\\"' * 200_000,
+    "large": "# " + "x" * 3_000_000,
+    "not text": "\0\ud800",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE_FILES.values(), ids=HOSTILE_FILES)
+def test_a_case_is_read_for_a_report_within_the_limits_of_every_reader(here, text):
+    """Also one that was never judged, of which no digest says whether it is still the same."""
+    run = a_run([cell("notebooks/hostile", "", "torch", Verdict.ABSENT, message="no interpreter")])
+    CASE.write_bytes(text.encode(errors="surrogatepass"))
+    start = time.process_time()
+    case = case_of(run)
+    assert time.process_time() - start < 5
+    assert case.program == ""
+    assert case.problem.startswith("cases/notebooks/hostile.toml")
 
 
 @pytest.mark.parametrize(
