@@ -11,7 +11,7 @@ from rich.console import Console
 from ..case.library import root_named
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
 from ..frameworks.interpreters import assignment
-from ..plan import Selection
+from ..plan import check_names
 
 
 def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def case_root(text: str) -> Path:
 def interpreters(texts: Iterable[str], known: Sequence[Framework]) -> dict[str, str]:
     """What `--interpreter NAME=COMMAND` gave, by the columns' names. Raises HarnessError for a name that none has."""
     named = dict(assignment(text) for text in texts)
-    Selection(frameworks=tuple(named)).check(known)
+    check_names("--interpreter", named, known)
     return named
 
 
