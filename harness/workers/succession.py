@@ -14,7 +14,7 @@ from ..run.lines import changed_grounds, noted
 from ..text import shown
 from ..verdict import Verdict
 from .answer import Answer
-from .process import WorkerDied
+from .process import WorkerDied, readable
 from .worker import Worker
 
 START_ATTEMPTS = 2
@@ -105,7 +105,7 @@ class Succession:
             told = str(error) if isinstance(error, HarnessError) else repr(error)
             return f"not run: its interpreter could not be looked for: {told}"
         reason = str(error) if isinstance(error, WorkerDied) else f"could not be started: {error!r}"
-        return f"the worker {reason}\ninterpreter: {shlex.join(self._interpreter.argv)}"
+        return f"the worker {reason}\ninterpreter: {readable(shlex.join(self._interpreter.argv))}"
 
     def _give_up(self, answer: Answer) -> None:
         self._given_up, self._instead = True, answer
