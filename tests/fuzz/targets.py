@@ -391,6 +391,27 @@ def contents_seeds() -> list[bytes]:
     return [msgspec.json.encode(header) + b"\n" + msgspec.json.encode(header) + b"\n"]
 
 
+ODD = ("", "none", "adapter torch", "x" * 3_000, "größe", "\x00", "a, and this is b", "{}")
+
+
+def change_contents(data: bytes, random: Random) -> bytes:
+    """Names and contents of one of the headers, and only seldom anything else."""
+    if random.random() < 0.2:
+        return change_lines(data, random)
+    lines = data.splitlines()
+    at = random.randrange(len(lines))
+    tree = json.loads(lines[at])
+    named: dict[str, object] = tree["contents"]
+    for _ in range(random.randrange(1, 4)):
+        name = random.choice([*named, *ODD])
+        if random.random() < 0.3:
+            named.pop(name, None)
+        else:
+            named[name] = random.choice([*ODD, *named.values(), 3, None])
+    lines[at] = dumped(tree)
+    return b"\n".join(lines) + b"\n"
+
+
 # Messages of workers
 
 IDENTITY = 140_000_000_000_001
@@ -585,7 +606,7 @@ TARGETS = {
     "case": Target(case, case_seeds, change_case, 0.05, 2.0),
     "program": Target(program, program_seeds, change_text, 0.22),
     "run": Target(run_file, run_seeds, change_lines, 0.2),
-    "contents": Target(contents, contents_seeds, change_lines, 0.1),
+    "contents": Target(contents, contents_seeds, change_contents, 0.1),
     "ledger": Target(ledger, ledger_seeds, change_ledger, 0.06),
     "expression": Target(expression, expression_seeds, change_text, 0.1),
     "message": Target(message, message_seeds, change_message, 0.11),
