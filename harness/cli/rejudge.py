@@ -9,6 +9,7 @@ from ..errors import HarnessError
 from ..frameworks.found import frameworks, shipped_adapters
 from ..judging import rejudge
 from ..ledger.reading import load_given
+from ..reading.files import real
 from ..run.reading import read_run
 from .common import case_root, command, path
 
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 < new_k < math.inf:
         raise HarnessError(f"--K {new_k}: must be a positive number")
     target = arguments.record or file.with_name(f"{file.stem}-rejudged{file.suffix}")
-    if target.resolve() == file.resolve():
+    if real(target) == real(file):
         raise HarnessError(f"--record {target}: that is the run itself; name another file")
     sources = rejudge.Sources(
         old,

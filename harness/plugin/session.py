@@ -270,14 +270,15 @@ def matrix_of(config: pytest.Config) -> Matrix:
 def case_roots(config: pytest.Config) -> list[Path]:
     """Where case files are looked for: the ini file's folders and those given by `--cases`."""
     if ROOTS not in config.stash:
-        config.stash[ROOTS] = [*map(Path.resolve, config.getini("harness_cases")), *given_roots(config)]
+        named = [os.path.realpath(root) for root in config.getini("harness_cases")]
+        config.stash[ROOTS] = [*map(Path, named), *given_roots(config)]
     return config.stash[ROOTS]
 
 
 def given_roots(config: pytest.Config) -> list[Path]:
     """The folders that `--cases` names."""
     here = config.invocation_params.dir
-    return [(here / root_named(given)).resolve() for given in config.option.cases]
+    return [Path(os.path.realpath(here / root_named(given))) for given in config.option.cases]
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:
