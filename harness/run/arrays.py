@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import HarnessError
 from ..reading.elements import CARRIED, Array
-from ..reading.files import open_regular
+from ..reading.files import open_regular, real
 from ..reading.npy import read_header
 from ..roles import Answered
 from .lines import CellLine, Kept
@@ -58,7 +58,7 @@ def check_owner(folder: Path, record: Path) -> None:
     owner = folder / OWNER
     found = owner.read_text(encoding="utf-8").strip() if owner.is_file() else None
     if _kept(folder) and found != relative(record, owner):
-        whose = os.path.normpath(folder / found) if found else f"a run that no {OWNER} names"
+        whose = os.path.normpath(real(folder) / found) if found else f"a run that no {OWNER} names"
         told = f"{folder}: has arrays of {whose}, and {record} is to be written"
         raise ArraysOfAnotherRun(f"{told}; delete them or name another folder with --keep-arrays=DIR")
 
@@ -174,5 +174,13 @@ def _key(member: str) -> tuple[str, str, int | None]:
 
 
 def relative(path: Path, record: Path) -> str:
-    """How the run file `record` names a file of arrays: from its own folder, so that both can move together."""
-    return Path(os.path.relpath(path, record.parent)).as_posix()
+    """How the run file `record` names a file of arrays: from its own folder, so that both can move together.
+
+    Both without links: `..` leads out of the folder that a link stands for, and a folder is one by whatever name.
+    """
+    return Path(os.path.relpath(real(path), real(record).parent)).as_posix()
+
+
+def place(record: Path, name: str) -> Path:
+    """The file of arrays that `record` calls so."""
+    return real(record).parent / name
