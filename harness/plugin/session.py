@@ -29,7 +29,7 @@ from ..workers.waiting import Say
 from ..workers.worker import CELL_TIMEOUT, START_TIMEOUT
 from . import files, shards
 from .files import arrays_folder, record_path
-from .options import Option, carried, check_given, several
+from .options import Option, carried, check_given, seconds, several
 from .resume import resumed
 from .shards import SHARDING, Sharding, given_shard
 
@@ -74,13 +74,13 @@ OPTIONS = (
     Option(
         "--cell-timeout",
         "most a cell may take",
-        {"type": float, "default": CELL_TIMEOUT, "metavar": "SECONDS"},
+        {"type": seconds, "default": CELL_TIMEOUT, "metavar": "SECONDS"},
         carried=True,
     ),
     Option(
         "--start-timeout",
         "most an interpreter with its framework may take to start",
-        {"type": float, "default": START_TIMEOUT, "metavar": "SECONDS"},
+        {"type": seconds, "default": START_TIMEOUT, "metavar": "SECONDS"},
         carried=True,
     ),
     Option(
