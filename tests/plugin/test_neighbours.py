@@ -121,3 +121,11 @@ def test_a_cell_that_is_run_again_stands_once_in_the_run_with_what_came_last(mat
     outcome.assert_outcomes(passed=1)
     [line] = cell_lines(matrix.record)
     assert line["verdict"] == "agree", json.dumps(line)
+
+
+def test_a_session_without_a_terminal_runs_and_goes_on(matrix):
+    for target in ("record", "resume"):
+        more = ["-p", "no:terminal", f"--{target}={matrix.record}"]
+        outcome = finished(matrix.command("faultless", more=more), matrix.path)
+        assert outcome.ret == 0, said(outcome)
+        assert len(read_run(matrix.record).cells) == 6
