@@ -37,13 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
     target = arguments.record or file.with_name(f"{file.stem}-rejudged{file.suffix}")
     if real(target) == real(file):
         raise HarnessError(f"--record {target}: that is the run itself; name another file")
+    columns = {f.name: f for f in frameworks([shipped_adapters(), *arguments.adapters])}
     sources = rejudge.Sources(
         old,
         file,
         roots=[*arguments.cases, *map(Path, old.header.roots)],
-        frameworks={f.name: f for f in frameworks([shipped_adapters(), *arguments.adapters])},
+        frameworks=columns,
         arrays=arguments.arrays,
-        deviations=load_given(arguments.deviations),
+        deviations=load_given(arguments.deviations, {*columns, *old.header.frameworks}),  # subjects too
     )
     cells = rejudge.rejudge(old, sources, new_k)
     header = rejudge.header(old, sources, new_k, ["harness", "rejudge", str(file), "--K", f"{new_k:g}"])
