@@ -127,7 +127,7 @@ class Finder(MetaPathFinder):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         for place in sys.path if path is None else path:
-            found = sources.module(Path(place).resolve(), fullname.rpartition(".")[2])
+            found = sources.module(Path(os.path.realpath(place)), fullname.rpartition(".")[2])
             if found is not None:
                 inside = [str(found.parent)] if found.name == "__init__.py" else None
                 return importlib.util.spec_from_file_location(

@@ -261,8 +261,8 @@ def load_adapter(hello: dict[str, Any]) -> ModuleType:
     if hello.get("compiled") and Path(hello["compiled"]).is_dir():  # it is not where the host's files are not
         COMPILED = Path(hello["compiled"])
     path, source = hello["path"], hello["adapter"]
-    folders = Path(path).resolve().parents[:2]  # adapters/torch would be found as torch
-    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in folders]
+    folders = Path(os.path.realpath(path)).parents[:2]  # adapters/torch would be found as torch
+    sys.path[:] = [entry for entry in sys.path if Path(os.path.realpath(entry)) not in folders]
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
     sys.modules["adapter"] = module = blank(path)
     exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - our own, or the user's choice

@@ -4,6 +4,7 @@ A module a command, each with `add(commands)`. Exit codes: 0 nothing failed, 1 s
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ COMMANDS = (cases, columns, adapter, explain, reproduce, report, runs, rejudge, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; a mistake is one message on stderr."""
+    _write_any_text()
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
@@ -30,6 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # such as a path too long to look at, or one that may not be
         print(visible(f"{error.filename or 'harness'}: {error.strerror or error}"), file=sys.stderr)
         return 2
+
+
+def _write_any_text() -> None:
+    """No text fails since a locale lacks it: a file or a pipe gets UTF-8, as JSON, XML and TOML are, a terminal escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,6 +24,7 @@ from ..frameworks.found import ADAPTER, DEVIATIONS, Framework, checked_name, sou
 from ..frameworks.interpreters import Interpreter, interpreter_of
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell, Selection, cells
+from ..reading.files import real
 from ..references import cache
 from ..report.failure import lines
 from ..run.lines import CellLine
@@ -92,7 +93,7 @@ def add(commands: Any) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Tell what the adapter has and lacks; the exit code is 1 if anything is wrong with it."""
     require_posix()
-    folder = arguments.folder.resolve()
+    folder = real(arguments.folder)
     adapter = folder / ADAPTER
     if not adapter.is_file():
         raise HarnessError(f"{arguments.folder}: has no {ADAPTER}; what one is: {ADAPTERS_PAGE}")

@@ -15,6 +15,7 @@ from ..power.faults import load_faults
 from ..power.figures import Power, power_markdown, power_text
 from ..power.measuring import measure_all
 from ..power.specimens import specimens
+from ..reading.files import real
 from .common import command, console, path
 
 
@@ -74,7 +75,7 @@ def certify(arguments: argparse.Namespace) -> int:
 
 def power(arguments: argparse.Namespace) -> int:
     """Faults against tolerances: the figures, or everything as JSON, or the page docs/power.md."""
-    folder = arguments.faults.resolve()
+    folder = real(arguments.faults)
     faults = load_faults(folder).FAULTS
     what, by_calls = specimens(arguments.networks, arguments.seed, ROOT / "cases"), arguments.judge == "calls"
     found = Power(measure_all(what, folder, by_calls=by_calls), faults, by_calls)

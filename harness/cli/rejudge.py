@@ -9,6 +9,7 @@ from ..errors import HarnessError
 from ..frameworks.found import frameworks, shipped_adapters
 from ..judging import rejudge
 from ..ledger.reading import load_given
+from ..reading.files import real
 from ..run.reading import read_run
 from .common import case_root, command, path
 
@@ -34,15 +35,16 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 < new_k < math.inf:
         raise HarnessError(f"--K {new_k}: must be a positive number")
     target = arguments.record or file.with_name(f"{file.stem}-rejudged{file.suffix}")
-    if target.resolve() == file.resolve():
+    if real(target) == real(file):
         raise HarnessError(f"--record {target}: that is the run itself; name another file")
+    columns = {f.name: f for f in frameworks([shipped_adapters(), *arguments.adapters])}
     sources = rejudge.Sources(
         old,
         file,
         roots=[*arguments.cases, *map(Path, old.header.roots)],
-        frameworks={f.name: f for f in frameworks([shipped_adapters(), *arguments.adapters])},
+        frameworks=columns,
         arrays=arguments.arrays,
-        deviations=load_given(arguments.deviations),
+        deviations=load_given(arguments.deviations, {*columns, *old.header.frameworks}),  # subjects too
     )
     cells = rejudge.rejudge(old, sources, new_k)
     header = rejudge.header(old, sources, new_k, ["harness", "rejudge", str(file), "--K", f"{new_k:g}"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import HarnessError
+from ..reading.files import real
 from ..reading.replacing import check_ours, replace
 from ..report import html, json, junit, markdown
 from ..report.model import Report, report
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     since = None if arguments.since is None else diff(read_run(arguments.since), found)
     facts = report(found, arguments.cases, since, commit(Path(__file__)))
     if arguments.html is not None:
-        write_html(facts, found, arguments.runs[0].parent, arguments.html)
+        write_html(facts, found, real(arguments.runs[0]).parent, arguments.html)
     texts = {name: getattr(arguments, name) for name in TEXTS if getattr(arguments, name) is not None}
     for name, target in texts.items():
         _write_text(TEXTS[name].render(facts), target, TEXTS[name].MARK)

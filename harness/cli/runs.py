@@ -16,6 +16,7 @@ from ...reference.names import nearest
 from ..errors import HarnessError
 from ..frameworks.found import frameworks, shipped_adapters
 from ..ledger.propose import propose
+from ..reading.files import real
 from ..report import markdown
 from ..run import diff as run_diff
 from ..run import merge as run_merge
@@ -93,7 +94,7 @@ def deviations(arguments: argparse.Namespace) -> int:
 def merge(arguments: argparse.Namespace) -> int:
     """Write the merged run and tell of what it was made, and what is missing."""
     target = arguments.record
-    if target.resolve() in {file.resolve() for file in arguments.runs}:
+    if real(target) in map(real, arguments.runs):
         raise HarnessError(f"--record {target}: that is one of the runs; name another file")
     required = _required(arguments)
     runs, refused = _read(arguments.runs, lenient=bool(required))

@@ -136,7 +136,11 @@ class Sources:
 
     def _file(self, cell: CellLine) -> Path:
         assert cell.arrays is not None
-        return self.file.parent / cell.arrays if self.arrays is None else self.arrays / Path(cell.arrays).name
+        return (
+            arrays.place(self.file, cell.arrays)
+            if self.arrays is None
+            else self.arrays / Path(cell.arrays).name
+        )
 
     def judged(self, cell: CellLine) -> CellLine:
         """The cell, judged from its arrays by the rules of now."""
@@ -238,7 +242,7 @@ def write(run: Run, file: Path, cells: Sequence[CellLine], target: Path, new: He
         for framework, about in run.abouts.items():
             writer.about(framework, about)
         for cell in cells:
-            kept = cell.arrays and arrays.relative(file.parent / cell.arrays, target)
+            kept = cell.arrays and arrays.relative(arrays.place(file, cell.arrays), target)
             writer.cell(msgspec.structs.replace(cell, arrays=kept))
         writer.footer(len(cells), part=run.footer.part)
 

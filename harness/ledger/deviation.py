@@ -43,9 +43,6 @@ class Block:
         return text
 
 
-NOWHERE = Block(0, 0, "", {})
-
-
 @dataclass(frozen=True)
 class Deviation:
     """One known disagreement, and where it is written down ("adapters/mxnet/deviations.toml:3")."""

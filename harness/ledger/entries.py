@@ -26,7 +26,7 @@ entries name their `framework` too; all of them count.
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TypeVar
@@ -38,7 +38,7 @@ from ..run.ids import CellId
 from ..run.lines import LARGEST, Compared
 from ..verdict import Verdict
 from .causes import Cause, WrongCall
-from .deviation import NOWHERE, Deviation, LedgerError, fields
+from .deviation import Deviation, LedgerError, fields
 from .writing import outwards, phase_text, range_text
 
 __all__ = ["Deviation", "LedgerError"]
@@ -102,8 +102,8 @@ class Ledger:
 
     @property
     def content(self) -> str:
-        """Short digest of what the entries say, wherever they stand."""
-        said = [repr(replace(entry, place="", block=NOWHERE)).encode() for entry in self.entries]
+        """Short digest of the entries' texts, wherever they stand."""
+        said = [entry.block.text.strip().encode() for entry in self.entries]
         return digest(*said).hex()[:12] if said else "none"
 
     @cached_property

@@ -93,9 +93,11 @@ class CellItem(_Item):
         engine = matrix.engine_for(self.cell, self.selected)
         line = engine.result(self.cell)
         self.user_properties.clear()  # what was said of it before a plugin ran it again
-        self.user_properties.append((CELL, encode(line).decode()))
-        if about := engine.about(self.cell.framework.name):
+        if about := engine.about(
+            self.cell.framework.name
+        ):  # first: no cell is on disk without what it stands on
             self.user_properties.append((ABOUT, json.dumps([self.cell.framework.name, about])))
+        self.user_properties.append((CELL, encode(line).decode()))
         return line
 
     def selected(self) -> Iterator[Cell]:

@@ -1,5 +1,7 @@
 """Options of ours: each feature names its own, with what else has to be known of them."""
 
+import argparse
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +22,14 @@ class Option:
     """It takes a path: where that stands as a word of its own, pytest looks for its ini file near it."""
     carried: bool = False
     """Without it a cell of the run can't be repeated."""
+
+
+def seconds(text: str) -> float:
+    """A time to wait: with one that isn't finite, such as nan, nobody would ever stop waiting."""
+    found = float(text)
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be a positive number of seconds, such as 120")
+    return found
 
 
 def several(metavar: str) -> dict[str, Any]:

@@ -25,13 +25,13 @@ from .shards import part_of
 
 
 def _progress(config: pytest.Config, ids: Sequence[str]) -> Shown | None:
-    """Who shows how far the run is; None where `-q` or `-v` say that it isn't wanted, or already there.
+    """Who shows how far the run is; None where `-q` or `-v` say that it isn't wanted, or already there, or nothing is shown.
 
     Bars share a terminal with nobody who writes dots, so they need a run of cases alone.
     """
-    if config.option.verbose:
-        return None
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or config.option.verbose:
+        return None
     totals = Counter(name for name in map(framework_in, ids) if name is not None)
     if reporter.isatty and all(".toml" in nodeid or LEDGER in nodeid for nodeid in ids):
         reporter.showfspath = reporter._show_progress_info = False  # noqa: SLF001  (there is no other switch)
@@ -72,8 +72,8 @@ class Recorder:
         self.verdicts: dict[str, Verdict] = {}
         header = matrix.header() if done is None else done.header
         self.writer = RunWriter(self.path, header, done)
-        if config.option.resume:
-            reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        if config.option.resume and reporter is not None:
             reporter.write_line(f"{self.path}: {_told(done, self.planned)}")
         self.progress = _progress(config, ids)
 

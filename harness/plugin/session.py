@@ -29,7 +29,7 @@ from ..workers.waiting import Say
 from ..workers.worker import CELL_TIMEOUT, START_TIMEOUT
 from . import files, shards
 from .files import arrays_folder, record_path
-from .options import Option, carried, check_given, several
+from .options import Option, carried, check_given, seconds, several
 from .resume import resumed
 from .shards import SHARDING, Sharding, given_shard
 
@@ -74,13 +74,13 @@ OPTIONS = (
     Option(
         "--cell-timeout",
         "most a cell may take",
-        {"type": float, "default": CELL_TIMEOUT, "metavar": "SECONDS"},
+        {"type": seconds, "default": CELL_TIMEOUT, "metavar": "SECONDS"},
         carried=True,
     ),
     Option(
         "--start-timeout",
         "most an interpreter with its framework may take to start",
-        {"type": float, "default": START_TIMEOUT, "metavar": "SECONDS"},
+        {"type": seconds, "default": START_TIMEOUT, "metavar": "SECONDS"},
         carried=True,
     ),
     Option(
@@ -270,14 +270,15 @@ def matrix_of(config: pytest.Config) -> Matrix:
 def case_roots(config: pytest.Config) -> list[Path]:
     """Where case files are looked for: the ini file's folders and those given by `--cases`."""
     if ROOTS not in config.stash:
-        config.stash[ROOTS] = [*map(Path.resolve, config.getini("harness_cases")), *given_roots(config)]
+        named = [os.path.realpath(root) for root in config.getini("harness_cases")]
+        config.stash[ROOTS] = [*map(Path, named), *given_roots(config)]
     return config.stash[ROOTS]
 
 
 def given_roots(config: pytest.Config) -> list[Path]:
     """The folders that `--cases` names."""
     here = config.invocation_params.dir
-    return [(here / root_named(given)).resolve() for given in config.option.cases]
+    return [Path(os.path.realpath(here / root_named(given))) for given in config.option.cases]
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:

@@ -25,6 +25,11 @@ def open_regular(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
+def real(path: Path) -> Path:
+    """The path without links. Where they lead in a circle it stays one of them, and whoever opens it is told so."""
+    return Path(os.path.realpath(path))  # `Path.resolve` raises RuntimeError there, before Python 3.13
+
+
 def read_at_most(path: Path, limit: int) -> bytes:
     """The file's content. Raises OSError, also where it has more than `limit` bytes."""
     with open_regular(path) as stream:

@@ -6,7 +6,7 @@ import re
 import stat
 from pathlib import Path
 
-from .files import open_regular
+from .files import open_regular, real
 
 BEGINNING = 4_096
 """Bytes at the beginning of a file that tell whose it is."""
@@ -36,11 +36,11 @@ def replace(path: Path, text: str) -> None:
     if path.exists() and not stat.S_ISREG(path.stat().st_mode):
         path.write_bytes(data)
         return
-    path = path.resolve()  # where a link stands, the file that it leads to is meant
+    path = real(path)  # where a link stands, the file that it leads to is meant
     beside = path.with_name(f".{os.getpid()}.unfinished")
     try:
         beside.write_bytes(data)
-        if path.exists():
+        if os.path.lexists(path):  # links in a circle raise here
             beside.chmod(stat.S_IMODE(path.stat().st_mode))
         beside.replace(path)
     finally:

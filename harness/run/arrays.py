@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import HarnessError
 from ..reading.elements import CARRIED, Array
-from ..reading.files import open_regular, read_at_most
+from ..reading.files import open_regular, read_at_most, real
 from ..reading.npy import read_header
 from ..reading.replacing import replace
 from ..roles import Answered
@@ -61,7 +61,7 @@ def check_owner(folder: Path, record: Path) -> None:
     """Raises ArraysOfAnotherRun where a folder has arrays of another run file, or nobody says of which."""
     found = _owner(folder)
     if _kept(folder) and found != relative(record, folder / OWNER):
-        whose = os.path.normpath(folder / found) if found else f"a run that no {OWNER} names"
+        whose = os.path.normpath(real(folder) / found) if found else f"a run that no {OWNER} names"
         told = f"{folder}: has arrays of {whose}, and {record} is to be written"
         raise ArraysOfAnotherRun(f"{told}; delete them or name another folder with --keep-arrays=DIR")
 
@@ -193,5 +193,13 @@ def _key(member: str) -> tuple[str, str, int | None]:
 
 
 def relative(path: Path, record: Path) -> str:
-    """How the run file `record` names a file of arrays: from its own folder, so that both can move together."""
-    return Path(os.path.relpath(path, record.parent)).as_posix()
+    """How the run file `record` names a file of arrays: from its own folder, so that both can move together.
+
+    Both without links: `..` leads out of the folder that a link stands for, and a folder is one by whatever name.
+    """
+    return Path(os.path.relpath(real(path), real(record).parent)).as_posix()
+
+
+def place(record: Path, name: str) -> Path:
+    """The file of arrays that `record` calls so."""
+    return real(record).parent / name

@@ -167,7 +167,7 @@ def _moved(cell: CellLine, file: Path, target: Path) -> CellLine:
     """The cell, its arrays named from the target's folder."""
     if cell.arrays is None:
         return cell
-    return msgspec.structs.replace(cell, arrays=arrays.relative(file.parent / cell.arrays, target))
+    return msgspec.structs.replace(cell, arrays=arrays.relative(arrays.place(file, cell.arrays), target))
 
 
 def _in_order(cells: Sequence[CellLine]) -> list[CellLine]:

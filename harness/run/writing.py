@@ -18,7 +18,7 @@ try:
 except ImportError:  # not a POSIX system: cells don't run there, so nobody else writes the file meanwhile
     fcntl = None  # type: ignore[assignment]
 
-from ..reading.files import open_regular
+from ..reading.files import open_regular, real
 from ..reading.replacing import check_ours
 from ..verdict import Verdict
 from .lines import (
@@ -71,7 +71,7 @@ class RunWriter:
         self._abouts: dict[str, dict[str, Any]] = {}
         self._contents: dict[tuple[str, str], str] = {}
         self._earlier: FileIO | None = None
-        self._place = path.resolve()  # where a link stands, the file that it leads to is meant
+        self._place = real(path)  # where a link stands, the file that it leads to is meant
         self._beside: Path | None = self._place.with_name(f".{self._place.name}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +206,7 @@ class RunWriter:
 
 def _check_ours(path: Path) -> None:
     """Raises NotOurs where a file is no run file, and OSError where it is no file."""
-    if not path.exists():
+    if not os.path.lexists(real(path)):  # what is left of links in a circle is one
         return
     open_regular(path).close()
     try:

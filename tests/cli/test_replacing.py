@@ -118,3 +118,21 @@ def test_names_of_interpreters_and_required_frameworks_are_held_to_those_that_th
     assert (
         'torhc: missing: no run has a cell that torhc ran; did you mean "torch"?' in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["report", "run.jsonl", f"--{kind}", "circle"] for kind in (*KINDS, "html")),
+        ["report", "circle"], ["merge", "run.jsonl", "--record", "circle"], ["merge", "circle", "--record", "x"],
+        ["diff", "circle", "run.jsonl"], ["adapter", "check", "circle"], ["power", "--faults", "circle"], ["check", "circle"],
+    ],
+)  # fmt: skip
+def test_links_in_a_circle_are_told_and_stay(run_file, here, capsys, words):
+    (here / "circle").symlink_to("other")
+    (here / "other").symlink_to("circle")
+    before = sorted(here.iterdir())
+    assert main(words) == 2
+    assert "circle" in capsys.readouterr().err
+    assert sorted(here.iterdir()) == before
+    assert (here / "circle").is_symlink()

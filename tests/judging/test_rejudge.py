@@ -315,3 +315,13 @@ def test_arrays_that_a_run_does_not_name_by_content_are_not_believed(ran, capsys
     refused(
         capsys, file, "the run is of format 2, which doesn't name arrays by their content", "--keep-arrays"
     )
+
+
+def test_a_ledger_of_ones_own_speaks_of_a_framework_that_there_is(ran, capsys):
+    file = ran("negates", more=[])
+    own = file.with_name("own.toml")
+    entry = ENTRY.format(cell="tiny/layer::*", high=1e300)
+    own.write_text(entry.replace("[[deviation]]", '[[deviation]]\nframework = "negatse"'))
+    refused(
+        capsys, file, "own.toml:2", "framework = 'negatse'", "negates", options=["--deviations", str(own)]
+    )

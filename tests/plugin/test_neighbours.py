@@ -155,3 +155,11 @@ def test_a_cell_that_is_run_twice_with_two_verdicts_makes_no_complete_run(matrix
     assert outcome.ret == pytest.ExitCode.TESTS_FAILED
     assert "k:2-float64-mine-eager was run twice, disagree and then agree: run it anew" in said(outcome)
     assert "--resume" not in said(outcome)
+
+
+def test_a_session_without_a_terminal_runs_and_goes_on(matrix):
+    for target in ("record", "resume"):
+        more = ["-p", "no:terminal", f"--{target}={matrix.record}"]
+        outcome = finished(matrix.command("faultless", more=more), matrix.path)
+        assert outcome.ret == 0, said(outcome)
+        assert len(read_run(matrix.record).cells) == 6

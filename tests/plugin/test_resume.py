@@ -293,3 +293,18 @@ def test_a_folder_that_cannot_be_written_is_one_message(here):
     told = f"can't write the run file: {os.strerror(errno.EACCES)}; name another with --record FILE"
     assert told in outcome.stderr.str()
     assert "Traceback" not in said(outcome)
+
+
+def test_no_cell_is_on_disk_without_what_its_framework_told_of_itself(here):
+    """Killed between the two, a run would go on beside another version of a subject's module."""
+    (here.path / "mine.py").write_text("import part\n\ndef layer_0(W, x): return part.layer(W, x)\n")
+    (here.path / "part.py").write_text("def layer(W, x): return {}, {}\n")
+    here.run("mine", "negates", more=["--subject=mine.py"])
+    lines = [json.loads(line) for line in here.record.read_text().splitlines()]
+    told = set()
+    for line in lines:
+        if line["kind"] == "about":
+            told.add(line["framework"])
+        elif line["kind"] == "cell":
+            assert line["framework"] in told
+    assert told == {"mine", "negates"}
