@@ -12,6 +12,7 @@ from ..case.library import root_named
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
 from ..frameworks.interpreters import assignment
 from ..plan import check_names
+from ..run.lines import CellLine
 
 
 def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
@@ -63,6 +64,13 @@ def columns(arguments: argparse.Namespace) -> tuple[list[Framework], dict[str, s
     for file in arguments.subject:
         known.append(subject(file, known))
     return known, interpreters(arguments.interpreter, known)
+
+
+def written(target: Path, cells: Iterable[CellLine]) -> str:
+    """What is said of a run file that was made of others."""
+    shares = any(cell.arrays is not None for cell in cells)
+    note = " (its kept arrays are those of what it was made of, and go when that is run anew)" * shares
+    return f"run file: {target}{note}"
 
 
 def console() -> Console:

@@ -11,7 +11,7 @@ from ..judging import rejudge
 from ..ledger.reading import load_given
 from ..reading.files import real
 from ..run.reading import read_run
-from .common import case_root, command, path
+from .common import case_root, command, path, written
 
 
 def add(commands: Any) -> None:
@@ -50,5 +50,5 @@ def run(arguments: argparse.Namespace) -> int:
     header = rejudge.header(old, sources, new_k, ["harness", "rejudge", str(file), "--K", f"{new_k:g}"])
     rejudge.write(old, file, cells, target, header)
     print(rejudge.summary(old, header, rejudge.changes(old.cells, cells), cells))
-    print(f"run file: {target}")
+    print(written(target, cells))
     return int(any(cell.verdict.outcome() == "failed" for cell in cells))

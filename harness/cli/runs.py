@@ -24,7 +24,7 @@ from ..run.diff import Difference
 from ..run.lines import Run, RunError
 from ..run.reading import read_run
 from ..verdict import Verdict
-from .common import command, path
+from .common import command, path, written
 
 
 def _json(difference: Difference) -> str:
@@ -101,7 +101,7 @@ def merge(arguments: argparse.Namespace) -> int:
     merged = run_merge.merge(runs, target)
     run_merge.write(merged, target)
     print(f"{len(runs)} runs, {len(merged.cells)} cells of {', '.join(merged.header.frameworks)}")
-    print(f"run file: {target}")
+    print(written(target, merged.cells))
     problems = [*refused, *_missing(merged, required)]
     print("".join(f"{problem}\n" for problem in problems), end="", file=sys.stderr)
     return int(bool(problems))

@@ -122,9 +122,9 @@ def modes_of(adapter: Path, source: str) -> tuple[tuple[str, ...], frozenset[str
     except (ValueError, RecursionError, MemoryError) as error:
         raise HarnessError(f"{adapter}: is no Python: {error or 'nested too deeply'}") from None
     modes = _words(tree, "MODES")
-    if not modes:
+    if not modes or len(set(modes)) < len(modes):
         raise HarnessError(
-            f'{adapter}: needs a line such as MODES = ("eager",), a tuple of words, the default first'
+            f'{adapter}: needs a line such as MODES = ("eager",), a tuple of words, each once, the default first'
         )
     compiled = _words(tree, "COMPILED_MODES", ())
     if compiled is None or not set(compiled) <= set(modes):

@@ -5,6 +5,7 @@ own result, while the engine runs the selected cells of all frameworks side by s
 """
 
 import gc
+import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if case_roots(config):
+        _check_alone(config)
     if config.option.cases and config.args_source is not config.ArgsSource.ARGS:
         config.args[:] = map(str, given_roots(config))
 
@@ -146,6 +149,15 @@ def _record(config: pytest.Config, ids: Sequence[str]) -> None:
             arrays.claim(folder, file)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _check_alone(config: pytest.Config) -> None:
+    """Raises UsageError where pytest's own report or log would be written over the run file: it opens them at once."""
+    record = record_path(config)
+    for option, name in (("--junitxml", "xmlpath"), ("--log-file", "log_file")):
+        given = getattr(config.option, name, None)
+        if given and os.path.realpath(config.invocation_params.dir / given) == os.path.realpath(record):
+            raise pytest.UsageError(f"{option}={given}: that is the run file; name another")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

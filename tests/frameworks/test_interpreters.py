@@ -256,6 +256,7 @@ def test_without_a_requirement_this_interpreter_is_not_asked(place: dict[str, An
     [
         ('MODES = ("eager",)\n\ndef about(:\n', "adapter.py:3: is no Python: "),
         ("MODES = ['eager']\n", 'adapter.py: needs a line such as MODES = ("eager",)'),
+        ('MODES = ("eager", "eager")\n', 'adapter.py: needs a line such as MODES = ("eager",)'),
         ("", 'adapter.py: needs a line such as MODES = ("eager",)'),
     ],
 )

@@ -136,6 +136,15 @@ def test_a_file_of_somebody_else_is_not_replaced_by_a_run(matrix):
     assert (matrix.path / "README.md").read_text() == "# mine\n"
 
 
+@pytest.mark.parametrize("option", ["--junitxml", "--log-file"])
+def test_a_report_of_pytest_is_not_written_over_the_run_file(ran, option):
+    before = there(ran)
+    outcome = run(ran, f"{option}=reports/../reports/run.jsonl")
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    assert "that is the run file; name another" in said(outcome)
+    assert there(ran) == before
+
+
 @pytest.mark.parametrize(
     ("option", "where"),
     [

@@ -27,7 +27,7 @@ WAYS = {
 def here(matrix, monkeypatch):
     """A working directory with spaces in its names, in which nothing lies that an ini file would find."""
     (matrix.path / "pytest.ini").unlink()
-    case = matrix.path / "my cases" / "a 'quoted' folder" / "layer.toml"
+    case = matrix.path / "my 'quoted' cases" / "a folder" / "layer.toml"
     case.parent.mkdir(parents=True)
     case.write_text(LAYER)
     (matrix.path / "my code").mkdir()
@@ -47,7 +47,7 @@ def repeat_lines(here, options):
     words = [word.replace("PYTHON", sys.executable) for word in options]
     if "interpreter" not in str(words):
         words += [f"--interpreter={name}={sys.executable}" for name in ("twofaced", "negates")]
-    outcome = here.run(of="--cases=my cases", more=["--adapters=my fakes/adapters", *words])
+    outcome = here.run(of="--cases=my 'quoted' cases", more=["--adapters=my fakes/adapters", *words])
     failed = [c for c in report(read_run(here.record)).cells if c.result.verdict.outcome() == "failed"]
     told = re.findall(r"^ *repeat: (.*)$", outcome.stdout.str(), re.MULTILINE)
     assert told == [cell.repeat for cell in failed]

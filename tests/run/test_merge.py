@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.cli.common import written
 from gradient_conformance.harness.run import arrays
 from gradient_conformance.harness.run.lines import Machine
 from gradient_conformance.harness.run.merge import (
@@ -126,7 +127,10 @@ def jobs(folder):
 def test_the_command_writes_a_run_that_reads_back_with_its_arrays_found(tmp_path, capsys):
     target = tmp_path / "all" / "run.jsonl"
     assert main(["merge", *jobs(tmp_path), "--record", str(target)]) == 0
-    assert capsys.readouterr().out == f"2 runs, 4 cells of torch, jax\nrun file: {target}\n"
+    assert (
+        capsys.readouterr().out
+        == f"2 runs, 4 cells of torch, jax\n{written(target, read_run(target).cells)}\n"
+    )
     run = read_run(target)
     assert (len(run.cells), run.footer.seconds) == (4, pytest.approx(sum(read_run(tmp_path / n / "run.jsonl").footer.seconds for n in ("torch", "jax"))))  # fmt: skip
     found = {c.arrays: c.kept for c in run.cells if c.arrays}
