@@ -90,14 +90,13 @@ class CellItem(_Item):
 
     def run(self, matrix: Matrix) -> CellLine:
         """Run the cell; its line is handed to whoever writes the run file."""
-        engine = matrix.engine_for(self.cell, self.selected)
+        engine, name = matrix.engine_for(self.cell, self.selected), self.cell.framework.name
         line = engine.result(self.cell)
-        self.user_properties.clear()  # what was said of it before a plugin ran it again
-        if about := engine.about(
-            self.cell.framework.name
-        ):  # first: no cell is on disk without what it stands on
-            self.user_properties.append((ABOUT, json.dumps([self.cell.framework.name, about])))
-        self.user_properties.append((CELL, encode(line).decode()))
+        told = [(CELL, encode(line).decode())]
+        if about := engine.about(name):
+            told.insert(0, (ABOUT, json.dumps([name, about])))  # no cell is on disk without what it stands on
+        others = [own for own in self.user_properties if own[0] not in (ABOUT, CELL)]
+        self.user_properties[:] = [*others, *told]  # a plugin may run it again
         return line
 
     def selected(self) -> Iterator[Cell]:

@@ -47,10 +47,8 @@ def check_given(config: pytest.Config, options: Iterable[Option]) -> None:
     """Raises HarnessError where an option was given an empty text, such as an unset variable of a shell."""
     for option in options:
         value = getattr(config.option, option.name.lstrip("-").replace("-", "_"))
-        if any(
-            isinstance(text, str) and not text.strip()
-            for text in (value if isinstance(value, list) else [value])
-        ):
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and not text.strip() for text in texts):
             raise HarnessError(f"{option.name}: was given an empty text; leave it out, or say what is meant")
 
 

@@ -146,7 +146,7 @@ class Recorder:
             terminalreporter.write_line(f"{self.path}: {told}")
         elif self.footer is None:
             left = "is left as it was" if self.path.exists() else "isn't written"
-            terminalreporter.write_line(f"{self.path} {left}: {self.trouble.partition(chr(10))[0]}")
+            terminalreporter.write_line(f"{self.path} {left}: {self.trouble.splitlines()[0]}")
         else:
             terminalreporter.write_line(f"run file: {self.path}")
             if self.trouble:
