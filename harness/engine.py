@@ -1,7 +1,8 @@
 """Runs cells: each framework in a lane of its own, side by side, while the host computes what they must be.
 
 A lane is a thread that keeps a window of cells in flight to its worker and never runs far ahead of what has been
-judged; for cells that nobody asks for it does not wait. A lost worker costs one cell, the first whose answer is still due: the cells behind it go to its successor.
+judged; for cells that nobody asks for it does not wait. A lost worker costs one cell, the first whose answer is still
+due: the cells behind it go to its successor.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """What is to be run: frameworks found in adapter folders, and cells, the product of case variants with them."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,10 +53,7 @@ class Selection:
             "--mode": (self.modes, modes),
         }
         for option, (given, allowed) in options.items():
-            for name in given:
-                if name not in allowed:
-                    told = f'"{name}" is none of {", ".join(sorted(allowed))}{nearest(name, allowed)}'
-                    raise HarnessError(f"{option}: {told}")
+            check_names(option, given, allowed)
 
     def of(self, known: Sequence[Framework]) -> list[Framework]:
         """The wanted frameworks."""
@@ -68,12 +65,11 @@ class Selection:
         return tuple(m for m in framework.modes if m in self.modes or "all" in self.modes)
 
 
-def check_names(where: str, names: Iterable[str], known: Sequence[Framework]) -> None:
-    """Raises HarnessError for a name, given in `where`, that no framework has."""
-    there = [framework.name for framework in known]
+def check_names(where: str, names: Iterable[str], allowed: Collection[str]) -> None:
+    """Raises HarnessError for a name, given in `where`, that is none of those allowed."""
     for name in names:
-        if name not in there:
-            told = f'no framework is called "{name}"; there are {", ".join(there)}{nearest(name, there)}'
+        if name not in allowed:
+            told = f'"{name}" is none of {", ".join(sorted(allowed))}{nearest(name, allowed)}'
             raise HarnessError(f"{where}: {told}")
 
 

@@ -13,15 +13,11 @@ from rich.table import Table
 
 from ...reference.ops import OPS
 from ..frameworks import installed
-from ..frameworks.found import ADAPTER, REQUIREMENTS, Framework, frameworks, shipped_adapters
+from ..frameworks.found import REQUIREMENTS, Framework, frameworks, shipped_adapters
 from ..frameworks.installed import Installed
 from ..frameworks.interpreters import Interpreter, has_tox_env, interpreter_of, requirements_in
-from ..reading.files import read_at_most
 from ..text import visible
 from .common import command, interpreters, path
-
-MAX_ADAPTER = 1_000_000
-"""Bytes of an adapter's source."""
 
 
 def add(commands: Any) -> None:
@@ -54,7 +50,7 @@ def ops(arguments: argparse.Namespace) -> int:
 
 def _keys(framework: Framework, name: str) -> set[str]:
     """The strings of a dict's keys, or of a set, that stands at the top of an adapter under `name`."""
-    for node in ast.parse(read_at_most(framework.folder / ADAPTER, MAX_ADAPTER)).body:
+    for node in ast.parse(framework.source).body:
         match node:
             case ast.AnnAssign(ast.Name(found), _, value) | ast.Assign([ast.Name(found)], value) if (
                 found == name

@@ -46,7 +46,7 @@ def case_root(text: str) -> Path:
 def interpreters(texts: Iterable[str], known: Sequence[Framework]) -> dict[str, str]:
     """What `--interpreter NAME=COMMAND` gave, by the columns' names. Raises HarnessError for a name that none has."""
     named = dict(assignment(text) for text in texts)
-    check_names("--interpreter", named, known)
+    check_names("--interpreter", named, [framework.name for framework in known])
     return named
 
 

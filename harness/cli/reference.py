@@ -75,6 +75,8 @@ def certify(arguments: argparse.Namespace) -> int:
 
 def power(arguments: argparse.Namespace) -> int:
     """Faults against tolerances: the figures, or everything as JSON, or the page docs/power.md."""
+    if arguments.networks < 0:
+        raise HarnessError(f"--networks {arguments.networks}: must be a number, 0 or more")
     folder = real(arguments.faults)
     faults = load_faults(folder).FAULTS
     what, by_calls = specimens(arguments.networks, arguments.seed, ROOT / "cases"), arguments.judge == "calls"

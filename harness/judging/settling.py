@@ -6,10 +6,14 @@ from ..ledger.entries import Ledger, phases_of, used_of
 from ..plan import Cell
 from ..run.ids import CellId
 from ..run.lines import CellLine
+from ..text import shortened
 from ..verdict import Verdict
 from ..workers.answer import Answer
 from .judge import Judgement, describe
 from .outcome import Outcome
+
+LONGEST = 100_000
+"""Characters of a message: a program of thousands of calls may disagree in each, and a run file's line takes so many."""
 
 
 def undecided(cell: Cell, answer: Answer) -> CellLine:
@@ -55,7 +59,9 @@ def settled(
         used=max(tensor.used for tensor in tensors),
         relative=max(tensor.relative for tensor in tensors),
         tensors=list(tensors),
-        message="\n".join(text for text in (about, *told.notes, *silent, note, *ended) if text),
+        message=shortened(
+            "\n".join(text for text in (about, *told.notes, *silent, note, *ended) if text), LONGEST
+        ),
         first_difference=told.first_difference,
         calls=list(told.calls),
         conventions=list(told.conventions),

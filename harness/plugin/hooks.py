@@ -152,12 +152,13 @@ def _record(config: pytest.Config, ids: Sequence[str]) -> None:
 
 
 def _check_alone(config: pytest.Config) -> None:
-    """Raises UsageError where pytest's own report or log would be written over the run file: it opens them at once."""
-    record = record_path(config)
-    for option, name in (("--junitxml", "xmlpath"), ("--log-file", "log_file")):
-        given = getattr(config.option, name, None)
-        if given and os.path.realpath(config.invocation_params.dir / given) == os.path.realpath(record):
-            raise pytest.UsageError(f"{option}={given}: that is the run file; name another")
+    """Raises UsageError where an option of another's names the run file: reports and logs are opened at once."""
+    record = os.path.realpath(record_path(config))
+    ours = {option.field for option in OPTIONS}
+    given = {name: text for name, text in vars(config.option).items() if isinstance(text, str) and text}
+    for name in given.keys() - ours:
+        if os.path.realpath(config.invocation_params.dir / given[name]) == record:
+            raise pytest.UsageError(f"{name} = {given[name]}: that is the run file; name another")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -23,6 +23,11 @@ class Option:
     carried: bool = False
     """Without it a cell of the run can't be repeated."""
 
+    @property
+    def field(self) -> str:
+        """As pytest's own table of options has it."""
+        return self.name.lstrip("-").replace("-", "_")
+
 
 def seconds(text: str) -> float:
     """A time to wait: with one that isn't finite, such as nan, nobody would ever stop waiting."""
@@ -46,7 +51,7 @@ def add(parser: pytest.Parser, options: Iterable[Option]) -> None:
 def check_given(config: pytest.Config, options: Iterable[Option]) -> None:
     """Raises HarnessError where an option was given an empty text, such as an unset variable of a shell."""
     for option in options:
-        value = getattr(config.option, option.name.lstrip("-").replace("-", "_"))
+        value = getattr(config.option, option.field)
         texts = value if isinstance(value, list) else [value]
         if any(isinstance(text, str) and not text.strip() for text in texts):
             raise HarnessError(f"{option.name}: was given an empty text; leave it out, or say what is meant")

@@ -127,7 +127,8 @@ class Matrix:
         if mine := given_shard(config):
             config.pluginmanager.register(Sharding(mine), SHARDING)
         self.required = split([*option.require, os.environ.get("HARNESS_REQUIRE", "")])
-        check_names("--require", (name for name in self.required if name != "all"), self.frameworks)
+        names = [framework.name for framework in self.frameworks]
+        check_names("--require", self.required, {*names, "all"})
         paths = [config.invocation_params.dir / path for path in option.deviations]
         self.deviations = load_given(paths, [f.name for f in self.frameworks])
         self.ledgers = {f.name: self._ledger(f).joined(self.deviations) for f in self.frameworks}
@@ -135,8 +136,8 @@ class Matrix:
             interpreters.assignment(line) for line in config.getini("harness_interpreters")
         )
         self.given_interpreters = dict(interpreters.assignment(text) for text in option.interpreter)
-        check_names("--interpreter", self.given_interpreters, self.frameworks)
-        check_names("harness_interpreters", self.named_interpreters, self.frameworks)
+        check_names("--interpreter", self.given_interpreters, names)
+        check_names("harness_interpreters", self.named_interpreters, names)
         self.cache = None if option.no_cache else cache.given()
         self.engine: Engine | None = None
         self.sent: set[str] = set()

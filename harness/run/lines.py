@@ -39,7 +39,8 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Index = Annotated[list[Count], Meta(max_length=64)]
 """Of an element: NumPy has arrays of no more axes."""
 Distance = Annotated[float, Meta(ge=0)]
-Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+LONGEST_TIME = 1e9
+Seconds = Annotated[float, Meta(ge=0, le=LONGEST_TIME)]
 Text = Annotated[str, Meta(max_length=1_000_000)]
 PathText = Annotated[str, Meta(max_length=4_096, pattern=r"^[^\x00]*$")]
 Word = Annotated[str, Meta(pattern=r"^\w{1,255}(?!\n)$")]
@@ -265,8 +266,8 @@ class Share(_Strict, frozen=True, kw_only=True):
 class Kept(_Strict, frozen=True, kw_only=True):
     """A file of kept arrays by its content: another's are not these."""
 
-    bytes: int
-    sha256: str
+    bytes: Count
+    sha256: Text
 
 
 class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):

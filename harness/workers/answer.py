@@ -3,12 +3,10 @@
 from dataclasses import dataclass, field
 
 from ..roles import Answered
+from ..run.lines import LONGEST_TIME
 from ..verdict import Verdict
 from .process import sentence
 from .wire import Frame, Nonsense
-
-LONGEST = 1e9
-"""Seconds that an answer may tell of: what run files hold."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ def read_answer(frame: Frame, identity: int) -> Answer:
             "type": "done",
             "seconds": float(seconds),
             "compiling": float(compiling),
-        } if 0 <= seconds <= LONGEST and 0 <= compiling <= LONGEST:
+        } if 0 <= seconds <= LONGEST_TIME and 0 <= compiling <= LONGEST_TIME:
             return Answer(None, "", frame.arrays(), seconds, compiling)
         case {"type": "unsupported", "op": op, "reason": reason}:
             told = ": ".join(str(part) for part in (op, reason) if part not in (None, ""))

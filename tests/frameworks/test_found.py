@@ -1,5 +1,6 @@
 """Adapters and subjects as they are found: read once, told by a digest, and in a sentence where they are none."""
 
+import ast
 import os
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import pytest
 from gradient_conformance.harness.errors import HarnessError
 from gradient_conformance.harness.frameworks import found
 from gradient_conformance.harness.frameworks.found import frameworks, shipped_adapters, subject
+from gradient_conformance.harness.run.lines import GROUNDS
 from gradient_conformance.harness.workers.worker import Worker
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="makes files as POSIX has them")
@@ -115,3 +117,14 @@ def test_the_workers_modules_are_read_once_in_a_process(monkeypatch: pytest.Monk
 def test_the_shipped_frameworks_have_contents_of_their_own() -> None:
     contents = [framework.content for framework in frameworks([shipped_adapters()])]
     assert len(set(contents)) == len(contents) == 4
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in shipped_adapters().glob("*/adapter.py")))
+def test_all_that_a_shipped_adapter_tells_of_itself_is_held_in_common_within_a_run(name):
+    """It tells what its numbers rest on, and nothing that may differ from one of its workers to the next."""
+    source = (shipped_adapters() / name / "adapter.py").read_text()
+    (about,) = (n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and n.name == "about")
+    (told,) = (n.value for n in ast.walk(about) if isinstance(n, ast.Return))
+    keys = {ast.literal_eval(key) for key in told.keys}
+    assert keys >= {"framework", "version", "device"}
+    assert keys <= GROUNDS

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 from gradient_conformance.harness.frameworks.found import Framework
 from gradient_conformance.harness.judging.examining import examine
-from gradient_conformance.harness.judging.judge import judge
+from gradient_conformance.harness.judging.judge import Judgement, judge
 from gradient_conformance.harness.judging.outcome import outcome
+from gradient_conformance.harness.judging.settling import settled
 from gradient_conformance.harness.ledger.entries import Ledger
 from gradient_conformance.harness.ledger.reading import load_given
 from gradient_conformance.harness.plan import Cell
 from gradient_conformance.harness.references.variant import VariantReference
+from gradient_conformance.harness.run.writing import encode
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.harness.workers.answer import Answer
 from played import played
+from runs import cell, tensor
 
 HEAD = 'title = "t"\nsource = "s"\n'
 NETWORK = f"""{HEAD}
@@ -217,3 +220,15 @@ def test_where_the_trace_has_no_answer_the_whole_s_verdict_stands(case):
     made = outcome(cell, judgement, found, Ledger("mine"), "1.0")
     assert made.verdict is Verdict.DISAGREE
     assert made.notes == ("first difference not found: the trace gave crashed (died of signal 11)",)
+
+
+def test_a_message_is_never_longer_than_a_run_file_takes():
+    """A program of thousands of calls may disagree in each."""
+    tensors = tuple(tensor(f"w{i}", 3.0, verdict=Verdict.DISAGREE) for i in range(20_000))
+    line = settled(
+        cell("a", "", "torch", Verdict.AGREE), Judgement(Verdict.DISAGREE, tensors, ""), Ledger("torch"), "1"
+    )
+    assert line.verdict is Verdict.DISAGREE
+    assert "characters more] " in line.message
+    assert line.message.endswith("× tolerance)")
+    assert encode(line)
