@@ -12,18 +12,9 @@ from gradient_conformance.harness.frameworks import found
 from gradient_conformance.harness.frameworks.found import frameworks, shipped_adapters, subject
 from gradient_conformance.harness.run.lines import GROUNDS
 from gradient_conformance.harness.workers.worker import Worker
+from least import ADAPTER
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="makes files as POSIX has them")
-
-ADAPTER = """
-MODES = ("eager",)
-OPS = {}
-setup = differentiate = lambda one, other: None
-to_native = to_numpy = lambda array: array
-
-def about():
-    return {"framework": "mine", "version": "1"}
-"""
 
 
 @pytest.fixture

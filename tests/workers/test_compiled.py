@@ -11,17 +11,7 @@ from gradient_conformance.harness.references import cache
 from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.wire import Sent, shared_line
 from gradient_conformance.harness.workers.worker import Worker
-
-ADAPTER = """
-import worker
-MODES = ("eager",)
-OPS = {}
-setup = differentiate = lambda one, other: None
-to_native = to_numpy = lambda array: array
-
-def about():
-    return {"framework": "mine", "version": "1", "folder": str(worker.COMPILED)}
-"""
+from least import ADAPTER
 
 RUN = {"type": "run", "case": "toys/case", "bindings": {}, "mode": "jit"}
 SHARED = {
