@@ -25,7 +25,8 @@ from .. import common
 
 ADAPTER = """
 import numpy as np
-MODES, FORMULAS, OPTIMIZERS, OPS = ("eager",), set(), {}, {"add": np.add}
+MODES = ("eager",)
+FORMULAS, OPTIMIZERS, OPS = set(), {}, {"add": np.add}
 def setup(threads, seed): pass
 def about(): return {"framework": "none", "version": "1"}
 def to_native(array): return array
