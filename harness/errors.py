@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .text import shortened, visible
+from .reading.text import shortened, visible
 
 MESSAGE = 4_000
 

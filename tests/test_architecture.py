@@ -22,26 +22,25 @@ LIBRARIES = {"torch", "tensorflow", "jax", "mxnet", "optax", "keras"}
 
 ROOMS = {
     "reference": "",
-    "text": "reference",
-    "errors": "text",
+    "errors": "reading",
     "reading": "reference",
     "verdict": "",
     "roles": "reading",
-    "case": "errors reading reference roles text",
+    "case": "errors reading reference roles",
     "frameworks": "errors reading",
-    "run": "errors reading reference roles text verdict",
+    "run": "errors reading reference roles verdict",
     "references": "case errors reading reference roles",
     "plan": "case errors frameworks reference run",
-    "ledger": "errors reading reference roles run text verdict",
-    "workers": "errors frameworks plan reading reference references roles run text verdict",
+    "ledger": "errors reading reference roles run verdict",
+    "workers": "errors frameworks plan reading reference references roles run verdict",
     "truth": "case errors reference references",
-    "judging": "case errors frameworks ledger plan reading reference references roles run text truth verdict"
+    "judging": "case errors frameworks ledger plan reading reference references roles run truth verdict"
     " workers.answer workers.process workers.remote",
-    "report": "case errors ledger reference roles run text verdict",
+    "report": "case errors ledger reading reference roles run verdict",
     "engine": "frameworks judging ledger plan references roles run verdict workers",
     "power": "case errors judging reference references roles verdict",
     "plugin": "case engine errors frameworks ledger plan references report roles run truth verdict workers",
-    "cli": "case engine errors frameworks judging ledger plan power reading reference references report roles run text"
+    "cli": "case engine errors frameworks judging ledger plan power reading reference references report roles run"
     " truth verdict workers",
 }
 """Every room, and the rooms below it that it may name: what is imported anywhere else is a wall that was broken."""

@@ -18,7 +18,7 @@ from ...reference import exact
 from ...reference.language import Reader
 from ...reference.ops import Spec
 from ...reference.program import Program, ProgramError
-from ..text import allowed_names
+from ..reading.text import allowed_names
 from . import tensors
 from .document import Document, Generated, Input
 from .expect import expectations

@@ -15,8 +15,8 @@ from ...reference.formats import DTYPES
 from ...reference.language import MAX_NAME
 from ...reference.ops.shapes import MAX_DIMENSIONS
 from ...reference.optimizers import OPTIMIZERS
+from ..reading.text import SHOWN, shortened, shown
 from ..roles import ROLES
-from ..text import SHOWN, shortened, shown
 
 MAX_STEPS = 10_000
 MAX_SIZE = 2**53

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from ..reading.locate import Path
-from ..text import allowed_names
+from ..reading.text import allowed_names
 from .document import Document, Expect
 from .mistakes import Doubt, Mistake, Mistakes, Places
 from .tensors import leaves, nested_shape

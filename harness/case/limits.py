@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from ...reference.ops import OPS, Spec
 from ...reference.program import Program
-from ..text import shown
+from ..reading.text import shown
 from .document import Document
 from .mistakes import Mistake
 from .tensors import MAX_ELEMENTS, elements

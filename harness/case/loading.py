@@ -25,7 +25,7 @@ from ..reading.files import read_at_most
 from ..reading.locate import Locator
 from ..reading.locate import Path as Keys
 from ..reading.names import case_name_problem
-from ..text import allowed_names, display
+from ..reading.text import allowed_names, display
 from .building import Builder, Origin, prove
 from .document import OPTIONS, PHRASES, Document, Expect, Generated, Input, Optimizer, Training
 from .limits import MAX_BYTES

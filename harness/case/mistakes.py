@@ -14,7 +14,7 @@ from typing import Any
 from ...reference.program import ProgramError
 from ..errors import CaseError
 from ..reading.locate import Locator, Path
-from ..text import shortened
+from ..reading.text import shortened
 
 TOLD = 20
 """Mistakes that a message tells one by one."""

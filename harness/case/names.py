@@ -10,7 +10,7 @@ from msgspec import UNSET
 from ...reference.constants import CONSTANTS
 from ...reference.ops import OPS, Spec
 from ...reference.program import Program, ProgramError
-from ..text import allowed_names
+from ..reading.text import allowed_names
 from .document import PLACEHOLDER, Document
 from .mistakes import Doubt, Mistake, Mistakes
 from .variant import Training

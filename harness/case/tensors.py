@@ -23,7 +23,7 @@ from msgspec import UNSET
 from ...reference.ops.shapes import MAX_DIMENSIONS
 from ..reading.files import open_regular
 from ..reading.npy import NpyHeader, data_length, read_header
-from ..text import allowed_names, shown
+from ..reading.text import allowed_names, shown
 from .document import MAX_SIZE, Generated, Input
 from .mistakes import Mistake, below
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import HarnessError
-from ..text import visible
+from ..reading.text import visible
 from . import adapter, cache, cases, columns, explain, reference, rejudge, report, reproduce, runs
 
 COMMANDS = (cases, columns, adapter, explain, reproduce, report, runs, rejudge, cache, reference)

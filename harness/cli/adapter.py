@@ -25,10 +25,10 @@ from ..frameworks.interpreters import Interpreter, interpreter_of
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell, Selection, cells
 from ..reading.files import real
+from ..reading.text import visible
 from ..references import cache
 from ..report.failure import lines
 from ..run.lines import CellLine
-from ..text import visible
 from ..verdict import counted, totals
 from ..workers.process import WorkerDied, require_posix
 from ..workers.worker import ADAPTERS_PAGE, Worker

@@ -16,7 +16,7 @@ from ..frameworks import installed
 from ..frameworks.found import REQUIREMENTS, Framework, frameworks, shipped_adapters
 from ..frameworks.installed import Installed
 from ..frameworks.interpreters import Interpreter, has_tox_env, interpreter_of, requirements_in
-from ..text import visible
+from ..reading.text import visible
 from .common import command, interpreters, path
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import HarnessError
 from ..reading.files import real
 from ..reading.replacing import check_ours, replace
+from ..reading.text import visible
 from ..report import html, json, junit, markdown
 from ..report.model import Report, report
 from ..report.pairwise import pairwise
@@ -18,7 +19,6 @@ from ..run.lines import Run
 from ..run.merge import merge
 from ..run.provenance import commit
 from ..run.reading import read_run
-from ..text import visible
 from .common import case_root, given, path
 
 TEXTS = {"markdown": markdown, "json": json, "junit": junit}

@@ -15,9 +15,9 @@ from ...reference.program import Node
 from ...reference.told import Result
 from ..ledger.entries import Ledger
 from ..plan import Cell
+from ..reading.text import display
 from ..roles import in_words as tensor_in_words
 from ..run.lines import LARGEST, CallLine, CellLine, Compared, Share
-from ..text import display
 from ..verdict import Verdict
 from .blame import FORWARD, SEED, SUM, UPDATE, Suspect
 from .composition import budget, composed, pooled, precisely

@@ -4,9 +4,9 @@ from msgspec.structs import replace
 
 from ..ledger.entries import Ledger, phases_of, used_of
 from ..plan import Cell
+from ..reading.text import shortened
 from ..run.ids import CellId
 from ..run.lines import CellLine
-from ..text import shortened
 from ..verdict import Verdict
 from ..workers.answer import Answer
 from .judge import Judgement, describe

@@ -22,7 +22,7 @@ from ...reference.names import nearest
 from ...reference.ops.losses import positions, reduced, unreduced
 from ...reference.ops.reductions import spread
 from ...reference.program import ProgramError
-from ..text import shown
+from ..reading.text import shown
 
 MAX_EXPRESSION = 500
 """Characters; levels are bounded as in programs."""

@@ -7,7 +7,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ..errors import HarnessError
-from ..text import visible
+from ..reading.text import visible
 
 MAX_VERSION = 200
 """Characters of a version that are looked at."""

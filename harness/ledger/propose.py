@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from packaging.version import InvalidVersion, Version
 
 from ...reference.formats import DTYPES
+from ..reading.text import shown, visible
 from ..run.lines import CellLine, Run
-from ..text import shown, visible
 from ..verdict import Verdict
 from .deviation import MAX_VERSION
 from .entries import phases_of, used_of

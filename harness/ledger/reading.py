@@ -6,7 +6,7 @@ from pathlib import Path
 from ..reading import toml
 from ..reading.files import read_at_most
 from ..reading.locate import Locator
-from ..text import allowed_names
+from ..reading.text import allowed_names
 from .deviation import Deviation, LedgerError
 from .entries import Ledger
 from .tables import File

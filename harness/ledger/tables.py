@@ -18,9 +18,9 @@ from ...reference.ops import OPS
 from ...reference.optimizers import OPTIMIZERS
 from ...reference.program import ProgramError
 from ..reading.locate import SCALAR, STRING, Locator
+from ..reading.text import allowed_names, shown
 from ..roles import ROLES
 from ..run.lines import LARGEST
-from ..text import allowed_names, shown
 from . import conditions
 from .causes import OUT, PHASES, Cause
 from .conditions import Expression

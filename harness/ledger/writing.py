@@ -4,9 +4,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from ..reading.text import CONTROL
 from ..roles import ROLES
 from ..run.lines import LARGEST
-from ..text import CONTROL
 
 TODO = "TODO: find out who is wrong"
 

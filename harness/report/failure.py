@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Sequence
 
+from ..reading.text import visible
 from ..run.ids import CellId
 from ..run.lines import CellLine
-from ..text import visible
 
 MODE = "--mode"
 

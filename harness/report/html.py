@@ -21,9 +21,9 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..reading.text import visible
 from ..run.diff import BAD, Change, Difference
 from ..run.lines import number
-from ..text import visible
 from ..verdict import Verdict
 from .cases import CaseFacts
 from .model import EDGES, CellFacts, Headroom, Report, short

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
+from ..reading.text import shortened, visible
 from ..run import diff_causes
 from ..run.diff import BAD, Difference, listing, side
-from ..text import shortened, visible
 from ..verdict import Verdict
 from .failure import text
 from .model import Box, CellFacts, Report

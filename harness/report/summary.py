@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..reading.text import visible
 from ..run.lines import LARGEST, CellLine
-from ..text import visible
 from ..verdict import Verdict, counted, totals
 from .causes import Cause, Ledgers, affected, causes
 

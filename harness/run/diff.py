@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..errors import HarnessError
-from ..text import visible
+from ..reading.text import visible
 from ..verdict import Verdict, tally
 from . import diff_causes
 from .diff_causes import CauseChanges

@@ -13,7 +13,7 @@ import msgspec
 from ...reference.formats import DTYPES
 from ..reading.files import open_regular
 from ..reading.names import case_name_problem
-from ..text import shown
+from ..reading.text import shown
 from ..verdict import Verdict
 from .ids import CellId
 from .lines import (

@@ -21,7 +21,7 @@ except ImportError:  # not a POSIX system: this can be imported there, and no wo
     fcntl = None  # type: ignore[assignment]
 
 from ..errors import HarnessError
-from ..text import shortened, visible
+from ..reading.text import shortened, visible
 from .remote import command
 
 LOG_TAIL = 8192

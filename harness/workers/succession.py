@@ -10,8 +10,8 @@ from typing import Any
 from ..errors import HarnessError
 from ..frameworks.found import Framework
 from ..frameworks.interpreters import Absent, Interpreter
+from ..reading.text import shown
 from ..run.lines import changed_grounds, noted
-from ..text import shown
 from ..verdict import Verdict
 from .answer import Answer
 from .process import WorkerDied, readable

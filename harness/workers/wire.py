@@ -20,8 +20,8 @@ import numpy as np
 
 from ..frameworks.found import SOURCES, worker_sources
 from ..reading.elements import ALIGNMENT, CARRIED, Array, raw, wire_format
+from ..reading.text import shortened, shown
 from ..roles import Answered
-from ..text import shortened, shown
 from .asked import Asked
 
 PROTOCOL = 2

@@ -8,8 +8,8 @@ from gradient_conformance.harness.case.library import CaseGone, Library
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.cli import main
 from gradient_conformance.harness.errors import CaseError
+from gradient_conformance.harness.reading.text import CONTROL
 from gradient_conformance.harness.run.ids import CellId
-from gradient_conformance.harness.text import CONTROL
 from wrong import BASE
 
 ALLOWED = [

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 from gradient_conformance.harness.ledger.propose import propose
+from gradient_conformance.harness.reading.text import CONTROL
 from gradient_conformance.harness.report import html, junit, markdown
 from gradient_conformance.harness.report.model import report
 from gradient_conformance.harness.report.pairwise import Pairwise, pairwise
@@ -18,7 +19,6 @@ from gradient_conformance.harness.report.summary import table
 from gradient_conformance.harness.run.diff import diff
 from gradient_conformance.harness.run.diff import render as render_diff
 from gradient_conformance.harness.run.lines import Machine, Share
-from gradient_conformance.harness.text import CONTROL
 from gradient_conformance.harness.verdict import Verdict
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st

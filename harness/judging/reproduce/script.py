@@ -8,7 +8,7 @@ import numpy as np
 
 from ...plan import Cell
 from ...reading.elements import Array
-from ...text import visible
+from ...reading.text import visible
 from .adapter_source import AdapterSource, literal
 from .call import Call, Wrong
 

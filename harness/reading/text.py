@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..reference.names import nearest
+from ...reference.names import nearest
 
 SHOWN = 200
 """Characters of a stranger's value, and names of a list, that a message repeats."""
