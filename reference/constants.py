@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+from .digits import Digits, digits
+from .digits import nearest as nearest_float
 from .names import nearest
+from .ops import OPS, shapes
 from .program import Number, ProgramError, lines_of
 
 CONSTANTS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}
@@ -18,6 +21,8 @@ FOLD: dict[type, Callable[[Any, Any], Any]] = {
     ast.FloorDiv: lambda x, y: x // y,
     ast.Pow: lambda x, y: float(x) ** float(y),
 }
+FUNCTIONS = {name for name, row in OPS.items() if row.shape in (shapes.same, shapes.broadcast)}
+"""Ops that are functions of single numbers: of numbers alone they are numbers."""
 MAX_INTEGER = 2**53
 
 
@@ -58,7 +63,10 @@ class Constants:
         return self.bindings[name]
 
     def number(self, node: ast.expr) -> Number | None:
-        """The value of an expression made of numbers, constants and sizes alone; None for any other."""
+        """The value of an expression made of numbers, constants and sizes alone; None for any other.
+
+        Operators work in float64, as Python has them; a function, such as `sqrt(8)`, gives the nearest float64.
+        """
         if node not in self.numbers:
             self.numbers[node] = self.worked_out(node)
         return self.numbers[node]
@@ -86,7 +94,19 @@ class Constants:
             case ast.BinOp(left, op, right) if type(op) in FOLD:
                 x, y = self.number(left), self.number(right)
                 return None if x is None or y is None else self.fold(node, type(op), x, y)
+            case ast.Call(ast.Name(op), arguments, []) if op in FUNCTIONS and OPS[op].accepts(len(arguments)):
+                numbers = [number for a in arguments if (number := self.number(a)) is not None]
+                return self.called(node, op, numbers) if len(numbers) == len(arguments) else None
         return None
+
+    def called(self, node: ast.expr, op: str, numbers: list[Number]) -> float:
+        """A function of numbers, worked out with 50 digits and rounded once."""
+        with Digits() as c:
+            value = float(nearest_float(OPS[op].forward(c, *map(digits, numbers))))
+        if not math.isfinite(value) and all(map(math.isfinite, numbers)):
+            called = f"{op}({', '.join(map(repr, numbers))})"
+            raise self.source.error(node, f"this number cannot be worked out: {called} is {value}")
+        return value
 
     def fold(self, node: ast.expr, op: type, x: Number, y: Number) -> Number:
         try:

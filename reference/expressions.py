@@ -8,7 +8,7 @@ from typing import Any
 from .constants import Constants, Source
 from .names import nearest
 from .ops import OPS
-from .program import Node, Number
+from .program import Node, Number, ProgramError
 
 BINARY = {
     ast.Add: ("add", "+"),
@@ -71,9 +71,22 @@ class Expressions:
                 raise self.source.error(
                     value, f'"{value.id}" alone is no op call; use the name itself where it is needed'
                 )
+            case ast.Set():
+                raise self.misplaced(value)
         raise self.source.error(
             value,
             f"{type(value).__name__.lower()} is not allowed; a program has assignments, op calls, operators + - * / @ **, .T and indexing",
+        )
+
+    def misplaced(self, value: ast.Set) -> ProgramError:
+        """A placeholder of a word where a tensor or a number has to stand."""
+        found = self.constants.placeholder(value)
+        stands = f"a placeholder stands here for {found!r}"
+        allowed = (
+            "an op's name, as in {f}(x), an attribute's value, or a name in output, values and gradients"
+        )
+        return self.source.error(
+            value, f"{stands}; a swept word may be {allowed}; a tensor stands in a program by its own name"
         )
 
     def op_call(self, call: ast.Call) -> tuple[str, tuple[str | Number, ...], dict[str, Any]]:

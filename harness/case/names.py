@@ -116,7 +116,8 @@ class Naming:
             if not wanted.intersection(node.outs):
                 names = ", ".join(node.outs)
                 message = (
-                    f'"{names}" feeds nothing: neither another assignment nor output, values or gradients'
+                    f'"{names}" feeds nothing: neither another assignment nor output, values or gradients;'
+                    f" list it under `values` to compare it"
                 )
                 self.mistakes.tell_unused(ProgramError(message, node.line, 1))
 
