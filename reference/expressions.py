@@ -9,6 +9,7 @@ from .constants import Constants, Source
 from .names import nearest
 from .ops import OPS
 from .program import Node, Number, ProgramError
+from .spellings import called_elsewhere, unknown_op
 
 BINARY = {
     ast.Add: ("add", "+"),
@@ -114,12 +115,11 @@ class Expressions:
     def op_name(self, func: ast.expr) -> str:
         placeholder = self.constants.placeholder(func)
         if placeholder is None and not isinstance(func, ast.Name):
-            raise self.source.error(func, "only ops can be called, by their name")
+            known = called_elsewhere(func.attr) if isinstance(func, ast.Attribute) else ""
+            raise self.source.error(func, f"only ops can be called, by their name{'; ' * bool(known)}{known}")
         name = str(placeholder) if placeholder is not None else func.id  # type: ignore[attr-defined]
         if name not in OPS:
-            raise self.source.error(
-                func, f'unknown op "{name}"{nearest(name, OPS) or "; the ops are: " + " ".join(OPS)}'
-            )
+            raise self.source.error(func, unknown_op(name))
         return name
 
     def arguments(self, values: list[ast.expr]) -> tuple[str | Number, ...]:

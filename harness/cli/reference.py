@@ -7,6 +7,7 @@ from typing import Any
 
 from ...reference.names import nearest
 from ...reference.ops import OPS
+from ...reference.spellings import unknown_op
 from .. import ROOT
 from ..case.library import case_files
 from ..case.loading import load
@@ -58,7 +59,7 @@ def certify(arguments: argparse.Namespace) -> int:
         raise HarnessError("mpmath is missing: pip install mpmath") from None
     for name in arguments.op:
         if name not in OPS:
-            raise HarnessError(f'no op "{name}"{nearest(name, OPS)}; `harness ops` lists all')
+            raise HarnessError(f"{unknown_op(name)}; `harness ops` lists all")
     for name in arguments.optimizer:
         if name not in ROWS:
             raise HarnessError(f'no optimizer "{name}"{nearest(name, ROWS)}')

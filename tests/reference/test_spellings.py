@@ -1,0 +1,172 @@
+"""An unknown op is told what to write: its name here, what it is made of, or what was misspelt; nothing far-fetched."""
+
+import re
+
+import numpy as np
+import pytest
+from gradient_conformance.reference import parse
+from gradient_conformance.reference.backprop import forward
+from gradient_conformance.reference.contexts import EXACT
+from gradient_conformance.reference.ops import OPS
+from gradient_conformance.reference.program import ProgramError
+from gradient_conformance.reference.spellings import COMPOSED, OTHERS, RENAMED, WRITTEN, unknown_op
+
+ABSENT = [
+    "argmax", "argmin", "argsort", "asin", "acos", "atan", "atan2", "arcsin", "arctan", "acosh",
+    "avg_pool2d", "bilinear", "bincount", "cbrt", "ceil", "cholesky", "cond", "conv1d", "conv2d",
+    "conv_transpose", "cross", "cummax", "cumprod", "deg2rad", "det", "diag", "diff", "digamma", "einsum",
+    "eigh", "erf", "erfc", "erfinv", "exp10", "fft", "float16", "float32", "floor", "fmod", "gammaln",
+    "group_norm", "gru", "histogram", "interpolate", "inv", "kron", "lgamma", "logdet", "lstm", "lu",
+    "max_pool2d", "maxpool", "maxout", "median", "mod", "nan_to_num", "nonzero", "one_hot", "pad", "pinv",
+    "pixel_shuffle", "prod", "qr", "quantile", "rand", "remainder", "repeat", "rnn", "roll", "round",
+    "rrelu", "scan", "scatter", "searchsorted", "sign", "sinc", "solve", "sort", "sparsemax", "svd", "tile",
+    "topk", "trace", "tril", "triu", "trunc", "unfold", "unique", "vmap", "zeta",
+]  # fmt: skip
+
+
+def said(text):
+    with pytest.raises(ProgramError) as caught:
+        parse(text)
+    return caught.value.message
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_nothing_is_guessed_for_an_op_that_is_not_there(name):
+    assert name not in OPS
+    message = unknown_op(name)
+    assert "did you mean" not in message
+    assert "write" not in message
+    assert message.endswith('compose it of these, or add it as "Add an op" in CONTRIBUTING.md says')
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("reduce_sum", "write sum"),
+        ("ReLU", "write relu"),
+        ("LeakyReLU", "write leaky_relu"),
+        ("BCEWithLogitsLoss", "write bce_with_logits"),
+        ("BCELoss", "write bce"),
+        ("MSELoss", "write mse"),
+        ("CrossEntropyLoss", "write cross_entropy"),
+        ("binary_cross_entropy_with_logits", "write bce_with_logits"),
+        ("softmax_cross_entropy_with_logits", "write cross_entropy"),
+        ("LogSoftmax", "write log_softmax"),
+        ("concatenate", "write concat"),
+        ("expit", "write sigmoid"),
+        ("Dense", "write linear"),
+        ("Linear", "write linear"),
+        ("permute", "write transpose"),
+        ("multiply", "write x * y"),
+        ("bmm", "write x @ y"),
+        ("dot", "it is made of others: write x @ y"),
+        ("SiLU", "it is made of others: write x * sigmoid(x)"),
+        ("l1_loss", "it is made of others: write mean(abs(x - y))"),
+        ("nll_loss", "it is made of others: write -mean(sum(one_hot * log_p, axis=-1)), with"),
+    ],
+)
+def test_an_op_that_has_another_name_here_is_told_so(name, told):
+    assert said(f"y = {name}(x)").startswith(f'unknown op "{name}"; {told}')
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("y = np.exp(x)", "; write exp"), ("y = x.reduce_sum()", "; write sum"), ("y = os.system(x)", "")],
+)
+def test_a_call_through_a_module_or_a_method_is_told_the_op(text, told):
+    assert said(text) == f"only ops can be called, by their name{told}"
+
+
+def test_a_slip_is_still_a_slip():
+    assert said("y = sigmiod(x)") == 'unknown op "sigmiod"; did you mean "sigmoid"?'
+
+
+def test_the_tables_speak_of_what_is_there_and_of_nothing_twice():
+    ops = {op.replace("_", "") for op in OPS}
+    assert set(RENAMED.values()) | set(WRITTEN) <= set(OPS)
+    for table in (RENAMED, COMPOSED, OTHERS):
+        assert not ops & set(table)
+        assert all(re.fullmatch("[a-z0-9]+", key) for key in table)
+    assert not set(RENAMED) & set(COMPOSED)
+
+
+@pytest.mark.parametrize("text", [*COMPOSED.values(), *WRITTEN.values()])
+def test_what_is_to_be_written_can_be_written(text):
+    parse(f"result = {text.partition(', with')[0]}")
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+X, Y = np.array([-2.0, -0.4, 0.3, 1.7]), np.array([0.5, -1.2, 0.2, 0.9])
+FUNCTIONS = {
+    "celu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    "cosh": np.cosh,
+    "elu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "gelu": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "hardtanh": lambda x: np.clip(x, -1, 1),
+    "layernorm": lambda x: (x - x.mean()) / np.sqrt(x.var() + 1e-5),
+    "batchnorm": lambda x: (x - x.mean()) / np.sqrt(x.var() + 1e-5),
+    "l2": lambda x: np.sum(x**2) / 2,
+    "l2normalize": lambda x: x / np.linalg.norm(x),
+    "logcosh": lambda x: np.log(np.cosh(x)),
+    "logsigmoid": lambda x: np.log(sigmoid(x)),
+    "min": np.min,
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "reciprocal": lambda x: 1 / x,
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "rmsnorm": lambda x: x / np.sqrt(np.mean(x**2) + 1e-6),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
+    "silu": lambda x: x * sigmoid(x),
+    "sinh": np.sinh,
+    "softmin": lambda x: np.exp(-x) / np.exp(-x).sum(),
+    "softshrink": lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "std": np.std,
+    "tan": np.tan,
+    "tanhshrink": lambda x: x - np.tanh(x),
+    "var": np.var,
+    "flip": lambda x: x[::-1],
+    "unsqueeze": lambda x: x[None],
+}
+OF_TWO = {
+    "cosinesimilarity": lambda x, y: x @ y / np.linalg.norm(x) / np.linalg.norm(y),
+    "hinge": lambda x, y: np.mean(np.maximum(0, 1 - x * y)),
+    "huber": lambda x, y: np.mean(np.where(abs(x - y) < 1, (x - y) ** 2 / 2, abs(x - y) - 0.5)),
+    "hypot": np.hypot,
+    "inner": np.inner,
+    "l1": lambda x, y: np.mean(abs(x - y)),
+    "logaddexp": np.logaddexp,
+    "minimum": np.minimum,
+    "outer": np.outer,
+    "stack": lambda x, y: np.stack([x, y]),
+}
+OF_POSITIVE = {
+    "log10": np.log10, "log1p": np.log1p, "log2": np.log2, "rsqrt": lambda x: x**-0.5,
+    "logit": lambda x: np.log(x / (1 - x)),
+}  # fmt: skip
+
+
+def value(name, **inputs):
+    program = parse(f"result = {COMPOSED[name]}")
+    return forward(program, inputs, EXACT)["result"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_to_be_written_is_the_function(name):
+    np.testing.assert_allclose(value(name, x=X), FUNCTIONS[name](X), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", OF_TWO)
+def test_what_is_to_be_written_is_the_function_of_two(name):
+    np.testing.assert_allclose(value(name, x=X, y=Y), OF_TWO[name](X, Y), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", OF_POSITIVE)
+def test_what_is_to_be_written_is_the_function_of_positive_numbers(name):
+    x = np.array([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(value(name, x=x), OF_POSITIVE[name](x), rtol=1e-12, atol=1e-15)
