@@ -105,7 +105,7 @@ class Library:
         return self.load(*found)
 
     def meant(self, text: str) -> Case:
-        """The case whose name, or whose file's path from anywhere, a user typed. Raises CaseGone and CaseError."""
+        """The case whose name, last part of it, or file's path from anywhere a user typed. Raises CaseGone and CaseError."""
         plain = text.removesuffix(".toml")
         names: dict[str, tuple[Path, Path]] = {}
         for path, root in self.files():
@@ -113,8 +113,12 @@ class Library:
         for name, found in names.items():
             if plain == name or plain.endswith(f"/{name}"):
                 return self.load(*found)
+        ending = [name for name in names if name.endswith(f"/{plain}")]
+        if len(ending) == 1:
+            return self.load(*names[ending[0]])
         looked = ", ".join(map(str, self.roots))
-        raise CaseGone(f'no case "{text}" in {looked}{nearest(plain, names)}; other folders: --cases DIR')
+        told = f"; allowed are {', '.join(ending)}" if ending else _nearest_case(plain, names)
+        raise CaseGone(f'no case "{text}" in {looked}{told}; other folders: --cases DIR')
 
     def variants(self, name: str) -> dict[str, Variant]:
         """The variants of a case by id. Raises CaseGone and CaseError."""
@@ -141,3 +145,9 @@ class Library:
             other > 0
         )
         return f"of {len(ran)} variants {' and '.join(found)}" if found else ""
+
+
+def _nearest_case(name: str, names: Iterable[str]) -> str:
+    """The nearest of all names, or the one whose last part alone is near."""
+    whole = {each.rpartition("/")[2]: each for each in names}
+    return nearest(name, names) or nearest(name.rpartition("/")[2], whole)

@@ -26,6 +26,22 @@ def check_ours(path: Path, mark: re.Pattern[bytes]) -> None:
         raise FileExistsError(errno.EEXIST, told, str(path))
 
 
+def create(path: Path, text: str) -> None:
+    """Write a file that isn't there yet, whole or not at all. Raises FileExistsError where anything is, and OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        stream = path.open("x", encoding="utf-8", newline="\n")
+    except FileExistsError:
+        told = "is there already, and is left as it is; name another file"
+        raise FileExistsError(errno.EEXIST, told, str(path)) from None
+    try:
+        with stream:
+            stream.write(text)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def replace(path: Path, text: str) -> None:
     """Write the text whole or not at all: beside the file, then moved to its place. Raises OSError.
 
