@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,29 @@ def transcript():
     file, rest = text.removeprefix("$ cat mine.py\n").split("\n$ ", 1)
     command, printed = rest.split("\n", 1)
     return file, command, printed.splitlines()
+
+
+def test_nothing_but_the_package_is_needed_for_one_s_own_code():
+    """No framework is among what this brings along."""
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert "`pip install -e .`\n" in README
+    assert not [
+        line for line in needed if any(name in line for name in ("torch", "tensorflow", "jax", "mxnet"))
+    ]
+
+
+def test_what_is_begun_with_harness_new_goes_as_shown(tmp_path, monkeypatch, capsys):
+    shown = html.unescape(re.search(r"<pre>\n(\$ harness new.*?)</pre>", README, re.DOTALL)[1])
+    monkeypatch.chdir(tmp_path)
+    for command, printed in re.findall(r"^\$ harness (.*)\n((?:[^$].*\n)*)", shown, re.MULTILINE):
+        assert main(shlex.split(command)) == 0
+        assert capsys.readouterr().out == printed
+    then = shown.rstrip().rpartition("; then: pytest ")[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *shlex.split(then)], capture_output=True, text=True, check=False
+    )
+    assert "2 cells: " in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def alike(found, shown):
