@@ -1,9 +1,12 @@
-"""`harness ops` and `harness frameworks`: the columns of the matrix, from the adapters' sources."""
+"""`harness ops` and `harness frameworks`: the columns of the matrix, from the adapters' sources, and what each op is."""
 
 import argparse
 import ast
+import inspect
+import json
+import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
-from ...reference.ops import OPS
+from ...reference.ops import OPS, Row, shapes
+from ...reference.spellings import unknown_op
+from ..errors import HarnessError
 from ..frameworks import installed
 from ..frameworks.found import REQUIREMENTS, Framework, frameworks, shipped_adapters
 from ..frameworks.installed import Installed
@@ -19,10 +24,29 @@ from ..frameworks.interpreters import Interpreter, has_tox_env, interpreter_of, 
 from ..reading.text import visible
 from .common import command, interpreters, path
 
+ALWAYS = {
+    "axis": "an axis, a tuple of axes, or None for all",
+    "keepdims": "whether the reduced axes stay, with size 1",
+    "reduction": '"mean" over all elements, their "sum", or "none": as they are',
+}
+"""What attributes are that mean the same in several ops."""
+BROADCAST = "a tensor or a number; shapes broadcast as in NumPy"
+PAGE = """# Ops
+
+What programs of cases may call, written by `harness ops --format markdown` from the table in `reference/ops`. g is the gradient of an
+op's output. Where an op stands for an operator, programs write the operator. Which framework has which op: `harness ops`; an op that is missing is
+composed of others, or [added](../CONTRIBUTING.md#add-an-op).
+"""
+
 
 def add(commands: Any) -> None:
-    text = "which op each framework has, and where a formula stands for a missing native call"
+    text = (
+        "which op each framework has, and where a formula stands for a missing native call; or what an op is"
+    )
     made = command(commands, "ops", ops, text)
+    made.add_argument("op", nargs="*", metavar="NAME", help="tell what these ops are")
+    text = "markdown: what every op is, as a page"
+    made.add_argument("--format", choices=("text", "markdown"), default="text", help=text)
     made.add_argument("--adapters", action="append", type=path, default=[], metavar="DIR")
     text = "which frameworks are here, in which versions, and how to get the others"
     made = command(commands, "frameworks", list_frameworks, text)
@@ -31,21 +55,83 @@ def add(commands: Any) -> None:
 
 
 def ops(arguments: argparse.Namespace) -> int:
-    """A table of ops and frameworks, from the adapters' sources: nothing is imported."""
+    """A table of ops and frameworks, from the adapters' sources: nothing is imported. Or what the named ops are."""
+    for name in arguments.op:
+        if name not in OPS:
+            raise HarnessError(unknown_op(name))
+    if arguments.format == "markdown":
+        rows = [OPS[name] for name in arguments.op or OPS]
+        print("\n".join([PAGE * (not arguments.op), *map(op_markdown, rows)]).strip())
+        return 0
     known = frameworks([shipped_adapters(), *arguments.adapters])
     named = {f.name: (_keys(f, "OPS"), _keys(f, "FORMULAS")) for f in known}
+    if arguments.op:
+        print("\n\n".join(op_text(OPS[name], named) for name in arguments.op))
+        return 0
     table = Table(caption="native: the framework's own call; formula: there is none; -: unsupported")
     table.add_column("op")
     for name in named:
         table.add_column(name)
     for op in OPS:
-        boxes = (
-            "formula" if op in formulas else "native" if op in native else "-"
-            for native, formulas in named.values()
-        )
-        table.add_row(op, *boxes)
+        table.add_row(op, *(_how(op, *tables) for tables in named.values()))
     Console().print(table)
     return 0
+
+
+def _how(op: str, native: set[str], formulas: set[str]) -> str:
+    return "formula" if op in formulas else "native" if op in native else "-"
+
+
+def signature(row: Row) -> str:
+    """`linear(x, W, b=None, *, weights="out_in")`."""
+    parameters = [
+        p if p.default is p.empty else p.replace(default=_Written(p.default)) for p in row.parameters
+    ]
+    return f"{row.name}{inspect.Signature(parameters)}"
+
+
+class _Written:
+    """A default as a program has it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return json.dumps(self.value) if isinstance(self.value, str) else repr(self.value)
+
+
+def described(row: Row) -> Iterator[tuple[str, str]]:
+    """What is told of an op, each with its name."""
+    for parameter in row.parameters:
+        broadcast = {shapes.broadcast: BROADCAST, shapes.same: "a tensor of any shape"}
+        own = row.doc.arguments.get(parameter.name) or ALWAYS.get(parameter.name)
+        yield parameter.name, own or broadcast.get(row.shape, "a tensor of any shape")
+    yield "gradient", row.doc.gradient
+    if row.doc.kinks:
+        yield "kinks", row.doc.kinks
+    yield "example", row.doc.example
+
+
+def op_text(row: Row, named: Mapping[str, tuple[set[str], set[str]]]) -> str:
+    """An op, a line for each thing that is told of it, and how each framework has it."""
+    found = [*described(row), *((name, _how(row.name, *tables)) for name, tables in named.items())]
+    width = max(len(name) for name, _ in found)
+    return "\n".join(
+        [signature(row), f"  {row.doc.formula}", *(f"  {name:{width}}  {text}" for name, text in found)]
+    )
+
+
+def op_markdown(row: Row) -> str:
+    """The same as a section of the page."""
+    lines = [
+        f"- {name}: {f'`{text}`' if name == 'example' else _literal(text)}" for name, text in described(row)
+    ]
+    return "\n".join([f"## {row.name}", f"`{signature(row)}`", "", _literal(row.doc.formula), "", *lines, ""])
+
+
+def _literal(text: str) -> str:
+    """The text as Markdown shows it: no sign in it means emphasis."""
+    return re.sub(r"([*_|<\\\[\]])", r"\\\1", text)
 
 
 def _keys(framework: Framework, name: str) -> set[str]:

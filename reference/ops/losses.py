@@ -6,7 +6,7 @@ from . import shapes
 from .elementary import sigmoid
 from .limits import shifted, vanishing
 from .reductions import log_softmax, logsumexp, softmax
-from .row import row
+from .row import Doc, row
 from .units import softplus_slope
 
 
@@ -28,6 +28,12 @@ row(
     lambda c, p, t, *, reduction="mean": reduced(c, c.r(np.square(c.r(p - t))), reduction),
     lambda c, out, p, t, g, *, reduction: c.r(2 * c.r(p - t) * unreduced(c, g, p.size, reduction)),
     lambda c, out, p, t, g, *, reduction: c.r(2 * c.r(t - p) * unreduced(c, g, p.size, reduction)),
+    doc=Doc(
+        "(p - t)**2, reduced; there is no 1/2",
+        gradient='2 * (p - t) * g towards p, the negative towards t; by the number of elements with reduction="mean"',
+        arguments={"p": "the prediction, of any shape", "t": "the target, of the same shape"},
+        example="loss = mse(y, t)",
+    ),
 )
 
 
@@ -54,7 +60,19 @@ def _bce_t(c, out, p, t, g, *, reduction):
     return c.r(vanishing(g, g * c.r(c.fn("log1p", -p) - c.fn("log", p))))
 
 
-row("bce", shapes.pair_loss, _bce, _bce_p, _bce_t)
+row(
+    "bce",
+    shapes.pair_loss,
+    _bce,
+    _bce_p,
+    _bce_t,
+    doc=Doc(
+        "-t log(p) - (1 - t) log(1 - p), reduced; 0 log 0 is 0, and nothing is clipped",
+        gradient='g * (p - t) / (p * (1 - p)) towards p, g * log((1 - p) / p) towards t; by the number of elements with reduction="mean"',
+        arguments={"p": "probabilities, of any shape", "t": "targets from 0 to 1, of the same shape"},
+        example="loss = bce(p, t)",
+    ),
+)
 
 
 def _bce_with_logits(c, z, t, *, reduction="mean"):
@@ -87,6 +105,12 @@ row(
     _bce_with_logits,
     _bce_with_logits_z,
     _bce_with_logits_t,
+    doc=Doc(
+        "bce(sigmoid(z), t), that is max(z, 0) - z t + log(1 + exp(-|z|)), reduced",
+        gradient='g * (sigmoid(z) - t) towards z, -g * z towards t; by the number of elements with reduction="mean"',
+        arguments={"z": "logits, of any shape", "t": "targets from 0 to 1, of the same shape"},
+        example='loss = bce_with_logits(z, t, reduction="sum")',
+    ),
 )
 
 
@@ -140,4 +164,15 @@ row(
     _cross_entropy_z,
     _cross_entropy_target,
     dtypes={1: ("float", "int64")},
+    doc=Doc(
+        "-sum(t * log_softmax(z)) along the axis, reduced over the positions that are left",
+        gradient='g * (softmax(z) * sum(t) - t) towards z, -g * log_softmax(z) towards t; by the number of positions, not of elements, with reduction="mean"',
+        arguments={
+            "z": "logits, with the classes along the axis",
+            "target": "int64 labels, of z's shape without the axis; or weights of the classes t, of z's shape",
+            "axis": "the axis of the classes",
+            "reduction": '"mean" over the positions, "sum" of them, or "none": a loss for each',
+        },
+        example="loss = cross_entropy(z, labels)",
+    ),
 )

@@ -7,7 +7,7 @@ import numpy as np
 from . import shapes
 from .kinks import ball, shares
 from .limits import infinite, shifted, vanishing
-from .row import row
+from .row import Doc, row
 
 
 def spread(g, x, axis, keepdims):
@@ -36,14 +36,32 @@ row(
     shapes.reduce,
     lambda c, x, *, axis=None, keepdims=False: c.sum(x, axis, keepdims),
     lambda c, out, x, g, *, axis, keepdims: spread(g, x, axis, keepdims),
+    doc=Doc("the sum of x", gradient="g for every element", example="loss = sum(x * x)"),
 )
 row(
     "mean",
     shapes.nonempty_reduce,
     lambda c, x, *, axis=None, keepdims=False: c.r(c.sum(x, axis, keepdims) / count(x, axis)),
     lambda c, out, x, g, *, axis, keepdims: spread(c.r(g / count(x, axis)), x, axis, keepdims),
+    doc=Doc(
+        "the mean of x: its sum by the number of elements that are reduced",
+        gradient="g / n for every element",
+        example="loss = mean(x)",
+    ),
 )
-row("max", shapes.nonempty_reduce, _max, _max_vjp, kinks=shares)
+row(
+    "max",
+    shapes.nonempty_reduce,
+    _max,
+    _max_vjp,
+    kinks=shares,
+    doc=Doc(
+        "the largest element of x",
+        gradient="g for the largest element, 0 for the others",
+        kinks="among several that are largest, non-negative shares that add up to g are right; the reference gives equal ones",
+        example="m = max(x, axis=1)",
+    ),
+)
 
 
 def _norm(c, x, *, axis=None, keepdims=False):
@@ -68,12 +86,23 @@ row(
     _norm,
     _norm_vjp,
     kinks=ball,
+    doc=Doc(
+        "the root of the sum of squares (of a matrix, Frobenius')",
+        gradient="g * x / norm(x)",
+        kinks="where all of x is 0 any vector no longer than g is right; the reference takes 0",
+        example="length = norm(x, axis=-1)",
+    ),
 )
 row(
     "sum_squares",
     shapes.scalar(shapes.same),
     lambda c, x: c.sum(c.r(x * x), None),
     lambda c, out, x, g: c.r(vanishing(g, g * (2 * x))),
+    doc=Doc(
+        "the sum of the squares of all elements, a scalar",
+        gradient="2 * g * x",
+        example="penalty = 0.5 * sum_squares(W)",
+    ),
 )
 
 
@@ -122,16 +151,31 @@ row(
     shapes.nonempty_reduce,
     lambda c, x, *, axis=-1, keepdims=False: logsumexp(c, x, axis, keepdims),
     _logsumexp_vjp,
+    doc=Doc(
+        "log(sum(exp(x))), without overflow", gradient="g * softmax(x)", example="y = logsumexp(x, axis=1)"
+    ),
 )
 row(
     "softmax",
     shapes.along,
     lambda c, x, *, axis=-1: softmax(c, x, axis),
     lambda c, y, x, g, *, axis: c.r(y * c.r(g - c.sum(c.r(g * y), axis, keepdims=True))),
+    doc=Doc(
+        "exp(x) / sum(exp(x)) along one axis, without overflow",
+        gradient="y * (g - sum(g * y)) along the axis, with y the softmax",
+        arguments={"axis": "the axis that adds up to 1"},
+        example="p = softmax(z, axis=0)",
+    ),
 )
 row(
     "log_softmax",
     shapes.along,
     lambda c, x, *, axis=-1: log_softmax(c, x, axis),
     _log_softmax_vjp,
+    doc=Doc(
+        "x - logsumexp(x) along one axis",
+        gradient="g - softmax(x) * sum(g) along the axis",
+        arguments={"axis": "the axis whose exponentials add up to 1"},
+        example="y = log_softmax(z)",
+    ),
 )

@@ -25,6 +25,20 @@ class Spec(NamedTuple):
     dtype: str = "float"
 
 
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What a row is, for people, in NumPy's notation; g is the output's cotangent."""
+
+    formula: str
+    gradient: str
+    example: str
+    """A statement of a program."""
+    kinks: str = ""
+    """Which gradients are right where there is no derivative, and which of them the reference takes."""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """What inputs and attributes are, where it isn't what such ones always are."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One op. Its signature, inputs and attributes with their defaults, is that of `forward`."""
@@ -33,6 +47,7 @@ class Row:
     shape: Callable[..., Any]
     forward: Callable[..., Any]
     vjps: Sequence[Callable[..., Any]]
+    doc: Doc
     dtypes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     terms: Callable[..., int] | None = None
     """By the inputs' shapes, the products that each output element sums; None where no matrices are multiplied."""
@@ -107,6 +122,7 @@ def row(
     shape: Callable[..., Any],
     forward: Callable[..., Any],
     *vjps: Callable[..., Any],
+    doc: Doc,
     dtypes: Mapping[int, tuple[str, ...]] | None = None,
     terms: Callable[..., int] | None = None,
     kinks: Callable[..., Any] | None = None,
@@ -114,7 +130,7 @@ def row(
     """Add a row to the op table; a name twice, or an input without its vjp, is refused."""
     if name in OPS:
         raise ValueError(f"op {name} is in the table twice")
-    made = Row(name, shape, forward, vjps, dtypes or {}, terms, kinks)
+    made = Row(name, shape, forward, vjps, doc, dtypes or {}, terms, kinks)
     most = made.arity[1]
     if len(vjps) != (most or 1):
         raise ValueError(f"op {name} has {len(vjps)} vjps, but takes {made.takes}")
