@@ -16,7 +16,7 @@ from ...reference.names import nearest
 from ...reference.program import Node
 from ...reference.rounding import Reference
 from ..case.library import Library
-from ..case.variant import Variant
+from ..case.variant import Case, Variant
 from ..engine import Engine
 from ..errors import HarnessError
 from ..frameworks.found import DEVIATIONS, Framework
@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 NOT_RUN = {Verdict.UNSUPPORTED, Verdict.ABSENT, Verdict.ERRORED, Verdict.CRASHED}
 COULD_NOT_RUN = 2
+LISTED = 20
+"""Variants with a dtype that are told where none is named."""
 
 Row = tuple[Node, Key]
 
@@ -96,12 +98,26 @@ def select(text: str, roots: Sequence[Path], known: Sequence[Framework], others:
             cells[cell.parts.name] = cell
     found = cells.get(rest)
     if found is None:
-        raise HarnessError(
-            f'no cell "{text}": case {case.name} has no "{rest}"{nearest(rest, cells)};'
-            f" a cell is {case.name}::VARIANT-DTYPE-FRAMEWORK-MODE"
-        )
+        raise HarnessError(_no_cell(text, case, rest, cells))
     rest_of = [f for f in beside if f.name != found.framework.name]
     return Selected((found, *(Cell(found.variant, found.dtype, f, f.modes[0]) for f in rest_of)), named=True)
+
+
+def _no_cell(text: str, case: Case, rest: str, cells: Mapping[str, Cell | None]) -> str:
+    """What is said of an id that names no cell: those that begin so, without framework and mode, or the nearest."""
+    begun = [
+        stem for stem, cell in cells.items() if cell is None and (not rest or stem.startswith(f"{rest}-"))
+    ]
+    if begun:
+        more = [f"  and {len(begun) - LISTED} more"] * (len(begun) > LISTED)
+        told = [f"  {case.name}::{stem}" for stem in begun[:LISTED]]
+        return "\n".join(
+            [f"{text}: name one of these, or a framework and its mode of it, -FRAMEWORK-MODE:", *told, *more]
+        )
+    return (
+        f'no cell "{text}": case {case.name} has no "{rest}"{nearest(rest, cells)};'
+        f" a cell is {case.name}::VARIANT-DTYPE-FRAMEWORK-MODE; `harness explain {case.name}` lists the variants"
+    )
 
 
 @dataclass(frozen=True)
@@ -114,6 +130,14 @@ class Column:
     """The step that is looked into: the worst of a training."""
     whole: Mapping[Key, Compared]
     """What was told, each held to the whole program's tolerance."""
+
+    @property
+    def at_step(self) -> str:
+        """A line for a heading: the step of a training that is looked into."""
+        step, training = self.step.trace.step if self.step else None, self.cell.variant.training
+        if step is None or training is None:
+            return ""
+        return f"\nstep {step}" + f" of 0 to {training.steps - 1}" * (training.steps > 1)
 
     @property
     def ran(self) -> bool:
@@ -195,9 +219,10 @@ def _rows(variant: Variant, due: Mapping[Key, Any]) -> Iterator[Row]:
 def _table(variant: Variant, columns: Sequence[Column]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("line, tensor", overflow="fold")
-    table.add_column("reference\n± tolerance", justify="right")
+    table.add_column(f"reference\n± tolerance{columns[0].at_step}", justify="right")
     for column in columns:
-        table.add_column(f"{column.cell.framework.name}\n{column.cell.mode}", justify="right")
+        heading = f"{column.cell.framework.name}\n{column.cell.mode}{column.at_step}"
+        table.add_column(heading, justify="right")
     due = _due(columns[0])
     written: tuple[int, str] | None = None
     for node, key in _rows(variant, due):

@@ -92,6 +92,41 @@ def test_an_unknown_cell_is_one_message_with_the_nearest_id(explain, cell, words
     assert words in error
 
 
+SWEPT = LAYER.replace("sigmoid", "{f}") + '[sweep]\nf = ["sigmoid", "tanh"]\n'
+TRAINED = LAYER + '[training]\noptimizer = { sgd = { lr = 0.1 } }\nparameters = ["W"]\nsteps = 3\n'
+
+
+def test_a_case_without_a_variant_lists_them(explain, tmp_path):
+    (tmp_path / "tiny" / "swept.toml").write_text(SWEPT)
+    code, _, error = explain("tiny/swept", "faultless")
+    assert code == 2
+    assert error.splitlines() == [
+        "tiny/swept: name one of these, or a framework and its mode of it, -FRAMEWORK-MODE:",
+        *(f"  tiny/swept::f:{f}-{dtype}" for f in ("sigmoid", "tanh") for dtype in ("float32", "float64")),
+    ]
+    assert explain("swept::f:tanh", "faultless")[2].splitlines()[1:] == [
+        f"  tiny/swept::f:tanh-{dtype}" for dtype in ("float32", "float64")
+    ]
+
+
+def test_many_variants_are_counted(explain, tmp_path):
+    text = SWEPT.replace("{f}(", "sigmoid({k} * ").replace(
+        'f = ["sigmoid", "tanh"]', f"k = {list(range(1, 15))}"
+    )
+    (tmp_path / "tiny" / "many.toml").write_text(text)
+    lines = explain("tiny/many", "faultless")[2].splitlines()
+    assert (len(lines), lines[-1]) == (22, "  and 8 more")
+
+
+def test_of_a_training_the_step_is_said(explain, tmp_path):
+    (tmp_path / "tiny" / "trained.toml").write_text(TRAINED)
+    code, printed, _ = explain("tiny/trained::float32-faultless-eager", "faultless", "negates")
+    assert code == 0
+    heading = printed.partition("────")[0]
+    assert heading.count("of 0 to 2") == 3
+    assert "step" not in explain("tiny/layer::float32-faultless-eager", "faultless")[1]
+
+
 def test_a_framework_that_cannot_run_is_exit_code_2_with_the_reason(explain):
     code, printed, _ = explain("tiny/layer::float32-unimportable-eager", "unimportable", "faultless")
     assert code == 2
