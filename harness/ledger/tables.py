@@ -18,7 +18,7 @@ from ...reference.ops import OPS
 from ...reference.optimizers import OPTIMIZERS
 from ...reference.program import ProgramError
 from ..reading.locate import SCALAR, STRING, Locator
-from ..reading.text import allowed_names, shown
+from ..reading.text import SHOWN, allowed_names, shortened, shown, visible
 from ..roles import ROLES
 from ..run.lines import LARGEST
 from . import conditions
@@ -179,7 +179,10 @@ class Table:
             if isinstance(names, list)
             else ""
         )
-        raise self._wrong(key, f"must be {', '.join(allowed)} or a list of them{nearest(strange, allowed)}")
+        told = f'; "{visible(shortened(strange, SHOWN))}" is none of them' * bool(strange)
+        raise self._wrong(
+            key, f"must be {', '.join(allowed)} or a list of them{told}{nearest(strange, allowed)}"
+        )
 
     def _text(self, key: str) -> str:
         text = self.table[key]

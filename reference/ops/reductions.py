@@ -161,7 +161,7 @@ row(
     lambda c, x, *, axis=-1: softmax(c, x, axis),
     lambda c, y, x, g, *, axis: c.r(y * c.r(g - c.sum(c.r(g * y), axis, keepdims=True))),
     doc=Doc(
-        "exp(x) / sum(exp(x)) along one axis, without overflow",
+        "exp(x) / sum(exp(x)) along one axis, without overflow; where one element is inf, its limit",
         gradient="y * (g - sum(g * y)) along the axis, with y the softmax",
         arguments={"axis": "the axis that adds up to 1"},
         example="p = softmax(z, axis=0)",

@@ -299,7 +299,8 @@ def test_the_lines_of_an_entry_hold_its_tables(path: Path) -> None:
     [
         ("reason =", 'cell = "*"\nreason =', "1: deviation 1: cell and op are both there; an entry speaks either of"),
         ('op = "maximum"\n', "", "1: deviation 1: cell or op missing; an entry speaks either of cells or of an op"),
-        ('op = "maximum"', 'op = "maximun"', '2: .*: must be add, sub, .* or a list of them; did you mean "maximum"'),
+        ('op = "maximum"', 'op = "maximun"', '2: .*: must be add, sub, .* or a list of them; "maximun" is none of them; did you mean "maximum"'),
+        ('op = "maximum"', 'op = ["norm", "nope"]', '2: .*or a list of them; "nope" is none of them$'),
         ('op = "maximum"', "op = []", r"2: deviation 1: op = \[\]: must be add"),
         ('op = "maximum"', 'op = ["max", 1]', "2: .*must be add"),
         ('op = "maximum"', 'op = ["max", "sgd"]', "2: .*: let one entry speak of ops of the table, another of optim"),
