@@ -9,7 +9,7 @@ from .constants import Constants, Source
 from .names import nearest
 from .ops import OPS
 from .program import Node, Number, ProgramError
-from .spellings import called_elsewhere, unknown_op
+from .spellings import ATTRIBUTES, called_elsewhere, unknown_op
 
 BINARY = {
     ast.Add: ("add", "+"),
@@ -19,6 +19,11 @@ BINARY = {
     ast.MatMult: ("matmul", "@"),
     ast.Pow: ("pow", "**"),
 }
+
+NO_BRANCH = (
+    "a comparison or condition is not allowed: a program does the same whatever its numbers are; relu, abs and maximum"
+    " turn by themselves, where(mask, x, y) takes a bool tensor of the case"
+)
 
 
 class Expressions:
@@ -56,10 +61,14 @@ class Expressions:
                 return self.op_call(value)
             case ast.BinOp(left, op, right) if type(op) in BINARY:
                 return BINARY[type(op)][0], self.arguments([left, right]), {}
-            case ast.BinOp():
+            case ast.BinOp(_, op, _):
+                power = "; a power is **" * isinstance(op, ast.BitXor)
                 raise self.source.error(
-                    value, f"operator not allowed; allowed are {' '.join(s for _, s in BINARY.values())}"
+                    value,
+                    f"operator not allowed; allowed are {' '.join(s for _, s in BINARY.values())}{power}",
                 )
+            case ast.Compare() | ast.IfExp():
+                raise self.source.error(value, NO_BRANCH)
             case ast.UnaryOp(ast.USub(), operand):
                 return "neg", self.arguments([operand]), {}
             case ast.Attribute(operand, "T"):
@@ -97,7 +106,9 @@ class Expressions:
         for keyword in call.keywords:
             if keyword.arg not in row.attributes:
                 allowed = ", ".join(row.attributes) or "none"
-                hint = nearest(str(keyword.arg), row.attributes)
+                ours = ATTRIBUTES.get(str(keyword.arg))
+                known = ours in row.attributes
+                hint = f"; write {ours}" if known else nearest(str(keyword.arg), row.attributes)
                 raise self.source.error(
                     keyword, f'{op} has no attribute "{keyword.arg}"; it has: {allowed}{hint}'
                 )

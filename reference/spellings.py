@@ -116,6 +116,16 @@ COMPOSED = {
 }  # fmt: skip
 """What is no op and made of ops: the expression, and after ", with" what stands in it."""
 
+ATTRIBUTES = {
+    "alpha": "slope", "negative_slope": "slope",
+    "axes": "axis", "dim": "axis", "dims": "axis",
+    "axis": "axes", "perm": "axes",
+    "chunks": "parts", "indices_or_sections": "parts", "num_or_size_splits": "parts", "sections": "parts",
+    "keep_dims": "keepdims", "keepdim": "keepdims",
+    "newshape": "shape", "size": "shape",
+}  # fmt: skip
+"""Attributes by the names that they have elsewhere."""
+
 OTHERS = {"atan", "exp10", "logdet", "maxpool", "rrelu", "sign", "sinc", "sort", "sparsemax"}
 """What is something else, though its name is near to one of ours."""
 

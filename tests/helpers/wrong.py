@@ -143,7 +143,7 @@ ROWS: dict[str, tuple[str, *tuple[Change, ...]]] = {
     "uniform_of_three": ("10:30: tensors.x.uniform must be a list of length 2, got 3", ("[3], uniform = [-1, 1", "[3], uniform = [-1, 0, 1")),
     "uniform_reversed": ("10:30: uniform needs low and high, in this order, not 1.0 and -1.0", ("[3], uniform = [-1, 1", "[3], uniform = [1, -1")),
     "uniform_words": ("10:31: tensors.x.uniform[0] is a string, but must be a number", ("[3], uniform = [-1, 1", '[3], uniform = ["a", "b"')),
-    "unknown_attribute": ('5:16: softmax has no attribute "axes"; it has: axis; did you mean "axis"?', ("sigmoid(y", "softmax(y, axes=0")),
+    "unknown_attribute": ('5:16: softmax has no attribute "axes"; it has: axis; write axis', ("sigmoid(y", "softmax(y, axes=0")),
     "unknown_dtype": ('3:11: dtypes[0] is "float23"; allowed are float32, float64; did you mean "float32"?', ("program", 'dtypes = ["float23"]\nprogram')),
     "unknown_gradient": ('3:19: "X" is no tensor and not assigned; allowed are A, x, y, z; did you mean "x"?', ("program", 'gradients = ["A", "X"]\nprogram')),
     "unknown_key": ('3:1: unknown key "gradient"; allowed are title, source, program, output, values, gradients, dtypes, exact, seed, sizes, sweep, tensors, cotangents, training, expect; did you mean "gradients"?', ("program", 'gradient = ["A"]\nprogram')),

@@ -9,7 +9,14 @@ from gradient_conformance.reference.backprop import forward
 from gradient_conformance.reference.contexts import EXACT
 from gradient_conformance.reference.ops import OPS
 from gradient_conformance.reference.program import ProgramError
-from gradient_conformance.reference.spellings import COMPOSED, OTHERS, RENAMED, WRITTEN, unknown_op
+from gradient_conformance.reference.spellings import (
+    ATTRIBUTES,
+    COMPOSED,
+    OTHERS,
+    RENAMED,
+    WRITTEN,
+    unknown_op,
+)
 
 ABSENT = [
     "argmax", "argmin", "argsort", "asin", "acos", "atan", "atan2", "arcsin", "arctan", "acosh",
@@ -75,6 +82,30 @@ def test_an_op_that_has_another_name_here_is_told_so(name, told):
 )
 def test_a_call_through_a_module_or_a_method_is_told_the_op(text, told):
     assert said(text) == f"only ops can be called, by their name{told}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("y = max(x, dim=1)", 'max has no attribute "dim"; it has: axis, keepdims; write axis'),
+        (
+            "y = sum(x, keepdim=True)",
+            'sum has no attribute "keepdim"; it has: axis, keepdims; write keepdims',
+        ),
+        ("y = leaky_relu(x, alpha=0.1)", 'leaky_relu has no attribute "alpha"; it has: slope; write slope'),
+        ("y = transpose(x, perm=(1, 0))", 'transpose has no attribute "perm"; it has: axes; write axes'),
+        ("y = relu(x, dim=1)", 'relu has no attribute "dim"; it has: none'),
+        ("y = (x - t)^2", "operator not allowed; allowed are + - * / @ **; a power is **"),
+        ("y = where(x > 0, x, 0)", "a comparison or condition is not allowed: a program does the same"),
+        ("y = x if t else 0", "a comparison or condition is not allowed: a program does the same"),
+    ],
+)
+def test_what_people_write_by_habit_is_told_what_to_write(text, told):
+    assert said(text).startswith(told)
+
+
+def test_attributes_elsewhere_are_attributes_here():
+    assert set(ATTRIBUTES.values()) <= {name for row in OPS.values() for name in row.attributes}
 
 
 def test_a_slip_is_still_a_slip():
