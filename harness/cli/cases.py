@@ -16,6 +16,7 @@ from ..case.library import SHIPPED, Library, case_files, root_named
 from ..case.loading import load
 from ..case.variant import Case, Variant
 from ..errors import HarnessError
+from ..frameworks.found import checked_name
 from ..reading.names import case_name_problem
 from ..reading.replacing import create
 from ..reading.text import visible
@@ -133,7 +134,7 @@ def new_case(file: Path) -> str:
 
 def new_subject(file: Path, name: str, given: Sequence[Path]) -> str:
     """Write a function for the case; what to do next."""
-    own = Path(name)
+    column, own = checked_name(file.stem, file), Path(name)
     roots = (
         [own.parent] if not given and own.suffix == ".toml" and own.is_file() else given or [Path("cases")]
     )
@@ -143,7 +144,7 @@ def new_subject(file: Path, name: str, given: Sequence[Path]) -> str:
         "pytest",
         f"--cases={SHIPPED if root == root_named(SHIPPED) else root}",
         f"--subject={file}",
-        f"--framework={file.stem}",
+        f"--framework={column}",
         "-k",
         function_name(case),
     )

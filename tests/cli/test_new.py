@@ -150,6 +150,10 @@ def test_what_is_there_is_left_as_it_is(name, capsys):
             ["mine.py", "--case", "2-layer.toml"],
             "2-layer: no function can be called 2-layer; rename the case's file",
         ),
+        (
+            ["my-code.py", "--case", "2-layer.toml"],
+            '"my-code" is to be a column of cell ids: letters, digits and _',
+        ),
         (["mine.py", "--case", "absent.toml"], 'no case "absent.toml" in cases'),
     ],
 )
