@@ -138,7 +138,10 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
     """Of a cell in which no call is wrong by itself."""
     if _broken(judgement):
         return Outcome(Verdict.DISAGREE)
-    if any(t.problem for t in judgement.tensors):  # what kept the whole from being judged holds
+    if judgement.verdict is Verdict.NOT_SHOWN:
+        return Outcome(Verdict.NOT_SHOWN)
+    problems = [t for t in judgement.tensors if t.problem and t.verdict is not Verdict.NOT_SHOWN]
+    if problems:  # what kept the whole from being judged holds
         return Outcome(Verdict.INCONCLUSIVE, ("every op call is right at its own numbers",))
     worst = _composed(examination, lambda step: step.chosen)
     chosen = tuple(dict.fromkeys(_conventions(cell, examination)))

@@ -78,6 +78,15 @@ def test_a_new_function_says_how_to_run_it_and_ends_in_a_sentence(capsys):
     assert "nothing to judge: of what the case compares it returned none: value loss, value Y" in printed
 
 
+def test_a_function_that_is_filled_in_half_agrees_in_what_it_shows(capsys):
+    main(["new", "case", "mlp.toml"])
+    main(["new", "mine.py", "--case", "mlp.toml"])
+    text = Path("mine.py").read_text().replace("    values = {", f"{BY_HAND}    values = {{")
+    Path("mine.py").write_text(text.replace('# "loss":', '"loss":').replace('# "W2":', '"W2":'))
+    assert explained("mlp::float64-mine-eager", "--subject=mine.py", "--framework=mine") == 0
+    assert capsys.readouterr().out.endswith("mine eager: agree\n")
+
+
 def test_a_function_that_is_filled_in_agrees(capsys):
     main(["new", "case", "mlp.toml"])
     main(["new", "mine.py", "--case", "mlp.toml"])
