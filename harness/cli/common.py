@@ -11,7 +11,7 @@ from rich.console import Console
 from ..case.library import root_named
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
 from ..frameworks.interpreters import assignment
-from ..plan import check_names
+from ..plan import check_columns
 from ..run.lines import CellLine
 
 
@@ -46,7 +46,7 @@ def case_root(text: str) -> Path:
 def interpreters(texts: Iterable[str], known: Sequence[Framework]) -> dict[str, str]:
     """What `--interpreter NAME=COMMAND` gave, by the columns' names. Raises HarnessError for a name that none has."""
     named = dict(assignment(text) for text in texts)
-    check_names("--interpreter", named, [framework.name for framework in known])
+    check_columns("--interpreter", named, known)
     return named
 
 

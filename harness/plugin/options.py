@@ -22,6 +22,8 @@ class Option:
     """It takes a path: where that stands as a word of its own, pytest looks for its ini file near it."""
     carried: bool = False
     """Without it a cell of the run can't be repeated."""
+    selects: bool = False
+    """It says what is to be run, so there have to be cases."""
 
     @property
     def field(self) -> str:
