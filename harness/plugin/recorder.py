@@ -139,7 +139,7 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         terminalreporter.section("framework agreement")
-        width = terminalreporter._tw.fullwidth  # noqa: SLF001  (pytest tells it nowhere else)
+        width = terminalreporter._tw.fullwidth if terminalreporter.isatty else None  # noqa: SLF001  (told nowhere else)
         terminalreporter.write(table(self.lines, width=width, colour=terminalreporter.hasmarkup))
         if self.footer is None and self.begun:
             told = f"the run is incomplete and has no footer: {self.trouble}"
