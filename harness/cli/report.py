@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
     text = "make reports of a run: a page for people, Markdown, JSON, JUnit XML"
     command = commands.add_parser("report", help=text, description=f"{text[0].upper()}{text[1:]}. {_EXIT}")
     command.add_argument(
-        "runs", nargs="+", type=path, metavar="RUN", help="such as reports/run.jsonl; several are merged"
+        "runs", nargs="+", type=path, metavar="RUN", help="such as reports/latest.jsonl; several are merged"
     )
     command.add_argument("--html", type=path, metavar="DIR", help="a folder to open index.html in")
     for name, help in HELPS.items():

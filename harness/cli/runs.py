@@ -44,13 +44,13 @@ def add(commands: Any) -> None:
     text = "write ledger entries for what disagrees in a run, for review"
     made = command(commands, "deviations", deviations, text)
     made.add_argument(
-        "--propose", required=True, type=path, metavar="RUN", help="a run file, such as reports/run.jsonl"
+        "--propose", required=True, type=path, metavar="RUN", help="a run file, such as reports/latest.jsonl"
     )
 
 
 def _add_summary(commands: Any) -> None:
     made = command(commands, "summary", summary, "what the end of a run printed, again from its file")
-    made.add_argument("run_file", type=path, metavar="RUN", help="a run file, such as reports/run.jsonl")
+    made.add_argument("run_file", type=path, metavar="RUN", help="a run file, such as reports/latest.jsonl")
     text = "failures: before it, each cell that failed, in the words that the run had for it"
     made.add_argument("--show", choices=("failures",), help=text)
     text = "a case root, where the run's own moved"
@@ -71,7 +71,7 @@ def _add_merge(commands: Any) -> None:
     text = "make one run file of several that were made apart, such as one of each framework's CI job"
     made = command(commands, "merge", merge, text)
     made.add_argument(
-        "runs", nargs="+", type=path, metavar="RUN", help="a run file, such as reports/run.jsonl"
+        "runs", nargs="+", type=path, metavar="RUN", help="a run file, such as reports/latest.jsonl"
     )
     made.add_argument("--record", type=path, required=True, metavar="FILE", help="the merged run file")
     text = (

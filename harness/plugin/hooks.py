@@ -24,7 +24,7 @@ from ..run import arrays
 from ..run.ids import framework_in
 from ..workers.process import require_posix
 from . import options
-from .files import arrays_folder, record_path
+from .files import INPUT, arrays_folder, is_kept, latest_path, record_path
 from .items import CaseFile, CellItem, LedgerItem, Refused
 from .session import LEDGER, MATRIX, OPTIONS, RECORDER, case_roots, given_roots, is_xdist_worker, matrix_of
 
@@ -169,22 +169,22 @@ def _record(config: pytest.Config, ids: Sequence[str]) -> None:
     try:
         require_posix()
         if folder is not None:
-            arrays.check_owner(folder, file)
+            arrays.check_owner(folder, file, one_of_many=is_kept(config))
         config.pluginmanager.register(Recorder(config, ids), RECORDER)
         if folder is not None:
-            arrays.claim(folder, file)
+            arrays.claim(folder, file, one_of_many=is_kept(config))
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def _check_alone(config: pytest.Config) -> None:
     """Raises UsageError where an option of another's names the run file: reports and logs are opened at once."""
-    record = os.path.realpath(record_path(config))
+    records = {os.path.realpath(path) for path in (record_path(config), latest_path(config))}
     ours = {option.field for option in OPTIONS}
     given = {name: text for name, text in vars(config.option).items() if isinstance(text, str) and text}
     for name in given.keys() - ours:
-        if os.path.realpath(config.invocation_params.dir / given[name]) == record:
-            raise pytest.UsageError(f"{name} = {given[name]}: that is the run file; name another")
+        if os.path.realpath(config.invocation_params.dir / given[name]) in records:
+            raise pytest.UsageError(f"{name} = {given[name]}: that is a run file; name another")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -193,6 +193,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         matrix.engine.close()
         if matrix.cache is not None and hasattr(session.config, "workeroutput"):
             session.config.workeroutput[TALLY] = astuple(matrix.cache.tally)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A process of xdist is told which run file is written: arrays are named from there."""
+    node.workerinput[INPUT] = str(record_path(node.config))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -126,7 +126,7 @@ class Matrix:
             self.frameworks.append(subject(config.invocation_params.dir / path, self.frameworks))
         self.selection = Selection(split(option.framework), split(option.dtype), split(option.mode))
         self.selection.check(self.frameworks)
-        if option.resume and option.record:
+        if option.resume and option.record and not self._is_one_file(option.resume, option.record):
             raise HarnessError("--resume goes on with its own run file: leave --record out")
         if mine := given_shard(config):
             config.pluginmanager.register(Sharding(mine), SHARDING)
@@ -144,6 +144,10 @@ class Matrix:
         self.cache = None if option.no_cache else cache.given()
         self.engine: Engine | None = None
         self.sent: set[str] = set()
+
+    def _is_one_file(self, *given: str) -> bool:
+        """What an ini file or tox always says may be said again."""
+        return len({os.path.realpath(self.config.invocation_params.dir / path) for path in given}) == 1
 
     @cached_property
     def carried(self) -> list[str]:
