@@ -4,6 +4,7 @@ import argparse
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,13 +64,24 @@ PYTESTS = ("-c", "--config-file", "--rootdir", "-o", "--override-ini")
 """Options of pytest's own without which it may find other roots, adapters or interpreters."""
 
 
-def carried(args: Sequence[str], options: Iterable[Option]) -> list[str]:
-    """Those words of a command that one of its cells needs too, each option with its value in one word."""
+def carried(args: Sequence[str], options: Sequence[Option], here: Path) -> list[str]:
+    """Those words of a command that one of its cells needs too, each option with its value in one word.
+
+    A path that lies below the working directory `here` is told from there.
+    """
+    paths = {option.name for option in options if option.path}
     names = {*PYTESTS, *(option.name for option in options if option.carried)}
     kept: list[str] = []
     for word, following in zip(args, [*args[1:], ""], strict=True):
         name, equals, _ = word.partition("=")
         if name in names:
             joined = following if equals else f"{name}{'=' * name.startswith('--')}{following}"
-            kept.append(word if equals else joined)
+            told = word if equals else joined
+            kept.append(_from(here, told) if name in paths else told)
     return list(dict.fromkeys(kept))
+
+
+def _from(here: Path, word: str) -> str:
+    """`--option=PATH`, with what is left of the path from `here` where it lies below."""
+    name, _, path = word.partition("=")
+    return f"{name}={Path(path).relative_to(here)}" if Path(path).is_relative_to(here) else word

@@ -152,7 +152,7 @@ class Matrix:
     @cached_property
     def carried(self) -> list[str]:
         """Those words of the command that repeat a cell."""
-        return carried(self.config.invocation_params.args, OPTIONS)
+        return carried(self.config.invocation_params.args, OPTIONS, self.config.invocation_params.dir)
 
     def header(self) -> Header:
         """The header of this session's run."""
