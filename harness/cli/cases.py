@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from .. import ROOT
@@ -15,7 +14,7 @@ from ..case.variant import Variant
 from ..errors import HarnessError
 from ..references.variant import VariantReference
 from ..report.json import report_schema
-from .common import command, path
+from .common import case_roots, command, path
 
 NAMED = 3
 """Variants that a warning names."""
@@ -23,7 +22,13 @@ NAMED = 3
 
 def add(commands: Any) -> None:
     made = command(commands, "check", check, "validate case files without running anything")
-    made.add_argument("paths", nargs="*", type=path, metavar="PATH", help="files or folders (default: cases)")
+    made.add_argument(
+        "paths",
+        nargs="*",
+        type=path,
+        metavar="PATH",
+        help="files or folders (default: those of the ini file, or cases)",
+    )
     made.add_argument("--root", type=path, help="the case root (default: each PATH that is a folder)")
     made = command(
         commands, "schema", schema, "print the JSON Schema of case files, for editors, or of JSON reports"
@@ -36,7 +41,8 @@ def add(commands: Any) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Load every case file and tell all mistakes, one line each."""
     mistakes = count = cells = 0
-    for file, root in case_files(arguments.paths or [Path("cases")], arguments.root):
+    paths = case_roots(arguments.paths)
+    for file, root in case_files(paths, arguments.root):
         count += 1
         try:
             variants = load(file, root).variants
@@ -49,7 +55,7 @@ def check(arguments: argparse.Namespace) -> int:
             mistakes += 1
             print(error, file=sys.stderr)
     if not count:
-        raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, arguments.paths)) or 'cases'}")
+        raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, paths))}")
     print(f"{count} case files, {cells} cells a framework, {mistakes} files with mistakes")
     return 1 if mistakes else 0
 

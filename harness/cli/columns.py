@@ -13,11 +13,11 @@ from rich.table import Table
 
 from ...reference.ops import OPS
 from ..frameworks import installed
-from ..frameworks.found import REQUIREMENTS, Framework, frameworks, shipped_adapters
+from ..frameworks.found import REQUIREMENTS, Framework, frameworks
 from ..frameworks.installed import Installed
 from ..frameworks.interpreters import Interpreter, has_tox_env, interpreter_of, requirements_in
 from ..reading.text import visible
-from .common import command, interpreters, path
+from .common import adapter_folders, command, ini_interpreters, interpreters, path
 
 
 def add(commands: Any) -> None:
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 def ops(arguments: argparse.Namespace) -> int:
     """A table of ops and frameworks, from the adapters' sources: nothing is imported."""
-    known = frameworks([shipped_adapters(), *arguments.adapters])
+    known = frameworks(adapter_folders(arguments.adapters))
     named = {f.name: (_keys(f, "OPS"), _keys(f, "FORMULAS")) for f in known}
     table = Table(caption="native: the framework's own call; formula: there is none; -: unsupported")
     table.add_column("op")
@@ -62,9 +62,10 @@ def _keys(framework: Framework, name: str) -> set[str]:
 
 def list_frameworks(arguments: argparse.Namespace) -> int:
     """Each framework, its modes, its interpreter with what is installed there, and how to get what isn't."""
-    known = frameworks([shipped_adapters(), *arguments.adapters])
+    known = frameworks(adapter_folders(arguments.adapters))
     given = interpreters(arguments.interpreter, known)
-    found = {framework: interpreter_of(framework, given, {}, Path()) for framework in known}
+    named = ini_interpreters(known)
+    found = {framework: interpreter_of(framework, given, named, Path()) for framework in known}
     pins = {framework: requirements_in(framework.folder / REQUIREMENTS) for framework in known}
     answers = installed.ask_all(
         {

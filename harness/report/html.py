@@ -14,7 +14,7 @@ Text from cases and workers meets three contexts: HTML, where Jinja2 escapes it;
 import math
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -100,6 +100,7 @@ def _index(report: Report, inside: Inside | None) -> str:
         "bad": BAD,
         "listed": LISTED_CAUSES,
         "facts": embed(matrix(report)),
+        "digits": digits_of(report.cells),
         "inside": inside,
     }
     return _templates().get_template("index.html").render(report=report, verdicts=list(Verdict), **own)
@@ -156,6 +157,26 @@ def matrix(report: Report) -> dict[str, Any]:
         "rows": list(rows),
         "cells": cells,
     }
+
+
+def digits_of(cells: Iterable[CellFacts]) -> dict[str, str]:
+    """`float32 6.3, float64 14.9`: by framework and dtype to how many digits all agreeing cells are right.
+
+    Of the cell that is right to the fewest, relative to the scale of each tensor; those by a convention are others by choice.
+    """
+    largest: dict[str, dict[str, float]] = {}
+    for cell in (facts.result for facts in cells):
+        own = largest.setdefault(cell.framework, {})
+        if cell.verdict is Verdict.AGREE and cell.relative is not None and not cell.agrees_by_convention:
+            own[cell.dtype] = max(own.get(cell.dtype, 0.0), cell.relative)
+    return {
+        name: ", ".join(f"{dtype} {_digits(relative)}" for dtype, relative in sorted(own.items()))
+        for name, own in largest.items()
+    }
+
+
+def _digits(relative: float) -> str:
+    return f"{max(0.0, -math.log10(relative)):.1f}" if relative else "all"
 
 
 def _rounded(used: float | None) -> float | None:

@@ -85,3 +85,26 @@ def test_it_runs_as_a_command_of_its_own_process(run_file):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.startswith("5 of 14")
+
+
+def test_it_says_what_it_wrote_and_how_to_open_it(run_file, here, capsys):
+    assert main(["report", str(run_file), "--html", "page", "--json", "r.json"]) == 0
+    address = (here / "page" / "index.html").as_uri()
+    assert (
+        capsys.readouterr().out == f"wrote page/index.html; open it in a browser: {address}\nwrote r.json\n"
+    )
+    assert main(["report", str(run_file), "--html", "page", "--markdown", "-"]) == 0
+    told = capsys.readouterr()
+    assert told.err == f"wrote page/index.html; open it in a browser: {address}\n"
+    assert "wrote" not in told.out.partition("\n")[0]
+
+
+def test_a_name_that_ends_in_html_is_one_file_and_another_s_is_not_replaced(run_file, here, capsys):
+    assert main(["report", str(run_file), "--html", "page.html"]) == 0
+    assert "wrote page.html; open it" in capsys.readouterr().out
+    text = (here / "page.html").read_text()
+    assert "report.js" not in text.partition("<body>")[0]
+    assert "style.css" not in text
+    (here / "page.html").write_text("<p>mine")
+    assert main(["report", str(run_file), "--html", "page.html"]) == 2
+    assert (here / "page.html").read_text() == "<p>mine"
