@@ -27,6 +27,11 @@ class Option:
     """It says what is to be run, so there have to be cases."""
 
     @property
+    def alone(self) -> bool:
+        """Whether it is a word without a value."""
+        return self.given.get("action") == "store_true"
+
+    @property
     def field(self) -> str:
         """As pytest's own table of options has it."""
         return self.name.lstrip("-").replace("-", "_")
@@ -71,12 +76,13 @@ def carried(args: Sequence[str], options: Sequence[Option], here: Path) -> list[
     """
     paths = {option.name for option in options if option.path}
     names = {*PYTESTS, *(option.name for option in options if option.carried)}
+    alone = {option.name for option in options if option.alone}
     kept: list[str] = []
     for word, following in zip(args, [*args[1:], ""], strict=True):
         name, equals, _ = word.partition("=")
         if name in names:
             joined = following if equals else f"{name}{'=' * name.startswith('--')}{following}"
-            told = word if equals else joined
+            told = word if equals or name in alone else joined
             kept.append(_from(here, told) if name in paths else told)
     return list(dict.fromkeys(kept))
 

@@ -1,6 +1,7 @@
 """The tables at the end of a run: root causes, then a row a case, a column a framework."""
 
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -10,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..reading.text import visible
-from ..run.lines import LARGEST, CellLine
+from ..run.lines import LARGEST, CellLine, apart
 from ..verdict import Verdict, counted, totals
 from .causes import Cause, Ledgers, affected, causes
 
+NOTES = 20
+"""So many different ones are told."""
 WIDTH = 100
 """Columns for root causes where nobody says how many there are: their words are folded."""
 
@@ -51,8 +54,7 @@ def table(cells: Sequence[CellLine], *, width: int | None, colour: bool) -> str:
     if found:
         _console(text, width or WIDTH, colour=colour).print(_causes(found))
     _print_tables(cells, text, width, colour=colour)
-    by_convention = sum(cell.agrees_by_convention for cell in cells)
-    told = [*_left_out(cells), counted(totals(cell.verdict for cell in cells), by_convention)]
+    told = [*_left_out(cells), counted(totals(cell.verdict for cell in cells), apart(cells)), *_notes(cells)]
     told += [row.sentence for row in affected(cells, found)]
     text.writelines(f"{visible(line)}\n" for line in (*told, _seconds(cells)))
     return text.getvalue()
@@ -130,7 +132,16 @@ def _left_out(cells: Sequence[CellLine]) -> Iterator[str]:
     if left:
         cases = len({cell.case for cell in left})
         named = f"{cases} case{'s' * (cases > 1)} that {', '.join(there)} has no answer to"
-        yield f"not shown: {named} ({counted(totals(cell.verdict for cell in left))})"
+        yield f"without a row: {named} ({counted(totals(cell.verdict for cell in left), apart(left))})"
+
+
+def _notes(cells: Sequence[CellLine]) -> Iterator[str]:
+    """What is to be said of subjects, each note once."""
+    counts = Counter((cell.framework, note) for cell in cells for note in cell.notes)
+    for (framework, note), count in counts.most_common(NOTES):
+        yield f"{framework}: {note} ({count} cell{'s' * (count > 1)})"
+    if len(counts) > NOTES:
+        yield f"and {len(counts) - NOTES} notes more"
 
 
 def _causes(found: Sequence[Cause]) -> Table:

@@ -62,7 +62,7 @@ def test_cases_that_no_column_answers_and_frameworks_that_are_absent_are_counted
     ]
     text = shown(cells)
     assert "other" not in text
-    assert "not shown: 3 cases that mine has no answer to (3 cells: 3 unsupported)" in text
+    assert "without a row: 3 cases that mine has no answer to (3 cells: 3 unsupported)" in text
     assert "absent: jax; `harness frameworks` says how to get what is missing" in text
     assert "8 cells: 1 agree, 3 unsupported, 4 absent" in text
     assert "jax" not in text.partition("absent: jax")[0]
@@ -74,7 +74,7 @@ def test_a_case_that_one_column_answers_has_its_row():
         cell("ops/a", "", "jax", Verdict.AGREE, 0.1),
     ]
     assert re.search(r"  a +1 unsupported +0\.10", shown(cells))
-    assert "not shown" not in shown(cells)
+    assert "without a row" not in shown(cells)
 
 
 def test_a_run_in_which_nothing_was_there_says_so():
