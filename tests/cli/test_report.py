@@ -18,9 +18,7 @@ def run_file(here):
 def test_without_any_output_it_tells_the_result(run_file, capsys):
     assert main(["report", str(run_file)]) == 0
     told = capsys.readouterr().out
-    assert told.startswith(
-        "5 of 15 cells agree (1 by a convention); 7 failed\n15 cells: 5 agree (1 by a "
-    )
+    assert told.startswith("5 of 15 cells agree (1 by a convention); 7 failed\n15 cells: 5 agree (1 by a ")
     assert "\ntorch: 1 cell deviates, 1 cause: 1 in gradients; 1 of them new\n" in told
 
 
