@@ -280,7 +280,13 @@ def arguments(function: Callable[..., Any], task: Task, inputs: dict[str, Any]) 
     signature = inspect.signature(function).parameters
     every = any(p.kind is p.VAR_KEYWORD for p in signature.values())
     tensors = {name: array for name, array in inputs.items() if name not in task.probes}
-    return {**{name: value for name, value in offered.items() if every or name in signature}, **tensors}
+    given = {**{name: value for name, value in offered.items() if every or name in signature}, **tensors}
+    try:
+        inspect.signature(function).bind(**given)
+    except TypeError as error:
+        told = f"{file.name}: {function.__name__}: {error}; the case gives {', '.join(tensors)}"
+        raise Refused(f"{told}, and to who names them {', '.join(offered)}") from None
+    return given
 
 
 def checked(returned: Any, name: str) -> tuple[dict[str, Any], ...]:

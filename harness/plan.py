@@ -45,15 +45,10 @@ class Selection:
 
     def check(self, known: Sequence[Framework]) -> None:
         """Raises HarnessError for a name that nothing carries, and for a mode that none of the wanted frameworks has."""
-        names = [framework.name for framework in known]
+        check_columns("--framework", self.frameworks, known)
         modes = {mode for framework in self.of(known) for mode in framework.modes} | {"all"}
-        options = {
-            "--framework": (self.frameworks, names),
-            "--dtype": (self.dtypes, DTYPES),
-            "--mode": (self.modes, modes),
-        }
-        for option, (given, allowed) in options.items():
-            check_names(option, given, allowed)
+        check_names("--dtype", self.dtypes, DTYPES)
+        check_names("--mode", self.modes, modes)
 
     def of(self, known: Sequence[Framework]) -> list[Framework]:
         """The wanted frameworks."""
@@ -65,12 +60,19 @@ class Selection:
         return tuple(m for m in framework.modes if m in self.modes or "all" in self.modes)
 
 
-def check_names(where: str, names: Iterable[str], allowed: Collection[str]) -> None:
-    """Raises HarnessError for a name, given in `where`, that is none of those allowed."""
+def check_names(where: str, names: Iterable[str], allowed: Collection[str], hint: str = "") -> None:
+    """Raises HarnessError for a name, given in `where`, that is none of those allowed; `hint` in place of the nearest."""
     for name in names:
         if name not in allowed:
-            told = f'"{name}" is none of {", ".join(sorted(allowed))}{nearest(name, allowed)}'
+            told = f'"{name}" is none of {", ".join(sorted(allowed))}{hint or nearest(name, allowed)}'
             raise HarnessError(f"{where}: {told}")
+
+
+def check_columns(where: str, names: Iterable[str], known: Sequence[Framework], *others: str) -> None:
+    """The same for names of columns, or one of the `others`: that of a subject is its file's, which isn't guessed from."""
+    own = [f"{framework.name} for {framework.subject.name}" for framework in known if framework.subject]
+    hint = f"; a column of your own is called like its file: {', '.join(own)}" * bool(own)
+    check_names(where, names, [*(framework.name for framework in known), *others], hint)
 
 
 def cells(variants: Iterable[Variant], known: Sequence[Framework], selection: Selection) -> Iterator[Cell]:

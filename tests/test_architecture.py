@@ -39,7 +39,7 @@ ROOMS = {
     "report": "case errors ledger reading reference roles run verdict",
     "engine": "frameworks judging ledger plan references roles run verdict workers",
     "power": "case errors judging reference references roles verdict",
-    "plugin": "case engine errors frameworks ledger plan references report roles run truth verdict workers",
+    "plugin": "case engine errors frameworks ledger plan reading references report roles run truth verdict workers",
     "cli": "case engine errors frameworks judging ledger plan power reading reference references report roles run"
     " truth verdict workers",
 }

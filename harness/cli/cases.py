@@ -22,7 +22,7 @@ from ..reading.replacing import create
 from ..reading.text import visible
 from ..references.variant import VariantReference
 from ..report.json import report_schema
-from .common import case_root, command, path
+from .common import case_root, case_roots, command, path
 
 NAMED = 3
 """Variants that a warning names, and shapes or words that a skeleton does."""
@@ -61,7 +61,13 @@ b2 = { shape = [2], uniform = [-1, 1] }
 
 def add(commands: Any) -> None:
     made = command(commands, "check", check, "validate case files without running anything")
-    made.add_argument("paths", nargs="*", type=path, metavar="PATH", help="files or folders (default: cases)")
+    made.add_argument(
+        "paths",
+        nargs="*",
+        type=path,
+        metavar="PATH",
+        help="files or folders (default: those of the ini file, or cases)",
+    )
     made.add_argument("--root", type=path, help="the case root (default: each PATH that is a folder)")
     text = "write a file to fill in: `FILE.py --case CASE` your own code for a case, `case FILE.toml` a case"
     made = command(commands, "new", new, text)
@@ -79,7 +85,8 @@ def add(commands: Any) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Load every case file and tell all mistakes, one line each."""
     mistakes = count = cells = 0
-    for file, root in case_files(arguments.paths or [Path("cases")], arguments.root):
+    paths = case_roots(arguments.paths)
+    for file, root in case_files(paths, arguments.root):
         count += 1
         try:
             variants = load(file, root).variants
@@ -92,7 +99,7 @@ def check(arguments: argparse.Namespace) -> int:
             mistakes += 1
             print(error, file=sys.stderr)
     if not count:
-        raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, arguments.paths)) or 'cases'}")
+        raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, paths))}")
     print(f"{count} case files, {cells} cells a framework, {mistakes} files with mistakes")
     return 1 if mistakes else 0
 

@@ -18,11 +18,11 @@ from ...reference.ops import OPS, Row, shapes
 from ...reference.spellings import unknown_op
 from ..errors import HarnessError
 from ..frameworks import installed
-from ..frameworks.found import REQUIREMENTS, Framework, frameworks, shipped_adapters
+from ..frameworks.found import REQUIREMENTS, Framework, frameworks
 from ..frameworks.installed import Installed
 from ..frameworks.interpreters import Interpreter, has_tox_env, interpreter_of, requirements_in
 from ..reading.text import visible
-from .common import command, interpreters, path
+from .common import adapter_folders, command, ini_interpreters, interpreters, path
 
 ALWAYS = {
     "axis": "an axis, a tuple of axes, or None for all",
@@ -63,7 +63,7 @@ def ops(arguments: argparse.Namespace) -> int:
         rows = [OPS[name] for name in arguments.op or OPS]
         print("\n".join([PAGE * (not arguments.op), *map(op_markdown, rows)]).strip())
         return 0
-    known = frameworks([shipped_adapters(), *arguments.adapters])
+    known = frameworks(adapter_folders(arguments.adapters))
     named = {f.name: (_keys(f, "OPS"), _keys(f, "FORMULAS")) for f in known}
     if arguments.op:
         print("\n\n".join(op_text(OPS[name], named) for name in arguments.op))
@@ -148,9 +148,10 @@ def _keys(framework: Framework, name: str) -> set[str]:
 
 def list_frameworks(arguments: argparse.Namespace) -> int:
     """Each framework, its modes, its interpreter with what is installed there, and how to get what isn't."""
-    known = frameworks([shipped_adapters(), *arguments.adapters])
+    known = frameworks(adapter_folders(arguments.adapters))
     given = interpreters(arguments.interpreter, known)
-    found = {framework: interpreter_of(framework, given, {}, Path()) for framework in known}
+    named = ini_interpreters(known)
+    found = {framework: interpreter_of(framework, given, named, Path()) for framework in known}
     pins = {framework: requirements_in(framework.folder / REQUIREMENTS) for framework in known}
     answers = installed.ask_all(
         {

@@ -3,15 +3,19 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
 from rich.console import Console
 
 from ..case.library import root_named
+from ..errors import HarnessError
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
 from ..frameworks.interpreters import assignment
-from ..plan import check_names
+from ..plan import check_columns
+from ..reading.text import display
 from ..run.lines import CellLine
 
 
@@ -43,10 +47,59 @@ def case_root(text: str) -> Path:
     return root_named(given(text))
 
 
+class Ini(NamedTuple):
+    """What pytest's ini file says of us, its paths as they are from the working directory."""
+
+    cases: Sequence[Path] = ()
+    adapters: Sequence[Path] = ()
+    interpreters: Sequence[str] = ()
+
+
+class _Reader:
+    """Ends pytest when it has read its ini file."""
+
+    found = Ini()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> int:
+        options = (config.getini(f"harness_{name}") for name in Ini._fields)
+        self.found = Ini(*options)
+        return 0
+
+
+@cache
+def ini() -> Ini:
+    """What the ini file of the working directory says: pytest finds and reads it, and runs nothing of anybody's.
+
+    Raises HarnessError where pytest can't read it.
+    """
+    reader = _Reader()
+    if pytest.main(["--noconftest", "-o", "addopts="], plugins=[reader]) != pytest.ExitCode.OK:
+        raise HarnessError("the ini file can't be read, for the reason that pytest has told")
+    return reader.found
+
+
+def case_roots(given: Sequence[Path]) -> list[Path]:
+    """Where cases are: what `--cases` says, else the ini file's harness_cases, else the folder `cases`."""
+    return list(given) or [*map(Path, map(display, ini().cases))] or [Path("cases")]
+
+
+def adapter_folders(given: Sequence[Path]) -> list[Path]:
+    """Ours, the ini file's, and those that `--adapters` names."""
+    return [shipped_adapters(), *ini().adapters, *given]
+
+
+def ini_interpreters(known: Sequence[Framework]) -> dict[str, str]:
+    """Those of the ini file, by the columns' names. Raises HarnessError for a name that none has."""
+    named = dict(map(assignment, ini().interpreters))
+    check_columns("harness_interpreters", named, known)
+    return named
+
+
 def interpreters(texts: Iterable[str], known: Sequence[Framework]) -> dict[str, str]:
     """What `--interpreter NAME=COMMAND` gave, by the columns' names. Raises HarnessError for a name that none has."""
     named = dict(assignment(text) for text in texts)
-    check_names("--interpreter", named, [framework.name for framework in known])
+    check_columns("--interpreter", named, known)
     return named
 
 
@@ -60,7 +113,7 @@ def add_columns(made: argparse.ArgumentParser) -> None:
 
 def columns(arguments: argparse.Namespace) -> tuple[list[Framework], dict[str, str]]:
     """Every column that there is, and the interpreters that were named, by the columns' names."""
-    known = frameworks([shipped_adapters(), *arguments.adapters])
+    known = frameworks(adapter_folders(arguments.adapters))
     for file in arguments.subject:
         known.append(subject(file, known))
     return known, interpreters(arguments.interpreter, known)

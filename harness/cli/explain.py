@@ -33,7 +33,7 @@ from ..references.row import References
 from ..roles import Key
 from ..run.lines import LARGEST, CellLine, Compared
 from ..verdict import Verdict
-from .common import add_columns, columns, command, console
+from .common import add_columns, case_roots, columns, command, console, ini_interpreters
 
 
 def add(commands: Any) -> None:
@@ -47,13 +47,14 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """One cell node by node, the other frameworks beside it."""
     known, given = columns(arguments)
+    always = ini_interpreters(known)
     named = tuple(name for text in arguments.framework for name in text.split(",") if name)
     wanted = Selection(frameworks=named)
     wanted.check(known)
-    roots = arguments.cases or [Path("cases")]
+    roots = case_roots(arguments.cases)
     selected = select(arguments.cell, roots, known, [f.name for f in wanted.of(known)])
     engine = Engine(
-        lambda framework: interpreter_of(framework, given, {}, Path()),
+        lambda framework: interpreter_of(framework, given, always, Path()),
         ledgers={f.name: load_ledger(f.folder / DEVIATIONS, f.name) for f in known if f.subject is None},
         cache=cache.given(),
         every_call=True,

@@ -17,7 +17,7 @@ from .common import case_root, command, path, written
 def add(commands: Any) -> None:
     text = "judge a run file again, with another K or by the rules of now, without running a framework"
     made = command(commands, "rejudge", run, text)
-    made.add_argument("run_file", type=path, metavar="RUN", help="a run file, such as reports/run.jsonl")
+    made.add_argument("run_file", type=path, metavar="RUN", help="a run file, such as reports/latest.jsonl")
     made.add_argument("--K", type=float, metavar="K", help="tolerance = K sigma (default: the run's own K)")
     text = "judge from the arrays kept there (default: only other rules need any)"
     made.add_argument("--arrays", type=path, metavar="DIR", help=text)

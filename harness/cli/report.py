@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,11 @@ def add(commands: Any) -> None:
     text = "make reports of a run: a page for people, Markdown, JSON, JUnit XML"
     command = commands.add_parser("report", help=text, description=f"{text[0].upper()}{text[1:]}. {_EXIT}")
     command.add_argument(
-        "runs", nargs="+", type=path, metavar="RUN", help="such as reports/run.jsonl; several are merged"
+        "runs", nargs="+", type=path, metavar="RUN", help="such as reports/latest.jsonl; several are merged"
     )
-    command.add_argument("--html", type=path, metavar="DIR", help="a folder to open index.html in")
+    command.add_argument(
+        "--html", type=path, metavar="DIR", help="a folder to open index.html in; NAME.html: all in one file"
+    )
     for name, help in HELPS.items():
         command.add_argument(f"--{name}", type=given, metavar="FILE", help=f"{help}; - is standard output")
     command.add_argument(
@@ -66,10 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
     since = None if arguments.since is None else diff(read_run(arguments.since), found)
     facts = report(found, arguments.cases, since, commit(Path(__file__)))
     if arguments.html is not None:
-        write_html(facts, found, real(arguments.runs[0]).parent, arguments.html)
+        _write_page(facts, found, real(arguments.runs[0]).parent, arguments.html)
     texts = {name: getattr(arguments, name) for name in TEXTS if getattr(arguments, name) is not None}
     for name, target in texts.items():
         _write_text(TEXTS[name].render(facts), target, TEXTS[name].MARK)
+    _tell(arguments.html, texts)
     if arguments.html is None and not texts:
         rows = [row.sentence for row in facts.affected]
         print("\n".join(map(visible, [facts.headline, facts.sentence, *rows, *facts.notices])))
@@ -81,6 +84,32 @@ def _read(paths: Sequence[Path]) -> Run:
     if len(paths) == 1:
         return read_run(paths[0])
     return merge([(path, read_run(path)) for path in paths], paths[0])
+
+
+def _tell(page: Path | None, texts: Mapping[str, str]) -> None:
+    """Which files were written, and how the page is opened; on stderr where a report goes to standard output."""
+    files = [target for target in texts.values() if target != "-"]
+    told = [f"wrote {visible(file)}" for file in files]
+    if page is not None:
+        index = page if _is_file(page) else page / "index.html"
+        told.insert(0, visible(f"wrote {index}; open it in a browser: {index.absolute().as_uri()}"))
+    print(
+        "".join(f"{line}\n" for line in told),
+        end="",
+        file=sys.stderr if "-" in texts.values() else sys.stdout,
+    )
+
+
+def _is_file(page: Path) -> bool:
+    """Whether --html names one file for all of the page."""
+    return page.suffix == ".html" and not page.is_dir()
+
+
+def _write_page(facts: Report, run: Run, arrays: Path, page: Path) -> None:
+    if _is_file(page):
+        _write_text(html.one_file(facts), str(page), html.MARK)
+    else:
+        write_html(facts, run, arrays, page)
 
 
 def write_html(facts: Report, run: Run, arrays: Path, folder: Path) -> None:

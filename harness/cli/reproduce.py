@@ -21,7 +21,7 @@ from ..reading.replacing import check_ours, replace
 from ..references import cache
 from ..run.lines import CellLine
 from ..verdict import Verdict
-from .common import add_columns, columns, command, path
+from .common import add_columns, case_roots, columns, command, ini_interpreters, path
 from .explain import NOT_RUN, select
 
 
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Find the call, try it alone, and write the script; 1 where it is right alone."""
     known, given = columns(arguments)
     cell = _cell(arguments, known)
-    interpreter = interpreter_of(cell.framework, given, {}, Path())
+    interpreter = interpreter_of(cell.framework, given, ini_interpreters(known), Path())
     if isinstance(interpreter, Absent):
         raise HarnessError(str(interpreter))
     found = reproduce(
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _cell(arguments: argparse.Namespace, known: list[Framework]) -> Cell:
     """The one cell that is named. Raises HarnessError where it is none of a framework."""
-    roots = arguments.cases or [Path("cases")]
+    roots = case_roots(arguments.cases)
     selected = select(arguments.cell, roots, known, [framework.name for framework in known])
     cell = selected.cells[0]
     if not selected.named:

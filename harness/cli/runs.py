@@ -1,10 +1,11 @@
-"""`harness diff`, `harness merge` and `harness deviations`: what is done with runs once they are there.
+"""`harness summary`, `diff`, `merge` and `deviations`: what is done with runs once they are there.
 
-What changed from one to another, many made one, and what disagrees, for a ledger.
+What one's end printed, what changed from one to another, many made one, and what disagrees, for a ledger.
 """
 
 import argparse
 import math
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,14 +18,16 @@ from ..errors import HarnessError
 from ..frameworks.found import frameworks, shipped_adapters
 from ..ledger.propose import propose
 from ..reading.files import real
-from ..report import markdown
+from ..report import markdown, model
+from ..report.failure import text
+from ..report.summary import table
 from ..run import diff as run_diff
 from ..run import merge as run_merge
 from ..run.diff import Difference
 from ..run.lines import Run, RunError
 from ..run.reading import read_run
 from ..verdict import Verdict
-from .common import command, path, written
+from .common import case_root, command, path, written
 
 
 def _json(difference: Difference) -> str:
@@ -35,13 +38,23 @@ FORMATS = {"text": run_diff.render, "markdown": markdown.difference, "json": _js
 
 
 def add(commands: Any) -> None:
+    _add_summary(commands)
     _add_diff(commands)
     _add_merge(commands)
     text = "write ledger entries for what disagrees in a run, for review"
     made = command(commands, "deviations", deviations, text)
     made.add_argument(
-        "--propose", required=True, type=path, metavar="RUN", help="a run file, such as reports/run.jsonl"
+        "--propose", required=True, type=path, metavar="RUN", help="a run file, such as reports/latest.jsonl"
     )
+
+
+def _add_summary(commands: Any) -> None:
+    made = command(commands, "summary", summary, "what the end of a run printed, again from its file")
+    made.add_argument("run_file", type=path, metavar="RUN", help="a run file, such as reports/latest.jsonl")
+    text = "failures: before it, each cell that failed, in the words that the run had for it"
+    made.add_argument("--show", choices=("failures",), help=text)
+    text = "a case root, where the run's own moved"
+    made.add_argument("--cases", action="append", type=case_root, default=[], metavar="DIR", help=text)
 
 
 def _add_diff(commands: Any) -> None:
@@ -58,7 +71,7 @@ def _add_merge(commands: Any) -> None:
     text = "make one run file of several that were made apart, such as one of each framework's CI job"
     made = command(commands, "merge", merge, text)
     made.add_argument(
-        "runs", nargs="+", type=path, metavar="RUN", help="a run file, such as reports/run.jsonl"
+        "runs", nargs="+", type=path, metavar="RUN", help="a run file, such as reports/latest.jsonl"
     )
     made.add_argument("--record", type=path, required=True, metavar="FILE", help="the merged run file")
     text = (
@@ -74,6 +87,19 @@ def _add_merge(commands: Any) -> None:
         metavar="DIR",
         help="one more folder of adapters",
     )
+
+
+def summary(arguments: argparse.Namespace) -> int:
+    """Print the run's causes, table and totals, and its failures where they are asked for; that some failed is no failure here."""
+    run = read_run(arguments.run_file)
+    if arguments.show == "failures":
+        for cell in model.report(run, arguments.cases).cells:
+            if cell.result.verdict.outcome() == "failed":
+                print(text(cell.result, cell.repeat), end="\n\n")
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else None
+    print(table(run.cells, width=width, colour=terminal), end="")
+    return 0
 
 
 def diff(arguments: argparse.Namespace) -> int:

@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 
-from ..case.library import root_of
+from ..case.library import SHIPPED, root_of
 from ..errors import HarnessError
+from ..frameworks.bound import fits_none
+from ..plan import Cell
 from ..references import cache
 from ..run import arrays
 from ..run.ids import framework_in
 from ..workers.process import require_posix
 from . import options
-from .files import arrays_folder, record_path
+from .files import INPUT, arrays_folder, is_kept, latest_path, record_path
 from .items import CaseFile, CellItem, LedgerItem, Refused
 from .session import LEDGER, MATRIX, OPTIONS, RECORDER, case_roots, given_roots, is_xdist_worker, matrix_of
 
@@ -54,11 +56,22 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def _check_options(session: pytest.Session) -> None:
-    if case_roots(session.config):
-        matrix_of(session.config)
-    elif session.config.inipath is None and (option := _separate_path(session.config.invocation_params.args)):
+    """Raises UsageError for options that are wrong, or that speak of cases where there are none."""
+    config = session.config
+    if case_roots(config):
+        matrix_of(config)
+        return
+    if config.inipath is None and (option := _separate_path(config.invocation_params.args)):
         message = f"no ini file with harness_cases was found; write {option}=PATH with an equals sign"
         raise pytest.UsageError(f"{message}: pytest looks for its ini file near paths that stand alone")
+    if given := [
+        option.name for option in OPTIONS if option.selects and getattr(config.option, option.field)
+    ]:
+        ini = config.inipath or "a pytest.ini, which begins with [pytest]"
+        raise pytest.UsageError(
+            f"{given[0]}: there are no cases to run; name a folder of yours with --cases=DIR, the {SHIPPED} ones with "
+            f"--cases={SHIPPED}, or always: the line harness_cases = DIR in {ini}"
+        )
 
 
 @contextmanager
@@ -95,6 +108,7 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
         _arrange(session, items)
     except HarnessError as error:
         if not is_xdist_worker(session.config):
+            items.clear()  # pytest goes on to the end of collection, where a run would begin
             raise pytest.UsageError(str(error)) from None
         items[:] = [Refused.from_parent(session, name="refused", message=str(error))]
 
@@ -106,13 +120,25 @@ def _arrange(session: pytest.Session, items: list[pytest.Item]) -> None:
         if count > 1:
             raise HarnessError(f"{name}: two case roots have a case of this name; rename one")
     if cells_found:
-        _bring_together(items)
         matrix = matrix_of(session.config)
+        _check_subjects(cells_found)
+        _bring_together(items)
         for framework in matrix.selection.of(matrix.frameworks):
             messages, unasked = matrix.unmatched(framework)
             if messages or unasked:
                 name = f"{LEDGER}{framework.name}"
                 items.append(LedgerItem.from_parent(session, name=name, messages=messages, unasked=unasked))
+
+
+def _check_subjects(cells_found: Sequence[Cell]) -> None:
+    """Raises HarnessError for a subject that answers none of its cases: it would be unsupported in all, and fail in none."""
+    cases: dict[Path, list[str]] = {}
+    for cell in cells_found:
+        if cell.framework.subject is not None:
+            cases.setdefault(cell.framework.subject, []).append(cell.case)
+    for subject, named in cases.items():
+        if problem := fits_none(subject, named):
+            raise HarnessError(problem)
 
 
 def _bring_together(items: list[pytest.Item]) -> None:
@@ -143,22 +169,22 @@ def _record(config: pytest.Config, ids: Sequence[str]) -> None:
     try:
         require_posix()
         if folder is not None:
-            arrays.check_owner(folder, file)
+            arrays.check_owner(folder, file, one_of_many=is_kept(config))
         config.pluginmanager.register(Recorder(config, ids), RECORDER)
         if folder is not None:
-            arrays.claim(folder, file)
+            arrays.claim(folder, file, one_of_many=is_kept(config))
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def _check_alone(config: pytest.Config) -> None:
     """Raises UsageError where an option of another's names the run file: reports and logs are opened at once."""
-    record = os.path.realpath(record_path(config))
+    records = {os.path.realpath(path) for path in (record_path(config), latest_path(config))}
     ours = {option.field for option in OPTIONS}
     given = {name: text for name, text in vars(config.option).items() if isinstance(text, str) and text}
     for name in given.keys() - ours:
-        if os.path.realpath(config.invocation_params.dir / given[name]) == record:
-            raise pytest.UsageError(f"{name} = {given[name]}: that is the run file; name another")
+        if os.path.realpath(config.invocation_params.dir / given[name]) in records:
+            raise pytest.UsageError(f"{name} = {given[name]}: that is a run file; name another")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -167,6 +193,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         matrix.engine.close()
         if matrix.cache is not None and hasattr(session.config, "workeroutput"):
             session.config.workeroutput[TALLY] = astuple(matrix.cache.tally)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A process of xdist is told which run file is written: arrays are named from there."""
+    node.workerinput[INPUT] = str(record_path(node.config))
 
 
 @pytest.hookimpl(optionalhook=True)

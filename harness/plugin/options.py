@@ -4,6 +4,7 @@ import argparse
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ class Option:
     """It takes a path: where that stands as a word of its own, pytest looks for its ini file near it."""
     carried: bool = False
     """Without it a cell of the run can't be repeated."""
+    selects: bool = False
+    """It says what is to be run, so there have to be cases."""
 
     @property
     def alone(self) -> bool:
@@ -66,8 +69,12 @@ PYTESTS = ("-c", "--config-file", "--rootdir", "-o", "--override-ini")
 """Options of pytest's own without which it may find other roots, adapters or interpreters."""
 
 
-def carried(args: Sequence[str], options: Iterable[Option]) -> list[str]:
-    """Those words of a command that one of its cells needs too, each option with its value in one word."""
+def carried(args: Sequence[str], options: Sequence[Option], here: Path) -> list[str]:
+    """Those words of a command that one of its cells needs too, each option with its value in one word.
+
+    A path that lies below the working directory `here` is told from there.
+    """
+    paths = {option.name for option in options if option.path}
     names = {*PYTESTS, *(option.name for option in options if option.carried)}
     alone = {option.name for option in options if option.alone}
     kept: list[str] = []
@@ -75,5 +82,12 @@ def carried(args: Sequence[str], options: Iterable[Option]) -> list[str]:
         name, equals, _ = word.partition("=")
         if name in names:
             joined = following if equals else f"{name}{'=' * name.startswith('--')}{following}"
-            kept.append(word if equals or name in alone else joined)
+            told = word if equals or name in alone else joined
+            kept.append(_from(here, told) if name in paths else told)
     return list(dict.fromkeys(kept))
+
+
+def _from(here: Path, word: str) -> str:
+    """`--option=PATH`, with what is left of the path from `here` where it lies below."""
+    name, _, path = word.partition("=")
+    return f"{name}={Path(path).relative_to(here)}" if Path(path).is_relative_to(here) else word

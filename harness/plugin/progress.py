@@ -5,16 +5,19 @@ CI log, it is a line now and then between them.
 """
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 EVERY = 15.0
 """Seconds between two lines."""
+
+LAST = 200
+"""Cells by whose pace the time left is told."""
 
 
 class Shown(Protocol):
@@ -27,21 +30,54 @@ class Shown(Protocol):
         """Nothing more is done."""
 
 
+class Pace:
+    """Who hasn't answered yet, and how long the rest takes by the pace of the last cells.
+
+    Until every framework has answered, nobody knows how long: some load within a second, some within a minute.
+    """
+
+    def __init__(self, totals: Mapping[str, int]) -> None:
+        self.starting = [name for name, total in totals.items() if total]
+        self._remaining = sum(totals.values())
+        self._times: deque[float] = deque(maxlen=LAST)
+
+    def advance(self, framework: str, now: float) -> None:
+        self._remaining -= 1
+        if framework in self.starting:
+            self.starting.remove(framework)
+        if not self.starting:
+            self._times.append(now)
+
+    def told(self) -> str:
+        """`jax, mxnet starting`, `about 0:00:21 left`, or nothing where nobody knows."""
+        if self.starting:
+            return f"{', '.join(self.starting)} starting"
+        if len(self._times) < 2:
+            return ""
+        each = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
+        return f"about {timedelta(seconds=round(each * self._remaining))} left"
+
+
 class Bars:
     """A bar a framework, at the bottom of a terminal."""
 
     def __init__(self, console: Console, totals: Mapping[str, int]) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._pace = Pace(totals)
+        told = TextColumn("{task.fields[told]}")
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), told)
         self._progress = Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False)
-        self._all = self._progress.add_task("cells", total=sum(totals.values()))
+        self._all = self._progress.add_task("cells", total=sum(totals.values()), told="")
         self._tasks: dict[str, TaskID] = {
-            name: self._progress.add_task(f"  {name}", total=total) for name, total in totals.items()
+            name: self._progress.add_task(f"  {name}", total=total, told="starting")
+            for name, total in totals.items()
         }
         self._progress.start()
 
     def advance(self, framework: str) -> None:
-        self._progress.advance(self._all)
-        self._progress.advance(self._tasks[framework])
+        self._pace.advance(framework, time.monotonic())
+        told = "" if self._pace.starting else self._pace.told()
+        self._progress.update(self._all, advance=1, told=told)
+        self._progress.update(self._tasks[framework], advance=1, told="")
 
     def close(self) -> None:
         self._progress.stop()
@@ -51,22 +87,24 @@ class Lines:
     """A line every some seconds."""
 
     def __init__(self, write: Callable[[str], None], totals: Mapping[str, int], every: float = EVERY) -> None:
-        self._write, self._totals, self._every = write, totals, every
+        self._write, self._totals, self._every, self._pace = write, totals, every, Pace(totals)
         self._done: Counter[str] = Counter()
-        self._began = self._told = time.monotonic()
+        self._told = time.monotonic()
+        write(f"{sum(totals.values())} cells, {self._pace.told()}")
 
     def advance(self, framework: str) -> None:
         self._done[framework] += 1
         now = time.monotonic()
+        self._pace.advance(framework, now)
         if now - self._told >= self._every:
             self._told = now
-            self._write(self._line(now - self._began))
+            self._write(self._line())
 
     def close(self) -> None:
         """The table at the end tells the rest."""
 
-    def _line(self, seconds: float) -> str:
+    def _line(self) -> str:
         done, total = self._done.total(), sum(self._totals.values())
-        left = timedelta(seconds=round(seconds * (total - done) / done))
         each = ", ".join(f"{name} {self._done[name]}/{of}" for name, of in self._totals.items())
-        return f"{done} of {total} cells ({each}), about {left} left"
+        told = self._pace.told()
+        return f"{done} of {total} cells ({each})" + f", {told}" * bool(told)

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from ..errors import HarnessError
+from ..reading.text import display
 from ..report.summary import table
 from ..run import arrays
 from ..run.ids import framework_in
@@ -17,7 +18,7 @@ from ..run.lines import CellLine, Footer, RunError
 from ..run.reading import Unfinished
 from ..run.writing import RunWriter
 from ..verdict import Verdict
-from .files import arrays_folder, record_path
+from .files import arrays_folder, kept, record_path
 from .progress import Bars, Lines, Shown
 from .resume import check_selected
 from .session import ABOUT, CELL, LEDGER, matrix_of
@@ -68,13 +69,13 @@ class Recorder:
         self.lines: list[CellLine] = [] if done is None else list(done.cells)
         self.tally = matrix.cache.tally if matrix.cache else None
         self.footer: Footer | None = None
-        self.begun, self.trouble, self.unlike = False, "", ""
+        self.begun, self.trouble, self.unlike, self.kept = False, "", "", ""
         self.verdicts: dict[str, Verdict] = {}
         header = matrix.header() if done is None else done.header
         self.writer = RunWriter(self.path, header, done)
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         if config.option.resume and reporter is not None:
-            reporter.write_line(f"{self.path}: {_told(done, self.planned)}")
+            reporter.write_line(f"{display(self.path)}: {_told(done, self.planned)}")
         self.progress = _progress(config, ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -125,13 +126,16 @@ class Recorder:
         missing = self.planned - len(self.lines)
         try:
             if self.unlike or missing:
-                goes_on = f"the same command with --resume={self.path} goes on with it"
+                goes_on = f"the same command with --resume={display(self.path)} goes on with it"
                 return self.unlike or f"{missing} of {self.planned} cells have no result\n{goes_on}"
             self.footer = self.writer.footer(self.planned, part=part_of(self.config))
             if folder := arrays_folder(self.config):
                 arrays.tidy(folder, self.lines)
+            self.kept = kept(self.config)
         except HarnessError as error:
             return str(error)
+        except OSError as error:
+            return f"{error.filename}: can't be written: {error.strerror}"
         finally:
             self.begun = self.writer.is_begun
             self.writer.close()
@@ -139,16 +143,16 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         terminalreporter.section("framework agreement")
-        width = terminalreporter._tw.fullwidth  # noqa: SLF001  (pytest tells it nowhere else)
+        width = terminalreporter._tw.fullwidth if terminalreporter.isatty else None  # noqa: SLF001  (told nowhere else)
         terminalreporter.write(table(self.lines, width=width, colour=terminalreporter.hasmarkup))
         if self.footer is None and self.begun:
             told = f"the run is incomplete and has no footer: {self.trouble}"
-            terminalreporter.write_line(f"{self.path}: {told}")
+            terminalreporter.write_line(f"{display(self.path)}: {told}")
         elif self.footer is None:
             left = "is left as it was" if self.path.exists() else "isn't written"
-            terminalreporter.write_line(f"{self.path} {left}: {self.trouble.splitlines()[0]}")
+            terminalreporter.write_line(f"{display(self.path)} {left}: {self.trouble.splitlines()[0]}")
         else:
-            terminalreporter.write_line(f"run file: {self.path}")
+            terminalreporter.write_line(f"run file: {display(self.path)}{self.kept}")
             if self.trouble:
                 terminalreporter.write_line(self.trouble)
         if self.tally is not None:

@@ -18,7 +18,7 @@ from ..frameworks.found import DEVIATIONS, Framework, frameworks, shipped_adapte
 from ..ledger.entries import Ledger
 from ..ledger.reading import load as load_ledger
 from ..ledger.reading import load_given
-from ..plan import Cell, Selection, cells, check_names
+from ..plan import Cell, Selection, cells, check_columns
 from ..references import cache
 from ..roles import Answered
 from ..run import arrays
@@ -45,8 +45,10 @@ CELL, ABOUT = "gradient_conformance_cell", "gradient_conformance_about"
 
 
 OPTIONS = (
-    Option("--framework", "only these frameworks (repeat, or separate by commas)", several("NAME")),
-    Option("--dtype", "only these dtypes", several("NAME")),
+    Option(
+        "--framework", "only these frameworks (repeat, or separate by commas)", several("NAME"), selects=True
+    ),
+    Option("--dtype", "only these dtypes", several("NAME"), selects=True),
     Option(
         "--mode",
         "these modes instead of each framework's default; all: every mode",
@@ -54,7 +56,9 @@ OPTIONS = (
         carried=True,
     ),
     Option("--require", "frameworks that must not be absent; all: every one", several("NAME")),
-    Option("--subject", "your own code as a column", several("FILE.py"), path=True, carried=True),
+    Option(
+        "--subject", "your own code as a column", several("FILE.py"), path=True, carried=True, selects=True
+    ),
     Option(
         STRICT,
         "ask your own code for everything that is compared, as frameworks are",
@@ -129,13 +133,12 @@ class Matrix:
             self.frameworks.append(subject(file, self.frameworks, strict=option.strict_subjects))
         self.selection = Selection(split(option.framework), split(option.dtype), split(option.mode))
         self.selection.check(self.frameworks)
-        if option.resume and option.record:
+        if option.resume and option.record and not self._is_one_file(option.resume, option.record):
             raise HarnessError("--resume goes on with its own run file: leave --record out")
         if mine := given_shard(config):
             config.pluginmanager.register(Sharding(mine), SHARDING)
         self.required = split([*option.require, os.environ.get("HARNESS_REQUIRE", "")])
-        names = [framework.name for framework in self.frameworks]
-        check_names("--require", self.required, {*names, "all"})
+        check_columns("--require", self.required, self.frameworks, "all")
         paths = [config.invocation_params.dir / path for path in option.deviations]
         self.deviations = load_given(paths, [f.name for f in self.frameworks])
         self.ledgers = {f.name: self._ledger(f).joined(self.deviations) for f in self.frameworks}
@@ -143,16 +146,20 @@ class Matrix:
             interpreters.assignment(line) for line in config.getini("harness_interpreters")
         )
         self.given_interpreters = dict(interpreters.assignment(text) for text in option.interpreter)
-        check_names("--interpreter", self.given_interpreters, names)
-        check_names("harness_interpreters", self.named_interpreters, names)
+        check_columns("--interpreter", self.given_interpreters, self.frameworks)
+        check_columns("harness_interpreters", self.named_interpreters, self.frameworks)
         self.cache = None if option.no_cache else cache.given()
         self.engine: Engine | None = None
         self.sent: set[str] = set()
 
+    def _is_one_file(self, *given: str) -> bool:
+        """What an ini file or tox always says may be said again."""
+        return len({os.path.realpath(self.config.invocation_params.dir / path) for path in given}) == 1
+
     @cached_property
     def carried(self) -> list[str]:
         """Those words of the command that repeat a cell."""
-        return carried(self.config.invocation_params.args, OPTIONS)
+        return carried(self.config.invocation_params.args, OPTIONS, self.config.invocation_params.dir)
 
     def header(self) -> Header:
         """The header of this session's run."""

@@ -1,13 +1,13 @@
 """The cases of a report as their files have them now."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import msgspec
 
 from ..case.library import Library
 from ..case.variant import Variant
 from ..errors import HarnessError
+from ..reading.text import display
 from ..run.lines import Run
 
 CHANGED = "has changed since the run, so its text isn't that of these results"
@@ -62,7 +62,7 @@ def case_facts(name: str, library: Library, ran: Mapping[str, str]) -> CaseFacts
         shown = f"{roots[0].name}/{name}.toml" if roots else f"{name}.toml"
         problem = f"{shown} isn't here any more; --cases DIR says where the cases are"
         return _without_text(name, shown, problem)
-    file = _shown(found[0])
+    file = display(found[0])
     try:
         case, changes = library.case(name), library.changes(name, ran)
     except HarnessError as error:
@@ -77,10 +77,3 @@ def case_facts(name: str, library: Library, ran: Mapping[str, str]) -> CaseFacts
 
 def _without_text(name: str, file: str, problem: str, *, changed: bool = False) -> CaseFacts:
     return CaseFacts(name=name, file=file, title="", source="", program="", problem=problem, changed=changed)
-
-
-def _shown(path: Path) -> str:
-    """Relative to the working directory where it lies below: that is where commands are repeated."""
-    here = Path.cwd().resolve()
-    found = path.resolve()
-    return str(found.relative_to(here) if found.is_relative_to(here) else found)

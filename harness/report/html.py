@@ -5,14 +5,18 @@ hundred cells each, loaded when a box is opened; of a long list of what changed 
 `changes/N-M.js` the rest. So a run of 100,000 cells is a page of a few megabytes, and since scripts may be loaded
 from a folder where other data may not, it works when opened as a file.
 
+As one file, to be sent to somebody, it holds all of these, and leaves out the comparison of frameworks with each other.
+
 Text from cases and workers meets three contexts: HTML, where Jinja2 escapes it; JSON in a script element, where
 `embed` does; and the page's own script, which only ever sets text. A content security policy forbids the rest.
 """
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -51,24 +55,61 @@ Files = Iterator[tuple[str, str]]
 
 def render(report: Report, pairs: Pairwise) -> Files:
     """Every file of the page, by its name in the folder; one at a time, since together they may be large."""
-    templates = _templates()
-    common = {"report": report, "verdicts": list(Verdict)}
-    plot = plot_of(report.headroom)
-    changes = changes_of(report.since)
-    index = templates.get_template("index.html")
+    yield "index.html", _index(report, None)
+    paired = _templates().get_template("pairwise.html")
+    yield "pairwise.html", paired.render(report=report, verdicts=list(Verdict), pairwise=pairs, inside=None)
+    for name in ("style.css", "report.js"):
+        yield name, _own(name)
+    for name, data in _beside(report):
+        yield name, f"loaded({embed(name)}, {embed(data)});\n"
+
+
+def one_file(report: Report) -> str:
+    """The whole page as one file."""
+    inside = Inside(_own("style.css"), _own("report.js"), [(n, embed(data)) for n, data in _beside(report)])
+    return _index(report, inside)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What stands in a page of one file instead of beside it."""
+
+    style: str
+    script: str
+    data: Sequence[tuple[str, Markup]]
+    """By the name of the file that it would lie in."""
+
+    @property
+    def policy(self) -> str:
+        """The content security policy: this script and this style, by their digests, and no other."""
+        return f"default-src 'none'; script-src {_digest(self.script)}; style-src {_digest(self.style)}"
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _own(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _index(report: Report, inside: Inside | None) -> str:
     own = {
-        "plot": plot,
-        "changes": changes,
+        "plot": plot_of(report.headroom),
+        "changes": changes_of(report.since),
         "bad": BAD,
         "listed": LISTED_CAUSES,
         "facts": embed(matrix(report)),
+        "digits": digits_of(report.cells),
+        "inside": inside,
     }
-    yield "index.html", index.render(**common, **own)
-    yield "pairwise.html", templates.get_template("pairwise.html").render(**common, pairwise=pairs)
-    for name in ("style.css", "report.js"):
-        yield name, (TEMPLATES / name).read_text(encoding="utf-8")
+    return _templates().get_template("index.html").render(report=report, verdicts=list(Verdict), **own)
+
+
+def _beside(report: Report) -> Iterator[tuple[str, Any]]:
+    """What is loaded when somebody asks for it, by the name of its file."""
     yield from _details(report)
-    yield from _changes(changes)
+    yield from _changes(changes_of(report.since))
 
 
 def _templates() -> Environment:
@@ -81,7 +122,7 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    made.filters |= {"number": number, "link": link, "fragment": fragment, "short": short}
+    made.filters |= {"own": Markup, "number": number, "link": link, "fragment": fragment, "short": short}
     return made
 
 
@@ -118,6 +159,26 @@ def matrix(report: Report) -> dict[str, Any]:
     }
 
 
+def digits_of(cells: Iterable[CellFacts]) -> dict[str, str]:
+    """`float32 6.3, float64 14.9`: by framework and dtype to how many digits all agreeing cells are right.
+
+    Of the cell that is right to the fewest, relative to the scale of each tensor; those by a convention are others by choice.
+    """
+    largest: dict[str, dict[str, float]] = {}
+    for cell in (facts.result for facts in cells):
+        own = largest.setdefault(cell.framework, {})
+        if cell.verdict is Verdict.AGREE and cell.relative is not None and not cell.agrees_by_convention:
+            own[cell.dtype] = max(own.get(cell.dtype, 0.0), cell.relative)
+    return {
+        name: ", ".join(f"{dtype} {_digits(relative)}" for dtype, relative in sorted(own.items()))
+        for name, own in largest.items()
+    }
+
+
+def _digits(relative: float) -> str:
+    return f"{max(0.0, -math.log10(relative)):.1f}" if relative else "all"
+
+
 def _rounded(used: float | None) -> float | None:
     """Four digits are more than a box shows; rounding never carries a number across 1, where the verdict changes."""
     if used is None:
@@ -133,17 +194,12 @@ class _Chunk(msgspec.Struct, frozen=True):
     cases: Mapping[str, CaseFacts]
 
 
-def _details(report: Report) -> Files:
+def _details(report: Report) -> Iterator[tuple[str, _Chunk]]:
     cases = {case.name: case for case in report.cases}
     for start in range(0, len(report.cells), CHUNK):
         cells = report.cells[start : start + CHUNK]
         own = {name: cases[name] for name in dict.fromkeys(cell.result.case for cell in cells)}
-        yield _loaded(f"cells/{start // CHUNK}.js", _Chunk(cells, own))
-
-
-def _loaded(name: str, data: Any) -> tuple[str, str]:
-    """A file that hands data to the page which asked for it by this name."""
-    return name, f"loaded({embed(name)}, {embed(data)});\n"
+        yield f"cells/{start // CHUNK}.js", _Chunk(cells, own)
 
 
 @dataclass(frozen=True)
@@ -171,12 +227,12 @@ def changes_of(since: Difference | msgspec.UnsetType) -> list[ChangeList]:
     return [ChangeList(title, changes) for title, changes in since.sections().items() if changes]
 
 
-def _changes(lists: Sequence[ChangeList]) -> Files:
+def _changes(lists: Sequence[ChangeList]) -> Iterator[tuple[str, Any]]:
     """Rows as the page shows them: address of the box where there is one, cell, what became of it, what is said of it."""
     for index, own in enumerate(lists):
         for number_, portion in enumerate(own.rest):
             rows = [(fragment(c.cell) if c.now else "", c.cell, c.became, c.excerpt) for c in portion]
-            yield _loaded(f"changes/{index}-{number_}.js", rows)
+            yield f"changes/{index}-{number_}.js", rows
 
 
 def fragment(cell: str) -> str:

@@ -7,6 +7,7 @@ results that are those of another.
 """
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -163,6 +164,8 @@ def report(
 
 def _notices(run: Run, cases: Sequence[CaseFacts], since: Difference | None, commit: str | None) -> list[str]:
     told = []
+    if any("::" in word for word in run.header.command):
+        told.append(f"This run is of cells that were named one by one: {shlex.join(run.header.command)}.")
     here, then = (text and text.removesuffix("+dirty") for text in (commit, run.header.commit))
     if then and " + " in then:
         told.append(f"The parts of this run were made at different commits: {short(then)}.")

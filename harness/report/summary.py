@@ -3,7 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rich import box
 from rich.console import Console
@@ -18,44 +18,121 @@ from .causes import Cause, Ledgers, affected, causes
 NOTES = 20
 """So many different ones are told."""
 WIDTH = 100
-"""Columns that four frameworks need: a narrower terminal wraps lines, which reads better than folded words."""
-
+"""Columns for root causes where nobody says how many there are: their words are folded."""
 
 CAUSES = 30
 """Root causes that the end of a run names."""
 
+GAP = 2
+"""Between two columns, and at both edges of the table together."""
 
-def table(cells: Sequence[CellLine], *, width: int, colour: bool) -> str:
-    """Root causes, then the largest `used` of each case and framework, and how far apart the frameworks are at most."""
-    columns = list(dict.fromkeys(cell.framework for cell in cells))
-    dtypes = list(dict.fromkeys(cell.dtype for cell in cells))
-    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    made.add_column("largest error / tolerance", no_wrap=True)
-    for name in columns:
-        made.add_column(Text(visible(name)), justify="right", no_wrap=True)
-    for dtype in dtypes:
-        made.add_column(Text(f"agree to\n{visible(dtype)}"), justify="right", no_wrap=True)
-    for folder, cases in _by_folder(cells):
-        made.add_row(Text(f"{visible(folder)}/", "bold"))
-        for stem, own in cases.items():
-            boxes = [_box([cell for cell in own if cell.framework == name]) for name in columns]
-            digits = [_agreement([cell for cell in own if cell.dtype == dtype]) for dtype in dtypes]
-            made.add_row(Text(f"  {visible(stem)}"), *boxes, *digits)
-    found = causes(cells, Ledgers())
-    text = io.StringIO()
-    system: Literal["standard"] | None = "standard" if colour else None
-    console = Console(file=text, width=max(width, WIDTH), force_terminal=colour, color_system=system)
+UNANSWERED = (Verdict.UNSUPPORTED, Verdict.ABSENT)
+"""Verdicts of which a table of many rows would say nothing."""
+
+
+class _Column(NamedTuple):
+    """A column of the table: a box a row."""
+
+    head: Text
+    boxes: list[Text]
+
+    @property
+    def width(self) -> int:
+        """With the gap before it."""
+        return max(_width(text) for text in (self.head, *self.boxes)) + GAP
+
+
+def table(cells: Sequence[CellLine], *, width: int | None, colour: bool) -> str:
+    """Root causes, then the largest `used` of each case and framework, and how far apart the frameworks are at most.
+
+    Columns that `width` has no room for stand in a further table; None: however wide it is. Cases that no framework
+    answered, and frameworks that are absent, are counted instead.
+    """
+    if not cells:
+        return "no cell has a result\n"
+    found, text = causes(cells, Ledgers()), io.StringIO()
     if found:
-        console.print(_causes(found))
-    console.print(made)
-    told = counted(totals(cell.verdict for cell in cells), apart(cells))
-    console.print(told, highlight=False, markup=False)
-    for note in _notes(cells):
-        console.print(visible(note), highlight=False, markup=False)
-    for row in affected(cells, found):
-        console.print(visible(row.sentence), highlight=False, markup=False)
-    console.print(_seconds(cells), highlight=False, markup=False)
+        _console(text, width or WIDTH, colour=colour).print(_causes(found))
+    _print_tables(cells, text, width, colour=colour)
+    told = [*_left_out(cells), counted(totals(cell.verdict for cell in cells), apart(cells)), *_notes(cells)]
+    told += [row.sentence for row in affected(cells, found)]
+    text.writelines(f"{visible(line)}\n" for line in (*told, _seconds(cells)))
     return text.getvalue()
+
+
+def _console(text: io.StringIO, width: int, *, colour: bool) -> Console:
+    system: Literal["standard"] | None = "standard" if colour else None
+    return Console(file=text, width=width, force_terminal=colour, color_system=system)
+
+
+def _print_tables(cells: Sequence[CellLine], text: io.StringIO, width: int | None, *, colour: bool) -> None:
+    """The table of cases by frameworks, or as many beside each other as the width asks for."""
+    names, columns = _grid(cells)
+    first = max(map(_width, names)) + GAP
+    if width is not None and columns:
+        first = max(min(first, width - max(column.width for column in columns)), width // 3)
+    for shown in _beside(columns, None if width is None else width - first):
+        made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        made.add_column(names[0], no_wrap=True, max_width=first - GAP)
+        for column in shown:
+            made.add_column(column.head, justify="right", no_wrap=True)
+        for name, *boxes in zip(names[1:], *(column.boxes for column in shown), strict=True):
+            made.add_row(name, *boxes)
+        _console(text, first + sum(column.width for column in shown), colour=colour).print(made)
+
+
+def _grid(cells: Sequence[CellLine]) -> tuple[list[Text], list[_Column]]:
+    """What stands in the first column, with its head, and the others: a row a case that somebody answered."""
+    there = {cell.framework for cell in cells if cell.verdict is not Verdict.ABSENT}
+    present = [cell for cell in cells if cell.framework in there]
+    answered = {cell.case for cell in present if cell.verdict not in UNANSWERED}
+    frameworks = list(dict.fromkeys(cell.framework for cell in present))
+    dtypes = list(dict.fromkeys(cell.dtype for cell in present))
+    names = [Text("largest error / tolerance")]
+    heads = [Text(visible(name)) for name in frameworks]
+    heads += [Text(f"agree to\n{visible(dtype)}") for dtype in dtypes]
+    columns = [_Column(head, []) for head in heads if answered]
+    for folder, cases in _by_folder([cell for cell in present if cell.case in answered]):
+        names.append(Text(f"{visible(folder)}/", "bold"))
+        for column in columns:
+            column.boxes.append(Text())
+        for stem, own in cases.items():
+            names.append(Text(f"  {visible(stem)}"))
+            boxes = [_box([cell for cell in own if cell.framework == name]) for name in frameworks]
+            boxes += [Text(_agreement([cell for cell in own if cell.dtype == dtype])) for dtype in dtypes]
+            for column, one in zip(columns, boxes, strict=True):
+                column.boxes.append(one)
+    return names, columns
+
+
+def _width(text: Text) -> int:
+    return max((line.cell_len for line in text.split("\n")), default=0)
+
+
+def _beside(columns: Sequence[_Column], room: int | None) -> Iterator[list[_Column]]:
+    """The columns in groups that the room is enough for, each at least one."""
+    shown: list[_Column] = []
+    for column in columns:
+        if shown and room is not None and sum(own.width for own in (*shown, column)) > room:
+            yield shown
+            shown = []
+        shown.append(column)
+    if shown:
+        yield shown
+
+
+def _left_out(cells: Sequence[CellLine]) -> Iterator[str]:
+    """What has no column or no row in the table."""
+    columns = dict.fromkeys(cell.framework for cell in cells)
+    there = dict.fromkeys(cell.framework for cell in cells if cell.verdict is not Verdict.ABSENT)
+    if absent := [name for name in columns if name not in there]:
+        yield f"absent: {', '.join(absent)}; `harness frameworks` says how to get what is missing"
+    answered = {cell.case for cell in cells if cell.verdict not in UNANSWERED}
+    left = [cell for cell in cells if cell.framework in there and cell.case not in answered]
+    if left:
+        cases = len({cell.case for cell in left})
+        named = f"{cases} case{'s' * (cases > 1)} that {', '.join(there)} has no answer to"
+        yield f"without a row: {named} ({counted(totals(cell.verdict for cell in left), apart(left))})"
 
 
 def _notes(cells: Sequence[CellLine]) -> Iterator[str]:
@@ -71,7 +148,7 @@ def _causes(found: Sequence[Cause]) -> Table:
     """A row a root cause, the new ones of each framework first."""
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("root cause", "framework", "wrong", "dtype"):
-        made.add_column(name)
+        made.add_column(name, overflow="fold")
     for name in ("cells", "calls", "relative"):
         made.add_column(name, justify="right", no_wrap=True)
     for cause in found[:CAUSES]:

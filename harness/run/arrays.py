@@ -22,6 +22,7 @@ from ..reading.npy import read_header
 from ..reading.replacing import replace
 from ..roles import Answered
 from .lines import CellLine, Kept
+from .writing import is_busy
 
 LONGEST = 120
 """Characters of a cell's id in a file's name, where file systems allow 255."""
@@ -57,11 +58,16 @@ def file_name(cell_id: str, content: str) -> str:
     return f"{safe}-{hashlib.sha256(f'{cell_id} {content}'.encode()).hexdigest()[:12]}.npz"
 
 
-def check_owner(folder: Path, record: Path) -> None:
-    """Raises ArraysOfAnotherRun where a folder has arrays of another run file, or nobody says of which."""
+def check_owner(folder: Path, record: Path, *, one_of_many: bool = False) -> None:
+    """Raises ArraysOfAnotherRun where a folder has arrays of another run file, or nobody says of which.
+
+    `one_of_many`: each run there has a file of its own, and takes the arrays over from one that has ended.
+    """
     found = _owner(folder)
     if _kept(folder) and found != relative(record, folder / OWNER):
         whose = os.path.normpath(real(folder) / found) if found else f"a run that no {OWNER} names"
+        if found and one_of_many and Path(whose).parent == real(record.parent) and not is_busy(Path(whose)):
+            return
         told = f"{folder}: has arrays of {whose}, and {record} is to be written"
         raise ArraysOfAnotherRun(f"{told}; delete them or name another folder with --keep-arrays=DIR")
 
@@ -83,9 +89,9 @@ def _owner(folder: Path) -> str | None:
     raise ArraysOfAnotherRun(f"{told}; name another folder with --keep-arrays=DIR")
 
 
-def claim(folder: Path, record: Path) -> None:
+def claim(folder: Path, record: Path, *, one_of_many: bool = False) -> None:
     """Make a folder ready for the arrays of the run file `record`. Raises ArraysOfAnotherRun and ArraysUnwritable."""
-    check_owner(folder, record)
+    check_owner(folder, record, one_of_many=one_of_many)
     owner = folder / OWNER
     try:
         replace(owner, f"{relative(record, owner)}\n{MARK}\n")

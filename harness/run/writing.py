@@ -72,10 +72,10 @@ class RunWriter:
         self._contents: dict[tuple[str, str], str] = {}
         self._earlier: FileIO | None = None
         self._place = real(path)  # where a link stands, the file that it leads to is meant
-        self._beside: Path | None = self._place.with_name(f".{self._place.name}.new")
+        self._beside: Path | None = _beside(self._place)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _check_ours(path)
+            check_run_file(path)
             self._earlier = _locked_if_there(self._place)
             self._file = _locked(self._beside)
             self._file.truncate()
@@ -204,7 +204,7 @@ class RunWriter:
             raise UnwritableRun(f"{self.path}: can't write on: {error.strerror}; {kept}") from error
 
 
-def _check_ours(path: Path) -> None:
+def check_run_file(path: Path) -> None:
     """Raises NotOurs where a file is no run file, and OSError where it is no file."""
     if not os.path.lexists(real(path)):  # what is left of links in a circle is one
         return
@@ -214,6 +214,28 @@ def _check_ours(path: Path) -> None:
     except FileExistsError:
         message = f"{path}: is no run file, and would be replaced by one; name another with --record FILE"
         raise NotOurs(message) from None
+
+
+def remove(path: Path) -> None:
+    """Remove a run file, or one that was begun, but not under a process that writes it."""
+    with suppress(BusyRun, OSError), _locked(path, 0):
+        path.unlink()
+
+
+def is_busy(path: Path) -> bool:
+    """Whether another process writes the run file, or is about to."""
+    for own in (path, _beside(path)):
+        try:
+            if (file := _locked_if_there(own)) is not None:
+                file.close()
+        except BusyRun:
+            return True
+    return False
+
+
+def _beside(place: Path) -> Path:
+    """Where a run is written until it has a result."""
+    return place.with_name(f".{place.name}.new")
 
 
 def _locked_if_there(path: Path) -> FileIO | None:

@@ -27,6 +27,15 @@ def greedy(W, **rest):
 def forgetful(W, x):
     return {}, {"W": W}
 
+def lacks(W):
+    return {}, {"W": W}
+
+def misnames(W, X):
+    return {}, {"W": W}
+
+def demands(W, x, *, rate):
+    return {}, {"W": W}
+
 def stray(W, x):
     return 5
 
@@ -102,6 +111,23 @@ def test_a_wrong_return_is_told(ask: Callable[..., Any], function: str, message:
     assert reply["type"] == "raised"
     assert f"mine.py: {function} should return (values, gradients)" in reply["error"]
     assert message in reply["error"]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("lacks", "got an unexpected keyword argument 'x'"),
+        ("misnames", "missing a required argument: 'X'"),
+        ("demands", "missing a required argument: 'rate'"),
+    ],
+)
+def test_wrong_names_of_parameters_are_told_with_those_that_the_case_has(
+    ask: Callable[..., Any], function: str, message: str
+) -> None:
+    reply = ask(function)
+    assert reply["type"] == "raised"
+    given = "the case gives W, x, and to who names them k, cotangents, optimizer"
+    assert reply["error"] == f"mine.py: {function}: {message}; {given}"
 
 
 def test_an_array_changed_in_place_is_found_out(ask: Callable[..., Any]) -> None:

@@ -18,16 +18,14 @@ def run_file(here):
 def test_without_any_output_it_tells_the_result(run_file, capsys):
     assert main(["report", str(run_file)]) == 0
     told = capsys.readouterr().out
-    assert told.startswith(
-        "5 of 14 cells agree, 1 of them by a convention; 6 failed\n14 cells: 5 agree (1 by a "
-    )
+    assert told.startswith("5 of 15 cells agree (1 by a convention); 7 failed\n15 cells: 5 agree (1 by a ")
     assert "\ntorch: 1 cell deviates, 1 cause: 1 in gradients; 1 of them new\n" in told
 
 
 def test_it_writes_all_reports_at_once_and_to_standard_output(run_file, here, capsys):
     given = ["--html", "out/page", "--json", "out/r.json", "--junit", "out/r.xml", "--markdown", "-"]
     assert main(["report", str(run_file), *given]) == 0
-    assert capsys.readouterr().out.startswith("## 5 of 14 cells agree")
+    assert capsys.readouterr().out.startswith("## 5 of 15 cells agree")
     found = sorted(
         str(path.relative_to(here / "out")) for path in (here / "out").rglob("*") if path.is_file()
     )
@@ -48,7 +46,7 @@ def test_details_of_an_earlier_larger_run_do_not_stay_behind(run_file, here):
 def test_a_damaged_run_is_refused_by_name_and_nothing_is_written(run_file, here, capsys, option):
     run_file.write_text("".join(run_file.read_text().splitlines(keepends=True)[:-1]))
     assert main(["report", str(run_file), option, "out"]) == 2
-    assert "run.jsonl: no footer after 14 cells" in capsys.readouterr().err
+    assert "run.jsonl: no footer after 15 cells" in capsys.readouterr().err
     assert not (here / "out").exists()
 
 
@@ -84,4 +82,27 @@ def test_it_runs_as_a_command_of_its_own_process(run_file):
         [sys.executable, "-c", "import sys; from gradient_conformance.harness.cli import main; sys.exit(main())", "report", str(run_file)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.startswith("5 of 14")
+    assert done.stdout.startswith("5 of 15")
+
+
+def test_it_says_what_it_wrote_and_how_to_open_it(run_file, here, capsys):
+    assert main(["report", str(run_file), "--html", "page", "--json", "r.json"]) == 0
+    address = (here / "page" / "index.html").as_uri()
+    assert (
+        capsys.readouterr().out == f"wrote page/index.html; open it in a browser: {address}\nwrote r.json\n"
+    )
+    assert main(["report", str(run_file), "--html", "page", "--markdown", "-"]) == 0
+    told = capsys.readouterr()
+    assert told.err == f"wrote page/index.html; open it in a browser: {address}\n"
+    assert "wrote" not in told.out.partition("\n")[0]
+
+
+def test_a_name_that_ends_in_html_is_one_file_and_another_s_is_not_replaced(run_file, here, capsys):
+    assert main(["report", str(run_file), "--html", "page.html"]) == 0
+    assert "wrote page.html; open it" in capsys.readouterr().out
+    text = (here / "page.html").read_text()
+    assert "report.js" not in text.partition("<body>")[0]
+    assert "style.css" not in text
+    (here / "page.html").write_text("<p>mine")
+    assert main(["report", str(run_file), "--html", "page.html"]) == 2
+    assert (here / "page.html").read_text() == "<p>mine"

@@ -65,7 +65,9 @@ class Matrix:
         """The arguments of pytest."""
         named = [f"--framework={name}" for name in frameworks]
         pythons = [f"--interpreter={name}={sys.executable}" for name in frameworks]
-        return [*map(str, (of, *named, *pythons, *more))]
+        words = [*map(str, (of, *named, *pythons, *more))]
+        elsewhere = any(word.startswith(("--record", "--resume")) for word in words)
+        return words if elsewhere else [*words, "--record=reports/run.jsonl"]
 
     def command(self, *frameworks: str, **given: Any) -> list[str]:
         """The same as a command."""

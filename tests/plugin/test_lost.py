@@ -142,7 +142,7 @@ def test_a_report_of_pytest_is_not_written_over_the_run_file(ran, option):
     before = there(ran)
     outcome = run(ran, f"{option}=reports/../reports/run.jsonl")
     assert outcome.ret == pytest.ExitCode.USAGE_ERROR
-    assert "that is the run file; name another" in said(outcome)
+    assert "that is a run file; name another" in said(outcome)
     assert there(ran) == before
 
 

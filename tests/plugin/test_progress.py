@@ -6,20 +6,47 @@ import re
 import subprocess
 
 import pytest
-from gradient_conformance.harness.plugin.progress import Lines
+from gradient_conformance.harness.plugin.progress import LAST, Lines, Pace
 
 
-def test_a_line_is_written_now_and_then_with_every_framework_and_the_time_left(monkeypatch):
-    clock = iter([0.0, 4.0, 10.0, 12.0, 21.0])
+def lines_of(monkeypatch, frameworks, totals, *times):
+    """What is told, every ten seconds at most, where a cell of each of these frameworks is done at each of these times."""
+    clock = iter([0.0, *times])
     monkeypatch.setattr("gradient_conformance.harness.plugin.progress.time.monotonic", lambda: next(clock))
     told = []
-    lines = Lines(told.append, {"torch": 3, "jax": 5}, every=10)
-    for framework in ("torch", "torch", "jax", "jax"):
+    lines = Lines(told.append, totals, every=10)
+    for framework in frameworks:
         lines.advance(framework)
-    assert told == [
-        "2 of 8 cells (torch 2/3, jax 0/5), about 0:00:30 left",
-        "4 of 8 cells (torch 2/3, jax 2/5), about 0:00:21 left",
+    return told
+
+
+def test_a_line_is_written_now_and_then_with_every_framework_and_who_is_starting(monkeypatch):
+    frameworks = ("torch", "torch", "jax", "jax")
+    assert lines_of(monkeypatch, frameworks, {"torch": 3, "jax": 5}, 4.0, 10.0, 12.0, 21.0) == [
+        "8 cells, torch, jax starting",
+        "2 of 8 cells (torch 2/3, jax 0/5), jax starting",
+        "4 of 8 cells (torch 2/3, jax 2/5), about 0:00:36 left",
     ]
+
+
+def test_the_time_left_is_told_by_the_last_cells_and_not_by_how_long_frameworks_took_to_start(monkeypatch):
+    """60 seconds until the second answers, then a cell a second."""
+    frameworks = ["torch", "jax"] * 11
+    told = lines_of(monkeypatch, frameworks, {"torch": 50, "jax": 50}, 1.0, *(60.0 + i for i in range(21)))
+    assert told[1:] == [
+        "2 of 100 cells (torch 1/50, jax 1/50)",
+        "12 of 100 cells (torch 6/50, jax 6/50), about 0:01:28 left",
+        "22 of 100 cells (torch 11/50, jax 11/50), about 0:01:18 left",
+    ]
+
+
+def test_a_pace_that_changes_is_followed():
+    pace = Pace({"torch": 1000})
+    for i in range(500):
+        pace.advance("torch", 10.0 * i)
+    for i in range(LAST):
+        pace.advance("torch", 5000.0 + 0.1 * i)
+    assert pace.told() == "about 0:00:30 left"
 
 
 @pytest.fixture

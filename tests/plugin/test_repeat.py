@@ -67,3 +67,11 @@ def test_pasted_it_collects_its_cell(here, options):
         for option in options:
             name, _, value = option.partition("=")
             assert name in ("--framework", "--mode", "twofaced", "slow") or value in line or "PYTHON" in value
+
+
+def test_what_lies_below_the_working_directory_is_told_from_there(here):
+    lines = repeat_lines(here, ["--framework=mine", f"--subject={here.path}/my code/mine.py"])
+    assert lines
+    for line in lines.values():
+        assert "'--subject=my code/mine.py'" in line
+        assert str(here.path) not in line

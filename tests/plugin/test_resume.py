@@ -84,7 +84,7 @@ def test_what_is_done_is_not_run_again_and_fails_again_where_it_failed(here):
     file = interrupted(here, 10)
     before = file.read_text()
     outcome = run(here, f"--resume={file}")
-    assert f"{file}: the run goes on with 10 of 48 cells done" in outcome.stdout.str()
+    assert f"{file.relative_to(here.path)}: the run goes on with 10 of 48 cells done" in outcome.stdout.str()
     assert file.read_text().startswith(before)
     outcome.assert_outcomes(passed=24, failed=24)
     assert read_run(file).footer.cells == 48

@@ -207,8 +207,8 @@ def test_root_causes_stand_before_the_matrix_and_lead_to_their_smallest_cell(pag
     assert [one.get_attribute("id") for one in page.find("main > section")][:2] == ["causes", "matrix"]
     assert "torch: 1 cell deviates, 1 cause: 1 in gradients; 1 of them new" in page.one("#causes").text
     rows = [row.text for row in page.find(".causes tbody tr")]
-    assert rows[1].startswith("torch new matmul: vjp towards A float32 1 of 1 1 0.5 notebooks/hostile")
-    page.find(".causes tbody a")[-1].click()
+    assert rows[0].startswith("torch new matmul: vjp towards A float32 1 of 1 1 0.5 notebooks/hostile")
+    page.find(".causes tbody a")[0].click()
     assert page.wait(lambda: page.find("#cell-body .calls"))
 
 
@@ -275,6 +275,77 @@ def test_no_page_is_wider_than_its_screen(page, name, size):
     assert found <= screen == SIZES[size][0]
 
 
+FOLDERS = (
+    ("exact", Verdict.AGREE),
+    ("calm", Verdict.AGREE),
+    ("lacking", Verdict.UNSUPPORTED),
+    ("known", Verdict.KNOWN_DEVIATION),
+    ("wrong", Verdict.DISAGREE),
+)
+EIGHT = [
+    runs.cell(f"{folder}/a_case_{i}", "", framework, verdict, None if verdict is Verdict.UNSUPPORTED else 0.25, dtype=dtype)
+    for folder, verdict in FOLDERS
+    for i in range(20)
+    for framework in ("jax", "mxnet", "tensorflow", "torch")
+    for dtype in ("float32", "float64")
+]  # fmt: skip
+"""As many columns as four frameworks have in both dtypes, and more rows than a screen has."""
+
+
+def test_folders_are_in_the_order_of_what_there_is_to_see_and_what_is_empty_is_grey(show):
+    page = show(a_run(EIGHT))
+    names = [row.text.split("/")[0].lstrip("▾ ") for row in page.find("#grid .folder th")]
+    assert names == ["wrong", "known", "calm", "lacking", "exact"]
+    colours = {
+        row.text.split("/")[0].lstrip("▾ "): row.find_element(
+            "css selector", "th .toggle"
+        ).value_of_css_property("color")
+        for row in page.find("#grid .folder")
+    }
+    assert len({colours[name] for name in ("wrong", "known", "calm", "exact")}) == 1
+    assert colours["lacking"] != colours["calm"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_head_of_the_matrix_stays_in_view_and_all_columns_are_seen(show, size):
+    page = show(a_run(EIGHT))
+    page.size(*SIZES[size])
+    page.open()
+    last = page.find("#grid tbody tr")[-1]
+    page.browser.execute_script("arguments[0].scrollIntoView({block: 'end'})", last)
+    boxes = "return arguments[0].map((one) => { const box = one.getBoundingClientRect(); return [box.left, box.right, box.top, box.bottom]; })"
+    heads, ends = page.find("#grid thead tr:last-child th"), last.find_elements("css selector", "td")
+    assert len(heads) == len(ends) == 8
+    for left, right, top, bottom in page.browser.execute_script(boxes, [*heads, *ends]):
+        assert 0 <= left < right <= SIZES[size][0]
+        assert 0 <= top < bottom <= SIZES[size][1] + 1  # scrolling ends within a pixel
+    texts = "return [...document.querySelectorAll('#grid button.box')].every((box) => box.scrollWidth <= box.clientWidth)"
+    assert page.browser.execute_script(texts), "a number is cut"
+
+
+def test_a_box_tells_how_many_digits_are_right(show):
+    own = runs.cell("ops/a", "", "torch", Verdict.AGREE, 0.25)
+    assert "6.6 digits are right: largest error 2.5e-7 of its tensor's scale" in show(a_run([own])).show(
+        own.cell
+    )
+
+
+def test_the_page_in_one_file_has_all_of_it(show, here):
+    page = show(a_run(), since=earlier())
+    file = here / "page" / "all.html"
+    given = [str(here / "run.jsonl"), "--since", str(here / "old.jsonl"), "--html", str(file)]
+    assert main(["report", *given]) == 0
+    for path in (here / "page").iterdir():
+        if path.is_file() and path != file:
+            path.unlink()
+    shutil.rmtree(here / "page" / "cells")
+    page.open("all.html")
+    text = page.show("notebooks/hostile::float32-torch-eager")
+    assert "y = A @ x" in text
+    assert page.find("#grid .box.disagree")[0].value_of_css_property("font-weight") == "700"
+    assert not page.find('nav a[href="pairwise.html"]')
+
+
 @pytest.fixture
 def changed(show):
     """The page of a run with what changed since one before it."""
@@ -285,7 +356,7 @@ def test_what_changed_stands_before_the_matrix_and_each_cell_leads_to_its_box(ch
     assert changed.one("#changes h2").text == "What changed: 3 newly wrong, 1 new cause"
     assert changed.find("main > section")[0].get_attribute("id") == "changes"
     opened = [text.text for text in changed.find(".changes[open] summary")]
-    assert opened == ["new causes: 1", "newly wrong: 3"]
+    assert opened == ["new causes since 2026-01-01: 1", "newly wrong since 2026-01-01: 3"]
     (cause, link, *_) = changed.find(".changes[open] a")
     assert cause.text == "torch, eager, float32: backward of matmul towards A"
     assert cause.get_attribute("href") == link.get_attribute("href")

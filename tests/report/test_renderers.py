@@ -97,7 +97,9 @@ def test_rounding_for_the_matrix_never_crosses_the_tolerance(used):
 def test_a_long_list_of_changes_is_cut_into_files_that_hold_the_rest_once(here):
     now = a_run([cell("a", f"k:{i}", "torch", Verdict.DISAGREE, 5.0) for i in range(html.LISTED + 300)])
     files = dict(html.render(report(now, since=diff(earlier(), now)), pairwise(now, here)))
-    listed = files["index.html"].partition("newly wrong: 310</summary>")[2].partition("</ol>")[0]
+    listed = (
+        files["index.html"].partition("newly wrong since 2026-01-01: 310</summary>")[2].partition("</ol>")[0]
+    )
     rest = [json.loads(files[f"changes/0-{i}.js"].partition(", ")[2].removesuffix(");\n")) for i in (0, 1)]
     found = [*re.findall('#(a::[^"]*)', listed), *(cell for rows in rest for _, cell, _, _ in rows)]
     assert found == [c.cell for c in now.cells]

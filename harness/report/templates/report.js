@@ -8,6 +8,7 @@ const INFINITE = 1.7e308;      // how the run file writes infinity: the largest 
 const $ = (id) => document.getElementById(id);
 const facts = JSON.parse($("facts").textContent);
 const GLYPH = facts.verdicts.map((v) => v[2]);
+const OUTCOME = facts.verdicts.map((v) => v[3]);
 const filter = { words: [], verdict: "", framework: "", dtype: "", mode: "" };
 const open = new Set();
 const drawn = new Map();
@@ -35,6 +36,7 @@ const number = (value, digits = 3) =>
   value === null || value === undefined ? "-" : value >= INFINITE ? "∞" : value === 0 ? "0"
     : Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 1).replace(/\.?0*e\+?/, "e");
 const short = (used) => used >= 100 ? number(used, 2) : used > 0 && used < 0.005 ? "<0.01" : used.toFixed(2);
+const digits = (relative) => (relative === 0 ? "every digit is right" : relative >= 1 ? "no digit is right" : `${(-Math.log10(relative)).toFixed(1)} digits are right`);
 const level = (used) => (used === 0 ? 0 : used <= 0.1 ? 1 : used <= 0.25 ? 2 : used <= 0.5 ? 3 : 4);
 
 // What of the matrix the filters leave: folders of cases of rows, each with its cells by column.
@@ -64,7 +66,15 @@ function matching() {
     having.add(column);
     count += 1;
   });
-  return { columns: [...having].sort((a, b) => a - b), folders, count, rows: rows.size };
+  const interest = new Map([...folders].map(([folder, cases]) => [folder, interestOf(folder, cases)]));
+  const ordered = [...folders].sort(([a], [b]) => interest.get(b) - interest.get(a));  // others stay as they came
+  return { columns: [...having].sort((a, b) => a - b), folders: new Map(ordered), count, rows: rows.size };
+}
+
+// Folders with failures come first, then those with known deviations; `exact` has the cases that say least, so it is last.
+function interestOf(folder, cases) {
+  const outcomes = new Set([...cases.values()].flatMap((rows) => [...rows.values()].flat()).map((cell) => OUTCOME[facts.cells[cell][2]]));
+  return outcomes.has("failed") ? 2 : outcomes.has("xfailed") ? 1 : folder === "exact" ? -1 : 0;
 }
 
 const filtered = () => filter.words.length > 0 || filter.verdict !== "" || filter.framework !== "" || filter.dtype !== "" || filter.mode !== "";
@@ -81,6 +91,7 @@ function draw() {
     if (shown) body.push(...portion(key, [...own], ([kase, rows]) => caseLines(kase, rows, found.columns, unfold)));
   }
   const grid = $("grid");
+  grid.style.setProperty("--columns", found.columns.length);
   grid.tHead.replaceChildren(...heading(found.columns));
   grid.tBodies[0].replaceChildren(...body);
   const first = grid.tBodies[0].querySelector("button");
@@ -139,7 +150,8 @@ function line(kind, key, label, count, cells, columns, expanded) {
     byColumn.get(column).push(cell);
   }
   const boxes = columns.map((column) => el("td", {}, ...(byColumn.has(column) ? [box(byColumn.get(column), label, column, toggle)] : [])));
-  return el("tr", { className: kind }, head, ...boxes);
+  const empty = cells.every((cell) => OUTCOME[facts.cells[cell][2]] === "skipped");
+  return el("tr", { className: kind + (empty ? " empty" : "") }, head, ...boxes);
 }
 
 function box(cells, label, column, toggle) {
@@ -183,6 +195,8 @@ function heading(columns) {
 function loaded(src, data) { chunks.get(src).resolve(data); }
 
 function chunk(src) {
+  const inside = document.querySelector(`script[data-src="${CSS.escape(src)}"]`);  // a page of one file has all of it
+  if (inside) return Promise.resolve(JSON.parse(inside.textContent));
   if (!chunks.has(src)) {
     const own = {};
     own.promise = new Promise((resolve, reject) => { own.resolve = resolve; own.reject = reject; });
@@ -215,7 +229,7 @@ function details({ result, repeat, deviations }, kase) {
   const apart = agrees && result.conventions.length ? " by a convention" : "";
   const made = [
     el("p", {}, el("span", { className: `box badge ${kind}`, textContent: `${verdict[2]} ${result.verdict}${apart}` }),
-      ` used ${number(result.used)} of its tolerance; largest error ${number(result.relative)} of its tensor's scale; ${number(result.seconds)} s${result.compiling ? `, ${number(result.compiling)} of it compiling` : ""}`),
+      ` used ${number(result.used)} of its tolerance; ${result.relative === null || apart ? "" : `${digits(result.relative)}: `}largest error ${number(result.relative)} of its tensor's scale; ${number(result.seconds)} s${result.compiling ? `, ${number(result.compiling)} of it compiling` : ""}`),
   ];
   const lines = result.message.split("\n");
   const last = deviations.some(({ place, reason }) => lines.at(-1) === `${place}: ${reason}`);  // the ledger's, told below
