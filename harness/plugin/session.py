@@ -1,6 +1,7 @@
 """What one pytest session runs, and with what: made from its options, once in every process."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +55,7 @@ OPTIONS = (
         carried=True,
     ),
     Option("--require", "frameworks that must not be absent; all: every one", several("NAME")),
-    Option("--subject", "your own code as a column", several("FILE.py"), path=True, carried=True),
+    Option("--subject", "your own code as a column", several("FILE.py|FILE.ipynb"), path=True, carried=True),
     Option(
         "--deviations",
         "known deviations of your own, for any framework",
@@ -197,6 +198,7 @@ class Matrix:
                 start_timeout=self.config.option.start_timeout,
                 say=self._say(),
                 abouts={} if self.done is None else self.done.abouts,
+                hear=_show,
             )
         name = cell.framework.name
         if name not in self.sent:
@@ -256,6 +258,11 @@ class Matrix:
         return interpreters.interpreter_of(
             framework, self.given_interpreters, self.named_interpreters, self.config.rootpath
         )
+
+
+def _show(text: str) -> None:
+    """Print what a subject printed: pytest shows it with -s and where a cell fails."""
+    sys.stdout.write(f"{text}\n")
 
 
 def matrix_of(config: pytest.Config) -> Matrix:

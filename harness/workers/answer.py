@@ -1,11 +1,11 @@
 """What a worker answered to a request."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..roles import Answered
 from ..run.lines import LONGEST_TIME
 from ..verdict import Verdict
-from .process import sentence
+from .process import readable, sentence
 from .wire import Frame, Nonsense
 
 
@@ -18,10 +18,16 @@ class Answer:
     arrays: Answered = field(default_factory=dict)
     seconds: float = 0.0
     compiling: float = 0.0
+    printed: str = ""
+    """What a subject printed meanwhile."""
 
 
 def read_answer(frame: Frame, identity: int) -> Answer:
     """An Answer from a worker's message. Raises Nonsense where it is none, or of another request."""
+    return replace(_read(frame, identity), printed=readable(str(frame.header.get("printed", ""))))
+
+
+def _read(frame: Frame, identity: int) -> Answer:
     header = frame.header
     if header.get("id") != identity:
         raise Nonsense(f"it answered another request: {header.get('id')!r}, should be {identity}")
