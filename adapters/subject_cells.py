@@ -73,8 +73,9 @@ class Cells:
         if not is_kept(statement):
             self._leave(number, statement, "only imports, functions, classes and assignments are run")
         elif not self.first <= number <= self.last and not isinstance(statement, IMPORTS):
-            chosen = f"cells {self.first} to {self.last}" if self.first < self.last else f"cell {self.first}"
-            self._leave(number, statement, f"{chosen} alone was asked for")
+            several = f"cells {self.first} to {self.last} were"
+            chosen = several if self.first < self.last else f"cell {self.first} was"
+            self._leave(number, statement, f"only {chosen} asked for")
         else:
             self._execute(module, number, statement)
 

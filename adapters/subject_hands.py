@@ -134,9 +134,7 @@ class Hands:
     def _check(self, name: str, known: Iterable[str], what: str) -> None:
         names = list(dict.fromkeys(known))
         if name not in names:
-            near = difflib.get_close_matches(str(name), names, 1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
-            raise LookupError(f"{name!r} is {what} {listed(names)}{hint}")
+            raise LookupError(f"{name!r} is {what} {listed(names)}{nearest(name, names)}")
 
     def _find(self, target: Any, kind: str, text: str) -> tuple[str, str]:
         """The attribute of a parameter, and the expression that fits it. Raises LookupError or ValueError."""
@@ -161,18 +159,15 @@ class Hands:
     def _put(self, target: Any, attribute: str, text: str) -> None:
         """Raises LookupError for an attribute that is not there, ValueError for one of another shape."""
         there = attributes(target)
-        self_named = type(target).__name__
+        kind = type(target).__name__
         if attribute not in there:
-            near = difflib.get_close_matches(attribute, list(there), 1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
-            raise LookupError(f"{self_named} has no {attribute}; it has {listed(there)}{hint}")
+            hint = nearest(attribute, there)
+            raise LookupError(f"{kind} has no {attribute}; it has {listed(there)}{hint}")
         array, own = self._of(text), there[attribute]
         shape = array.shape if own is None else np.shape(own)
         if not alike(array.shape, shape):
             turned = f": {text}.T has it" if alike(array.shape[::-1], shape) else ""
-            raise ValueError(
-                f"{attribute} of {self_named} has shape {shape}, {text} has {array.shape}{turned}"
-            )
+            raise ValueError(f"{attribute} of {kind} has shape {shape}, {text} has {array.shape}{turned}")
         name = name_in(text)
         tensor = self._tensors[name]
         places = evaluated(text, np.arange(tensor.size).reshape(tensor.shape)).reshape(shape)
@@ -282,6 +277,13 @@ def gradient_of(target: Any, attribute: str, name: str) -> tuple[str, Any]:
     if found:
         raise LookupError(f"{listed(found)}, the gradient of {where}, is None: has backward been called?")
     raise LookupError(f"no gradient of {where} was found; there are {listed(there)}: {how}")
+
+
+def nearest(name: Any, names: Iterable[str]) -> str:
+    """`; did you mean "W"?` where a name looks like one of these, whatever the case of its letters."""
+    by_letters = {str(own).lower(): own for own in names}
+    near = difflib.get_close_matches(str(name).lower(), by_letters, 1)
+    return f'; did you mean "{by_letters[near[0]]}"?' if near else ""
 
 
 def plain_copy(array: Any) -> Any:
