@@ -42,6 +42,7 @@ def own_copies(case):
     layer = Linear(np.zeros((2, 3)), np.zeros(2))
     case.set(layer, W="W", b="b")
     layer.W -= 1; layer.b *= 0; case["x"][:] = 9
+    assert case["W"].sum() == 15 and case["b"].sum() == 21
     y = np.zeros(2)
     case.value("y", y)
     y += case["x"][0]

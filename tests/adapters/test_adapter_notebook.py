@@ -75,7 +75,7 @@ def test_a_later_definition_replaces_an_earlier_one_and_cells_choose(start: Star
 def test_what_is_no_python_is_left_out_and_the_rest_of_its_cell_is_kept(start: Start) -> None:
     client = start(
         "%matplotlib inline\nimport numpy as np\n!pip install torch\nprint 'Python 2'\n\na = (10\n % 4)\n"
-        "@np.vectorize\ndef square(v):\n\n    return v * v\n# a comment\nb = !ls\nx = np.sum?",
+        "@np.vectorize\ndef square(v):\n    %time v\n\n    return v * v\n# a comment\nb = !ls\nx = np.sum?",
         "%%bash\na = 3\nrm -rf nothing",
         "%%time\na = a + 1\nif a:\n    %timeit a",
         "def cell(x):\n    return {'loss': float(square(a))}, {}",
