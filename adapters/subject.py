@@ -123,7 +123,13 @@ def about() -> dict[str, Any]:
         files[file.name] = digest(json.dumps([*cells.cells, cells.first, cells.last]).encode())
     version = digest("".join(f"{name} {of}\n" for name, of in files.items()).encode())
     listed = dict(list(files.items())[:MAX_LISTED])
-    return {"framework": file.stem, "version": version, "device": "cpu", "file": file.name, "files": listed}
+    return {
+        "framework": file.stem,
+        "version": version,
+        "device": "cpu",
+        "file": str(cells or file.name),
+        "files": listed,
+    }
 
 
 def to_native(array: np.ndarray) -> np.ndarray:

@@ -50,6 +50,10 @@ class Cells:
         self.left_out: list[LeftOut] = []
         self._flags = 0
 
+    def __str__(self) -> str:
+        every = (self.first, self.last) == (1, len(self.cells))
+        return self.name if every else f"{self.name}[{self.first}:{self.last}]"
+
     def file(self, number: int) -> str:
         """A cell as tracebacks name it."""
         return f"{self.name}[cell {number}]"
@@ -59,15 +63,16 @@ class Cells:
         for number, source in enumerate(self.cells, 1):
             file = self.file(number)
             linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-            for statement in self._statements(number, source):
+            for statement in self._statements(module, number, source):
                 self._take(module, number, statement)
 
     def why(self, name: str) -> str:
         """What would have made a name, and why it has not; empty where nothing would."""
-        told = [left for left in self.left_out if name in left.names] or [
-            left for left in self.left_out if "*" in left.names
-        ]
-        return f"{told[-1].place} would make {name}, but {told[-1].why}" if told else ""
+        for own, verb in ((name, "would"), ("*", "may")):
+            for left in reversed(self.left_out):
+                if own in left.names:
+                    return f"{left.place} {verb} make {name}, but {left.why}"
+        return ""
 
     def _take(self, module: ModuleType, number: int, statement: ast.stmt) -> None:
         if not is_kept(statement):
@@ -92,11 +97,19 @@ class Cells:
             exec(code, module.__dict__)  # noqa: S102 - the user's own, in a process of its own
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the others may be right
             self._leave(number, statement, f"it raised {in_a_line(error)}")
+            self._say_what_stays(module)
+
+    def _say_what_stays(self, module: ModuleType) -> None:
+        """An earlier definition that the one just left out was to replace is judged in its place: that is told."""
+        left = self.left_out[-1]
+        for name in left.names:
+            if hasattr(module, name):
+                print(f"{left.place} would make {name} anew, but {left.why}; the earlier one stays")  # noqa: T201
 
     def _leave(self, number: int, statement: ast.stmt, why: str) -> None:
         self.left_out.append(LeftOut(f"{self.file(number)}:{statement.lineno}", tuple(bound(statement)), why))
 
-    def _statements(self, number: int, source: str) -> Iterator[ast.stmt]:
+    def _statements(self, module: ModuleType, number: int, source: str) -> Iterator[ast.stmt]:
         """The cell's statements; where it is not all Python, those of its parts that are."""
         for start, text in [(0, source)] if parsed(source) else parts(source):
             padded = "\n" * start + text
@@ -105,6 +118,7 @@ class Cells:
                 names = tuple(name for found in BINDS.findall(text) for name in found if name)
                 place = f"{self.file(number)}:{start + 1}"
                 self.left_out.append(LeftOut(place, names, f"it is no Python: {complaint(text)}"))
+                self._say_what_stays(module)
             else:
                 yield from tree.body
 

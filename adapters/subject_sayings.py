@@ -10,7 +10,7 @@ class Sayings(io.TextIOWrapper):
     """Stands in place of sys.stdout while the subject's code runs."""
 
     def __init__(self) -> None:
-        super().__init__(io.FileIO(1, "wb", closefd=False), "utf-8", "backslashreplace", write_through=True)
+        super().__init__(open(1, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
         self._kept, self._left_out = "", 0
 
     def write(self, text: str) -> int:

@@ -92,7 +92,7 @@ def test_tracebacks_name_the_cell_and_show_its_line(start: Start) -> None:
 LEFT_OUT = {
     "import": ("import a_module_that_nobody_has as a", "mine.ipynb[cell 1]:1 would make a, but it raised ModuleNotFoundError: No module named 'a_module_that_nobody_has'"),
     "part of an import": ("\nfrom a_module_that_nobody_has import b, a", "mine.ipynb[cell 1]:2 would make a, but it raised ModuleNotFoundError"),
-    "everything of a module": ("from a_module_that_nobody_has import *", "mine.ipynb[cell 1]:1 would make a, but it raised ModuleNotFoundError"),
+    "everything of a module": ("from a_module_that_nobody_has import *", "mine.ipynb[cell 1]:1 may make a, but it raised ModuleNotFoundError"),
     "loop": ("b = 1\nfor b in [1]:\n    a = 2", "mine.ipynb[cell 1]:2 would make a, but only imports, functions, classes and assignments are run"),
     "Python 2": ("b = 1\ndef a():\n    print 'x'", "mine.ipynb[cell 1]:2 would make a, but it is no Python: Missing parentheses in call to 'print'"),
     "what follows a failure": ("b = nothing.here\na = b + 1", "mine.ipynb[cell 1]:2 would make a, but it raised NameError: name 'b' is not defined"),
@@ -123,6 +123,16 @@ def test_a_missing_function_is_told_with_what_would_have_made_it(start: Start) -
     assert ask(start("a = 1", CELL, "", "", first=3))["reason"] == f"{words} only cells 3 to 4 were asked for"
 
 
+def test_an_earlier_definition_that_stays_since_a_later_one_failed_is_told(start: Start) -> None:
+    cells = ("a = 1", CELL, "a = nothing.here\nb = nothing.here", "def cell(x):\n    print 1")
+    assert ask(start(*cells))["printed"] == (
+        "mine.ipynb[cell 3]:1 would make a anew, but it raised NameError: name 'nothing' is not defined; "
+        "the earlier one stays\n"
+        "mine.ipynb[cell 4]:1 would make cell anew, but it is no Python: Missing parentheses in call to 'print'. "
+        "Did you mean print(...)?; the earlier one stays\n"
+    )
+
+
 def test_division_of_the_future_holds_for_all_that_follows(start: Start) -> None:
     client = start("from __future__ import annotations", "def f(z: nobody.knows): return 4\na = f(0)", CELL)
     assert loss(client) == 4.0
@@ -143,6 +153,7 @@ def test_modules_beside_it_are_found_and_told_and_the_version_stands_on_the_cell
     )
     assert start(*cells).ready["about"] == about
     (tmp_path / "helper.py").write_text("one = 12\n")
+    assert start(*cells, first=2).ready["about"]["file"] == "mine.ipynb[2:2]"
     others = [start(*cells), start(*cells, first=2), start(*cells, "a = 3")]
     assert len({about["version"], *(other.ready["about"]["version"] for other in others)}) == 4
 
