@@ -10,7 +10,8 @@ class Sayings(io.TextIOWrapper):
     """Stands in place of sys.stdout while the subject's code runs."""
 
     def __init__(self) -> None:
-        super().__init__(open(1, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
+        log = open(1, "wb", closefd=False)  # noqa: SIM115 - as long as the worker lives
+        super().__init__(log, "utf-8", "backslashreplace", line_buffering=True)
         self._kept, self._left_out = "", 0
 
     def write(self, text: str) -> int:

@@ -38,6 +38,8 @@ class Framework:
     compiled: frozenset[str] = frozenset()
     """Those of its modes in which calls are compiled together: a result that is read may be another evaluation of it."""
     subject: Path | None = None
+    strict: bool = True
+    """Whether everything that is compared is asked of it; else what it does not show isn't held against it."""
     notebook: Notebook | None = None
     """Its cells, where the subject is a notebook."""
     modules: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -87,8 +89,11 @@ def framework(name: str, adapter: Path) -> Framework:
     return Framework(checked_name(name, adapter), adapter, modes, compiled, source=source, content=content)
 
 
-def subject(path: Path, taken: Sequence[Framework]) -> Framework:
-    """Somebody's own Python file or notebook as one more column, called like the file. Raises HarnessError."""
+def subject(path: Path, taken: Sequence[Framework], *, strict: bool = False) -> Framework:
+    """Somebody's own Python file or notebook as one more column, called like the file. Raises HarnessError.
+
+    It is asked for everything only if `strict`.
+    """
     file, chosen = notebooks.split(path)
     if not file.exists():
         raise HarnessError(f"{file}: no such file to take as a subject")
@@ -104,7 +109,14 @@ def subject(path: Path, taken: Sequence[Framework]) -> Framework:
     column = framework(name, adapter)
     own = notebook.content() if notebook else _bytes_of(file)
     content = _content(column.content.encode(), *(source.encode() for _, source in modules), own)
-    return replace(column, subject=file.resolve(), notebook=notebook, modules=modules, content=content)
+    return replace(
+        column,
+        subject=file.resolve(),
+        strict=strict,
+        notebook=notebook,
+        modules=modules,
+        content=content,
+    )
 
 
 def _content(*parts: bytes) -> str:
