@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,9 @@ def _code_cells(path: Path) -> tuple[str, ...]:
     except UnicodeDecodeError:
         raise HarnessError(f"{path}: is no notebook: not text in UTF-8") from None
     try:
-        found = nbformat.reads(text, as_version=4).cells
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of cells without ids, which nbformat mends itself
+            found = nbformat.reads(text, as_version=4).cells
         sources = [cell.source for cell in found if cell.cell_type == "code"]
         return tuple(source for source in sources if source.strip())
     except Exception as error:  # noqa: BLE001  (whatever a stranger's file makes nbformat raise)

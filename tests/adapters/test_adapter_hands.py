@@ -225,7 +225,10 @@ def test_a_function_may_return_as_others_do(ask: Ask) -> None:
 
 
 def test_the_rule_is_one_parameter_called_case_where_no_tensor_is(ask: Ask) -> None:
-    assert "unexpected keyword argument 'W'" in ask("other_names")["error"]
+    assert ask("other_names")["error"] == (
+        "mine.py: other_names has the parameter case, and beside it x; one that is given the case's hands has "
+        "case alone, and what else there is from it: case['x']"
+    )
     assert "unexpected keyword argument 'W'" in ask("returns", inputs={"case": np.array(1.0)})["error"]
 
 

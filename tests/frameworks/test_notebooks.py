@@ -90,6 +90,14 @@ def test_a_notebook_of_format_3_is_read_as_nbformat_reads_it(tmp_path: Path) -> 
     assert subject(path, []).notebook == notebooks.Notebook(("a = 1\nb = 2",), 1, 1)
 
 
+def test_a_notebook_whose_cells_have_no_ids_is_read_without_a_warning(tmp_path: Path) -> None:
+    cell = {"cell_type": "code", "source": ["a = 1\n", "b = 2"], "metadata": {}, "outputs": []}
+    made = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5, "cells": [{**cell, "execution_count": None}]}
+    path = tmp_path / "mine.ipynb"
+    path.write_text(json.dumps(made))
+    assert subject(path, []).notebook == notebooks.Notebook(("a = 1\nb = 2",), 1, 1)
+
+
 def huge(path: Path) -> None:
     with path.open("wb") as stream:
         stream.truncate(notebooks.MAX_BYTES + 1)
