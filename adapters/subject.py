@@ -203,15 +203,15 @@ def checked(returned: Any, name: str) -> tuple[dict[str, Any], ...]:
     return returned
 
 
-def wants_hands(function: Callable[..., Any], task: Task, inputs: dict[str, Any]) -> bool:
+def wants_hands(name: str, function: Callable[..., Any], task: Task, inputs: dict[str, Any]) -> bool:
     """Whether its only parameter is called `case`, and nothing in the case is. Raises Refused where it has others too."""
-    names = list(inspect.signature(function).parameters)
-    if "case" not in names or "case" in inputs or "case" in task.bindings:
+    parameters = list(inspect.signature(function).parameters)
+    if "case" not in parameters or "case" in inputs or "case" in task.bindings:
         return False
-    if len(names) > 1:
-        others = ", ".join(name for name in names if name != "case")
+    if len(parameters) > 1:
+        others = ", ".join(own for own in parameters if own != "case")
         raise Refused(
-            f"{file.name}: {function.__name__} has the parameter case, and beside it {others}; one that is given "
+            f"{file.name}: {name} has the parameter case, and beside it {others}; one that is given "
             f"the case's hands has case alone, and what else there is from it: case[{others.split(', ')[0]!r}]"
         )
     return True
@@ -244,7 +244,7 @@ def printed() -> str:
 
 def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     name, function = function_for(task)
-    if not wants_hands(function, task, inputs):
+    if not wants_hands(name, function, task, inputs):
         return checked(called(function, **arguments(function, task, inputs)), name)
     hands = Hands(task, inputs)
     returned = called(function, case=hands)
