@@ -5,27 +5,30 @@ arrays: changing one in place is found out) and, where its signature names them,
 `optimizer`. It returns (values, gradients), two dicts by name, or (values, gradients, parameters), the last
 being those after an optimizer's step; without them plain SGD moves the parameters.
 
-What is loaded is what is told: the file, and every module at or below its folder that it imports, are read once, are
-compiled from these bytes (never from a `.pyc`, and none is written), and `about` has their digests.
+A function of one parameter called `case` is given the case's hands instead (subject_hands.py), and returns nothing.
+Of a notebook the definitions are loaded (subject_cells.py). What is loaded is what is told (subject_files.py):
+`about` has the digests.
 """
 
-import ast
-import hashlib
+import builtins
+import contextlib
 import importlib.util
 import inspect
-import linecache
-import os
+import json
 import platform
-import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from importlib.abc import MetaPathFinder, SourceLoader
-from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
+import traceback
+from collections.abc import Callable
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from subject_cells import Cells
+from subject_files import Finder, Loader, Sources, digest
+from subject_hands import Hands
+from subject_sayings import Sayings, nobody
 from worker import Refused, Task, Unsupported
 
 MODES = ("eager",)
@@ -35,180 +38,78 @@ COMPILED_MODES = (
 OPS: dict[str, Callable[..., Any]] = {}
 FORMULAS: set[str] = set()
 PARTS = ("values", "gradients", "parameters")
-MAX_BYTES = 10_000_000
-"""Of one module: what is larger is no source that anybody wrote."""
 MAX_LISTED = 500
 """Files whose digests are told one by one; the version is that of all."""
-FOREIGN = ("site-packages", "dist-packages")
-"""Folders of what is installed: it is told by its own versions, if at all."""
 
 subject: ModuleType
 file: Path
-sources: "Sources"
+sources: Sources
+cells: Cells | None = None
+sayings = Sayings()
 
 
-class Sources:
-    """Modules at or below a folder, each read once; a loader and a finder of them."""
+def load(path: str, notebook: dict[str, Any] | None = None) -> None:
+    """Import the file from its path, its folder on sys.path as if it were run as a script.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.known: dict[Path, bytes] = {}
-
-    def read(self, path: Path) -> bytes:
-        """A module's source as it was when it was first read. Raises Refused."""
-        if path not in self.known:
-            self.known[path] = data = regular(path, self.named(path))
-            lines = importlib.util.decode_source(data).splitlines(keepends=True) if readable(data) else []
-            linecache.cache[str(path)] = (len(data), None, lines, str(path))
-        return self.known[path]
-
-    def named(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
-
-    def module(self, place: Path, name: str) -> Path | None:
-        """The source of a module in a folder; None where it has none there, or what is there is not somebody's own."""
-        if not self.owns(place) or any(
-            (place / f"{name}{suffix}").is_file() for suffix in EXTENSION_SUFFIXES
-        ):
-            return None
-        for path in (place / name / "__init__.py", place / f"{name}.py"):
-            if path.exists() and not path.is_dir():
-                return path
-        return None
-
-    def owns(self, place: Path) -> bool:
-        if place != self.folder and self.folder not in place.parents:
-            return False
-        own = place.relative_to(self.folder).parts
-        return not any(part in FOREIGN for part in place.parts) and not any(
-            part.startswith(".") for part in own
-        )
-
-    def follow(self, path: Path, package: Sequence[str] = ()) -> None:
-        """Read a module and, wherever in it they are imported, all that it names; `package` is the one that it is in."""
-        waiting = [(path, tuple(package))]
-        while waiting:
-            path, package = waiting.pop()
-            for name in imported(self.read(path), package):
-                found = self.module(self.folder.joinpath(*name[:-1]), name[-1])
-                if found is not None and found not in self.known and name[0] not in LOADED:
-                    self.read(found)
-                    waiting.append((found, name if found.name == "__init__.py" else name[:-1]))
-
-    def digests(self) -> dict[str, str]:
-        return {self.named(path): digest(data) for path, data in sorted(self.known.items())}
+    Of a notebook, whose cells come with the greeting, the definitions. Raises Refused, with the file's own lines.
+    """
+    global subject, file, sources, cells  # noqa: PLW0603 - a worker has one subject
+    file = Path(path) if notebook else Path(path).resolve()
+    sources = Sources(file.parent)
+    if notebook:
+        cells = Cells(file.name, **notebook)
+        for cell in cells.cells:
+            sources.follow(cell.encode())
+    else:
+        source_at(path)
+        sources.follow(sources.read(file))
+    sys.path.insert(0, str(file.parent))
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), Finder(sources))
+    builtins.input = sys.breakpointhook = nobody  # pdb asks by input() too
+    with contextlib.redirect_stdout(sayings):
+        subject = module_of_cells(cells) if cells else module_of_file()
 
 
-LOADED = frozenset(name.partition(".")[0] for name in sys.modules)
-"""What the worker has imported before: no file of the subject's takes its place."""
-
-
-class Loader(SourceLoader):
-    """Compiles what `Sources` has read. It knows no time of change, so that Python neither reads nor writes a `.pyc`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def get_filename(self, fullname: str) -> str:  # noqa: ARG002
-        return str(self.path)
-
-    def get_data(self, path: Any) -> bytes:
-        own = Path(path)
-        return sources.read(own) if own == self.path else own.read_bytes()
-
-
-class Finder(MetaPathFinder):
-    """Finds modules of `Sources`, in Python's own order: where another place comes first, it is that place's."""
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
-    ) -> ModuleSpec | None:
-        for place in sys.path if path is None else path:
-            found = sources.module(Path(os.path.realpath(place)), fullname.rpartition(".")[2])
-            if found is not None:
-                inside = [str(found.parent)] if found.name == "__init__.py" else None
-                return importlib.util.spec_from_file_location(
-                    fullname, found, loader=Loader(found), submodule_search_locations=inside
-                )
-            other = PathFinder.find_spec(fullname, [place], target)
-            if other is not None and other.loader is not None:
-                return None
-        return None
-
-
-def imported(source: bytes, package: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The names of all that a source may import, packages before what is in them."""
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (
-        SyntaxError,
-        ValueError,
-        RecursionError,
-        MemoryError,
-    ):  # Python says what is wrong when it is imported
-        return
-    for node in nodes:
-        names: list[tuple[str, ...]] = []
-        if isinstance(node, ast.Import):
-            names = [tuple(alias.name.split(".")) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level <= len(package):
-            above = package[: len(package) + 1 - node.level] if node.level else ()
-            base = (*above, *(node.module.split(".") if node.module else ()))
-            names = [(*base, alias.name) for alias in node.names]
-        for name in names:
-            yield from (name[:length] for length in range(1, len(name) + 1))
-
-
-def regular(path: Path, name: str) -> bytes:
-    """A regular file of bounded size: a pipe would block for ever."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
-        raise Refused(f"{name} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Refused(f"{name} is no regular file, so it cannot be read as a module")
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise Refused(f"{name} has more than {MAX_BYTES} bytes; a module may have at most so many")
-    return data
-
-
-def readable(source: bytes) -> bool:
-    """Whether it is text, so that a traceback can show its lines."""
-    try:
-        importlib.util.decode_source(source)
-    except (SyntaxError, UnicodeDecodeError):
-        return False
-    return True
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:12]
-
-
-def load(path: str) -> None:
-    """Import the file from its path, its folder on sys.path as if it were run as a script."""
-    global subject, file, sources  # noqa: PLW0603 - a worker has one subject
-    file = Path(path).resolve()
+def source_at(path: str) -> None:
+    """Raises Refused where a path leads to no Python file."""
     host = f"{platform.node()}, where its interpreter runs"
     if not file.exists():
         raise Refused(f"{path}: no such file on {host}; a subject has to lie there, at the same path")
     if file.is_dir() or file.suffix != ".py":
-        raise Refused(f"{path} is not a Python file on {host}: it should be a file whose name ends in .py")
-    sys.path.insert(0, str(file.parent))
-    sources = Sources(file.parent)
-    sources.follow(file)
-    sys.meta_path.insert(sys.meta_path.index(PathFinder), Finder())
-    spec = importlib.util.spec_from_file_location(file.stem, file, loader=Loader(file))
+        raise Refused(
+            f"{path} is not a Python file on {host}: it should be a file whose name ends in .py or .ipynb"
+        )
+
+
+def module_of_file() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file, loader=Loader(sources, file))
     assert spec is not None
     assert spec.loader is not None
-    subject = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = subject
-    spec.loader.exec_module(subject)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Refused:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the file's own
+        raise Refused(own_lines(error)) from None
+    return module
+
+
+def module_of_cells(cells: Cells) -> ModuleType:
+    module = ModuleType(file.stem)
+    module.__file__ = str(file)
+    sys.modules[file.stem] = module
+    cells.run(module)
+    return module
+
+
+def own_lines(error: BaseException) -> str:
+    """The traceback of an error that left the subject, from the subject's own line on."""
+    trace = error.__traceback__
+    while trace is not None and Path(trace.tb_frame.f_code.co_filename) not in sources.known:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 def setup(threads: int, seed: int) -> None:  # noqa: ARG001
@@ -218,9 +119,17 @@ def setup(threads: int, seed: int) -> None:  # noqa: ARG001
 def about() -> dict[str, Any]:
     """Files have no version: the start of the SHA-256 of their digests stands for one."""
     files = sources.digests()
+    if cells:
+        files[file.name] = digest(json.dumps([*cells.cells, cells.first, cells.last]).encode())
     version = digest("".join(f"{name} {of}\n" for name, of in files.items()).encode())
     listed = dict(list(files.items())[:MAX_LISTED])
-    return {"framework": file.stem, "version": version, "device": "cpu", "file": file.name, "files": listed}
+    return {
+        "framework": file.stem,
+        "version": version,
+        "device": "cpu",
+        "file": str(cells or file.name),
+        "files": listed,
+    }
 
 
 def to_native(array: np.ndarray) -> np.ndarray:
@@ -300,9 +209,49 @@ def checked(returned: Any, name: str) -> tuple[dict[str, Any], ...]:
     return returned
 
 
-def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+def wants_hands(name: str, function: Callable[..., Any], task: Task, inputs: dict[str, Any]) -> bool:
+    """Whether its only parameter is called `case`, and nothing in the case is. Raises Refused where it has others too."""
+    parameters = list(inspect.signature(function).parameters)
+    if "case" not in parameters or "case" in inputs or "case" in task.bindings:
+        return False
+    if len(parameters) > 1:
+        others = ", ".join(own for own in parameters if own != "case")
+        raise Refused(
+            f"{file.name}: {name} has the parameter case, and beside it {others}; one that is given "
+            f"the case's hands has case alone, and what else there is from it: case[{others.split(', ')[0]!r}]"
+        )
+    return True
+
+
+def function_for(task: Task) -> tuple[str, Callable[..., Any]]:
+    """The case's function and its name. Raises Unsupported, with the reason why a notebook has it not."""
     name = task.case.rsplit("/", 1)[-1]
     function = getattr(subject, name, None)
     if not callable(function):
-        raise Unsupported(f"{file.name} has no function {name}")
-    return checked(function(**arguments(function, task, inputs)), name)
+        why = cells.why(name) if cells else ""
+        raise Unsupported(f"{file.name} has no function {name}{': ' * bool(why)}{why}")
+    return name, function
+
+
+def called(function: Callable[..., Any], **arguments: Any) -> Any:
+    """What the function returns. A name that a notebook's left out statement would have made is told with the reason."""
+    try:
+        with contextlib.redirect_stdout(sayings):
+            return function(**arguments)
+    except NameError as error:
+        if why := cells and error.name and cells.why(error.name):
+            error.args = (f"{error}: {why}",)
+        raise
+
+
+def printed() -> str:
+    return sayings.taken()
+
+
+def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    name, function = function_for(task)
+    if not wants_hands(name, function, task, inputs):
+        return checked(called(function, **arguments(function, task, inputs)), name)
+    hands = Hands(task, inputs)
+    returned = called(function, case=hands)
+    return hands.told(name) if returned is None else checked(returned, name)

@@ -284,20 +284,27 @@ def answer(adapter: ModuleType, request: dict[str, Any], shared: bytes, payload:
 
 
 def load_adapter(hello: dict[str, Any]) -> ModuleType:
-    """Execute the adapter's source as module `adapter`; its lines are known to tracebacks."""
+    """Execute the adapter's source as module `adapter`, behind the modules that it imports; tracebacks know their lines."""
     global COMPILED  # noqa: PLW0603 - a worker has one adapter
     if hello.get("compiled") and Path(hello["compiled"]).is_dir():  # it is not where the host's files are not
         COMPILED = Path(hello["compiled"])
-    path, source = hello["path"], hello["adapter"]
+    path = hello["path"]
     folders = Path(os.path.realpath(path)).parents[:2]  # adapters/torch would be found as torch
     sys.path[:] = [entry for entry in sys.path if Path(os.path.realpath(entry)) not in folders]
-    linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
-    sys.modules["adapter"] = module = blank(path)
-    exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - our own, or the user's choice
+    for name, source in hello.get("modules", {}).items():
+        execute(name, str(Path(path).with_name(f"{name}.py")), source)
+    module = execute("adapter", path, hello["adapter"])
     check(module)
     if hello.get("subject"):
-        module.load(hello["subject"])
+        module.load(hello["subject"], hello.get("notebook"))
     module.setup(hello["threads"], hello["seed"])
+    return module
+
+
+def execute(name: str, path: str, source: str) -> ModuleType:
+    linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
+    sys.modules[name] = module = blank(path)
+    exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - our own, or the user's choice
     return module
 
 
@@ -315,7 +322,7 @@ def greet(hello: dict[str, Any]) -> tuple[ModuleType | None, dict[str, Any]]:
         adapter = load_adapter(hello)
         about = {**checked_about(adapter.about()), **versions}
     except Refused as error:
-        return None, {"type": "failed", "error": whole(str(error)), **versions}
+        return None, {"type": "failed", "error": whole(str(error)), "refused": True, **versions}
     except Incomplete as error:
         return None, {"type": "failed", "error": whole(str(error)), "incomplete": True, **versions}
     except BaseException:  # noqa: BLE001 - whatever it is, it is the answer
@@ -394,10 +401,11 @@ def serve() -> int:
     while (frame := read_frame(source)) and frame[0]["type"] != "stop":
         if frame[0]["type"] != "run":
             raise ProtocolError(f"a frame of type {frame[0]['type']!r}, should be run or stop")
-        reply = answer(adapter, *frame)
+        header, arrays = answer(adapter, *frame)
         if os.getpid() != process:
             os._exit(1)  # a process that an adapter forked and let return: the pipe is its parent's
-        write_frame(sink, *reply)
+        words = whole(str(adapter.printed()))
+        write_frame(sink, {**header, **({"printed": words} if words else {})}, arrays)
     return 0
 
 

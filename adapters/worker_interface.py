@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Callable[[], Any]] = {
     "FORMULAS": set,
     "OPTIMIZERS": dict,
     "compiling": lambda: no_seconds,
+    "printed": lambda: no_words,
 }
 """What an adapter may leave out, and what stands for it."""
 
@@ -39,6 +40,10 @@ class Incomplete(Exception):
 
 def no_seconds() -> float:
     return 0.0
+
+
+def no_words() -> str:
+    return ""
 
 
 def blank(path: str) -> ModuleType:

@@ -61,13 +61,15 @@ class Engine:
         start_timeout: float = START_TIMEOUT,
         say: Say | None = None,
         abouts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        hear: Say | None = None,
     ) -> None:
         """`keep` puts a cell's arrays away and says what the run file calls them; `cache` knows references.
 
         With `every_call` agreeing cells are judged call by call too. `say` is told for what a result waits, where it
-        waits long. `abouts` is what frameworks told of themselves in the part of the run that is there already.
+        waits long; `hear` is told what a subject printed. `abouts` is what frameworks told of themselves in the part of the run that is there already.
         """
-        self._start_timeout, self._say, self._abouts = start_timeout, say, abouts
+        self._start_timeout, self._abouts = start_timeout, abouts
+        self._say, self._hear = say, hear
         self._keep, self._cache, self._every_call = keep, cache, every_call
         self._compiled = None if cache is None else for_compilers()
         self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
@@ -114,6 +116,8 @@ class Engine:
             answer = answer_of(lane, request, cell.id, self._say)
         finally:
             lane.judged(request)
+        if answer.printed and self._hear:
+            self._hear(answer.printed)
         line, found = undecided(cell, answer), Examination()
         if answer.verdict is Verdict.ABSENT:
             return line, found

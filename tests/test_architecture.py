@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves helpers beside a test out
 
-from gradient_conformance.harness.frameworks.found import SOURCES
+from gradient_conformance.harness.frameworks.found import SOURCES, SUBJECT_MODULES
 from workflow import load
 
 ROOT = Path(__file__).parents[1]
@@ -189,6 +189,13 @@ def test_an_adapter_imports_its_own_framework_and_of_ours_only_the_worker(framew
 def test_the_worker_needs_the_standard_library_and_numpy_alone():
     found = {name for path in (ROOT / "adapters").glob("worker*.py") for name in imported(path)}
     assert found - sys.stdlib_module_names == {"numpy", *SOURCES[:-1]}
+
+
+def test_a_subjects_modules_need_the_standard_library_and_numpy_alone_each_those_before_it():
+    assert {path.stem for path in (ROOT / "adapters").glob("subject_*.py")} == set(SUBJECT_MODULES)
+    for number, name in enumerate(SUBJECT_MODULES):
+        found = set(imported(ROOT / "adapters" / f"{name}.py"))
+        assert found - sys.stdlib_module_names <= {"numpy", "worker", *SUBJECT_MODULES[:number]}, name
 
 
 def test_no_framework_is_imported_by_the_host():

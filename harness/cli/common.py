@@ -106,7 +106,7 @@ def interpreters(texts: Iterable[str], known: Sequence[Framework]) -> dict[str, 
 def add_columns(made: argparse.ArgumentParser) -> None:
     """The options that say where the cases are, which columns there are, and in which interpreters they run."""
     made.add_argument("--cases", action="append", type=case_root, default=[], metavar="DIR", help="case root")
-    made.add_argument("--subject", action="append", type=path, default=[], metavar="FILE.py")
+    made.add_argument("--subject", action="append", type=path, default=[], metavar="FILE.py|FILE.ipynb")
     made.add_argument("--adapters", action="append", type=path, default=[], metavar="DIR")
     made.add_argument("--interpreter", action="append", default=[], metavar="NAME=COMMAND")
 

@@ -4,24 +4,28 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from .. import ROOT
 from ..errors import HarnessError
 from ..reading.files import read_at_most
+from . import notebooks
+from .notebooks import Notebook
 
 ADAPTER = "adapter.py"
 REQUIREMENTS = "requirements.txt"
 DEVIATIONS = "deviations.toml"
 SUBJECT_ADAPTER = "subject.py"
+SUBJECT_MODULES = ("subject_files", "subject_cells", "subject_sayings", "subject_hands")
+"""What a subject's adapter imports, in the order in which it is executed before it."""
 
 SOURCES = ("worker_wire", "worker_interface", "worker")
 """The worker's modules, in the order in which they are sent: each imports only those before it."""
 
 MAX_BYTES = 10_000_000
-"""Of an adapter or a subject: what is larger is no source that anybody wrote."""
+"""Of an adapter or a file of Python: what is larger is no source that anybody wrote."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,10 @@ class Framework:
     subject: Path | None = None
     strict: bool = True
     """Whether everything that is compared is asked of it; else what it does not show isn't held against it."""
+    notebook: Notebook | None = None
+    """Its cells, where the subject is a notebook."""
+    modules: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and texts of what the adapter imports of ours beside the worker."""
     source: str = field(default="", repr=False)
     """The adapter's text, read once: what its modes are read from is what workers are sent."""
     content: str = ""
@@ -73,25 +81,49 @@ def frameworks(folders: Iterable[Path]) -> list[Framework]:
     return [found[name] for name in sorted(found)]
 
 
-def framework(name: str, adapter: Path, subject: Path | None = None, *, strict: bool = True) -> Framework:
+def framework(name: str, adapter: Path) -> Framework:
     """The column of an adapter, which is read and not imported, since that loads a framework. Raises HarnessError."""
     source = source_of(adapter)
     modes, compiled = modes_of(adapter, source)
-    content = hashlib.sha256(source.encode())
-    for data in (*worker_sources(), *([] if subject is None else [_bytes_of(subject)])):
-        content.update(hashlib.sha256(data).digest())
-    name = checked_name(name, subject or adapter)
-    return Framework(name, adapter, modes, compiled, subject, strict, source, content.hexdigest()[:12])
+    content = _content(source.encode(), *worker_sources())
+    return Framework(checked_name(name, adapter), adapter, modes, compiled, source=source, content=content)
 
 
 def subject(path: Path, taken: Sequence[Framework], *, strict: bool = False) -> Framework:
-    """Somebody's own Python file as one more column, called like the file; asked for everything only if `strict`."""
-    if not path.exists():
-        raise HarnessError(f"{path}: no such file to take as a subject")
-    name = checked_name(path.stem, path)
-    if name in {framework.name for framework in taken}:
-        raise HarnessError(f'{path}: "{name}" is the name of a framework; call the file something else')
-    return framework(name, shipped_adapters() / SUBJECT_ADAPTER, path.resolve(), strict=strict)
+    """Somebody's own Python file or notebook as one more column, called like the file. Raises HarnessError.
+
+    It is asked for everything only if `strict`.
+    """
+    file, chosen = notebooks.split(path)
+    if not file.exists():
+        raise HarnessError(f"{file}: no such file to take as a subject")
+    name = re.sub(r"\W", "_", file.stem)
+    if other := next((framework for framework in taken if framework.name == name), None):
+        whose = other.subject or f"the framework in {other.folder}"
+        raise HarnessError(
+            f'{file}: column "{name}" is already that of {whose}; call the file something else'
+        )
+    notebook = notebooks.read(file, chosen) if file.suffix == notebooks.SUFFIX else None
+    adapter = shipped_adapters() / SUBJECT_ADAPTER
+    modules = tuple((module, source_of(adapter.with_name(f"{module}.py"))) for module in SUBJECT_MODULES)
+    column = framework(name, adapter)
+    own = notebook.content() if notebook else _bytes_of(file)
+    content = _content(column.content.encode(), *(source.encode() for _, source in modules), own)
+    return replace(
+        column,
+        subject=file.resolve(),
+        strict=strict,
+        notebook=notebook,
+        modules=modules,
+        content=content,
+    )
+
+
+def _content(*parts: bytes) -> str:
+    content = hashlib.sha256()
+    for part in parts:
+        content.update(hashlib.sha256(part).digest())
+    return content.hexdigest()[:12]
 
 
 def checked_name(name: str, path: Path) -> str:

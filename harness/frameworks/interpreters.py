@@ -23,6 +23,9 @@ from .found import REQUIREMENTS, Framework
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+OURS = {"HARNESS_CACHE", "HARNESS_CACHE_SIZE", "HARNESS_REQUIRE"}
+"""Variables that mean something else: a subject may be called `cache`."""
+
 MAX_BYTES = 1_000_000
 """Of a requirements.txt or a tox.ini."""
 
@@ -56,7 +59,7 @@ def interpreter_of(
 
     `given` is what `--interpreter` says, `ini` what an ini file does, `root` the folder of a tox.ini.
     """
-    if framework.subject is not None and framework.name not in given:
+    if framework.subject is not None and not _is_named(framework.name, given, ini):
         return Interpreter((sys.executable,), "the running interpreter")
     return find(
         framework.name,
@@ -66,6 +69,12 @@ def interpreter_of(
         environ=os.environ,
         toxworkdir=Path(os.environ.get("TOX_WORK_DIR", root / ".tox")),
         root=root,
+    )
+
+
+def _is_named(framework: str, given: Mapping[str, str], ini: Mapping[str, str]) -> bool:
+    return any(
+        command is not None for _, command, _ in _named(framework, given.get(framework), ini, os.environ)
     )
 
 
@@ -144,7 +153,8 @@ def _named(
     An empty environment variable counts as unset, as usual; an empty option or ini value is a mistake.
     """
     yield f"--interpreter {framework}=...", option, "not given"
-    yield variable(framework), environ.get(variable(framework)) or None, "not set"
+    if variable(framework) not in OURS:
+        yield variable(framework), environ.get(variable(framework)) or None, "not set"
     yield "harness_interpreters", ini.get(framework), f"says nothing of {framework}"
 
 

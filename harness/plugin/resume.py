@@ -36,6 +36,8 @@ def resumed(path: Path, header: Header, library: Library) -> Unfinished | None:
     def stands(cell: CellLine) -> bool:
         if cell.verdict in UNANSWERED or cell.content is None:
             return False
+        if cell.verdict is Verdict.ERRORED and cell.framework not in unfinished.abouts:
+            return False  # its subject did not load, and what it imports may have changed
         try:
             library.as_run(cell.case, cell.variant, cell.content)
         except (CaseChanged, CaseGone):

@@ -1,6 +1,7 @@
 """What one pytest session runs, and with what: made from its options, once in every process."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -57,7 +58,12 @@ OPTIONS = (
     ),
     Option("--require", "frameworks that must not be absent; all: every one", several("NAME")),
     Option(
-        "--subject", "your own code as a column", several("FILE.py"), path=True, carried=True, selects=True
+        "--subject",
+        "your own code as a column",
+        several("FILE.py|FILE.ipynb"),
+        path=True,
+        carried=True,
+        selects=True,
     ),
     Option(
         STRICT,
@@ -215,6 +221,7 @@ class Matrix:
                 start_timeout=self.config.option.start_timeout,
                 say=self._say(),
                 abouts={} if self.done is None else self.done.abouts,
+                hear=_show,
             )
         name = cell.framework.name
         if name not in self.sent:
@@ -274,6 +281,11 @@ class Matrix:
         return interpreters.interpreter_of(
             framework, self.given_interpreters, self.named_interpreters, self.config.rootpath
         )
+
+
+def _show(text: str) -> None:
+    """Print what a subject printed: pytest shows it with -s and where a cell fails."""
+    sys.stdout.write(f"{text}\n")
 
 
 def matrix_of(config: pytest.Config) -> Matrix:

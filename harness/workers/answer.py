@@ -1,13 +1,13 @@
 """What a worker answered to a request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..roles import ROLES, Answered, Key
 from ..run.lines import LONGEST_TIME
 from ..verdict import Verdict
-from .process import sentence
+from .process import readable, sentence
 from .wire import Frame, Nonsense
 
 
@@ -24,10 +24,16 @@ class Answer:
     """Inputs that were changed in place."""
     unknown: tuple[Key, ...] = ()
     """What came back under a name that the case does not have."""
+    printed: str = ""
+    """What a subject printed meanwhile."""
 
 
 def read_answer(frame: Frame, identity: int) -> Answer:
     """An Answer from a worker's message. Raises Nonsense where it is none, or of another request."""
+    return replace(_read(frame, identity), printed=readable(str(frame.header.get("printed", ""))))
+
+
+def _read(frame: Frame, identity: int) -> Answer:
     header = frame.header
     if header.get("id") != identity:
         raise Nonsense(f"it answered another request: {header.get('id')!r}, should be {identity}")

@@ -48,6 +48,10 @@ class WorkerDied(Exception):
     """The worker ended, hung or spoke nonsense; the message says how, with its last lines."""
 
 
+class NotLoaded(WorkerDied):
+    """The subject's own code raised when it was loaded: another worker would fare no better."""
+
+
 class Process:
     """A started interpreter that runs the worker's bootstrap.
 

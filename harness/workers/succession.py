@@ -14,7 +14,7 @@ from ..reading.text import shown
 from ..run.lines import changed_grounds, noted
 from ..verdict import Verdict
 from .answer import Answer
-from .process import WorkerDied, readable
+from .process import NotLoaded, WorkerDied, readable
 from .worker import Worker
 
 START_ATTEMPTS = 2
@@ -68,8 +68,9 @@ class Succession:
             except Exception as error:  # noqa: BLE001 (whatever it is, the lane must not end of it)
                 self.bury()
                 self._failed_starts += 1
-                self._instead = Answer(Verdict.CRASHED, self._why_none(error))
-                self._given_up = self._failed_starts == START_ATTEMPTS
+                own = isinstance(error, NotLoaded)
+                self._instead = Answer(Verdict.ERRORED if own else Verdict.CRASHED, self._why_none(error))
+                self._given_up = own or self._failed_starts == START_ATTEMPTS
             finally:
                 self.starting = False
         return self.worker

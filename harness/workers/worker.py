@@ -17,9 +17,20 @@ import numpy as np
 from .. import ROOT
 from ..frameworks import installed
 from ..frameworks.found import REQUIREMENTS, Framework
-from ..frameworks.interpreters import requirements_in
+from ..frameworks.interpreters import requirements_in, variable
 from .asked import NOTHING, Asked
-from .process import LONGEST_LINE, PIPE, READ_AHEAD, TICK, Process, WorkerDied, poll_of, readable, sentence
+from .process import (
+    LONGEST_LINE,
+    PIPE,
+    READ_AHEAD,
+    TICK,
+    NotLoaded,
+    Process,
+    WorkerDied,
+    poll_of,
+    readable,
+    sentence,
+)
 from .remote import remote_shells
 from .wire import PROTOCOL, Frame, Nonsense, Sent, frame, read_frame, sources
 
@@ -103,10 +114,14 @@ class Worker:
             "threads": 1,
             "seed": 0,
             "subject": None if framework.subject is None else str(framework.subject),
+            "notebook": None if framework.notebook is None else framework.notebook.told(),
+            "modules": dict(framework.modules),
             "compiled": None if compiled is None else _made(compiled, self._argv),
         }
         self._send([sources(), *frame(greeting)], self._start_timeout, NOTHING)
         ready = self.receive().header
+        if ready.get("type") == "failed" and framework.subject is not None and ready.get("refused") is True:
+            raise NotLoaded(_refused(ready, framework))
         if ready.get("type") == "failed":
             raise WorkerDied(_not_loaded(self._argv, ready, framework.folder / REQUIREMENTS))
         if (
@@ -254,6 +269,20 @@ def _made(compiled: Path, argv: Sequence[str]) -> str | None:
     except OSError:
         return None
     return str(compiled)
+
+
+def _refused(answer: Mapping[str, Any], framework: Framework) -> str:
+    """Why a subject could not be loaded, in which Python, and how another is named."""
+    assert framework.subject is not None
+    name, lines = framework.name, sentence(str(answer.get("error", "")), "it does not say why").splitlines()
+    return "\n".join(
+        [
+            f"could not load {framework.subject.name}:",
+            *(f"  {line}" for line in lines),
+            readable(f"found Python {answer.get('python')} with NumPy {answer.get('numpy')}"),
+            f"another Python, which has what it imports, is named by --interpreter={name}=PATH or {variable(name)}=PATH",
+        ]
+    )
 
 
 def _not_loaded(argv: Sequence[str], answer: Mapping[str, Any], requirements: Path) -> str:

@@ -20,6 +20,7 @@ import pytest
 from gradient_conformance.harness.workers.wire import sources
 
 ADAPTERS = Path(__file__).resolve().parents[2] / "adapters"
+SUBJECT_MODULES = [ADAPTERS / f"subject_{name}.py" for name in ("files", "cells", "sayings", "hands")]
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BOOTSTRAP = (
     "import sys, types\n"
@@ -35,7 +36,14 @@ class Client:
     """One worker. `ready` is its answer to hello, `mode` the first of its adapter's."""
 
     def __init__(
-        self, argv: list[str], adapter: Path, *, subject: Path | None = None, protocol: int = 2, **popen: Any
+        self,
+        argv: list[str],
+        adapter: Path,
+        *,
+        subject: Path | None = None,
+        notebook: dict[str, Any] | None = None,
+        protocol: int = 2,
+        **popen: Any,
     ) -> None:
         modes = re.search(r"^MODES = (.*)$", adapter.read_text(), re.MULTILINE)
         self.mode = ast.literal_eval(modes[1])[0] if modes else "eager"
@@ -50,8 +58,9 @@ class Client:
         )
         self.stdin.write(sources())
         hello = {"type": "hello", "protocol": protocol, "threads": 1, "seed": 0}
-        paths = {"path": str(adapter), "subject": subject and str(subject)}
-        self.send({**hello, **paths, "adapter": adapter.read_text()})
+        paths = {"path": str(adapter), "subject": subject and str(subject), "notebook": notebook}
+        beside = {path.stem: path.read_text() for path in SUBJECT_MODULES} if subject else {}
+        self.send({**hello, **paths, "modules": beside, "adapter": adapter.read_text()})
         self.ready, _ = self.receive()
 
     @property

@@ -9,12 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from gradient_conformance.harness.frameworks.found import framework
+from gradient_conformance.harness.frameworks.found import framework, subject
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.workers.asked import Asked
 from gradient_conformance.harness.workers.process import ENVIRONMENT, WorkerDied
@@ -252,7 +251,9 @@ def test_a_worker_that_is_busy_on_the_other_host_is_killed_when_its_ssh_has_ende
 def test_a_subject_that_is_not_on_the_other_host_is_said_to_be_missing_there(ssh, tmp_path):
     far = Worker([*ssh, sys.executable])
     words = r"mine.py: no such file on .*, where its interpreter runs; a subject has to lie there, at the same path"
-    mine = replace(framework("mine", ROOT / "adapters" / "subject.py"), subject=tmp_path / "mine.py")
+    (tmp_path / "mine.py").touch()
+    mine = subject(tmp_path / "mine.py", [])
+    (tmp_path / "mine.py").unlink()
     with pytest.raises(WorkerDied, match=words):
         far.hello(mine)
     far.stop()
