@@ -29,7 +29,7 @@ HELD = {
         run/test_run_file.py::test_a_framework_that_changes_under_way_is_refused""",
     "04 there is a hole between the verdicts": """
         judging/test_judge.py::test_there_is_no_hole_between_the_verdicts
-        test_verdict.py::test_there_are_nine_verdicts_from_best_to_worst""",
+        test_verdict.py::test_there_are_ten_verdicts_from_best_to_worst""",
     "05 the sign of the reference lets something pass": """
         judging/test_judge.py::test_the_sign_of_the_reference_does_not_turn_the_comparison_around
         judging/test_judge.py::test_not_a_number_and_infinity_never_pass_for_a_number""",

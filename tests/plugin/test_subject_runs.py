@@ -46,7 +46,7 @@ def test_what_it_prints_is_shown_with_s_and_where_it_errs_and_nowhere_else(mine)
 
 
 def test_a_file_that_does_not_load_is_errored_with_its_own_line_and_tried_once(mine):
-    outcome = mine("print('loading', flush=True)\nimport a_module_that_nobody_has\n")
+    outcome = mine("print('loading', flush=True)\nimport a_module_that_nobody_has\n" + RIGHT)
     outcome.assert_outcomes(failed=2)
     assert set(mine.matrix.verdicts().values()) == {"errored"}
     outcome.stdout.fnmatch_lines(
@@ -69,7 +69,7 @@ def test_a_file_that_does_not_load_is_errored_with_its_own_line_and_tried_once(m
     "text", ["def layer(W, x:\n", "raise SystemExit(3)\n", "x = '\\ud800'\nraise ValueError(x)\n"]
 )
 def test_whatever_it_raises_when_it_loads_is_errored(mine, text):
-    mine(text)
+    mine(text + RIGHT)
     assert set(mine.matrix.verdicts().values()) == {"errored"}
 
 
