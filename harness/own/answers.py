@@ -1,0 +1,123 @@
+"""What somebody's function returns, read as values and gradients by name."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...reference.names import nearest
+from ..reading.elements import Array
+from ..reading.text import shown
+from .tracing import TraceError, named
+
+BEFORE = ("d", "d_", "grad_", "g_")
+"""What people put before a name for its gradient."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Arrays by name, as they were returned."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    gradients: Mapping[str, Any] = field(default_factory=dict)
+
+
+def output_in(returned: Any, output: str | None = None) -> Any:
+    """What is differentiated, in whatever a function returns: `loss`, `(loss, gradients)`, `(values, gradients)`."""
+    first = returned[0] if isinstance(returned, tuple | list) and len(returned) > 1 else returned
+    if not isinstance(first, Mapping):
+        return first
+    if output is not None or "loss" in first or len(first) == 1:
+        name = output or ("loss" if "loss" in first else next(iter(first)))
+        if name in first:
+            return first[name]
+        raise TraceError(
+            f"output {name} is none of the values {', '.join(map(str, first))}{nearest(name, first)}"
+        )
+    raise TraceError(
+        f"which of the values {', '.join(map(str, first))} is differentiated? call it loss, or name it: output=..."
+    )
+
+
+def answers_in(returned: Any, output: str, parameters: Sequence[str]) -> Answers:
+    """Values and gradients of a function that returns both. Raises TraceError for what is ambiguous."""
+    if not isinstance(returned, tuple | list) or len(returned) < 2:
+        raise TraceError(
+            "the function returns no gradients: it returns (loss, gradients), or they are given apart, as in"
+            " check(forward, inputs, backward) or check(forward, inputs, {'W': dW})"
+        )
+    first, *rest = returned
+    values = {str(k): v for k, v in first.items()} if isinstance(first, Mapping) else {output: first}
+    return Answers(values, gradients_in(rest[0] if len(rest) == 1 else rest, parameters))
+
+
+def gradients_in(found: Any, parameters: Sequence[str]) -> dict[str, Any]:
+    """Gradients by name, of a dict, of a list in the order of the parameters, or of one array."""
+    if isinstance(found, Mapping):
+        return {str(name): a for name, a in found.items()}
+    listed = list(found) if isinstance(found, tuple | list) else [found]
+    if len(listed) == len(parameters):
+        return dict(zip(parameters, listed, strict=True))
+    raise TraceError(
+        f"{len(listed)} gradient{'s' * (len(listed) != 1)} came back without names, for {len(parameters)} inputs"
+        f" ({', '.join(parameters)}): return a dict by name, or say whose they are, parameters=(...)"
+    )
+
+
+def backward_answers(
+    backward: Callable[..., Any],
+    inputs: Mapping[str, Array],
+    returned: Any,
+    cotangent: Array | None,
+    parameters: Sequence[str],
+) -> dict[str, Any]:
+    """The gradients of a backward pass of its own: given inputs by name, and else the cotangent of the output and what
+    forward kept for it, in this order.
+    """
+    rest = list(returned[1:]) if isinstance(returned, tuple) else []
+    kept = ([] if cotangent is None else [np.array(cotangent)]) + rest
+    takes = [p for p in inspect.signature(backward).parameters.values() if p.default is p.empty]
+    others = [p.name for p in takes if p.name not in inputs and p.kind is p.POSITIONAL_OR_KEYWORD]
+    if len(others) > len(kept):
+        offered = ["the cotangent of its output"] * (cotangent is not None) + [
+            "what forward returns behind its output"
+        ] * len(rest)
+        raise TraceError(
+            f"{named(backward)} takes {', '.join(others)}, which are no inputs; there {'are' if kept else 'is'} "
+            f"{', '.join(offered) or 'nothing else'} to give it"
+        )
+    given = {p.name: np.array(inputs[p.name]) for p in takes if p.name in inputs}
+    return gradients_in(backward(**given, **dict(zip(others, kept, strict=False))), parameters)
+
+
+def in_names(gradients: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """The gradients by the names of what they belong to: `dW` is that of W. Raises TraceError for one of nothing."""
+    found: dict[str, Any] = {}
+    allowed = list(known)
+    for name, a in gradients.items():
+        stems = [name, *(name.removeprefix(mark) for mark in BEFORE if name.startswith(mark))]
+        meant = next((stem for stem in stems if stem in allowed), None)
+        if meant is None:
+            hint = nearest(name, allowed) or nearest(stems[-1], allowed)
+            raise TraceError(f"a gradient of {name} came back; names are {', '.join(allowed)}{hint}")
+        if meant in found:
+            raise TraceError(f"the gradient of {meant} came back twice, once as {name}")
+        found[meant] = a
+    return found
+
+
+def as_arrays(given: Mapping[str, Any], dtype: str, what: str) -> dict[str, Array]:
+    """Arrays of the dtype that is judged; a wider one, and what has no dtype of its own, is rounded to it."""
+    found = {}
+    for name, a in given.items():
+        try:
+            array = np.asarray(a)
+        except ValueError:
+            array = np.asarray(None)
+        if array.dtype.kind not in "fiu":
+            raise TraceError(f"the {what} of {name} is {shown(a)}, but must be an array of floats")
+        narrower = array.dtype.kind == "f" and array.dtype.itemsize < np.dtype(dtype).itemsize
+        found[name] = array if narrower and isinstance(a, np.ndarray) else array.astype(dtype)
+    return found

@@ -1,0 +1,192 @@
+"""`check`: somebody's gradients, judged where they are: no file, no worker, no pytest.
+
+The forward pass becomes a program, whose reference and tolerances are those of any case. What came back is judged as
+the matrix judges hand-written code, in the dtype of the inputs.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...reference.formats import DTYPES
+from ...reference.names import nearest
+from ...reference.ops.shapes import text as shape_text
+from ..case.variant import Variant
+from ..frameworks.found import Framework, shipped_adapters
+from ..judging.examining import Examination, examine
+from ..judging.judge import judge
+from ..judging.outcome import outcome
+from ..judging.settling import settled, undecided
+from ..ledger.entries import Ledger
+from ..plan import Cell
+from ..reading.elements import Array
+from ..reading.text import shown
+from ..references.variant import VariantReference
+from ..run.lines import CellLine
+from ..verdict import Verdict
+from ..workers.answer import Answer
+from .answers import (
+    Answers,
+    answers_in,
+    as_arrays,
+    backward_answers,
+    gradients_in,
+    in_names,
+    output_in,
+)
+from .cases import Own, variant_of, with_asked
+from .checked import Checked
+from .tracing import TraceError, named, trace
+from .writing import own_of
+
+MODE = "eager"
+YOURS = Framework("yours", shipped_adapters(), (MODE,), frozenset({MODE}), subject=shipped_adapters())
+"""The column of the code that is checked: hand-written, so that what it tells may be worked out again."""
+
+
+def check(
+    forward: Callable[..., Any] | str,
+    inputs: Mapping[str, Any],
+    answers: Callable[..., Any] | Mapping[str, Any] | Sequence[Any] | None = None,
+    *,
+    values: Mapping[str, Any] | None = None,
+    parameters: Sequence[str] | None = None,
+    output: str | None = None,
+    cotangent: Any = None,
+) -> Checked:
+    """Judge gradients that were worked out by hand.
+
+    `forward` is a function of `inputs` by name that returns (loss, gradients) or (values, gradients), the latter by name
+    or in the order of its parameters; or a forward pass alone, with its backward pass, or its gradients, as `answers`; or
+    a program in the notation of cases, with its gradients by name. `parameters` says whose gradients a list has,
+    `output` which of the values is differentiated, `cotangent` is that of an output that is no scalar: it is drawn where
+    a backward pass takes it. Raises HarnessError for what can't be judged.
+    """
+    arrays, dtype = _inputs(inputs)
+    given = None if cotangent is None else np.asarray(cotangent, np.float64)
+    if isinstance(forward, str):
+        floats = tuple(name for name, a in arrays.items() if a.dtype.kind == "f")
+        own = Own("checked", _lines(forward), arrays, floats, output, given)
+        variant = variant_of(own.document(dtypes=[dtype]))
+        if not isinstance(answers, Mapping):
+            raise TraceError(
+                "the gradients of a program are given by name: check(program, inputs, {'W': dW})"
+            )
+        told, notes = Answers(values or {}, answers), []
+    else:
+        own, variant, told, notes = _of_function(forward, arrays, dtype, answers, parameters, output, given)
+        told = Answers({**told.values, **(values or {})}, told.gradients)
+    return _judged(own, variant, told, dtype, tuple(notes))
+
+
+def _inputs(inputs: Mapping[str, Any]) -> tuple[dict[str, Array], str]:
+    """The inputs as arrays, and the dtype of those that are floats."""
+    found: dict[str, Array] = {}
+    for name, a in inputs.items():
+        array = np.asarray(a)
+        if array.dtype.kind not in "fiub":
+            raise TraceError(
+                f"input {name} is {shown(a)}, but must be an array of floats, integers or booleans"
+            )
+        found[str(name)] = array
+    dtypes = {a.dtype.name: name for name, a in found.items() if a.dtype.kind == "f"}
+    if len(dtypes) > 1:
+        told = ", ".join(f"{name} is {dtype}" for dtype, name in dtypes.items())
+        raise TraceError(f"{told}: give all of one dtype, which is then judged")
+    dtype = next(iter(dtypes), None)
+    if dtype not in DTYPES:
+        there = f"the inputs are {dtype}" if dtype else "no input has floats"
+        raise TraceError(f"{there}; what can be judged: {', '.join(DTYPES)}")
+    return found, dtype
+
+
+def _lines(program: str) -> str:
+    return inspect.cleandoc(program) + "\n"
+
+
+def _of_function(
+    forward: Callable[..., Any],
+    arrays: dict[str, Array],
+    dtype: str,
+    answers: Any,
+    parameters: Sequence[str] | None,
+    output: str | None,
+    cotangent: Array | None,
+) -> tuple[Own, Variant, Answers, list[str]]:
+    """The function's own forward pass as a program, and what it, or its backward pass, says of the gradients."""
+    wide = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+    text = trace(forward, wide, lambda returned: output_in(returned, output))
+    own = own_of(forward, text, arrays)
+    if cotangent is not None:
+        own = replace(own, cotangent=cotangent)
+    variant = variant_of(own.document(dtypes=[dtype]))
+    copies = {name: np.array(a) for name, a in arrays.items()}
+    returned = forward(**copies)
+    takes = [name for name in inspect.signature(forward).parameters if name in arrays]
+    names = list(parameters or [name for name in takes or arrays if arrays[name].dtype.kind == "f"])
+    if callable(answers):
+        seed = variant.cotangent(dtype)
+        found = backward_answers(
+            answers, arrays, returned, None if seed is None else seed.astype(dtype), names
+        )
+        told = Answers(_values_in(returned, text.output), found)
+    elif answers is not None:
+        told = Answers(_values_in(returned, text.output), gradients_in(answers, names))
+    else:
+        told = answers_in(returned, text.output, names)
+    if not callable(answers) and variant.upstream is not None and cotangent is None:
+        shape = shape_text(variant.specs[text.output].shape)
+        raise TraceError(
+            f"{named(forward)} returns {text.output} of shape {shape}: gradients are those of one number. Say of which"
+            " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"
+        )
+    changed = [name for name, a in copies.items() if not np.array_equal(a, arrays[name], equal_nan=True)]
+    notes = [f"changes its inputs in place: {', '.join(changed)}"] if changed else []
+    notes += [f"holds near these inputs alone: {what} ({name})" for name, what in text.branches.items()]
+    return own, variant, told, notes
+
+
+def _values_in(returned: Any, output: str) -> dict[str, Any]:
+    first = returned[0] if isinstance(returned, tuple | list) and len(returned) > 1 else returned
+    return dict(first) if isinstance(first, Mapping) else {output: first}
+
+
+def _judged(own: Own, variant: Variant, told: Answers, dtype: str, notes: tuple[str, ...]) -> Checked:
+    """The verdict on what came back: of that alone, which is told."""
+    names = [name for name, spec in variant.specs.items() if spec.dtype == "float" and "." not in name]
+    gradients = as_arrays(in_names(told.gradients, names), dtype, "gradient")
+    values = as_arrays(_of_program(told.values, variant), dtype, "value")
+    if not gradients:
+        raise TraceError("no gradient came back: there is nothing to judge")
+    asked = with_asked(variant, values, gradients)
+    line = _line(asked, dtype, {**_keyed("value", values), **_keyed("gradient", gradients)})
+    document = own.document(own.differentiated, values, [dtype])
+    return Checked(line, document, tuple(name for name in own.differentiated if name not in gradients), notes)
+
+
+def _of_program(values: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
+    """The values that the program has; others, such as an accuracy, are somebody's own business."""
+    known = [name for name in variant.specs if name not in variant.sources]
+    found = {name: a for name, a in values.items() if name in known}
+    if values and not found:
+        name = next(iter(values))
+        raise TraceError(f"no value {name}; the program has {', '.join(known)}{nearest(name, known)}")
+    return found
+
+
+def _keyed(role: str, arrays: Mapping[str, Array]) -> dict[tuple[str, str, None], Array]:
+    return {(role, name, None): a for name, a in arrays.items()}
+
+
+def _line(variant: Variant, dtype: str, arrays: dict[tuple[str, str, None], Array]) -> CellLine:
+    """The line that a run file would have of it."""
+    cell, wanted, ledger = Cell(variant, dtype, YOURS, MODE), VariantReference(variant), Ledger(YOURS.name)
+    answer = Answer(None, arrays=arrays)
+    judgement, line = judge(wanted, dtype, arrays), undecided(cell, answer)
+    if not (judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
+        return settled(line, judgement, ledger, "")
+    found: Examination = examine(cell, wanted, answer, judgement, lambda _uses: answer)
+    return settled(line, judgement, ledger, "", outcome(cell, judgement, found, ledger, ""))

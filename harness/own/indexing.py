@@ -1,0 +1,155 @@
+"""Parts of a traced array: read as a case reads them, and written as a new array, since a case's names are assigned once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..reading.elements import Array
+from .traced import SUBSCRIPTS, Traced, Unsaid, plain
+
+FULL = slice(None)
+
+
+def full_slices(count: int) -> tuple[slice, ...]:
+    """The index of everything along so many axes, to stand before another."""
+    return (FULL,) * int(count)
+
+
+def get(x: Traced, index: Any, value: Any) -> Any:
+    """`x[index]`, whose value is `value`."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(map(_is_basic, parts)):
+        return x.recorder.call(f"{{0}}[{index_text(parts)}]", value, x)
+    try:
+        return _picked(x, parts, value)
+    except Unsaid as error:
+        return x.recorder.opaque(str(error), value, x)
+
+
+def index_text(parts: Sequence[Any]) -> str:
+    """A basic index as a case has it."""
+    return ", ".join(map(_part, parts)) or "..."
+
+
+def _part(part: Any) -> str:
+    if isinstance(part, slice):
+        ends = [part.start, part.stop] + [part.step] * (part.step is not None)
+        return ":".join("" if end is None else str(end.__index__()) for end in ends)
+    return "..." if part is Ellipsis else str(None if part is None else part.__index__())
+
+
+def _is_basic(part: Any) -> bool:
+    if part is None or part is Ellipsis or isinstance(part, slice):
+        return True
+    array = np.asarray(plain(part))
+    return array.ndim == 0 and array.dtype.kind in "iu"
+
+
+def _picked(x: Traced, parts: Sequence[Any], value: Array) -> Any:
+    """Rows by their numbers, or an element of each row: products with ones and zeros, as on paper."""
+    if len(parts) == 1 and _numbers(parts[0], 1):
+        size = x.node.value.shape[0]
+        hot = x.recorder.constant("the rows that are picked", np.eye(size)[plain(parts[0])], *_sources(parts))
+        rows = x if x.node.value.ndim == 2 else np.reshape(x, (size, -1))
+        found = hot @ rows
+        return found if found.shape == value.shape else np.reshape(found, value.shape)
+    if len(parts) == 2 and x.node.value.ndim == 2 and all(_numbers(part, 1) for part in parts):
+        rows, columns = (np.asarray(plain(part)) for part in parts)
+        for axis, every in ((1, rows), (0, columns)):
+            if np.array_equal(every, np.arange(x.node.value.shape[1 - axis])):
+                hot = np.zeros(x.node.value.shape)
+                hot[rows, columns] = 1
+                picks = x.recorder.constant("the elements that are picked", hot, *_sources(parts))
+                return np.sum(x * picks, axis=axis)
+    raise Unsaid(
+        "this index can't be traced; what can: integers, slices, ... and None, rows by their numbers, as in x[rows],"
+        " and one element of each row, as in p[np.arange(n), y]"
+    )
+
+
+def _numbers(part: Any, dimensions: int) -> bool:
+    if isinstance(part, slice) or part is None or part is Ellipsis:
+        return False
+    array = np.asarray(plain(part))
+    return array.ndim == dimensions and array.dtype.kind in "iu" and array.size > 0
+
+
+def _sources(parts: Sequence[Any]) -> list[Any]:
+    return [part for part in parts if isinstance(part, Traced)]
+
+
+def put(x: Traced, index: Any, new: Any, value: Array) -> Traced:
+    """The array after `x[index] = new`, whose value is `value`."""
+    parts = index if isinstance(index, tuple) else (index,)
+    try:
+        return _written(x, parts, new, value)
+    except Unsaid as error:
+        found = x.recorder.opaque(str(error), value, x, new)
+        return found if isinstance(found, Traced) else Traced(x.recorder, x.recorder.node(value))
+
+
+def _written(x: Traced, parts: tuple[Any, ...], new: Any, value: Array) -> Traced:
+    shape = value.shape
+    if len(parts) == 1 and np.asarray(plain(parts[0])).dtype == bool and np.ndim(plain(new)) == 0:
+        return x.recorder.call("where({0}, {1}, {2})", value, _whole(parts[0], shape), new, x)
+    if not all(map(_is_basic, parts)) or None in parts:
+        raise Unsaid(
+            "writing into these places can't be traced; np.where and np.concatenate make a new array"
+        )
+    parts = _every_axis(parts, len(shape))
+    cut = [
+        axis
+        for axis, part in enumerate(parts)
+        if isinstance(part, slice) and part.indices(shape[axis]) != (0, shape[axis], 1)
+    ]
+    if not cut:
+        return _where_written(x, parts, new, value)
+    if len(cut) > 1 or any(not isinstance(part, slice) for part in parts):
+        raise Unsaid(
+            "writing into a part along several axes can't be traced; np.concatenate makes a new array"
+        )
+    axis = cut[0]
+    start, stop, step = parts[axis].indices(shape[axis])
+    if step != 1:
+        raise Unsaid("writing into every so manyth element can't be traced; np.concatenate makes a new array")
+    there = (*shape[:axis], stop - start, *shape[axis + 1 :])
+    middle = new if np.shape(plain(new)) == there else np.zeros(there) + new
+    before, after = (x[(*full_slices(axis), slice(*ends))] for ends in ((0, start), (stop, shape[axis])))
+    pieces = [p for p in (before, middle, after) if np.shape(plain(p))[axis]]
+    found = np.concatenate(pieces, axis) if len(pieces) > 1 else pieces[0]
+    return found if isinstance(found, Traced) else Traced(x.recorder, x.recorder.node(value))
+
+
+def _where_written(x: Traced, parts: tuple[Any, ...], new: Any, value: Array) -> Traced:
+    """Whole rows, columns and the like: chosen with a mask, the new ones broadcast along the axes that are picked."""
+    mask = np.zeros(value.shape, bool)
+    mask[plain(parts)] = True
+    shape = tuple(
+        size if isinstance(part, slice) else 1 for size, part in zip(value.shape, parts, strict=True)
+    )
+    left = tuple(size for size, part in zip(value.shape, parts, strict=True) if isinstance(part, slice))
+    given = np.shape(plain(new))
+    if given and given != left:
+        raise Unsaid("writing what is broadcast can't be traced; give it the shape of its place")
+    rows = np.reshape(new, shape) if given and given != shape else new
+    return x.recorder.call("where({0}, {1}, {2})", value, mask, rows, x)
+
+
+def _every_axis(parts: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
+    """The index with a part for each axis."""
+    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
+    rest = parts[at + 1 :]
+    return (*parts[:at], *full_slices(rank - at - len(rest)), *rest)
+
+
+def _whole(mask: Any, shape: tuple[int, ...]) -> Any:
+    """A mask of the array's own shape."""
+    if np.shape(plain(mask)) != shape:
+        raise Unsaid(
+            "writing where a mask of fewer dimensions is true can't be traced; np.where makes a new array"
+        )
+    return mask
+
+
+SUBSCRIPTS.update(get=get, set=put)

@@ -1,0 +1,237 @@
+"""A function of arrays, run with arrays that remember, becomes a program; and that is held to the function itself.
+
+The function runs on its own arrays too, and at a second draw of its inputs: a program that gives another value, or a
+constant that changes with the inputs, is never handed on. Constructors of NumPy and functions of `math` know nothing of
+other arrays than NumPy's, so while a trace runs theirs stand in `numpy` and `math`.
+"""
+
+import inspect
+import math
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ...reference.backprop import forward
+from ...reference.contexts import Exact
+from ...reference.language import parse
+from ...reference.names import nearest
+from ...reference.program import ProgramError
+from ...reference.rounding import expected, seed_of
+from ..errors import HarnessError
+from ..judging.judge import compare
+from ..reading.elements import Array
+from ..reading.text import shown, visible
+from ..references.row import References
+from . import functions  # (it fills the tables)
+from .rendering import Renderer, Text, constants_apart, needed_for
+from .traced import NOT_THEIRS, UFUNCS, Node, Recorder, Traced, place_of, traced_in
+
+Arrays = Mapping[str, Array]
+Pick = Callable[[Any], Any]
+"""Finds the output in what a function returns."""
+
+
+class TraceError(HarnessError):
+    """A function that can't be made a program, or what isn't one."""
+
+
+def trace(function: Callable[..., Any], inputs: Arrays, pick: Pick = lambda returned: returned) -> Text:
+    """The program of a function at these inputs, by its parameters' names. Raises TraceError."""
+    check_signature(function, inputs)
+    own, again = (pick(run(function, inputs)) for _ in range(2))
+    if not np.array_equal(np.asarray(own), np.asarray(again), equal_nan=True):
+        raise TraceError(
+            f"{named(function)} gives {shown(own)} and then {shown(again)} for the same inputs: it draws random"
+            " numbers, or changes weights of its own; give it what it draws, and its weights, as inputs"
+        )
+    other = {name: _moved(a, i) for i, (name, a) in enumerate(inputs.items())}
+    text, recorder = _traced(function, inputs, pick)
+    second, _ = _traced(function, other, pick)
+    _check_alike(text, second, recorder)
+    _check_value(function, text, inputs, own)
+    _check_value(function, second, other, pick(run(function, other)))
+    return text
+
+
+def named(function: Any) -> str:
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def run(function: Callable[..., Any], inputs: Arrays) -> Any:
+    """What the function returns for copies of the inputs."""
+    return function(**{name: np.array(a) for name, a in inputs.items()})
+
+
+def check_signature(function: Callable[..., Any], inputs: Arrays) -> None:
+    """Raises TraceError where the function takes other names than the inputs have."""
+    parameters = inspect.signature(function).parameters.values()
+    every = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    takes = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    known = f"the inputs are {', '.join(inputs) or 'none'}"
+    for parameter in parameters:
+        if parameter.name in takes and parameter.default is parameter.empty and parameter.name not in inputs:
+            hint = nearest(parameter.name, inputs)
+            raise TraceError(f"{named(function)} needs {parameter.name}, but {known}{hint}")
+    for name in inputs:
+        if name not in takes and not every:
+            told = f"{named(function)} has no parameter {name}; it takes {', '.join(takes) or 'nothing'}"
+            raise TraceError(told + nearest(name, takes))
+
+
+def _moved(a: Array, seed: int) -> Array:
+    """Another draw near the first: signs, zeros, labels, and what is one-hot stay."""
+    if a.dtype.kind != "f" or np.all((a == 0) | (a == 1)):
+        return a
+    return a * np.random.default_rng(seed).uniform(0.75, 1.25, a.shape)
+
+
+def _traced(function: Callable[..., Any], inputs: Arrays, pick: Pick) -> tuple[Text, Recorder]:
+    recorder = Recorder()
+    given = {
+        name: Traced(recorder, Node(np.array(a), name=name)) if a.dtype.kind == "f" else np.array(a)
+        for name, a in inputs.items()
+    }
+    before = sys.getprofile()
+    try:
+        with _remembering(recorder):
+            sys.setprofile(recorder.profile)
+            returned = function(**given)
+            sys.setprofile(before)
+            output = _output(function, recorder, pick(returned))
+    except TraceError:
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise TraceError(
+            f"{_line_of(error)}: raises {visible(told)} with arrays that remember what is done to them, not with NumPy's"
+        ) from error
+    finally:
+        sys.setprofile(before)
+        recorder.open = False
+    for name, value in returned[0].items() if _has_values(returned) else ():
+        if isinstance(value, Traced):
+            value.node.called = -1, str(name)
+    problems = [node.problem for node in needed_for(output) if node.problem]
+    if problems:
+        raise TraceError(problems[0])
+    return Renderer(output, [n for n, a in inputs.items() if a.dtype.kind == "f"]).text(), recorder
+
+
+def _has_values(returned: Any) -> bool:
+    return isinstance(returned, tuple) and bool(returned) and isinstance(returned[0], dict)
+
+
+def _line_of(error: BaseException) -> str:
+    """The innermost line of the function's own code that an error passed through."""
+    stack = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    theirs = [f for f in stack if not f.f_code.co_filename.startswith(NOT_THEIRS)]
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if theirs and frame is theirs[-1]]
+    return f"{place_of(theirs).rpartition(':')[0]}:{lines[-1]}" if lines else "?"
+
+
+def _output(function: Callable[..., Any], recorder: Recorder, found: Any) -> Node:
+    """The node of what is differentiated. A plain number, as of `float(loss)`, is the traced one that was made it."""
+    if isinstance(found, Traced):
+        node = found.node
+    elif type(found) in (float, int) and recorder.taken and float(recorder.taken[-1].value) == found:
+        node = recorder.taken[-1]
+    elif len(traced_in(found)) == 1 and np.ndim(traced_in(found)[0].node.value) == 0:
+        node = traced_in(found)[0].node
+    else:
+        left = f"; at {recorder.left[-1]}" if recorder.left else ""
+        raise TraceError(
+            f"{named(function)} returns {type(found).__name__}, which isn't computed from the inputs by NumPy alone{left}"
+        )
+    if not node.form and not node.problem:
+        raise TraceError(f"{named(function)} returns what doesn't depend on its inputs by any op call")
+    return node
+
+
+def _check_alike(one: Text, other: Text, recorder: Recorder) -> None:
+    """Raises TraceError where numbers of the inputs got into the program past the trace; branches are told instead."""
+    differ = [name for name in constants_apart(one.constants, other.constants) if name not in one.branches]
+    same = one.program == other.program
+    if recorder.branched or (same and not differ):
+        return
+    what = f"the constant {differ[0]}" if same else "a number, or a path,"
+    where = f": at {recorder.left[0]}" if recorder.left else ""
+    raise TraceError(f"{what} of the program changes with the inputs past the trace{where}")
+
+
+def _check_value(function: Callable[..., Any], text: Text, inputs: Arrays, own: Any) -> None:
+    """Raises TraceError where the program gives another value than the function itself."""
+    try:
+        program = parse(text.program)
+    except ProgramError as error:
+        raise TraceError(f"{named(function)} can't be made a program: {error}") from None
+    arrays = {**{name: inputs[name] for name in text.read}, **text.constants}
+    key = ("value", text.output)
+
+    def compute(c: Exact) -> dict[tuple[str, str], Array]:
+        return {key: forward(program, arrays, c)[text.output]}
+
+    size = sum(a.size for a in arrays.values())
+    due = References.of(expected(compute, size, seed_of(text.program.encode()), runs=8, dtype="float64"))
+    [found] = compare(due, {key: np.asarray(own, dtype=np.float64)}, "float64")
+    if not found.used <= 1:
+        raise TraceError(
+            f"{named(function)} gives {shown(own)}, but what was seen of it gives {found.want or found.problem}: it writes"
+            " into an array that shares its elements with another (a view), or keeps something from one call to the next"
+        )
+
+
+# While a trace runs
+
+
+@contextmanager
+def _remembering(recorder: Recorder) -> Iterator[None]:
+    """Arrays that are made anew remember too, and so do numbers that `math` is given."""
+    there = {(np, name): _made(recorder, getattr(np, name)) for name in ("zeros", "ones", "empty", "full")}
+    there |= {(np, name): _joined(getattr(np, name)) for name in ("array", "asarray")}
+    ufuncs = {"fabs": "absolute", "pow": "power"}
+    names = ("exp", "log", "sqrt", "tanh", "sin", "cos", "log1p", "expm1", "fabs", "pow")
+    there |= {(math, n): _on_numbers(getattr(math, n), getattr(np, ufuncs.get(n, n))) for n in names}
+    before = {place: getattr(*place) for place in there}
+    try:
+        for (module, name), function in there.items():
+            setattr(module, name, function)
+        yield
+    finally:
+        for (module, name), function in before.items():
+            setattr(module, name, function)
+
+
+def _made(recorder: Recorder, make: Callable[..., Any]) -> Callable[..., Any]:
+    """An array into which somebody may write what is traced; NumPy's own code gets a plain one."""
+
+    def made(*args: Any, **kw: Any) -> Any:
+        array = make(*args, **kw)
+        theirs = not sys._getframe(1).f_code.co_filename.startswith(NOT_THEIRS)  # noqa: SLF001
+        if not theirs or array.dtype.kind != "f" or traced_in((args, kw)):
+            return array
+        return functions.fresh(recorder, np.nan_to_num(array) if make.__name__ == "empty" else array)
+
+    return made
+
+
+def _joined(make: Callable[..., Any]) -> Callable[..., Any]:
+    """`np.array` of lists in which traced arrays are."""
+
+    def joined(x: Any, *args: Any, **kw: Any) -> Any:
+        if isinstance(x, Traced):
+            dtype = kw.get("dtype", args[0] if args else None)
+            return x.copy() if dtype is None else x.astype(dtype)
+        if type(x) in (list, tuple) and traced_in(x):
+            return np.stack([joined(part) if type(part) in (list, tuple) else part for part in x])
+        return make(x, *args, **kw)
+
+    return joined
+
+
+def _on_numbers(function: Callable[..., Any], ufunc: Any) -> Callable[..., Any]:
+    assert ufunc.__name__ in UFUNCS
+    return lambda *args: ufunc(*args) if traced_in(args) else function(*args)

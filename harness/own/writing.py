@@ -1,0 +1,65 @@
+"""A traced function as a case file."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ..case.limits import MAX_BYTES
+from ..case.loading import parse
+from ..case.writing import write
+from ..errors import CaseError
+from ..reading.elements import Array
+from .answers import output_in
+from .cases import Own, drawn, variant_of
+from .rendering import Text
+from .tracing import TraceError, named, trace
+
+MARK = re.compile(rb'^title = "', re.MULTILINE)
+"""What a case of ours begins with: another file is not replaced."""
+
+
+def case_text(function: Callable[..., Any], inputs: Mapping[str, Array], output: str | None = None) -> str:
+    """The text of the case that a function is at these inputs. Raises TraceError, CaseError."""
+    text = trace(function, inputs, lambda returned: output_in(returned, output))
+    own = own_of(function, text, inputs)
+    document = own.document(own.differentiated, tensors=_drawn(function, text, own, inputs))
+    written = write(msgspec.structs.replace(document, source=_source(text)))
+    if len(written.encode()) > MAX_BYTES:
+        raise TraceError(
+            f"the case has {len(written.encode())} bytes; at most {MAX_BYTES} are allowed: trace fewer rows"
+        )
+    try:
+        parse(written, "own")
+    except CaseError as error:
+        raise TraceError(f"{named(function)} makes no right case: {error}") from None
+    return written
+
+
+def own_of(function: Any, text: Text, inputs: Mapping[str, Array]) -> Own:
+    """The program with its arrays: the inputs that it reads, and its constants."""
+    arrays = {name: a for name, a in inputs.items() if name in text.read} | dict(text.constants)
+    floats = tuple(name for name in inputs if name in text.read)
+    return Own(f"{named(function)}, as it was traced", text.program, arrays, floats, text.output)
+
+
+def _source(text: Text) -> str:
+    if not text.branches:
+        return "a NumPy function, traced"
+    told = ", ".join(f"{name} ({what})" for name, what in text.branches.items())
+    return f"a NumPy function, traced at these inputs, near which its branches are as they are here: {told}"
+
+
+def _drawn(function: Callable[..., Any], text: Text, own: Own, inputs: Mapping[str, Array]) -> dict[str, Any]:
+    """Draws in place of the elements of inputs: where no branch hangs on these, and the function gives the same program."""
+    if text.branches:
+        return {}
+    tensors = {name: drawn(own.arrays[name]) for name in text.read}
+    variant = variant_of(own.document(own.differentiated, tensors=tensors))
+    other = {**inputs, **{name: variant.draw()[name] for name in text.read}}
+    try:
+        again = trace(function, other, output_in)
+    except TraceError:
+        return {}
+    return tensors if again.program == text.program else {}
