@@ -16,8 +16,9 @@ from ...reference.names import nearest
 from ...reference.ops.shapes import text as shape_text
 from ..case.variant import Variant
 from ..frameworks.found import Framework, shipped_adapters
+from ..judging.composition import precisely
 from ..judging.examining import Examination, examine
-from ..judging.judge import judge
+from ..judging.judge import Judgement, describe, judge
 from ..judging.outcome import outcome
 from ..judging.settling import settled, undecided
 from ..ledger.entries import Ledger
@@ -25,8 +26,9 @@ from ..plan import Cell
 from ..reading.elements import Array
 from ..reading.text import shown
 from ..references.variant import VariantReference
+from ..roles import Answered, of_step
 from ..run.lines import CellLine
-from ..verdict import Verdict
+from ..verdict import Verdict, worst
 from ..workers.answer import Answer
 from .answers import (
     Answers,
@@ -75,7 +77,7 @@ def check(
             raise TraceError(
                 "the gradients of a program are given by name: check(program, inputs, {'W': dW})"
             )
-        told, notes = Answers(values or {}, answers), []
+        told, notes = Answers(values or {}, answers), list[str]()
     else:
         own, variant, told, notes = _of_function(forward, arrays, dtype, answers, parameters, output, given)
         told = Answers({**told.values, **(values or {})}, told.gradients)
@@ -162,7 +164,7 @@ def _judged(own: Own, variant: Variant, told: Answers, dtype: str, notes: tuple[
     if not gradients:
         raise TraceError("no gradient came back: there is nothing to judge")
     asked = with_asked(variant, values, gradients)
-    line = _line(asked, dtype, {**_keyed("value", values), **_keyed("gradient", gradients)})
+    line = _line(asked, dtype, _keyed("value", values) | _keyed("gradient", gradients))
     document = own.document(own.differentiated, values, [dtype])
     return Checked(line, document, tuple(name for name in own.differentiated if name not in gradients), notes)
 
@@ -177,16 +179,29 @@ def _of_program(values: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
     return found
 
 
-def _keyed(role: str, arrays: Mapping[str, Array]) -> dict[tuple[str, str, None], Array]:
+def _keyed(role: str, arrays: Mapping[str, Array]) -> dict[tuple[str, str, int | None], Array]:
     return {(role, name, None): a for name, a in arrays.items()}
 
 
-def _line(variant: Variant, dtype: str, arrays: dict[tuple[str, str, None], Array]) -> CellLine:
+def _line(variant: Variant, dtype: str, arrays: Answered) -> CellLine:
     """The line that a run file would have of it."""
     cell, wanted, ledger = Cell(variant, dtype, YOURS, MODE), VariantReference(variant), Ledger(YOURS.name)
     answer = Answer(None, arrays=arrays)
     judgement, line = judge(wanted, dtype, arrays), undecided(cell, answer)
     if not (judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
         return settled(line, judgement, ledger, "")
-    found: Examination = examine(cell, wanted, answer, judgement, lambda _uses: answer)
+    found = examine(cell, wanted, answer, judgement, lambda _uses: answer)
+    judgement = _precisely(judgement, found, arrays)
+    if judgement.verdict is Verdict.AGREE:
+        return settled(line, judgement, ledger, "")
     return settled(line, judgement, ledger, "", outcome(cell, judgement, found, ledger, ""))
+
+
+def _precisely(judgement: Judgement, found: Examination, arrays: Answered) -> Judgement:
+    """The same by a reference of more digits, where float64's own rounding is amplified beyond a tolerance."""
+    precise = precisely(found.steps[0].trace, (), of_step(arrays, None)) if found.steps else None
+    if precise is None or precise.off <= 1:
+        return judgement
+    verdict = worst(t.verdict for t in precise.compared)
+    told = describe(precise.compared, verdict)
+    return replace(judgement, tensors=tuple(precise.compared), verdict=verdict, message=told)

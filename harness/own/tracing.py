@@ -26,9 +26,9 @@ from ..judging.judge import compare
 from ..reading.elements import Array
 from ..reading.text import shown, visible
 from ..references.row import References
-from . import functions  # (it fills the tables)
-from .rendering import Renderer, Text, constants_apart, needed_for
-from .traced import NOT_THEIRS, UFUNCS, Node, Recorder, Traced, place_of, traced_in
+from .traced import functions, shapes, ufuncs  # noqa: F401  (they fill the tables)
+from .traced.arrays import NOT_THEIRS, UFUNCS, Node, Recorder, Traced, place_of, traced_in
+from .traced.rendering import Renderer, Text, constants_apart, needed_for
 
 Arrays = Mapping[str, Array]
 Pick = Callable[[Any], Any]
@@ -192,9 +192,9 @@ def _remembering(recorder: Recorder) -> Iterator[None]:
     """Arrays that are made anew remember too, and so do numbers that `math` is given."""
     there = {(np, name): _made(recorder, getattr(np, name)) for name in ("zeros", "ones", "empty", "full")}
     there |= {(np, name): _joined(getattr(np, name)) for name in ("array", "asarray")}
-    ufuncs = {"fabs": "absolute", "pow": "power"}
+    called = {"fabs": "absolute", "pow": "power"}
     names = ("exp", "log", "sqrt", "tanh", "sin", "cos", "log1p", "expm1", "fabs", "pow")
-    there |= {(math, n): _on_numbers(getattr(math, n), getattr(np, ufuncs.get(n, n))) for n in names}
+    there |= {(math, n): _on_numbers(getattr(math, n), getattr(np, called.get(n, n))) for n in names}
     before = {place: getattr(*place) for place in there}
     try:
         for (module, name), function in there.items():

@@ -13,7 +13,7 @@ from ..errors import CaseError
 from ..reading.elements import Array
 from .answers import output_in
 from .cases import Own, drawn, variant_of
-from .rendering import Text
+from .traced.rendering import Text
 from .tracing import TraceError, named, trace
 
 MARK = re.compile(rb'^title = "', re.MULTILINE)

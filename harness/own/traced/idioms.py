@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .traced import Node, Recorder, Traced
+from .arrays import Node, Recorder, Traced
 
 
 def positive_part(recorder: Recorder, mask: Any, x: Any) -> bool:

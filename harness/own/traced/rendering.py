@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from keyword import iskeyword
 
-from ...reference.constants import CONSTANTS
-from ...reference.ops import OPS
-from ..reading.elements import Array
-from ..reading.text import visible
-from .traced import ATOM, NEGATIVE, POWER, PRODUCT, SUM, Node
+from ....reference.constants import CONSTANTS
+from ....reference.ops import OPS
+from ...reading.elements import Array
+from ...reading.text import visible
+from .arrays import ATOM, NEGATIVE, POWER, PRODUCT, SUM, Node
 
 DEEPEST = 12
 """Calls in each other in one statement: a longer expression is no line that somebody would write."""

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from ..reading.elements import Array
+from ...reading.elements import Array
 
 SUM, PRODUCT, NEGATIVE, POWER, ATOM = range(1, 6)
 """How tightly a form binds what stands in it: Python's own precedence."""
 
-NOT_THEIRS = (os.path.dirname(__file__), os.path.dirname(np.__file__))  # noqa: PTH120 (a prefix of file names)
+NOT_THEIRS = (str(Path(__file__).parents[1]) + os.sep, str(Path(np.__file__).parent) + os.sep)
 MOST = 64
 """Items of a list or dict that are searched for named arrays."""
 
@@ -195,7 +195,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         value = function(*plain(args), **plain(kw))
         return self.recorder.opaque(told, value, *traced_in((args, kw))) if self.recorder.open else value
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:  # noqa: ARG002
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.recorder.open:
             self.recorder.leave("a plain array is made of it (np.stack joins traced arrays)")
         return np.array(self.node.value, dtype)

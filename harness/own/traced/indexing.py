@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..reading.elements import Array
-from .traced import SUBSCRIPTS, Traced, Unsaid, plain
+from ...reading.elements import Array
+from .arrays import SUBSCRIPTS, Traced, Unsaid, plain
 
 FULL = slice(None)
 
@@ -51,9 +51,9 @@ def _picked(x: Traced, parts: Sequence[Any], value: Array) -> Any:
     if len(parts) == 1 and _numbers(parts[0], 1):
         size = x.node.value.shape[0]
         hot = x.recorder.constant("the rows that are picked", np.eye(size)[plain(parts[0])], *_sources(parts))
-        rows = x if x.node.value.ndim == 2 else np.reshape(x, (size, -1))
+        rows: Any = x if x.node.value.ndim == 2 else np.reshape(x, (size, -1))
         found = hot @ rows
-        return found if found.shape == value.shape else np.reshape(found, value.shape)
+        return found if rows is x else np.reshape(found, value.shape)
     if len(parts) == 2 and x.node.value.ndim == 2 and all(_numbers(part, 1) for part in parts):
         rows, columns = (np.asarray(plain(part)) for part in parts)
         for axis, every in ((1, rows), (0, columns)):
