@@ -10,7 +10,8 @@ import numpy as np
 from ...reference.names import nearest
 from ..reading.elements import Array
 from ..reading.text import shown
-from .tracing import TraceError, named
+from .errors import OwnError
+from .tracing import named
 
 BEFORE = ("d", "d_", "grad_", "g_")
 """What people put before a name for its gradient."""
@@ -33,18 +34,18 @@ def output_in(returned: Any, output: str | None = None) -> Any:
         name = output or ("loss" if "loss" in first else next(iter(first)))
         if name in first:
             return first[name]
-        raise TraceError(
+        raise OwnError(
             f"output {name} is none of the values {', '.join(map(str, first))}{nearest(name, first)}"
         )
-    raise TraceError(
+    raise OwnError(
         f"which of the values {', '.join(map(str, first))} is differentiated? call it loss, or name it: output=..."
     )
 
 
 def answers_in(returned: Any, output: str, parameters: Sequence[str]) -> Answers:
-    """Values and gradients of a function that returns both. Raises TraceError for what is ambiguous."""
+    """Values and gradients of a function that returns both. Raises OwnError for what is ambiguous."""
     if not isinstance(returned, tuple | list) or len(returned) < 2:
-        raise TraceError(
+        raise OwnError(
             "the function returns no gradients: it returns (loss, gradients), or they are given apart, as in"
             " check(forward, inputs, backward) or check(forward, inputs, {'W': dW})"
         )
@@ -60,7 +61,7 @@ def gradients_in(found: Any, parameters: Sequence[str]) -> dict[str, Any]:
     listed = list(found) if isinstance(found, tuple | list) else [found]
     if len(listed) == len(parameters):
         return dict(zip(parameters, listed, strict=True))
-    raise TraceError(
+    raise OwnError(
         f"{len(listed)} gradient{'s' * (len(listed) != 1)} came back without names, for {len(parameters)} inputs"
         f" ({', '.join(parameters)}): return a dict by name, or say whose they are, parameters=(...)"
     )
@@ -84,7 +85,7 @@ def backward_answers(
         offered = ["the cotangent of its output"] * (cotangent is not None) + [
             "what forward returns behind its output"
         ] * len(rest)
-        raise TraceError(
+        raise OwnError(
             f"{named(backward)} takes {', '.join(others)}, which are no inputs; there {'are' if kept else 'is'} "
             f"{', '.join(offered) or 'nothing else'} to give it"
         )
@@ -93,7 +94,7 @@ def backward_answers(
 
 
 def in_names(gradients: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
-    """The gradients by the names of what they belong to: `dW` is that of W. Raises TraceError for one of nothing."""
+    """The gradients by the names of what they belong to: `dW` is that of W. Raises OwnError for one of nothing."""
     found: dict[str, Any] = {}
     allowed = list(known)
     for name, a in gradients.items():
@@ -101,9 +102,9 @@ def in_names(gradients: Mapping[str, Any], known: Iterable[str]) -> dict[str, An
         meant = next((stem for stem in stems if stem in allowed), None)
         if meant is None:
             hint = nearest(name, allowed) or nearest(stems[-1], allowed)
-            raise TraceError(f"a gradient of {name} came back; names are {', '.join(allowed)}{hint}")
+            raise OwnError(f"a gradient of {name} came back; names are {', '.join(allowed)}{hint}")
         if meant in found:
-            raise TraceError(f"the gradient of {meant} came back twice, once as {name}")
+            raise OwnError(f"the gradient of {meant} came back twice, once as {name}")
         found[meant] = a
     return found
 
@@ -117,7 +118,7 @@ def as_arrays(given: Mapping[str, Any], dtype: str, what: str) -> dict[str, Arra
         except ValueError:
             array = np.asarray(None)
         if array.dtype.kind not in "fiu":
-            raise TraceError(f"the {what} of {name} is {shown(a)}, but must be an array of floats")
+            raise OwnError(f"the {what} of {name} is {shown(a)}, but must be an array of floats")
         narrower = array.dtype.kind == "f" and array.dtype.itemsize < np.dtype(dtype).itemsize
         found[name] = array if narrower and isinstance(a, np.ndarray) else array.astype(dtype)
     return found

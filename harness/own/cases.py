@@ -14,9 +14,9 @@ from ..case.building import Builder, Origin
 from ..case.document import NAME, Document, Generated, Input
 from ..case.mistakes import Mistake, Mistakes
 from ..case.variant import Variant
-from ..errors import HarnessError
 from ..reading.elements import Array
 from ..reading.text import shown
+from .errors import OwnError
 
 FEW = 8
 """Elements of an array that is written out: fewer are numbers that somebody chose."""
@@ -84,19 +84,19 @@ def drawn(a: Array) -> Input:
 
 
 def variant_of(document: Document) -> Variant:
-    """What is judged of a document of one variant; places count within its program. Raises HarnessError."""
+    """What is judged of a document of one variant; places count within its program. Raises OwnError."""
     for name in document.tensors:
         if not re.search(NAME, name):
-            raise HarnessError(
+            raise OwnError(
                 f"{shown(name)} can't be the name of an input: letters, digits and _ of ASCII, no digit first"
             )
     text = f'program = """\\\n{document.program}"""'
     try:
         [variant] = Builder(document, text, Origin("own", "the program"), Mistakes()).case().variants
     except ProgramError as error:
-        raise HarnessError(f"the program, {error}") from None
+        raise OwnError(f"the program, {error}") from None
     except Mistake as error:
-        raise HarnessError(str(error)) from None
+        raise OwnError(str(error)) from None
     variant.__dict__["program_line"] = 1  # there is no file that a place could be in
     return variant
 

@@ -1,6 +1,7 @@
 """What became of a check, as text, as HTML in a notebook, and as the case that frameworks can stand beside."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from ...reference.program import lines_of
 from ..case.document import Document
 from ..case.writing import write
 from ..reading.replacing import check_ours, replace
@@ -102,6 +104,8 @@ class Checked:
 
     def _told(self) -> Iterator[str]:
         yield from lines(self.line)
+        for number_of in sorted(set(map(int, re.findall(r"\bline (\d+)(?!\d|: )", self.message)))):
+            yield f"line {number_of}: {lines_of(self.program)[number_of - 1]}"
         if not self.agrees:
             right = [in_words((t.role, t.name)) for t in self.tensors if t.verdict is Verdict.AGREE]
             if right:

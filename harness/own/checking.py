@@ -41,7 +41,8 @@ from .answers import (
 )
 from .cases import Own, variant_of, with_asked
 from .checked import Checked
-from .tracing import TraceError, named, trace
+from .errors import OwnError
+from .tracing import named, trace
 from .writing import own_of
 
 MODE = "eager"
@@ -74,9 +75,7 @@ def check(
         own = Own("checked", _lines(forward), arrays, floats, output, given)
         variant = variant_of(own.document(dtypes=[dtype]))
         if not isinstance(answers, Mapping):
-            raise TraceError(
-                "the gradients of a program are given by name: check(program, inputs, {'W': dW})"
-            )
+            raise OwnError("the gradients of a program are given by name: check(program, inputs, {'W': dW})")
         told, notes = Answers(values or {}, answers), list[str]()
     else:
         own, variant, told, notes = _of_function(forward, arrays, dtype, answers, parameters, output, given)
@@ -90,18 +89,18 @@ def _inputs(inputs: Mapping[str, Any]) -> tuple[dict[str, Array], str]:
     for name, a in inputs.items():
         array = np.asarray(a)
         if array.dtype.kind not in "fiub":
-            raise TraceError(
+            raise OwnError(
                 f"input {name} is {shown(a)}, but must be an array of floats, integers or booleans"
             )
         found[str(name)] = array
     dtypes = {a.dtype.name: name for name, a in found.items() if a.dtype.kind == "f"}
     if len(dtypes) > 1:
         told = ", ".join(f"{name} is {dtype}" for dtype, name in dtypes.items())
-        raise TraceError(f"{told}: give all of one dtype, which is then judged")
+        raise OwnError(f"{told}: give all of one dtype, which is then judged")
     dtype = next(iter(dtypes), None)
     if dtype not in DTYPES:
         there = f"the inputs are {dtype}" if dtype else "no input has floats"
-        raise TraceError(f"{there}; what can be judged: {', '.join(DTYPES)}")
+        raise OwnError(f"{there}; what can be judged: {', '.join(DTYPES)}")
     return found, dtype
 
 
@@ -141,7 +140,7 @@ def _of_function(
         told = answers_in(returned, text.output, names)
     if not callable(answers) and variant.upstream is not None and cotangent is None:
         shape = shape_text(variant.specs[text.output].shape)
-        raise TraceError(
+        raise OwnError(
             f"{named(forward)} returns {text.output} of shape {shape}: gradients are those of one number. Say of which"
             " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"
         )
@@ -162,7 +161,7 @@ def _judged(own: Own, variant: Variant, told: Answers, dtype: str, notes: tuple[
     gradients = as_arrays(in_names(told.gradients, names), dtype, "gradient")
     values = as_arrays(_of_program(told.values, variant), dtype, "value")
     if not gradients:
-        raise TraceError("no gradient came back: there is nothing to judge")
+        raise OwnError("no gradient came back: there is nothing to judge")
     asked = with_asked(variant, values, gradients)
     line = _line(asked, dtype, _keyed("value", values) | _keyed("gradient", gradients))
     document = own.document(own.differentiated, values, [dtype])
@@ -175,7 +174,7 @@ def _of_program(values: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
     found = {name: a for name, a in values.items() if name in known}
     if values and not found:
         name = next(iter(values))
-        raise TraceError(f"no value {name}; the program has {', '.join(known)}{nearest(name, known)}")
+        raise OwnError(f"no value {name}; the program has {', '.join(known)}{nearest(name, known)}")
     return found
 
 

@@ -17,15 +17,16 @@ import numpy as np
 
 from ...reference.backprop import forward
 from ...reference.contexts import Exact
+from ...reference.formats import DTYPES
 from ...reference.language import parse
 from ...reference.names import nearest
 from ...reference.program import ProgramError
 from ...reference.rounding import expected, seed_of
-from ..errors import HarnessError
 from ..judging.judge import compare
 from ..reading.elements import Array
 from ..reading.text import shown, visible
 from ..references.row import References
+from .errors import OwnError
 from .traced import functions, shapes, ufuncs  # noqa: F401  (they fill the tables)
 from .traced.arrays import NOT_THEIRS, UFUNCS, Node, Recorder, Traced, place_of, traced_in
 from .traced.rendering import Renderer, Text, constants_apart, needed_for
@@ -35,25 +36,26 @@ Pick = Callable[[Any], Any]
 """Finds the output in what a function returns."""
 
 
-class TraceError(HarnessError):
-    """A function that can't be made a program, or what isn't one."""
+SHARES = (0.25, 1e-6)
+"""How far inputs are moved for the second look: some functions take no others than those that add up to 1."""
 
 
 def trace(function: Callable[..., Any], inputs: Arrays, pick: Pick = lambda returned: returned) -> Text:
-    """The program of a function at these inputs, by its parameters' names. Raises TraceError."""
+    """The program of a function at these inputs, by its parameters' names. Raises OwnError."""
     check_signature(function, inputs)
     own, again = (pick(run(function, inputs)) for _ in range(2))
     if not np.array_equal(np.asarray(own), np.asarray(again), equal_nan=True):
-        raise TraceError(
+        raise OwnError(
             f"{named(function)} gives {shown(own)} and then {shown(again)} for the same inputs: it draws random"
             " numbers, or changes weights of its own; give it what it draws, and its weights, as inputs"
         )
-    other = {name: _moved(a, i) for i, (name, a) in enumerate(inputs.items())}
-    text, recorder = _traced(function, inputs, pick)
-    second, _ = _traced(function, other, pick)
+    with np.errstate(all="ignore"):  # what it warns of it has warned of
+        text, recorder = _traced(function, inputs, pick)
+        _check_value(function, text, inputs, own)
+        other, found = _at_others(function, inputs, pick)
+        second, _ = _traced(function, other, pick)
+        _check_value(function, second, other, found)
     _check_alike(text, second, recorder)
-    _check_value(function, text, inputs, own)
-    _check_value(function, second, other, pick(run(function, other)))
     return text
 
 
@@ -67,7 +69,7 @@ def run(function: Callable[..., Any], inputs: Arrays) -> Any:
 
 
 def check_signature(function: Callable[..., Any], inputs: Arrays) -> None:
-    """Raises TraceError where the function takes other names than the inputs have."""
+    """Raises OwnError where the function takes other names than the inputs have."""
     parameters = inspect.signature(function).parameters.values()
     every = any(p.kind is p.VAR_KEYWORD for p in parameters)
     takes = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
@@ -75,18 +77,32 @@ def check_signature(function: Callable[..., Any], inputs: Arrays) -> None:
     for parameter in parameters:
         if parameter.name in takes and parameter.default is parameter.empty and parameter.name not in inputs:
             hint = nearest(parameter.name, inputs)
-            raise TraceError(f"{named(function)} needs {parameter.name}, but {known}{hint}")
+            raise OwnError(f"{named(function)} needs {parameter.name}, but {known}{hint}")
     for name in inputs:
         if name not in takes and not every:
             told = f"{named(function)} has no parameter {name}; it takes {', '.join(takes) or 'nothing'}"
-            raise TraceError(told + nearest(name, takes))
+            raise OwnError(told + nearest(name, takes))
 
 
-def _moved(a: Array, seed: int) -> Array:
+def _at_others(function: Callable[..., Any], inputs: Arrays, pick: Pick) -> tuple[dict[str, Array], Any]:
+    """Another draw of the inputs, and what the function gives there; nearer to the first where it takes no others."""
+    for share in SHARES:
+        other = {name: _moved(a, i, share) for i, (name, a) in enumerate(inputs.items())}
+        try:
+            return other, pick(run(function, other))
+        except Exception as error:  # noqa: BLE001 (it is somebody's own: whatever it raises)
+            raised = error
+    told = f"{type(raised).__name__}: {raised}"
+    raise OwnError(
+        f"{named(function)} raises {visible(told)} at inputs as near as {SHARES[-1]} of themselves"
+    )
+
+
+def _moved(a: Array, seed: int, share: float) -> Array:
     """Another draw near the first: signs, zeros, labels, and what is one-hot stay."""
     if a.dtype.kind != "f" or np.all((a == 0) | (a == 1)):
         return a
-    return a * np.random.default_rng(seed).uniform(0.75, 1.25, a.shape)
+    return a * np.random.default_rng(seed).uniform(1 - share, 1 + share, a.shape)
 
 
 def _traced(function: Callable[..., Any], inputs: Arrays, pick: Pick) -> tuple[Text, Recorder]:
@@ -95,29 +111,25 @@ def _traced(function: Callable[..., Any], inputs: Arrays, pick: Pick) -> tuple[T
         name: Traced(recorder, Node(np.array(a), name=name)) if a.dtype.kind == "f" else np.array(a)
         for name, a in inputs.items()
     }
-    before = sys.getprofile()
     try:
-        with _remembering(recorder):
-            sys.setprofile(recorder.profile)
+        with _remembering(recorder), _watching(recorder):
             returned = function(**given)
-            sys.setprofile(before)
-            output = _output(function, recorder, pick(returned))
-    except TraceError:
+        output = _output(function, recorder, pick(returned))
+    except OwnError:
         raise
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
-        raise TraceError(
+        raise OwnError(
             f"{_line_of(error)}: raises {visible(told)} with arrays that remember what is done to them, not with NumPy's"
         ) from error
     finally:
-        sys.setprofile(before)
         recorder.open = False
     for name, value in returned[0].items() if _has_values(returned) else ():
         if isinstance(value, Traced):
-            value.node.called = -1, str(name)
+            value.node.called = False, -1, str(name)
     problems = [node.problem for node in needed_for(output) if node.problem]
     if problems:
-        raise TraceError(problems[0])
+        raise OwnError(problems[0])
     return Renderer(output, [n for n, a in inputs.items() if a.dtype.kind == "f"]).text(), recorder
 
 
@@ -143,31 +155,31 @@ def _output(function: Callable[..., Any], recorder: Recorder, found: Any) -> Nod
         node = traced_in(found)[0].node
     else:
         left = f"; at {recorder.left[-1]}" if recorder.left else ""
-        raise TraceError(
+        raise OwnError(
             f"{named(function)} returns {type(found).__name__}, which isn't computed from the inputs by NumPy alone{left}"
         )
     if not node.form and not node.problem:
-        raise TraceError(f"{named(function)} returns what doesn't depend on its inputs by any op call")
+        raise OwnError(f"{named(function)} returns what doesn't depend on its inputs by any op call")
     return node
 
 
 def _check_alike(one: Text, other: Text, recorder: Recorder) -> None:
-    """Raises TraceError where numbers of the inputs got into the program past the trace; branches are told instead."""
-    differ = [name for name in constants_apart(one.constants, other.constants) if name not in one.branches]
-    same = one.program == other.program
+    """Raises OwnError where numbers of the inputs got into the program past the trace; branches are told instead."""
+    same = one.calls == other.calls
+    differ = [name for name in constants_apart(one, other) if name not in one.branches] if same else []
     if recorder.branched or (same and not differ):
         return
     what = f"the constant {differ[0]}" if same else "a number, or a path,"
     where = f": at {recorder.left[0]}" if recorder.left else ""
-    raise TraceError(f"{what} of the program changes with the inputs past the trace{where}")
+    raise OwnError(f"{what} of the program changes with the inputs past the trace{where}")
 
 
 def _check_value(function: Callable[..., Any], text: Text, inputs: Arrays, own: Any) -> None:
-    """Raises TraceError where the program gives another value than the function itself."""
+    """Raises OwnError where the program gives another value than the function itself."""
     try:
         program = parse(text.program)
     except ProgramError as error:
-        raise TraceError(f"{named(function)} can't be made a program: {error}") from None
+        raise OwnError(f"{named(function)} can't be made a program: {error}") from None
     arrays = {**{name: inputs[name] for name in text.read}, **text.constants}
     key = ("value", text.output)
 
@@ -175,16 +187,33 @@ def _check_value(function: Callable[..., Any], text: Text, inputs: Arrays, own: 
         return {key: forward(program, arrays, c)[text.output]}
 
     size = sum(a.size for a in arrays.values())
-    due = References.of(expected(compute, size, seed_of(text.program.encode()), runs=8, dtype="float64"))
-    [found] = compare(due, {key: np.asarray(own, dtype=np.float64)}, "float64")
+    array = np.asarray(own)
+    array = array if array.dtype.name in DTYPES else array.astype(np.float64)
+    dtype = array.dtype.name
+    due = References.of(expected(compute, size, seed_of(text.program.encode()), runs=8, dtype=dtype))
+    [found] = compare(due, {key: array}, dtype)
     if not found.used <= 1:
-        raise TraceError(
+        raise OwnError(
             f"{named(function)} gives {shown(own)}, but what was seen of it gives {found.want or found.problem}: it writes"
-            " into an array that shares its elements with another (a view), or keeps something from one call to the next"
+            " into an array that shares its elements with another (a view), rounds to another dtype on the way, or keeps"
+            " something from one call to the next"
         )
 
 
 # While a trace runs
+
+
+@contextmanager
+def _watching(recorder: Recorder) -> Iterator[None]:
+    """What a function has bound is seen where it returns; beside a profiler of theirs, at the next call."""
+    free = sys.getprofile() is None
+    if free:
+        sys.setprofile(recorder.profile)
+    try:
+        yield
+    finally:
+        if free:
+            sys.setprofile(None)
 
 
 @contextmanager

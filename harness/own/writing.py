@@ -13,27 +13,28 @@ from ..errors import CaseError
 from ..reading.elements import Array
 from .answers import output_in
 from .cases import Own, drawn, variant_of
+from .errors import OwnError
 from .traced.rendering import Text
-from .tracing import TraceError, named, trace
+from .tracing import named, trace
 
 MARK = re.compile(rb'^title = "', re.MULTILINE)
 """What a case of ours begins with: another file is not replaced."""
 
 
 def case_text(function: Callable[..., Any], inputs: Mapping[str, Array], output: str | None = None) -> str:
-    """The text of the case that a function is at these inputs. Raises TraceError, CaseError."""
+    """The text of the case that a function is at these inputs. Raises OwnError, CaseError."""
     text = trace(function, inputs, lambda returned: output_in(returned, output))
     own = own_of(function, text, inputs)
     document = own.document(own.differentiated, tensors=_drawn(function, text, own, inputs))
     written = write(msgspec.structs.replace(document, source=_source(text)))
     if len(written.encode()) > MAX_BYTES:
-        raise TraceError(
+        raise OwnError(
             f"the case has {len(written.encode())} bytes; at most {MAX_BYTES} are allowed: trace fewer rows"
         )
     try:
         parse(written, "own")
     except CaseError as error:
-        raise TraceError(f"{named(function)} makes no right case: {error}") from None
+        raise OwnError(f"{named(function)} makes no right case: {error}") from None
     return written
 
 
@@ -60,6 +61,6 @@ def _drawn(function: Callable[..., Any], text: Text, own: Own, inputs: Mapping[s
     other = {**inputs, **{name: variant.draw()[name] for name in text.read}}
     try:
         again = trace(function, other, output_in)
-    except TraceError:
+    except OwnError:
         return {}
     return tensors if again.program == text.program else {}

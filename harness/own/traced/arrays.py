@@ -46,8 +46,8 @@ class Node:
     """Of a constant that was worked out from the inputs, as `x > 0` is: what did."""
     compared: tuple["Node", ...] = ()
     """Of `x > 0` its two sides, the larger first."""
-    called: tuple[int, str] | None = None
-    """The variable that it was bound to, and how deep in the function's calls."""
+    called: tuple[bool, int, str] | None = None
+    """The variable that it was bound to: whether as a numbered item of it, and how deep in the function's calls."""
 
     @property
     def is_constant(self) -> bool:
@@ -60,10 +60,10 @@ class Node:
         found = self.value.item()
         return found if type(found) in (int, float) else None
 
-    def bound(self, depth: int, name: str) -> None:
+    def bound(self, depth: int, name: str, numbered: bool = False) -> None:
         """Take note of a variable; one of the function itself says more than one of what it calls."""
-        if depth <= self.depth and (self.called is None or depth < self.called[0]):
-            self.called = depth, name
+        if depth <= self.depth and (self.called is None or (numbered, depth) < self.called[:2]):
+            self.called = numbered, depth, name
 
 
 @dataclass
@@ -125,7 +125,7 @@ class Recorder:
         stack = frames()
         self.bind(stack)
         if isinstance(value, tuple | list):
-            return type(value)([self.opaque(what, part, *args) for part in value])
+            return tuple([self.opaque(what, part, *args) for part in value])
         array = np.asarray(value)
         if array.dtype.kind not in "fc" or all(self.node(arg).is_constant for arg in args):
             return self.constant(what, value, *args)
@@ -148,8 +148,8 @@ class Recorder:
     def bind(self, stack: Sequence[FrameType]) -> None:
         """Look what the function's variables hold by now."""
         for depth, frame in enumerate(stack):
-            for name, node in bound_in(frame):
-                node.bound(depth, name)
+            for name, node, numbered in bound_in(frame):
+                node.bound(depth, name, numbered)
 
     def profile(self, frame: FrameType, event: str, _arg: Any) -> None:
         """For `sys.setprofile`: what is bound last is seen where a function returns."""
@@ -193,7 +193,10 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         else:
             told = unknown(f"np.{function.__name__}")
         value = function(*plain(args), **plain(kw))
-        return self.recorder.opaque(told, value, *traced_in((args, kw))) if self.recorder.open else value
+        if not self.recorder.open:
+            return value
+        found = self.recorder.opaque(told, value, *traced_in((args, kw)))
+        return value._make(found) if hasattr(value, "_make") else found  # as of np.linalg.svd
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.recorder.open:
@@ -330,7 +333,11 @@ def place_of(stack: Sequence[FrameType]) -> str:
     return f"{named}:{stack[-1].f_lineno}"
 
 
-def bound_in(frame: FrameType) -> Iterator[tuple[str, Node]]:
+Bound = Iterator[tuple[str, Node, bool]]
+"""Names, what they hold, and whether it is a numbered item."""
+
+
+def bound_in(frame: FrameType) -> Bound:
     """The variables of a frame that hold traced arrays, those in its objects and containers after those of its own."""
     held = list(frame.f_locals.items())
     for levels in (0, 2):
@@ -338,13 +345,14 @@ def bound_in(frame: FrameType) -> Iterator[tuple[str, Node]]:
             yield from _inside(name, value, levels)
 
 
-def _inside(name: str, value: Any, levels: int) -> Iterator[tuple[str, Node]]:
+def _inside(name: str, value: Any, levels: int, numbered: bool = False) -> Bound:
     if isinstance(value, Traced):
-        yield name, value.node
+        yield name, value.node, numbered
     elif levels and isinstance(value, dict | list | tuple) and len(value) <= MOST:
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in list(items):
-            yield from _inside(key if isinstance(key, str) else f"{name}_{key}", item, levels - 1)
+        for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            is_name = isinstance(key, str)
+            own = key if is_name else f"{name}_{key}".replace("-", "m")
+            yield from _inside(own, item, levels - 1, numbered or not is_name)
     elif levels and hasattr(value, "__dict__") and not isinstance(value, type | ModuleType | FunctionType):
         for key, item in list(vars(value).items()):
-            yield from _inside(key.strip("_") or key, item, levels - 1)
+            yield from _inside(key.strip("_") or key, item, levels - 1, numbered)

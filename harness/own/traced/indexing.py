@@ -52,14 +52,14 @@ def _picked(x: Traced, parts: Sequence[Any], value: Array) -> Any:
         size = x.node.value.shape[0]
         hot = x.recorder.constant("the rows that are picked", np.eye(size)[plain(parts[0])], *_sources(parts))
         rows: Any = x if x.node.value.ndim == 2 else np.reshape(x, (size, -1))
-        found = hot @ rows
+        found: Any = hot @ rows
         return found if rows is x else np.reshape(found, value.shape)
     if len(parts) == 2 and x.node.value.ndim == 2 and all(_numbers(part, 1) for part in parts):
-        rows, columns = (np.asarray(plain(part)) for part in parts)
-        for axis, every in ((1, rows), (0, columns)):
+        first, second = (np.asarray(plain(part)) for part in parts)
+        for axis, every in ((1, first), (0, second)):
             if np.array_equal(every, np.arange(x.node.value.shape[1 - axis])):
                 hot = np.zeros(x.node.value.shape)
-                hot[rows, columns] = 1
+                hot[first, second] = 1
                 picks = x.recorder.constant("the elements that are picked", hot, *_sources(parts))
                 return np.sum(x * picks, axis=axis)
     raise Unsaid(
@@ -114,7 +114,7 @@ def _written(x: Traced, parts: tuple[Any, ...], new: Any, value: Array) -> Trace
     if step != 1:
         raise Unsaid("writing into every so manyth element can't be traced; np.concatenate makes a new array")
     there = (*shape[:axis], stop - start, *shape[axis + 1 :])
-    middle = new if np.shape(plain(new)) == there else np.zeros(there) + new
+    middle: Any = new if np.shape(plain(new)) == there else np.zeros(there) + new
     before, after = (x[(*full_slices(axis), slice(*ends))] for ends in ((0, start), (stop, shape[axis])))
     pieces = [p for p in (before, middle, after) if np.shape(plain(p))[axis]]
     found = np.concatenate(pieces, axis) if len(pieces) > 1 else pieces[0]

@@ -2,9 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from keyword import iskeyword
+
+import numpy as np
 
 from ....reference.constants import CONSTANTS
 from ....reference.ops import OPS
@@ -27,6 +29,8 @@ class Text:
     """Of constants that were worked out from the inputs, and so hold near these alone: where and by what."""
     read: frozenset[str]
     """The inputs that it reads."""
+    calls: tuple[object, ...]
+    """What is computed, whatever it is called: the same for two runs that did the same."""
 
 
 def needed_for(output: Node) -> list[Node]:
@@ -69,7 +73,14 @@ class Renderer:
                 lines.append((self.named(node, "v"), expression, visible(node.place)))
         read = frozenset(node.name for node in self.nodes if node.name)
         program = "".join(f"{name} = {expression}  # {place}\n" for name, expression, place in lines)
-        return Text(program, self.names[id(self.output)], constants, branches, read)
+        return Text(program, self.names[id(self.output)], constants, branches, read, self.calls())
+
+    def calls(self) -> tuple[object, ...]:
+        number = {id(node): i for i, node in enumerate(self.nodes)}
+        return tuple(
+            (node.form, node.name, node.number(), tuple(number[id(arg)] for arg in node.args))
+            for node in self.nodes
+        )
 
     def stands_alone(self, node: Node) -> bool:
         """Whether a call is a statement: it has a name, or several read it, or it is too deep."""
@@ -86,7 +97,7 @@ class Renderer:
 
     def named(self, node: Node, otherwise: str) -> str:
         """A name of its own, the author's where there is one."""
-        wanted = node.called[1] if node.called else "loss" if node is self.output else otherwise
+        wanted = node.called[2] if node.called else "loss" if node is self.output else otherwise
         stem = re.sub(r"\W", "_", wanted, flags=re.ASCII)
         stem = f"{stem}_" if iskeyword(stem) or stem in OPS or stem in CONSTANTS else stem
         stem = f"v{stem}" if not re.match(r"[A-Za-z_]", stem) else stem
@@ -125,8 +136,7 @@ def _needs(reader: Node, i: int) -> int:
     return ATOM if is_postfix else 0
 
 
-def constants_apart(one: Mapping[str, Array], other: Mapping[str, Array]) -> Iterable[str]:
-    """The names of constants that are not the same."""
-    for name, array in one.items():
-        if name not in other or array.shape != other[name].shape or (array != other[name]).any():
-            yield name
+def constants_apart(one: Text, other: Text) -> list[str]:
+    """The constants that are not the same in two runs that did the same, by their names in the first."""
+    pairs = zip(one.constants.items(), other.constants.values(), strict=True)
+    return [name for (name, a), b in pairs if not np.array_equal(a, b, equal_nan=a.dtype.kind == "f")]
