@@ -58,9 +58,9 @@ def _picked(x: Traced, parts: Sequence[Any], value: Array) -> Any:
         first, second = (np.asarray(plain(part)) for part in parts)
         for axis, every in ((1, first), (0, second)):
             if np.array_equal(every, np.arange(x.node.value.shape[1 - axis])):
-                hot = np.zeros(x.node.value.shape)
-                hot[first, second] = 1
-                picks = x.recorder.constant("the elements that are picked", hot, *_sources(parts))
+                ones = np.zeros(x.node.value.shape)
+                ones[first, second] = 1
+                picks = x.recorder.constant("the elements that are picked", ones, *_sources(parts))
                 return np.sum(x * picks, axis=axis)
     raise Unsaid(
         "this index can't be traced; what can: integers, slices, ... and None, rows by their numbers, as in x[rows],"
