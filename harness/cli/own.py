@@ -92,4 +92,4 @@ def _inputs(module: ModuleType, text: str) -> dict[str, Any]:
     found = found() if callable(found) else found
     if not isinstance(found, Mapping):
         raise HarnessError(f"--inputs {text} is {type(found).__name__}, but must be a dict of arrays by name")
-    return {str(name): np.asarray(a) for name, a in found.items()}
+    return {str(name): a for name, a in found.items()}

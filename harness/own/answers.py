@@ -11,6 +11,7 @@ from ...reference.names import nearest
 from ..reading.elements import Array
 from ..reading.text import shown
 from .errors import OwnError
+from .inputs import Inputs
 from .tracing import named
 
 BEFORE = ("d", "d_", "grad_", "g_")
@@ -69,7 +70,7 @@ def gradients_in(found: Any, parameters: Sequence[str]) -> dict[str, Any]:
 
 def backward_answers(
     backward: Callable[..., Any],
-    inputs: Mapping[str, Array],
+    inputs: Inputs,
     returned: Any,
     cotangent: Array | None,
     parameters: Sequence[str],
@@ -79,18 +80,23 @@ def backward_answers(
     """
     rest = list(returned[1:]) if isinstance(returned, tuple) else []
     kept = ([] if cotangent is None else [np.array(cotangent)]) + rest
+    given = inputs.arguments(lambda _, a: np.array(a))
     takes = [p for p in inspect.signature(backward).parameters.values() if p.default is p.empty]
-    others = [p.name for p in takes if p.name not in inputs and p.kind is p.POSITIONAL_OR_KEYWORD]
+    others = [p.name for p in takes if p.name not in given and p.kind is p.POSITIONAL_OR_KEYWORD]
     if len(others) > len(kept):
-        offered = ["the cotangent of its output"] * (cotangent is not None) + [
-            "what forward returns behind its output"
-        ] * len(rest)
+        offered = ["the cotangent of its output"] * (cotangent is not None)
+        offered += ["what forward returns behind its output"] * bool(rest)
         raise OwnError(
-            f"{named(backward)} takes {', '.join(others)}, which are no inputs; there {'are' if kept else 'is'} "
-            f"{', '.join(offered) or 'nothing else'} to give it"
+            f"{named(backward)} takes {', '.join(others)}, which are no inputs; there is "
+            f"{' and '.join(offered) or 'nothing else'} to give it"
         )
-    given = {p.name: np.array(inputs[p.name]) for p in takes if p.name in inputs}
-    return gradients_in(backward(**given, **dict(zip(others, kept, strict=False))), parameters)
+    own = {p.name: given[p.name] for p in takes if p.name in given}
+    return gradients_in(backward(**own, **dict(zip(others, kept, strict=False))), parameters)
+
+
+def meanings(name: str) -> list[str]:
+    """What a gradient's name may stand for: `dW` is that of W, if nothing is called dW."""
+    return [name, *(name.removeprefix(mark) for mark in BEFORE if name.startswith(mark))]
 
 
 def in_names(gradients: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
@@ -98,7 +104,7 @@ def in_names(gradients: Mapping[str, Any], known: Iterable[str]) -> dict[str, An
     found: dict[str, Any] = {}
     allowed = list(known)
     for name, a in gradients.items():
-        stems = [name, *(name.removeprefix(mark) for mark in BEFORE if name.startswith(mark))]
+        stems = meanings(name)
         meant = next((stem for stem in stems if stem in allowed), None)
         if meant is None:
             hint = nearest(name, allowed) or nearest(stems[-1], allowed)

@@ -7,11 +7,11 @@ the matrix judges hand-written code, in the dtype of the inputs.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ...reference.formats import DTYPES
 from ...reference.names import nearest
 from ...reference.ops.shapes import text as shape_text
 from ..case.variant import Variant
@@ -37,11 +37,13 @@ from .answers import (
     backward_answers,
     gradients_in,
     in_names,
+    meanings,
     output_in,
 )
 from .cases import Own, variant_of, with_asked
 from .checked import Checked
 from .errors import OwnError
+from .inputs import Inputs
 from .tracing import named, trace
 from .writing import own_of
 
@@ -68,40 +70,21 @@ def check(
     `output` which of the values is differentiated, `cotangent` is that of an output that is no scalar: it is drawn where
     a backward pass takes it. Raises HarnessError for what can't be judged.
     """
-    arrays, dtype = _inputs(inputs)
+    own_inputs = Inputs.of(inputs)
+    dtype = own_inputs.dtype()
     given = None if cotangent is None else np.asarray(cotangent, np.float64)
     if isinstance(forward, str):
-        floats = tuple(name for name, a in arrays.items() if a.dtype.kind == "f")
-        own = Own("checked", _lines(forward), arrays, floats, output, given)
+        for name, a in own_inputs.settings.items():
+            raise OwnError(f"input {name} is {shown(a)}, but must be an array: a program has no other inputs")
+        own = Own("checked", _lines(forward), own_inputs.arrays, own_inputs.floats, output, given)
         variant = variant_of(own.document(dtypes=[dtype]))
         if not isinstance(answers, Mapping):
             raise OwnError("the gradients of a program are given by name: check(program, inputs, {'W': dW})")
         told, notes = Answers(values or {}, answers), list[str]()
     else:
-        own, variant, told, notes = _of_function(forward, arrays, dtype, answers, parameters, output, given)
+        own, variant, told, notes = _of_function(forward, own_inputs, answers, parameters, output, given)
         told = Answers({**told.values, **(values or {})}, told.gradients)
     return _judged(own, variant, told, dtype, tuple(notes))
-
-
-def _inputs(inputs: Mapping[str, Any]) -> tuple[dict[str, Array], str]:
-    """The inputs as arrays, and the dtype of those that are floats."""
-    found: dict[str, Array] = {}
-    for name, a in inputs.items():
-        array = np.asarray(a)
-        if array.dtype.kind not in "fiub":
-            raise OwnError(
-                f"input {name} is {shown(a)}, but must be an array of floats, integers or booleans"
-            )
-        found[str(name)] = array
-    dtypes = {a.dtype.name: name for name, a in found.items() if a.dtype.kind == "f"}
-    if len(dtypes) > 1:
-        told = ", ".join(f"{name} is {dtype}" for dtype, name in dtypes.items())
-        raise OwnError(f"{told}: give all of one dtype, which is then judged")
-    dtype = next(iter(dtypes), None)
-    if dtype not in DTYPES:
-        there = f"the inputs are {dtype}" if dtype else "no input has floats"
-        raise OwnError(f"{there}; what can be judged: {', '.join(DTYPES)}")
-    return found, dtype
 
 
 def _lines(program: str) -> str:
@@ -110,28 +93,26 @@ def _lines(program: str) -> str:
 
 def _of_function(
     forward: Callable[..., Any],
-    arrays: dict[str, Array],
-    dtype: str,
+    inputs: Inputs,
     answers: Any,
     parameters: Sequence[str] | None,
     output: str | None,
     cotangent: Array | None,
 ) -> tuple[Own, Variant, Answers, list[str]]:
     """The function's own forward pass as a program, and what it, or its backward pass, says of the gradients."""
-    wide = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in arrays.items()}
-    text = trace(forward, wide, lambda returned: output_in(returned, output))
-    own = own_of(forward, text, arrays)
-    if cotangent is not None:
-        own = replace(own, cotangent=cotangent)
+    dtype, arrays = inputs.dtype(), inputs.arrays
+    wide = inputs.with_arrays({name: arrays[name].astype(np.float64) for name in inputs.floats})
+    text = trace(forward, wide, partial(output_in, output=output))
+    _check_constants(text.constants, dtype)
+    own = replace(own_of(forward, text, inputs), cotangent=cotangent)
     variant = variant_of(own.document(dtypes=[dtype]))
-    copies = {name: np.array(a) for name, a in arrays.items()}
-    returned = forward(**copies)
-    takes = [name for name in inspect.signature(forward).parameters if name in arrays]
-    names = list(parameters or [name for name in takes or arrays if arrays[name].dtype.kind == "f"])
+    copies: dict[str, Array] = {}
+    returned = forward(**inputs.arguments(lambda name, a: copies.setdefault(name, np.array(a))))
+    names = list(parameters or _differentiated(forward, inputs))
     if callable(answers):
         seed = variant.cotangent(dtype)
         found = backward_answers(
-            answers, arrays, returned, None if seed is None else seed.astype(dtype), names
+            answers, inputs, returned, None if seed is None else seed.astype(dtype), names
         )
         told = Answers(_values_in(returned, text.output), found)
     elif answers is not None:
@@ -144,10 +125,27 @@ def _of_function(
             f"{named(forward)} returns {text.output} of shape {shape}: gradients are those of one number. Say of which"
             " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"
         )
+    told = Answers(told.values, inputs.flat(told.gradients, meanings))
     changed = [name for name, a in copies.items() if not np.array_equal(a, arrays[name], equal_nan=True)]
     notes = [f"changes its inputs in place: {', '.join(changed)}"] if changed else []
     notes += [f"holds near these inputs alone: {what} ({name})" for name, what in text.branches.items()]
     return own, variant, told, notes
+
+
+def _check_constants(constants: Mapping[str, Array], dtype: str) -> None:
+    """Raises OwnError for weights of an object, or the like, that aren't of the dtype that is judged."""
+    for name, a in constants.items():
+        if a.dtype.kind == "f" and not np.array_equal(a.astype(dtype), a, equal_nan=True):
+            raise OwnError(
+                f"the inputs are {dtype}, but {name} has more digits: give all of one dtype, which is then judged"
+            )
+
+
+def _differentiated(function: Callable[..., Any], inputs: Inputs) -> list[str]:
+    """The parameters that have a gradient, in the order of the function."""
+    given = {*inputs.floats, *inputs.groups}
+    order = [name for name in inspect.signature(function).parameters if name in given]
+    return order or [name for name in inputs.parameters if name in given]
 
 
 def _values_in(returned: Any, output: str) -> dict[str, Any]:
@@ -164,7 +162,8 @@ def _judged(own: Own, variant: Variant, told: Answers, dtype: str, notes: tuple[
         raise OwnError("no gradient came back: there is nothing to judge")
     asked = with_asked(variant, values, gradients)
     line = _line(asked, dtype, _keyed("value", values) | _keyed("gradient", gradients))
-    document = own.document(own.differentiated, values, [dtype])
+    weights = [name for name in gradients if name in own.arrays and name not in own.differentiated]
+    document = own.document([*own.differentiated, *weights], values, [dtype])
     return Checked(line, document, tuple(name for name in own.differentiated if name not in gradients), notes)
 
 

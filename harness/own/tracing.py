@@ -9,7 +9,7 @@ import inspect
 import math
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,11 +27,11 @@ from ..reading.elements import Array
 from ..reading.text import shown, visible
 from ..references.row import References
 from .errors import OwnError
+from .inputs import Inputs
 from .traced import functions, shapes, ufuncs  # noqa: F401  (they fill the tables)
 from .traced.arrays import NOT_THEIRS, UFUNCS, Node, Recorder, Traced, place_of, traced_in
 from .traced.rendering import Renderer, Text, constants_apart, needed_for
 
-Arrays = Mapping[str, Array]
 Pick = Callable[[Any], Any]
 """Finds the output in what a function returns."""
 
@@ -40,7 +40,7 @@ SHARES = (0.25, 1e-6)
 """How far inputs are moved for the second look: some functions take no others than those that add up to 1."""
 
 
-def trace(function: Callable[..., Any], inputs: Arrays, pick: Pick = lambda returned: returned) -> Text:
+def trace(function: Callable[..., Any], inputs: Inputs, pick: Pick = lambda returned: returned) -> Text:
     """The program of a function at these inputs, by its parameters' names. Raises OwnError."""
     check_signature(function, inputs)
     own, again = (pick(run(function, inputs)) for _ in range(2))
@@ -63,31 +63,33 @@ def named(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__name__))
 
 
-def run(function: Callable[..., Any], inputs: Arrays) -> Any:
+def run(function: Callable[..., Any], inputs: Inputs) -> Any:
     """What the function returns for copies of the inputs."""
-    return function(**{name: np.array(a) for name, a in inputs.items()})
+    return function(**inputs.arguments(lambda _, a: np.array(a)))
 
 
-def check_signature(function: Callable[..., Any], inputs: Arrays) -> None:
+def check_signature(function: Callable[..., Any], inputs: Inputs) -> None:
     """Raises OwnError where the function takes other names than the inputs have."""
-    parameters = inspect.signature(function).parameters.values()
+    parameters, given = inspect.signature(function).parameters.values(), inputs.parameters
     every = any(p.kind is p.VAR_KEYWORD for p in parameters)
     takes = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    known = f"the inputs are {', '.join(inputs) or 'none'}"
     for parameter in parameters:
-        if parameter.name in takes and parameter.default is parameter.empty and parameter.name not in inputs:
-            hint = nearest(parameter.name, inputs)
-            raise OwnError(f"{named(function)} needs {parameter.name}, but {known}{hint}")
-    for name in inputs:
+        if parameter.name in takes and parameter.default is parameter.empty and parameter.name not in given:
+            known = f"the inputs are {', '.join(given) or 'none'}"
+            raise OwnError(
+                f"{named(function)} needs {parameter.name}, but {known}{nearest(parameter.name, given)}"
+            )
+    for name in given:
         if name not in takes and not every:
             told = f"{named(function)} has no parameter {name}; it takes {', '.join(takes) or 'nothing'}"
             raise OwnError(told + nearest(name, takes))
 
 
-def _at_others(function: Callable[..., Any], inputs: Arrays, pick: Pick) -> tuple[dict[str, Array], Any]:
+def _at_others(function: Callable[..., Any], inputs: Inputs, pick: Pick) -> tuple[Inputs, Any]:
     """Another draw of the inputs, and what the function gives there; nearer to the first where it takes no others."""
     for share in SHARES:
-        other = {name: _moved(a, i, share) for i, (name, a) in enumerate(inputs.items())}
+        moved = {name: _moved(a, i, share) for i, (name, a) in enumerate(inputs.arrays.items())}
+        other = inputs.with_arrays(moved)
         try:
             return other, pick(run(function, other))
         except Exception as error:  # noqa: BLE001 (it is somebody's own: whatever it raises)
@@ -105,12 +107,13 @@ def _moved(a: Array, seed: int, share: float) -> Array:
     return a * np.random.default_rng(seed).uniform(1 - share, 1 + share, a.shape)
 
 
-def _traced(function: Callable[..., Any], inputs: Arrays, pick: Pick) -> tuple[Text, Recorder]:
+def _traced(function: Callable[..., Any], inputs: Inputs, pick: Pick) -> tuple[Text, Recorder]:
     recorder = Recorder()
-    given = {
-        name: Traced(recorder, Node(np.array(a), name=name)) if a.dtype.kind == "f" else np.array(a)
-        for name, a in inputs.items()
-    }
+
+    def remembering(name: str, a: Array) -> Any:
+        return Traced(recorder, Node(np.array(a), name=name)) if a.dtype.kind == "f" else np.array(a)
+
+    given = inputs.arguments(remembering)
     try:
         with _remembering(recorder), _watching(recorder):
             returned = function(**given)
@@ -130,7 +133,7 @@ def _traced(function: Callable[..., Any], inputs: Arrays, pick: Pick) -> tuple[T
     problems = [node.problem for node in needed_for(output) if node.problem]
     if problems:
         raise OwnError(problems[0])
-    return Renderer(output, [n for n, a in inputs.items() if a.dtype.kind == "f"]).text(), recorder
+    return Renderer(output, inputs.floats).text(), recorder
 
 
 def _has_values(returned: Any) -> bool:
@@ -174,13 +177,13 @@ def _check_alike(one: Text, other: Text, recorder: Recorder) -> None:
     raise OwnError(f"{what} of the program changes with the inputs past the trace{where}")
 
 
-def _check_value(function: Callable[..., Any], text: Text, inputs: Arrays, own: Any) -> None:
+def _check_value(function: Callable[..., Any], text: Text, inputs: Inputs, own: Any) -> None:
     """Raises OwnError where the program gives another value than the function itself."""
     try:
         program = parse(text.program)
     except ProgramError as error:
         raise OwnError(f"{named(function)} can't be made a program: {error}") from None
-    arrays = {**{name: inputs[name] for name in text.read}, **text.constants}
+    arrays = {**{name: inputs.arrays[name] for name in text.read}, **text.constants}
     key = ("value", text.output)
 
     def compute(c: Exact) -> dict[tuple[str, str], Array]:

@@ -166,6 +166,111 @@ def test_a_layer_is_checked_with_its_backward_pass_at_a_drawn_cotangent():
     assert "right: value out, gradient of x, gradient of w" in str(found)
 
 
+class Network:
+    """Its weights are its own, in a dict; a keyword says how they are regularized."""
+
+    def __init__(self, seed=0):
+        r = np.random.default_rng(seed)
+        self.params = {"W1": r.normal(size=(4, 5)), "b1": r.normal(size=5), "W2": r.normal(size=(5, 3))}
+
+    def loss(self, X, y, reg=0.0, kind="l2"):
+        W1, b1, W2 = (self.params[name] for name in ("W1", "b1", "W2"))
+        hidden = np.maximum(0, X.dot(W1) + b1)
+        scores = hidden.dot(W2)
+        scores = scores - scores.max(axis=1, keepdims=True)
+        probs = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        loss = -np.log(probs[range(len(X)), y]).sum() / len(X)
+        if kind == "l2":
+            loss += reg * np.sum(W1 * W1)
+        dscores = probs.copy()
+        dscores[range(len(X)), y] -= 1
+        dscores /= len(X)
+        dhidden = dscores.dot(W2.T)
+        dhidden[hidden <= 0] = 0
+        grads = {
+            "W2": hidden.T.dot(dscores),
+            "b1": dhidden.sum(axis=0),
+            "W1": X.T.dot(dhidden) + 2 * reg * W1,
+        }
+        return loss, grads
+
+
+def test_weights_of_an_object_are_judged_by_the_names_that_it_gives_them():
+    network = Network()
+    inputs = {"X": RANDOM.normal(size=(6, 4)), "y": np.array([0, 2, 1, 1, 0, 2]), "reg": 0.25, "kind": "l2"}
+    found = check(network.loss, inputs)
+    assert found.agrees, found
+    assert [t.name for t in found.tensors] == ["loss", "W2", "b1", "W1"]
+    assert '"W1"' in found.case()
+    assert isinstance(network.params["W1"], np.ndarray)
+    narrow = {name: a.astype("float32") if name == "X" else a for name, a in inputs.items() if name != "reg"}
+    with pytest.raises(OwnError, match="the inputs are float32, but W1 has more digits"):
+        check(network.loss, narrow)
+
+
+def test_an_object_that_learns_while_it_is_asked_is_told_apart():
+    class Learns(Network):
+        def loss(self, X, y):
+            loss, grads = super().loss(X, y)
+            for name, g in grads.items():
+                self.params[name] -= 0.1 * g
+            return loss, grads
+
+    with pytest.raises(
+        OwnError, match="for the same inputs: it draws random numbers, or changes weights of its own"
+    ):
+        check(Learns().loss, {"X": RANDOM.normal(size=(6, 4)), "y": np.array([0, 2, 1, 1, 0, 2])})
+
+
+def test_weights_in_a_dict_or_in_lists_are_arguments_too():
+    def in_a_dict(X, Y, parameters):
+        Z = X @ parameters["W"] + parameters["b"]
+        A = np.tanh(Z)
+        dZ = 2 * (A - Y) * (1 - A**2) / Y.size
+        return np.mean((A - Y) ** 2), {"dW": X.T @ dZ, "db": dZ.sum(axis=0)}
+
+    def in_lists(x, y, weights, biases):
+        activations = [x]
+        for w, b in zip(weights, biases, strict=True):
+            activations.append(1 / (1 + np.exp(-(np.dot(w, activations[-1]) + b))))
+        delta = activations[-1] - y
+        cost, nabla_w, nabla_b = 0.5 * np.sum(delta**2), [], []
+        for i in reversed(range(len(weights))):
+            delta = delta * activations[i + 1] * (1 - activations[i + 1])
+            nabla_w.insert(0, np.dot(delta, activations[i].T))
+            nabla_b.insert(0, delta)
+            delta = np.dot(weights[i].T, delta)
+        return cost, nabla_w, nabla_b
+
+    r = np.random.default_rng(0)
+    given = {"X": r.normal(size=(5, 3)), "Y": r.normal(size=(5, 2))}
+    found = check(in_a_dict, given | {"parameters": {"W": r.normal(size=(3, 2)), "b": r.normal(size=2)}})
+    assert found.agrees, found
+    assert [t.name for t in found.tensors] == ["loss", "W", "b"]
+    lists = {
+        "weights": [r.normal(size=(3, 4)), r.normal(size=(2, 3))],
+        "biases": [r.normal(size=(3, 1)), r.normal(size=(2, 1))],
+    }
+    given = {"x": r.normal(size=(4, 1)), "y": r.normal(size=(2, 1))}
+    found = check(in_lists, given | lists, parameters=("weights", "biases"))
+    assert found.agrees, found
+    assert {t.name for t in found.tensors} == {"cost", "weights_0", "weights_1", "biases_0", "biases_1"}
+    assert not found.line.first_difference
+    short = check(
+        lambda x, y, weights, biases: in_lists(x, y, weights, biases)[:2],
+        given | lists,
+        parameters=["weights"],
+    )
+    assert short.agrees
+    with pytest.raises(
+        OwnError, match="1 gradients of weights came back, for 2 arrays: weights_0, weights_1"
+    ):
+        check(
+            lambda x, y, weights, biases: (in_lists(x, y, weights, biases)[0], {"weights": [x]}),
+            given | lists,
+        )
+
+
 def test_what_is_not_returned_is_not_judged_and_told():
     found = check(PROGRAM, {"W": W, "x": X}, {"W": gradients()["W"]})
     assert found.agrees

@@ -91,9 +91,9 @@ class Recorder:
         if kept is None or not np.array_equal(kept[1].value, array):
             kept = self.constants[id(x)] = x, Node(np.array(array), depth=sys.maxsize)
             for depth, frame in enumerate(frames() if array.ndim else ()):
-                for name, value in list(frame.f_locals.items()):
+                for name, value, numbered in held_in(frame):
                     if value is x:
-                        kept[1].bound(depth, name)
+                        kept[1].bound(depth, name, numbered)
         return kept[1]
 
     def float_node(self, x: Any) -> Node:
@@ -148,8 +148,9 @@ class Recorder:
     def bind(self, stack: Sequence[FrameType]) -> None:
         """Look what the function's variables hold by now."""
         for depth, frame in enumerate(stack):
-            for name, node, numbered in bound_in(frame):
-                node.bound(depth, name, numbered)
+            for name, value, numbered in held_in(frame):
+                if isinstance(value, Traced):
+                    value.node.bound(depth, name, numbered)
 
     def profile(self, frame: FrameType, event: str, _arg: Any) -> None:
         """For `sys.setprofile`: what is bound last is seen where a function returns."""
@@ -333,26 +334,26 @@ def place_of(stack: Sequence[FrameType]) -> str:
     return f"{named}:{stack[-1].f_lineno}"
 
 
-Bound = Iterator[tuple[str, Node, bool]]
+Held = Iterator[tuple[str, Any, bool]]
 """Names, what they hold, and whether it is a numbered item."""
 
 
-def bound_in(frame: FrameType) -> Bound:
-    """The variables of a frame that hold traced arrays, those in its objects and containers after those of its own."""
+def held_in(frame: FrameType) -> Held:
+    """What the variables of a frame hold, and after them what is in its objects and containers."""
     held = list(frame.f_locals.items())
     for levels in (0, 2):
         for name, value in held:
             yield from _inside(name, value, levels)
 
 
-def _inside(name: str, value: Any, levels: int, numbered: bool = False) -> Bound:
-    if isinstance(value, Traced):
-        yield name, value.node, numbered
-    elif levels and isinstance(value, dict | list | tuple) and len(value) <= MOST:
+def _inside(name: str, value: Any, levels: int, numbered: bool = False) -> Held:
+    if isinstance(value, Traced | np.ndarray) or not levels:
+        yield name, value, numbered
+    elif isinstance(value, dict | list | tuple) and len(value) <= MOST:
         for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
             is_name = isinstance(key, str)
             own = key if is_name else f"{name}_{key}".replace("-", "m")
             yield from _inside(own, item, levels - 1, numbered or not is_name)
-    elif levels and hasattr(value, "__dict__") and not isinstance(value, type | ModuleType | FunctionType):
+    elif hasattr(value, "__dict__") and not isinstance(value, type | ModuleType | FunctionType):
         for key, item in list(vars(value).items()):
             yield from _inside(key.strip("_") or key, item, levels - 1, numbered)
