@@ -80,7 +80,7 @@ def backward_answers(
     """
     rest = list(returned[1:]) if isinstance(returned, tuple) else []
     kept = ([] if cotangent is None else [np.array(cotangent)]) + rest
-    given = inputs.arguments(lambda _, a: np.array(a))
+    given = inputs.arguments({name: np.array(a) for name, a in inputs.arrays.items()})
     takes = [p for p in inspect.signature(backward).parameters.values() if p.default is p.empty]
     others = [p.name for p in takes if p.name not in given and p.kind is p.POSITIONAL_OR_KEYWORD]
     if len(others) > len(kept):

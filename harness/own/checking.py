@@ -70,7 +70,7 @@ def check(
     `output` which of the values is differentiated, `cotangent` is that of an output that is no scalar: it is drawn where
     a backward pass takes it. Raises HarnessError for what can't be judged.
     """
-    own_inputs = Inputs.of(inputs)
+    own_inputs = Inputs.of(inputs, None if isinstance(forward, str) else forward)
     dtype = own_inputs.dtype()
     given = None if cotangent is None else np.asarray(cotangent, np.float64)
     if isinstance(forward, str):
@@ -103,11 +103,10 @@ def _of_function(
     dtype, arrays = inputs.dtype(), inputs.arrays
     wide = inputs.with_arrays({name: arrays[name].astype(np.float64) for name in inputs.floats})
     text = trace(forward, wide, partial(output_in, output=output))
-    _check_constants(text.constants, dtype)
     own = replace(own_of(forward, text, inputs), cotangent=cotangent)
     variant = variant_of(own.document(dtypes=[dtype]))
     copies: dict[str, Array] = {}
-    returned = forward(**inputs.arguments(lambda name, a: copies.setdefault(name, np.array(a))))
+    returned = inputs.call(forward, lambda name, a: copies.setdefault(name, np.array(a)))
     names = list(parameters or _differentiated(forward, inputs))
     if callable(answers):
         seed = variant.cotangent(dtype)
@@ -126,24 +125,15 @@ def _of_function(
             " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"
         )
     told = Answers(told.values, inputs.flat(told.gradients, meanings))
-    changed = [name for name, a in copies.items() if not np.array_equal(a, arrays[name], equal_nan=True)]
+    changed = [n for n, a in copies.items() if not np.array_equal(a, arrays[n], equal_nan=True)]
     notes = [f"changes its inputs in place: {', '.join(changed)}"] if changed else []
     notes += [f"holds near these inputs alone: {what} ({name})" for name, what in text.branches.items()]
     return own, variant, told, notes
 
 
-def _check_constants(constants: Mapping[str, Array], dtype: str) -> None:
-    """Raises OwnError for weights of an object, or the like, that aren't of the dtype that is judged."""
-    for name, a in constants.items():
-        if a.dtype.kind == "f" and not np.array_equal(a.astype(dtype), a, equal_nan=True):
-            raise OwnError(
-                f"the inputs are {dtype}, but {name} has more digits: give all of one dtype, which is then judged"
-            )
-
-
 def _differentiated(function: Callable[..., Any], inputs: Inputs) -> list[str]:
     """The parameters that have a gradient, in the order of the function."""
-    given = {*inputs.floats, *inputs.groups}
+    given = {*inputs.floats, *inputs.groups} - {*inputs.held}
     order = [name for name in inspect.signature(function).parameters if name in given]
     return order or [name for name in inputs.parameters if name in given]
 
@@ -155,15 +145,15 @@ def _values_in(returned: Any, output: str) -> dict[str, Any]:
 
 def _judged(own: Own, variant: Variant, told: Answers, dtype: str, notes: tuple[str, ...]) -> Checked:
     """The verdict on what came back: of that alone, which is told."""
-    names = [name for name, spec in variant.specs.items() if spec.dtype == "float" and "." not in name]
+    assigned = [name for name in variant.specs if name not in own.arrays and "." not in name]
+    names = [*own.differentiated, *assigned]
     gradients = as_arrays(in_names(told.gradients, names), dtype, "gradient")
     values = as_arrays(_of_program(told.values, variant), dtype, "value")
     if not gradients:
         raise OwnError("no gradient came back: there is nothing to judge")
     asked = with_asked(variant, values, gradients)
     line = _line(asked, dtype, _keyed("value", values) | _keyed("gradient", gradients))
-    weights = [name for name in gradients if name in own.arrays and name not in own.differentiated]
-    document = own.document([*own.differentiated, *weights], values, [dtype])
+    document = own.document(own.differentiated, values, [dtype])
     return Checked(line, document, tuple(name for name in own.differentiated if name not in gradients), notes)
 
 

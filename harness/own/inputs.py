@@ -1,7 +1,7 @@
 """What a function is given: arrays by name, some of them in a dict or a list as people keep their weights, and settings."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from ...reference.formats import DTYPES
 from ..reading.elements import Array
 from ..reading.text import shown
 from .errors import OwnError
+from .held import Slot, names_of, slots_of
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,11 @@ class Inputs:
     """Parameters that hold several arrays: their names by key, or in order."""
     settings: Mapping[str, Any]
     """What is no array: integers, booleans, words, functions."""
+    held: Mapping[str, Sequence[Slot]] = field(default_factory=dict)
+    """Arrays that the function has beside its arguments, by their names, each with its places."""
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> "Inputs":
+    def of(cls, given: Mapping[str, Any], function: Callable[..., Any] | None = None) -> "Inputs":
         """Raises OwnError for what is neither an array nor a setting, and for a name that stands twice."""
         arrays: dict[str, Array] = {}
         groups: dict[str, Mapping[Any, str] | Sequence[str]] = {}
@@ -41,24 +44,38 @@ class Inputs:
                 if own in arrays:
                     raise OwnError(f"two inputs are called {own}, one of them in {name}")
                 arrays[own] = array
-        return cls(arrays, groups, settings)
+        slots = [] if function is None else slots_of(function)
+        held = names_of(slots, {*arrays, *groups, *settings})
+        return cls(arrays | {name: same[0].array for name, same in held.items()}, groups, settings, held)
 
     @property
     def parameters(self) -> list[str]:
         """The names by which a function is given all of it."""
-        inside = {name for group in self.groups.values() for name in self._names(group)}
+        inside = {*self.held, *(name for group in self.groups.values() for name in self._names(group))}
         return [*(name for name in self.arrays if name not in inside), *self.groups, *self.settings]
 
-    def arguments(self, make: Callable[[str, Array], Any]) -> dict[str, Any]:
-        """The arguments, each array made anew."""
+    def call(self, function: Callable[..., Any], make: Callable[[str, Array], Any]) -> Any:
+        """What a function returns for these inputs, each array made anew; what it holds is as before then."""
         made = {name: make(name, a) for name, a in self.arrays.items()}
-        held = {
+        try:
+            for name, slots in self.held.items():
+                for slot in slots:
+                    slot.put(made[name])
+            return function(**self.arguments(made))
+        finally:
+            for slots in self.held.values():
+                for slot in slots:
+                    slot.put(slot.array)
+
+    def arguments(self, made: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments, of arrays by their own names."""
+        grouped = {
             parameter: {key: made[name] for key, name in group.items()}
             if isinstance(group, Mapping)
             else [made[name] for name in group]
             for parameter, group in self.groups.items()
         }
-        return {name: (made | held | dict(self.settings))[name] for name in self.parameters}
+        return {name: {**made, **grouped, **self.settings}[name] for name in self.parameters}
 
     def with_arrays(self, arrays: Mapping[str, Array]) -> "Inputs":
         """The same with other arrays for some of them."""

@@ -47,7 +47,7 @@ def trace(function: Callable[..., Any], inputs: Inputs, pick: Pick = lambda retu
     if not np.array_equal(np.asarray(own), np.asarray(again), equal_nan=True):
         raise OwnError(
             f"{named(function)} gives {shown(own)} and then {shown(again)} for the same inputs: it draws random"
-            " numbers, or changes weights of its own; give it what it draws, and its weights, as inputs"
+            " numbers, or keeps something from one call to the next; give it what it draws as an input"
         )
     with np.errstate(all="ignore"):  # what it warns of it has warned of
         text, recorder = _traced(function, inputs, pick)
@@ -65,7 +65,7 @@ def named(function: Any) -> str:
 
 def run(function: Callable[..., Any], inputs: Inputs) -> Any:
     """What the function returns for copies of the inputs."""
-    return function(**inputs.arguments(lambda _, a: np.array(a)))
+    return inputs.call(function, lambda _, a: np.array(a))
 
 
 def check_signature(function: Callable[..., Any], inputs: Inputs) -> None:
@@ -113,10 +113,9 @@ def _traced(function: Callable[..., Any], inputs: Inputs, pick: Pick) -> tuple[T
     def remembering(name: str, a: Array) -> Any:
         return Traced(recorder, Node(np.array(a), name=name)) if a.dtype.kind == "f" else np.array(a)
 
-    given = inputs.arguments(remembering)
     try:
         with _remembering(recorder), _watching(recorder):
-            returned = function(**given)
+            returned = inputs.call(function, remembering)
         output = _output(function, recorder, pick(returned))
     except OwnError:
         raise

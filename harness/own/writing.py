@@ -25,7 +25,7 @@ MARK = re.compile(rb'^title = "', re.MULTILINE)
 
 def case_text(function: Callable[..., Any], given: Mapping[str, Any], output: str | None = None) -> str:
     """The text of the case that a function is at these inputs. Raises OwnError."""
-    inputs, pick = Inputs.of(given), partial(output_in, output=output)
+    inputs, pick = Inputs.of(given, function), partial(output_in, output=output)
     text = trace(function, inputs, pick)
     own = own_of(function, text, inputs)
     document = own.document(own.differentiated, tensors=_drawn(function, text, own, inputs, pick))

@@ -60,6 +60,7 @@ class Renderer:
     def text(self) -> Text:
         """The program."""
         lines, constants, branches = [], {}, {}
+        self.named(self.output, "loss")
         for node in self.nodes:
             if node.name:
                 self.names[id(node)] = node.name
@@ -70,7 +71,8 @@ class Renderer:
                     branches[name] = node.branch
             elif node.form and self.stands_alone(node):
                 expression = self.expression(node)
-                lines.append((self.named(node, "v"), expression, visible(node.place)))
+                name = self.names.get(id(node)) or self.named(node, "v")
+                lines.append((name, expression, visible(node.place)))
         read = frozenset(node.name for node in self.nodes if node.name)
         program = "".join(f"{name} = {expression}  # {place}\n" for name, expression, place in lines)
         return Text(program, self.names[id(self.output)], constants, branches, read, self.calls())
@@ -97,7 +99,7 @@ class Renderer:
 
     def named(self, node: Node, otherwise: str) -> str:
         """A name of its own, the author's where there is one."""
-        wanted = node.called[2] if node.called else "loss" if node is self.output else otherwise
+        wanted = node.called[2] if node.called else otherwise
         stem = re.sub(r"\W", "_", wanted, flags=re.ASCII)
         stem = f"{stem}_" if iskeyword(stem) or stem in OPS or stem in CONSTANTS else stem
         stem = f"v{stem}" if not re.match(r"[A-Za-z_]", stem) else stem
