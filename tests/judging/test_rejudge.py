@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from gradient_conformance.harness.case.library import CaseChanged, CaseGone
 from gradient_conformance.harness.cli import main
-from gradient_conformance.harness.judging.judge import _worse, compare
+from gradient_conformance.harness.judging.comparing import compare
+from gradient_conformance.harness.judging.judge import _worse
 from gradient_conformance.harness.judging.rejudge import (
     NeedsArrays,
     NeedsLedger,
