@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 
 from ...reference.names import nearest
+from ..judging.settling import BEFORE, BEHIND
 from ..reading.elements import Array
 from ..reading.text import shown
 from .errors import OwnError
 from .inputs import Inputs
 from .tracing import named
-
-BEFORE = ("d", "d_", "grad_", "g_")
-"""What people put before a name for its gradient."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def backward_answers(
 
 def meanings(name: str) -> list[str]:
     """What a gradient's name may stand for: `dW` is that of W, if nothing is called dW."""
-    return [name, *(name.removeprefix(mark) for mark in BEFORE if name.startswith(mark))]
+    return list(dict.fromkeys([name, BEFORE.sub("", name), BEHIND.sub("", name)]))
 
 
 def in_names(gradients: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
@@ -116,7 +114,7 @@ def in_names(gradients: Mapping[str, Any], known: Iterable[str]) -> dict[str, An
 
 
 def as_arrays(given: Mapping[str, Any], dtype: str, what: str) -> dict[str, Array]:
-    """Arrays of the dtype that is judged; a wider one, and what has no dtype of its own, is rounded to it."""
+    """Arrays as they came back; what has no dtype of its own has the one that is judged."""
     found = {}
     for name, a in given.items():
         try:
@@ -125,6 +123,6 @@ def as_arrays(given: Mapping[str, Any], dtype: str, what: str) -> dict[str, Arra
             array = np.asarray(None)
         if array.dtype.kind not in "fiu":
             raise OwnError(f"the {what} of {name} is {shown(a)}, but must be an array of floats")
-        narrower = array.dtype.kind == "f" and array.dtype.itemsize < np.dtype(dtype).itemsize
-        found[name] = array if narrower and isinstance(a, np.ndarray) else array.astype(dtype)
+        own = isinstance(a, np.ndarray | np.generic) and array.dtype.kind == "f"
+        found[name] = array if own else array.astype(dtype)
     return found

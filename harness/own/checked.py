@@ -113,6 +113,8 @@ class Checked:
         if self.not_shown:
             yield f"not shown, so not judged: gradient of {', '.join(self.not_shown)}"
         yield from self.notes
+        if self.agrees:
+            yield from self.line.notes
 
     def _repr_html_(self) -> str:
         face = self.verdict.face

@@ -16,9 +16,10 @@ from ...reference.names import nearest
 from ...reference.ops.shapes import text as shape_text
 from ..case.variant import Variant
 from ..frameworks.found import Framework, shipped_adapters
+from ..judging.comparing import describe
 from ..judging.composition import precisely
 from ..judging.examining import Examination, examine
-from ..judging.judge import Judgement, describe, judge
+from ..judging.judge import Judgement, judge
 from ..judging.outcome import outcome
 from ..judging.settling import settled, undecided
 from ..ledger.entries import Ledger
@@ -125,8 +126,13 @@ def _of_function(
             " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"
         )
     told = Answers(told.values, inputs.flat(told.gradients, meanings))
-    changed = [n for n, a in copies.items() if not np.array_equal(a, arrays[n], equal_nan=True)]
-    notes = [f"changes its inputs in place: {', '.join(changed)}"] if changed else []
+    given = ((n, a) for n, a in copies.items() if n not in inputs.held)
+    changed = [n for n, a in given if not np.array_equal(a, arrays[n], equal_nan=True)]
+    notes = (
+        [f"changes its inputs in place: {', '.join(changed)}; work on copies (W = W.copy())"]
+        if changed
+        else []
+    )
     notes += [f"holds near these inputs alone: {what} ({name})" for name, what in text.branches.items()]
     return own, variant, told, notes
 
@@ -175,7 +181,7 @@ def _line(variant: Variant, dtype: str, arrays: Answered) -> CellLine:
     """The line that a run file would have of it."""
     cell, wanted, ledger = Cell(variant, dtype, YOURS, MODE), VariantReference(variant), Ledger(YOURS.name)
     answer = Answer(None, arrays=arrays)
-    judgement, line = judge(wanted, dtype, arrays), undecided(cell, answer)
+    judgement, line = judge(wanted, dtype, arrays, strict=False), undecided(cell, answer)
     if not (judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
         return settled(line, judgement, ledger, "")
     found = examine(cell, wanted, answer, judgement, lambda _uses: answer)

@@ -22,7 +22,7 @@ from ...reference.language import parse
 from ...reference.names import nearest
 from ...reference.program import ProgramError
 from ...reference.rounding import expected, seed_of
-from ..judging.judge import compare
+from ..judging.comparing import compare
 from ..reading.elements import Array
 from ..reading.text import shown, visible
 from ..references.row import References

@@ -393,6 +393,16 @@ def test_a_wrong_shape_or_a_narrower_dtype_is_a_disagreement():
     assert narrow.message == "gradient of W has dtype float32, should be float64"
 
 
+def test_more_digits_than_the_inputs_have_are_as_good_and_told():
+    found = check(
+        PROGRAM,
+        in_dtype({"W": W, "x": X}, "float32"),
+        gradients(*(a.astype("float32").astype("float64") for a in (W, X))),
+    )
+    assert found.agrees, found
+    assert "it computes in float64: in float32 cells it is judged by float32's tolerances" in str(found)
+
+
 def test_an_error_of_their_own_is_their_own():
     def forward(x):
         raise ZeroDivisionError("mine")
