@@ -72,12 +72,12 @@ def check(
     a backward pass takes it. Raises HarnessError for what can't be judged.
     """
     own_inputs = Inputs.of(inputs, None if isinstance(forward, str) else forward)
-    dtype = own_inputs.dtype()
     given = None if cotangent is None else np.asarray(cotangent, np.float64)
     if isinstance(forward, str):
         for name, a in own_inputs.settings.items():
             raise OwnError(f"input {name} is {shown(a)}, but must be an array: a program has no other inputs")
         own = Own("checked", _lines(forward), own_inputs.arrays, own_inputs.floats, output, given)
+        dtype = own_inputs.dtype(own.differentiated)
         variant = variant_of(own.document(dtypes=[dtype]))
         if not isinstance(answers, Mapping):
             raise OwnError("the gradients of a program are given by name: check(program, inputs, {'W': dW})")
@@ -85,6 +85,7 @@ def check(
     else:
         own, variant, told, notes = _of_function(forward, own_inputs, answers, parameters, output, given)
         told = Answers({**told.values, **(values or {})}, told.gradients)
+        dtype = own_inputs.dtype(own.differentiated)
     return _judged(own, variant, told, dtype, tuple(notes))
 
 
@@ -101,10 +102,11 @@ def _of_function(
     cotangent: Array | None,
 ) -> tuple[Own, Variant, Answers, list[str]]:
     """The function's own forward pass as a program, and what it, or its backward pass, says of the gradients."""
-    dtype, arrays = inputs.dtype(), inputs.arrays
+    arrays = inputs.arrays
     wide = inputs.with_arrays({name: arrays[name].astype(np.float64) for name in inputs.floats})
     text = trace(forward, wide, partial(output_in, output=output))
     own = replace(own_of(forward, text, inputs), cotangent=cotangent)
+    dtype = inputs.dtype(own.differentiated)
     variant = variant_of(own.document(dtypes=[dtype]))
     copies: dict[str, Array] = {}
     returned = inputs.call(forward, lambda name, a: copies.setdefault(name, np.array(a)))
@@ -125,7 +127,13 @@ def _of_function(
             f"{named(forward)} returns {text.output} of shape {shape}: gradients are those of one number. Say of which"
             " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"
         )
-    told = Answers(told.values, inputs.flat(told.gradients, meanings))
+    gradients = inputs.flat(told.gradients, meanings)
+    for name in gradients:
+        if (meant := {*meanings(name)} & text.several) and not {*meanings(name)} & {*inputs.arrays}:
+            raise OwnError(
+                f"a gradient of {name} came back, but {named(forward)} calls several values {meant.pop()}: give each a name"
+            )
+    told = Answers(told.values, gradients)
     given = ((n, a) for n, a in copies.items() if n not in inputs.held)
     changed = [n for n, a in given if not np.array_equal(a, arrays[n], equal_nan=True)]
     notes = (

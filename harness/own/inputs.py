@@ -1,6 +1,6 @@
 """What a function is given: arrays by name, some of them in a dict or a list as people keep their weights, and settings."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -86,9 +86,9 @@ class Inputs:
         """The arrays that have a gradient."""
         return [name for name, a in self.arrays.items() if a.dtype.kind == "f"]
 
-    def dtype(self) -> str:
-        """The one dtype of all floats. Raises OwnError."""
-        dtypes = {a.dtype.name: name for name, a in self.arrays.items() if a.dtype.kind == "f"}
+    def dtype(self, names: Collection[str]) -> str:
+        """The one dtype of these floats. Raises OwnError."""
+        dtypes = {self.arrays[name].dtype.name: name for name in names}
         if len(dtypes) > 1:
             told = ", ".join(f"{name} is {dtype}" for dtype, name in dtypes.items())
             raise OwnError(f"{told}: give all of one dtype, which is then judged")

@@ -204,6 +204,7 @@ def test_weights_of_an_object_are_judged_by_the_names_that_it_gives_them():
     assert '"W1"' in found.case()
     assert isinstance(network.params["W1"], np.ndarray)
     narrow = {name: a.astype("float32") if name == "X" else a for name, a in inputs.items() if name != "reg"}
+    network.history = np.ones(3, dtype="float16")  # nobody reads it
     with pytest.raises(OwnError, match="X is float32, W2 is float64: give all of one dtype"):
         check(network.loss, narrow)
 
@@ -300,6 +301,21 @@ def test_weights_in_a_dict_or_in_lists_are_arguments_too():
         )
 
 
+def test_a_name_of_several_values_is_no_name_of_a_gradient():
+    def forward(x, w):
+        z = x @ w
+        a = np.tanh(z)
+        z = a @ w
+        dz = 2 * z
+        return {"loss": (z * z).sum(), "a": a}, {"dz": dz, "a": dz @ w.T}
+
+    inputs = {"x": RANDOM.normal(size=(4, 3)), "w": RANDOM.normal(size=(3, 3))}
+    with pytest.raises(
+        OwnError, match=r"a gradient of dz came back, but .*forward calls several values z: give each a"
+    ):
+        check(forward, inputs)
+
+
 def test_what_is_not_returned_is_not_judged_and_told():
     found = check(PROGRAM, {"W": W, "x": X}, {"W": gradients()["W"]})
     assert found.agrees
@@ -327,7 +343,7 @@ UNCLEAR = {
         lambda: check(PROGRAM, {"W": W.astype("float16"), "x": X.astype("float16")}, gradients()),
         "the inputs are float16; what can be judged: float32, float64",
     ),
-    "no floats": (lambda: check(PROGRAM, {"W": 1, "x": 2}, gradients()), "no input has floats; what can be judged"),
+    "no floats": (lambda: check(PROGRAM, {"W": np.eye(3, dtype=int), "x": np.arange(3)}, gradients()), "no input has floats; what can be judged"),
     "no array": (lambda: check(PROGRAM, {"W": W, "x": None}, gradients()), "input x is None, but must be an array"),
     "a misspelt op": (
         lambda: check("y = sigmiod(x)", {"x": X}, {"x": X}),

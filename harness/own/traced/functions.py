@@ -155,6 +155,29 @@ def _outer(x: Any, y: Any, out: Any = None) -> Any:
     return np.reshape(x, (-1, 1)) * np.reshape(y, (1, -1))
 
 
+@known(np.tensordot)
+def _tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
+    """A product of matrices, the axes that are summed last on the left and first on the right."""
+    a, b = np.ndim(plain(x)), np.ndim(plain(y))
+    left, right = (range(a - axes, a), range(axes)) if isinstance(axes, int) else map(np.atleast_1d, axes)
+    summed, over = [int(i) % a for i in left], [int(i) % b for i in right]
+    kept = [i for i in range(a) if i not in summed], [i for i in range(b) if i not in over]
+    size = int(np.prod([np.shape(plain(x))[i] for i in summed], dtype=int))
+    matrix = np.reshape(np.transpose(x, [*kept[0], *summed]), (-1, size))
+    product = matrix @ np.reshape(np.transpose(y, [*over, *kept[1]]), (size, -1))
+    shape = [np.shape(plain(x))[i] for i in kept[0]] + [np.shape(plain(y))[i] for i in kept[1]]
+    return np.reshape(product, tuple(shape))
+
+
+@known(np.cumsum)
+def _cumsum(x: Any, axis: int | None = None, **_how: Any) -> Any:
+    """A product with ones on and below the diagonal."""
+    x, axis = (np.ravel(x), 0) if axis is None else (x, axis)
+    ones = np.tril(np.ones((np.shape(plain(x))[axis],) * 2))
+    rows = ones @ np.moveaxis(x, axis, 0).reshape(len(ones), -1)
+    return np.moveaxis(np.reshape(rows, np.moveaxis(plain(x), axis, 0).shape), 0, axis)
+
+
 @known(np.einsum)
 def _einsum(text: Any, *operands: Any, **_how: Any) -> Any:
     """Each operand with its axes in one order, ones where it has none; then products, and a sum over what is left out."""

@@ -9,6 +9,8 @@ from ...reading.elements import Array
 from .arrays import SUBSCRIPTS, Traced, Unsaid, plain
 
 FULL = slice(None)
+LARGEST = 200_000
+"""Elements of a matrix that picks elements."""
 
 
 def full_slices(count: int) -> tuple[slice, ...]:
@@ -62,10 +64,16 @@ def _picked(x: Traced, parts: Sequence[Any], value: Array) -> Any:
                 ones[first, second] = 1
                 picks = x.recorder.constant("the elements that are picked", ones, *_sources(parts))
                 return np.sum(x * picks, axis=axis)
-    raise Unsaid(
-        "this index can't be traced; what can: integers, slices, ... and None, rows by their numbers, as in x[rows],"
-        " and one element of each row, as in p[np.arange(n), y]"
-    )
+    size = x.node.value.size
+    places = np.arange(size).reshape(x.node.value.shape)[plain(parts if len(parts) > 1 else parts[0])]
+    if size * places.size > LARGEST:
+        raise Unsaid(
+            f"picking {places.size} of {size} elements by numbers or a mask is too much to be traced, as a matrix of ones"
+            f" and zeros of {size * places.size} elements; at most {LARGEST}"
+        )
+    hot = x.recorder.constant("the elements that are picked", np.eye(size)[places.ravel()], *_sources(parts))
+    found = hot @ (x if x.node.value.ndim == 1 else np.reshape(x, (size,)))
+    return found if places.ndim == 1 else np.reshape(found, places.shape)
 
 
 def _numbers(part: Any, dimensions: int) -> bool:
@@ -91,9 +99,9 @@ def put(x: Traced, index: Any, new: Any, value: Array) -> Traced:
 
 def _written(x: Traced, parts: tuple[Any, ...], new: Any, value: Array) -> Traced:
     shape = value.shape
-    if len(parts) == 1 and np.asarray(plain(parts[0])).dtype == bool and np.ndim(plain(new)) == 0:
-        return x.recorder.call("where({0}, {1}, {2})", value, _whole(parts[0], shape), new, x)
-    if not all(map(_is_basic, parts)) or None in parts:
+    if np.ndim(plain(new)) == 0:
+        return x.recorder.call("where({0}, {1}, {2})", value, _mask(x, parts), new, x)
+    if not all(map(_is_basic, parts)) or any(part is None for part in parts):
         raise Unsaid(
             "writing into these places can't be traced; np.where and np.concatenate make a new array"
         )
@@ -133,7 +141,7 @@ def _where_written(x: Traced, parts: tuple[Any, ...], new: Any, value: Array) ->
     if given and given != left:
         raise Unsaid("writing what is broadcast can't be traced; give it the shape of its place")
     rows = np.reshape(new, shape) if given and given != shape else new
-    return x.recorder.call("where({0}, {1}, {2})", value, mask, rows, x)
+    return x.recorder.call("where({0}, {1}, {2})", value, _mask(x, parts), rows, x)
 
 
 def _every_axis(parts: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
@@ -143,13 +151,11 @@ def _every_axis(parts: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
     return (*parts[:at], *full_slices(rank - at - len(rest)), *rest)
 
 
-def _whole(mask: Any, shape: tuple[int, ...]) -> Any:
-    """A mask of the array's own shape."""
-    if np.shape(plain(mask)) != shape:
-        raise Unsaid(
-            "writing where a mask of fewer dimensions is true can't be traced; np.where makes a new array"
-        )
-    return mask
+def _mask(x: Traced, parts: tuple[Any, ...]) -> Traced:
+    """Where an index is, as a mask; worked out from the inputs if the index is."""
+    mask = np.zeros(x.node.value.shape, bool)
+    mask[plain(parts)] = True
+    return x.recorder.constant("the places that are written", mask, *_sources(parts))
 
 
 SUBSCRIPTS.update(get=get, set=put)

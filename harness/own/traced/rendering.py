@@ -29,6 +29,8 @@ class Text:
     """Of constants that were worked out from the inputs, and so hold near these alone: where and by what."""
     read: frozenset[str]
     """The inputs that it reads."""
+    several: frozenset[str]
+    """Names that its author gave to several values, one after the other."""
     calls: tuple[object, ...]
     """What is computed, whatever it is called: the same for two runs that did the same."""
 
@@ -54,6 +56,7 @@ class Renderer:
         self.nodes, self.output = needed_for(output), output
         self.uses = Counter(id(arg) for node in self.nodes for arg in node.args)
         self.names: dict[int, str] = {}
+        self.stems: dict[int, str] = {}
         self.taken = {*inputs, *OPS, *CONSTANTS}
         self.depth: dict[int, int] = {}
 
@@ -75,7 +78,19 @@ class Renderer:
                 lines.append((name, expression, visible(node.place)))
         read = frozenset(node.name for node in self.nodes if node.name)
         program = "".join(f"{name} = {expression}  # {place}\n" for name, expression, place in lines)
-        return Text(program, self.names[id(self.output)], constants, branches, read, self.calls())
+        return Text(
+            program, self.names[id(self.output)], constants, branches, read, self.several(), self.calls()
+        )
+
+    def several(self) -> frozenset[str]:
+        """But for what was returned by that name, and the output."""
+        named = Counter(self.stems[id(node)] for node in self.nodes if id(node) in self.stems)
+        plain = {
+            self.stems[id(node)]
+            for node in self.nodes
+            if id(node) in self.stems and (node is self.output or (node.called and node.called[1] < 0))
+        }
+        return frozenset(stem for stem, count in named.items() if count > 1) - plain
 
     def calls(self) -> tuple[object, ...]:
         number = {id(node): i for i, node in enumerate(self.nodes)}
@@ -109,6 +124,7 @@ class Renderer:
             name = f"{stem}_{count}"
         self.taken.add(name)
         self.names[id(node)] = name
+        self.stems[id(node)] = stem
         return name
 
     def expression(self, node: Node) -> str:
