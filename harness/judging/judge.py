@@ -168,8 +168,7 @@ def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered, strict:
         hidden = [n for n, a in before.items() if not _same_shape(answer.get(("gradient", n)), a)]
         shown = {n: _usable(answer["gradient", n]) for n in before if n not in hidden}
         walk.took({**shown, **wanted.gradients_at(inputs, hidden)}, derived=hidden)
-        moved = wanted.update(walk, dtype)
-        together = References.of({**due, **moved})
+        together = References.of({**due, **_moved(wanted, walk, due, dtype, answer)})
         tensors = _judge_together(together, dtype, answer, step, strict)
         excused = _excused(tensors, functools.partial(wanted.out_of_range, dtype, inputs))
         found.add(due, tensors, excused)
@@ -181,6 +180,26 @@ def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered, strict:
             break
         walk.go_on({n: _usable(p) for n, p in following.items() if p is not None})
     return found
+
+
+def _moved(
+    wanted: VariantReference, walk: Walk, due: References, dtype: str, answer: Mapping[Key, Array]
+) -> Mapping[Key, Reference]:
+    """The parameters after the step: from the gradients that were told, or, where one was told wrongly and not used, without it."""
+    moved = wanted.update(walk, dtype)
+    off = {t.name for t in compare(moved, answer, dtype) if t.used > 1}
+    if not off:
+        return moved
+    doubtful = [
+        t.name for t in compare(due, answer, dtype) if t.role == "gradient" and t.used > 1 and t.name in off
+    ]
+    if not doubtful:
+        return moved
+    told = walk.retold(wanted.gradients_at(walk.inputs(), doubtful), doubtful)
+    other = wanted.update(walk, dtype)
+    unused = {t.name for t in compare(other, answer, dtype) if t.used <= 1}
+    walk.retold({n: a for n, a in told.items() if n not in unused})
+    return {**moved, **{("parameter", n): other["parameter", n] for n in unused.intersection(doubtful)}}
 
 
 def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Reference, dtype: str) -> Update:

@@ -170,8 +170,11 @@ class Matrix:
         columns = self.selection.of(self.frameworks)
         adapters = {f"adapter {framework.name}": framework.content for framework in columns}
         ledgers = {f"ledger {framework.name}": self.ledgers[framework.name].content for framework in columns}
-        strict = "no" if any(not framework.strict for framework in columns) else "yes"
-        return {**adapters, **ledgers, "--judge": self.config.option.judge, STRICT: strict}
+        subjects = [framework for framework in columns if framework.subject is not None]
+        asked = (
+            {STRICT: "yes" if all(framework.strict for framework in subjects) else "no"} if subjects else {}
+        )
+        return {**adapters, **ledgers, "--judge": self.config.option.judge, **asked}
 
     @cached_property
     def done(self) -> Unfinished | None:

@@ -58,6 +58,15 @@ class Walk:
             history.append(gradients[name])
         self.derived.append(tuple(derived))
 
+    def retold(self, gradients: Mapping[str, Array], derived: Sequence[str] = ()) -> dict[str, Array]:
+        """Others in the place of this step's gradients, of which those of `derived` were not told; what stood there."""
+        before = {name: self.gradients[name][-1] for name in gradients}
+        for name, a in gradients.items():
+            self.gradients[name][-1] = a
+        kept = [name for name in self.derived[-1] if name not in gradients]
+        self.derived[-1] = (*kept, *derived)
+        return before
+
     def moved(self, c: Exact, derive: Derive | None = None) -> dict[str, Array]:
         """The parameters after this step; gradients that were not told are worked out anew, in the same arithmetic.
 

@@ -349,3 +349,33 @@ def test_layers_that_move_their_own_weights_may_where_they_return_them(judged):
     line = judged(code.format(moved="{'W': W, 'b': b}").replace("return", "X *= 1.5; return"), SGD)
     assert line.verdict is Verdict.DISAGREE
     assert line.changed == ["X"]
+
+
+@pytest.mark.parametrize("told", ["2 * own['W']", "own['W'].T", "np.full_like(W, np.nan)"])
+def test_a_step_by_another_gradient_than_was_told_is_no_second_fault(judged, told):
+    """The gradient is wrong, and the parameter that it did not move is not said to be."""
+    line = judged(
+        f"""
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            moved = {{"W": W - np.float32(0.5) * own["W"], "b": b - np.float32(0.5) * own["b"]}}
+            return {{}}, {{**own, "W": {told}}}, moved
+    """,
+        SGD,
+    )
+    assert [f"{t.role} {t.name}" for t in line.tensors if t.verdict is Verdict.DISAGREE] == ["gradient W"]
+    assert "parameter" not in line.message
+
+
+def test_a_step_that_is_wrong_by_either_gradient_is_told_by_the_one_that_was_told(judged):
+    line = judged(
+        """
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            moved = {"W": W - np.float32(0.7) * own["W"], "b": b - np.float32(0.5) * own["b"]}
+            return {}, {**own, "W": 2 * own["W"]}, moved
+    """,
+        SGD,
+    )
+    wrong = {f"{t.role} {t.name}" for t in line.tensors if t.verdict is Verdict.DISAGREE}
+    assert wrong == {"gradient W", "parameter W"}
