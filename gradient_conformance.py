@@ -9,6 +9,7 @@ times are the same, as `cp -p`, tar and rsync leave them.
 """
 
 import hashlib
+import importlib
 import importlib.util
 import marshal
 import sys
@@ -18,6 +19,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 _installed = Path(__file__).with_suffix("")
 __path__ = [str(_installed if _installed.is_dir() else _installed.parent)]
@@ -60,3 +62,10 @@ class Finder(MetaPathFinder):
 
 
 sys.meta_path.insert(0, Finder())
+
+
+def __getattr__(name: str) -> Any:
+    """`from gradient_conformance import check`, which loads the harness where it is asked for."""
+    if name == "check":
+        return importlib.import_module(f"{__name__}.harness.own.checking").check
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

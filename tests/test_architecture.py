@@ -38,9 +38,10 @@ ROOMS = {
     " workers.answer workers.process workers.remote",
     "report": "case errors ledger reading reference roles run verdict",
     "engine": "frameworks judging ledger plan references roles run verdict workers",
+    "own": "case errors frameworks judging ledger plan reading reference references report roles run verdict workers",
     "power": "case errors judging reference references roles verdict",
     "plugin": "case engine errors frameworks ledger plan reading references report roles run truth verdict workers",
-    "cli": "case engine errors frameworks judging ledger plan power reading reference references report roles run"
+    "cli": "case engine errors frameworks judging ledger own plan power reading reference references report roles run"
     " truth verdict workers",
 }
 """Every room, and the rooms below it that it may name: what is imported anywhere else is a wall that was broken."""

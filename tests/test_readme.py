@@ -108,6 +108,25 @@ def test_the_transcript_is_what_happens(tmp_path):
         assert alike(line, expected), f"{line!r} is shown as {expected!r}"
 
 
+def test_the_page_on_notebooks_is_run(capsys, tmp_path):
+    """Its code from a file, so that it has lines; what it prints is what is shown below it."""
+    page = (ROOT / "docs" / "notebooks.md").read_text()
+    code = re.search(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[1]
+    shown, imported = (
+        html.unescape(text) for text in re.findall(r"^<pre>\n(.*?)^</pre>$", page, re.MULTILINE | re.DOTALL)
+    )
+    mine = tmp_path / "mine.py"
+    mine.write_text(code)
+    exec(compile(code, mine, "exec"), {"__name__": "mine"})
+    for line, expected in zip(capsys.readouterr().out.splitlines(), shown.splitlines(), strict=True):
+        assert alike(line, expected), f"{line!r} is shown as {expected!r}"
+    command, printed = imported.removeprefix("$ harness ").splitlines()
+    words = [str(tmp_path / word) if "/" in word or ".py" in word else word for word in shlex.split(command)]
+    assert main(words) == 0
+    assert capsys.readouterr().out.splitlines()[-1].replace(f"{tmp_path}/", "") == printed
+    assert main(["check", str(tmp_path / "cases")]) == 0
+
+
 def test_every_verdict_is_explained_with_what_pytest_makes_of_it():
     """The table of verdicts is that of the code, word by word, and nothing is missing from it."""
     table = README.partition("| verdict |")[2]

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import HarnessError
 from ..reading.text import visible
-from . import adapter, cache, cases, columns, explain, reference, rejudge, report, reproduce, runs
+from . import adapter, cases, columns, explain, own, reference, rejudge, report, reproduce, runs
 
-COMMANDS = (cases, columns, adapter, explain, reproduce, report, runs, rejudge, cache, reference)
+COMMANDS = (cases, own, columns, adapter, explain, reproduce, report, runs, rejudge, reference)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

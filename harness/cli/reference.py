@@ -1,7 +1,9 @@
-"""`harness certify` and `harness power`: what the reference is held to, and what its tolerances catch."""
+"""`harness certify`, `power` and `cache`: what the reference is held to, what its tolerances catch, and what is kept of it."""
 
 import argparse
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,17 @@ from ..power.figures import Power, power_markdown, power_text
 from ..power.measuring import measure_all
 from ..power.specimens import specimens
 from ..reading.files import real
+from ..references import cache
 from .common import command, console, path
+
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+WHAT = {cache.REFERENCES: "references with their tolerances", cache.COMPILED: "what frameworks have compiled"}
 
 
 def add(commands: Any) -> None:
     _add_certify(commands)
     _add_power(commands)
+    _add_cache(commands)
 
 
 def _add_certify(commands: Any) -> None:
@@ -45,6 +52,12 @@ def _add_power(commands: Any) -> None:
     made.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     faults = ROOT / "tests" / "faults"
     made.add_argument("--faults", type=path, default=faults, metavar="DIR", help="tests/faults of a checkout")
+
+
+def _add_cache(commands: Any) -> None:
+    text = "show where references of earlier runs are kept, how many and how large; or remove them"
+    made = command(commands, "cache", show_cache, text)
+    made.add_argument("--clear", action="store_true", help="remove everything that the harness keeps there")
 
 
 def certify(arguments: argparse.Namespace) -> int:
@@ -93,3 +106,57 @@ def power(arguments: argparse.Namespace) -> int:
     else:
         print(power_text(found))
     return 0
+
+
+def show_cache(arguments: argparse.Namespace) -> int:
+    """Show the cache, or clear it."""
+    root = cache.folder()
+    if root is None:
+        print(f"the cache is off: {cache.FOLDER} is empty or off")
+        return 0
+    try:
+        print(cleared(root) if arguments.clear else shown(root))
+    except OSError as error:
+        raise HarnessError(f"the cache at {root} can't be used: {error}") from None
+    return 0
+
+
+def cleared(root: Path) -> str:
+    """Clear the cache and say what was removed."""
+    removed = cache.clear(root)
+    return f"{root}: removed {len(removed)} files, {size_of(removed)}"
+
+
+def shown(root: Path) -> str:
+    """The cache's place, and a line on each of its subfolders."""
+    lines = [str(root)]
+    for name, what in WHAT.items():
+        found = list(cache.files(root / name))
+        taken = f"{size_of(found)} of at most {size(cache.bound())}"
+        lines.append(f"  {name}: {what}: {len(found)} files, {taken}{_ages(found)}")
+    return "\n".join(lines)
+
+
+def _ages(found: Sequence[cache.File]) -> str:
+    if not found:
+        return ""
+    oldest, newest = (f(file.used for file in found) for f in (min, max))
+    return f", last used between {_moment(oldest)} and {_moment(newest)}"
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def size_of(found: Sequence[cache.File]) -> str:
+    """What the files take on disk."""
+    return size(sum(file.size for file in found))
+
+
+def size(count: float) -> str:
+    """A number of bytes as people read it."""
+    for unit in UNITS[:-1]:
+        if count < 1024:
+            return f"{count:.3g} {unit}"
+        count /= 1024
+    return f"{count:.3g} {UNITS[-1]}"

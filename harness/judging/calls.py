@@ -148,12 +148,16 @@ def _alarm(trace: Trace, key: Result, due: Reference, compared: Compared) -> Ala
 
 
 def _not_of_own_output(trace: Trace, alarms: list[Alarm]) -> list[Alarm]:
-    """Without the gradients that are right for the output which the subject itself computed: that is wrong already.
+    """Without the gradients that are right for the outputs which the subject itself computed: what is wrong there is wrong already.
 
-    Rounding moves a gradient as far from that output as from the right one, which is near.
+    Rounding moves a gradient as far from that output as from the right one, which is near. So it is with calls that are
+    judged as one: what one's derivative takes from its rounded output may cancel against another's, as in `p - y`.
     """
     wrong = {s.call for a in alarms if a.key[0] == "value" for s in a.suspects if s.phase == FORWARD}
+    together = [a for a in alarms if a.key[0] == "gradient" and len(a.suspects) > 1]
     again = {a.key: a for a in alarms if any(s.phase == VJP and s.call in wrong for s in a.suspects)}
+    again |= {a.key: a for a in together}
+    wrong |= {s.call for a in together for s in a.suspects if s.phase == VJP}
     if not again:
         return alarms
     found = trace.walk(trace.own, own_output=wrong)

@@ -1,0 +1,1 @@
+"""Arrays that remember, what of NumPy they know, and the program that they make."""
