@@ -77,7 +77,7 @@ class Mutant:
 
 def in_vjp(op: str, at: int, what: str, wrong: Callable[[Call], Array], reads: int | None = None) -> Mutant:
     row = OPS[op]
-    parts = {name: getattr(row, name) for name in ("name", "shape", "forward", "vjps", "dtypes")}
+    parts = {name: getattr(row, name) for name in ("name", "shape", "forward", "vjps", "doc", "dtypes")}
     return Mutant(f"{op} vjp {at}: {what}", MutatedRow(**parts, original=row, at=at, wrong=wrong), reads)
 
 
