@@ -107,9 +107,14 @@ def module_of_cells(cells: Cells) -> ModuleType:
 def own_lines(error: BaseException) -> str:
     """The traceback of an error that left the subject, from the subject's own line on."""
     trace = error.__traceback__
-    while trace is not None and Path(trace.tb_frame.f_code.co_filename) not in sources.known:
+    while trace is not None and not theirs(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
+
+
+def theirs(name: str) -> bool:
+    """Whether a code's file is the subject's, or a cell of it."""
+    return Path(name) in sources.known or (cells is not None and name.startswith(f"{file.name}[cell "))
 
 
 def setup(threads: int, seed: int) -> None:  # noqa: ARG001
@@ -234,14 +239,18 @@ def function_for(task: Task) -> tuple[str, Callable[..., Any]]:
 
 
 def called(function: Callable[..., Any], **arguments: Any) -> Any:
-    """What the function returns. A name that a notebook's left out statement would have made is told with the reason."""
+    """What the function returns. Raises Refused with its own lines where it errs; a name that a notebook's left out statement would have made is told with the reason."""
     try:
         with contextlib.redirect_stdout(sayings):
             return function(**arguments)
     except NameError as error:
         if why := cells and error.name and cells.why(error.name):
             error.args = (f"{error}: {why}",)
+        raise Refused(own_lines(error)) from None
+    except (Refused, Unsupported):
         raise
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is their function's
+        raise Refused(own_lines(error)) from None
 
 
 def printed() -> str:

@@ -379,3 +379,20 @@ def test_a_step_that_is_wrong_by_either_gradient_is_told_by_the_one_that_was_tol
     )
     wrong = {f"{t.role} {t.name}" for t in line.tensors if t.verdict is Verdict.DISAGREE}
     assert wrong == {"gradient W", "parameter W"}
+
+
+@pytest.mark.parametrize("fault", ["1 / 0", "np.zeros(3)[7]", "undefined", "(_ for _ in ()).throw(SystemExit(3))"])
+def test_an_error_is_told_from_the_first_line_that_is_theirs(judged, fault):
+    line = judged(f"""
+        def helper():
+            return {fault}
+
+        def layer(X, W, b):
+            return {{"loss": helper()}}, {{}}
+    """)
+    assert line.verdict is Verdict.ERRORED
+    told = line.message.splitlines()
+    assert told[0] == "Traceback (most recent call last):"
+    assert "mine.py" in told[1]
+    assert f"return {fault}" in line.message
+    assert not [text for text in told if "worker.py" in text or "subject.py" in text]
