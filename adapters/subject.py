@@ -198,7 +198,7 @@ def arguments(function: Callable[..., Any], task: Task, inputs: dict[str, Any]) 
     try:
         inspect.signature(function).bind(**given)
     except TypeError as error:
-        told = f"{file.name}: {function.__name__}: {error}; the case gives {', '.join(tensors)}"
+        told = f"{file.name}: {task.case.rpartition('/')[2]}: {error}; the case gives {', '.join(tensors)}"
         raise Refused(f"{told}, and to who names them {', '.join(offered)}") from None
     return given
 

@@ -15,6 +15,7 @@ from ..errors import HarnessError
 from ..frameworks.found import Framework, frameworks, shipped_adapters, subject
 from ..frameworks.interpreters import assignment
 from ..plan import check_columns
+from ..reading.files import real
 from ..reading.text import display
 from ..run.lines import CellLine
 
@@ -67,12 +68,16 @@ class _Reader:
         return 0
 
 
-@cache
 def ini() -> Ini:
     """What the ini file of the working directory says: pytest finds and reads it, and runs nothing of anybody's.
 
     Raises HarnessError where pytest can't read it.
     """
+    return _ini_in(Path.cwd())
+
+
+@cache
+def _ini_in(_here: Path) -> Ini:
     reader = _Reader()
     if pytest.main(["--noconftest", "-o", "addopts="], plugins=[reader]) != pytest.ExitCode.OK:
         raise HarnessError("the ini file can't be read, for the reason that pytest has told")
@@ -85,8 +90,8 @@ def case_roots(given: Sequence[Path]) -> list[Path]:
 
 
 def adapter_folders(given: Sequence[Path]) -> list[Path]:
-    """Ours, the ini file's, and those that `--adapters` names."""
-    return [shipped_adapters(), *ini().adapters, *given]
+    """Ours, the ini file's, and those that `--adapters` names, which may be one of these."""
+    return list({real(folder): folder for folder in (shipped_adapters(), *ini().adapters, *given)}.values())
 
 
 def ini_interpreters(known: Sequence[Framework]) -> dict[str, str]:

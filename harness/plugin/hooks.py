@@ -6,7 +6,6 @@ own result, while the engine runs the selected cells of all frameworks side by s
 
 import gc
 import os
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -19,6 +18,7 @@ from ..case.library import SHIPPED, root_of
 from ..errors import HarnessError
 from ..frameworks.bound import fits_none
 from ..plan import Cell
+from ..reading.text import display
 from ..references import cache
 from ..run import arrays
 from ..run.ids import framework_in
@@ -115,10 +115,16 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
 
 def _arrange(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Cells in the order in which they run, and beside them what ledgers are held to. Raises HarnessError."""
-    cells_found = [item.cell for item in items if isinstance(item, CellItem)]
-    for name, count in Counter(cell.id for cell in cells_found).items():
-        if count > 1:
-            raise HarnessError(f"{name}: two case roots have a case of this name; rename one")
+    found = [item for item in items if isinstance(item, CellItem)]
+    cells_found = [item.cell for item in found]
+    files: dict[str, list[Path]] = {}
+    for item in found:
+        own = files.setdefault(item.cell.id, [])
+        if not own or own[-1] is not item.path:
+            own.append(item.path)
+    for name, own in files.items():
+        if len(own) > 1:
+            raise HarnessError(_twice(name, *sorted(own, key=lambda path: len(path.parts))[:2]))
     if cells_found:
         matrix = matrix_of(session.config)
         _check_subjects(cells_found)
@@ -128,6 +134,15 @@ def _arrange(session: pytest.Session, items: list[pytest.Item]) -> None:
             if messages or unasked:
                 name = f"{LEDGER}{framework.name}"
                 items.append(LedgerItem.from_parent(session, name=name, messages=messages, unasked=unasked))
+
+
+def _twice(name: str, first: Path, second: Path) -> str:
+    files = f"{display(first)} and {display(second)}"
+    if first == second:
+        return f"{name}: {display(first)} is collected twice; name it once"
+    if os.path.realpath(first) == os.path.realpath(second):
+        return f"{name}: {files} are one file, to which a link leads; leave the link out"
+    return f"{name}: two case roots have a case of this name, {files}; rename one"
 
 
 def _check_subjects(cells_found: Sequence[Cell]) -> None:

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from gradient_conformance.harness.cli import common, main
+from gradient_conformance.harness.cli import main
 from matrix import Matrix
 
 CELL = "tiny/layer::k:1-float32-faultless-eager"
@@ -19,9 +19,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "below").mkdir()
     (tmp_path / "pytest.ini").write_text(INI.format(sys.executable))
     monkeypatch.chdir(tmp_path / "below")
-    common.ini.cache_clear()
-    yield tmp_path
-    common.ini.cache_clear()
+    return tmp_path
 
 
 def test_check_takes_the_cases_of_the_ini_file(project, capsys):
@@ -59,7 +57,5 @@ def test_a_file_that_pytest_cannot_read_is_one_message_of_ours(project, capsys):
 
 def test_without_an_ini_file_cases_are_in_the_folder_of_that_name(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    common.ini.cache_clear()
     assert main(["check"]) == 2
     assert capsys.readouterr().err == "cases: no such file or folder\n"
-    common.ini.cache_clear()

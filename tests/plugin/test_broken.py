@@ -50,7 +50,7 @@ def run(tmp_path):
 
 def test_a_file_with_a_mistake_breaks_no_run_of_others(run):
     """The ledger's entry, which may speak of its cells, isn't called stale: nobody can say."""
-    code, told = run("cases/tiny", "--deviations=ledger.toml")
+    code, told = run("cases/tiny", "--deviations=ledger.toml", "--record=reports/run.jsonl")
     assert code == 0
     assert f"1 ledger entries can't be held against all cells: cases/{TOLD}" in told
     code, told = run(

@@ -75,3 +75,19 @@ def test_arrays_are_found_from_a_run_file_behind_a_link(matrix, tmp_path_factory
             assert main(["report", made, "--html", "page"]) == 0
             assert "read kept arrays" not in page.read_text()
     assert len(read_run(matrix.record).cells) == 12
+
+
+def test_a_link_to_a_case_root_inside_it_is_told_as_a_link(matrix):
+    (matrix.path / "cases" / "again").symlink_to("../cases")
+    outcome = matrix.run("faultless")
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    told = "cases/tiny/layer.toml and cases/again/tiny/layer.toml are one file, to which a link leads; leave the link out"
+    assert told in said(outcome)
+
+
+def test_a_case_that_is_collected_twice_is_told_as_that(matrix):
+    outcome = matrix.run(
+        "faultless", of="cases/tiny/layer.toml", more=["--keep-duplicates", "cases/tiny/layer.toml"]
+    )
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    assert "cases/tiny/layer.toml is collected twice; name it once" in said(outcome)

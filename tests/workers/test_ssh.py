@@ -194,7 +194,7 @@ def test_the_matrix_runs_on_another_host_with_nothing_of_ours_there(pytester, ss
         f"--interpreter=remote={python}",
     )
     outcome.assert_outcomes(passed=8)
-    about = read_run(pytester.path / "reports" / "run.jsonl").abouts["remote"]
+    about = read_run(pytester.path / "reports" / "latest.jsonl").abouts["remote"]
     assert about["ssh"] is True
     opened = (tmp_path / "opened").read_text().splitlines()
     assert any("numpy" in path for path in opened)
