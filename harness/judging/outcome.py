@@ -23,6 +23,7 @@ from .blame import FORWARD, SEED, SUM, UPDATE, Suspect
 from .composition import budget, composed, pooled, precisely
 from .examining import Examination, Examined, Found, findings, wrong_call
 from .judge import Judgement, line_of, short, times
+from .likely.trying import likely
 from .trace import Trace, argument_name
 
 NAMED = 3
@@ -88,11 +89,16 @@ def _with_causes(
 ) -> Outcome:
     """Of a cell in which something is wrong by itself."""
     lines, excused = [], True
+    tried: set[str] = set()
     for one in found:
         cause, notes = (None, []) if one.call is None else ledger.cause_of(one.call, version)
         excused = excused and cause is not None
         note = cause.reason if cause else "; ".join(notes)
-        lines.append(call_line(cell, one, cause.place if cause else "", note))
+        line = call_line(cell, one, cause.place if cause else "", note)
+        if cause is None and line.place not in tried:
+            tried.add(line.place)
+            line = replace(line, likely=_likely(cell, one))
+        lines.append(line)
     told = tuple(_told(lines))
     if not excused or _broken(judgement):
         return Outcome(Verdict.DISAGREE, (*told, *_follows(judgement, lines)), tuple(lines))
@@ -110,6 +116,20 @@ def _with_causes(
         return Outcome(Verdict.KNOWN_DEVIATION, told, tuple(lines), composed=used)
     more = f"and something else, with these taken as they are: {line_of(worst)}"
     return Outcome(Verdict.DISAGREE, (*told, more), tuple(lines), composed=used)
+
+
+def _likely(cell: Cell, found: Found) -> str:
+    """The likely cause in words, with its place where that is one among several; empty where none explains it."""
+    if not isinstance(found.of, Examined):
+        return ""
+    training = cell.variant.training
+    options = training.options if training else {}
+    made = likely(found.of.trace, found.suspects, found.of.judged.alarms, options)
+    if made is None:
+        return ""
+    several = len(found.suspects) > 1 and made.suspect in found.suspects
+    where = place({made.suspect}, found.trace, cell.variant.program_line).partition(":")[0] if several else ""
+    return made.words + f" ({where})" * bool(where)
 
 
 def _broken(judgement: Judgement) -> bool:
@@ -325,6 +345,8 @@ def _told(lines: Sequence[CallLine]) -> Iterator[str]:
         yield f"    {worst.name}{index} = {worst.got}, should be {due}   ({times(worst.used)} × tolerance, {share})"
         if worst.note:
             yield f"    known: {worst.note} ({_shown(entry)})" if entry else f"    {worst.note}"
+        if causes_told := next((line.likely for line in same if line.likely), ""):
+            yield f"    likely: {causes_told}"
 
 
 def _shown(place: str) -> str:

@@ -1,0 +1,83 @@
+"""Numbers that have a name where a result is a multiple of what it should be: sizes, the learning rate, simple ones."""
+
+import math
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+import numpy as np
+
+from ..trace import Trace
+
+LARGEST_TERM = 12
+"""A fraction is simple whose numerator and denominator are no larger than this."""
+DECADES = range(-8, 9)
+"""And so is one digit times a power of ten within these."""
+NEAR = 1e-2
+"""A multiple that was fitted is tried as each named number so near to it, relatively."""
+
+
+def simple(f: float) -> str:
+    """A number in words where it is simple: a fraction of small terms, or one digit times a power of ten. Else empty."""
+    ratio = Fraction(f).limit_denominator(LARGEST_TERM)
+    if abs(ratio.numerator) <= LARGEST_TERM and math.isclose(float(ratio), f, rel_tol=1e-12):
+        return str(ratio)
+    power = math.floor(math.log10(abs(f)))
+    digit = round(f / 10.0**power)
+    return f"{digit * 10.0**power:g}" if math.isclose(digit * 10.0**power, f, rel_tol=1e-12) else ""
+
+
+def simple_numbers() -> set[float]:
+    """All numbers that are simple, 0 and 1 left out."""
+    terms = range(1, LARGEST_TERM + 1)
+    found = {p / q for p in terms for q in terms} | {d * 10.0**k for d in range(1, 10) for k in DECADES}
+    return {sign * f for f in found for sign in (1.0, -1.0)} - {1.0}
+
+
+SIMPLE = simple_numbers()
+
+
+def sizes(trace: Trace, calls: Iterable[int]) -> dict[int, str]:
+    """The sizes of what these calls read and give, by where they are seen: `X.shape[0]`, `A.size`."""
+    found: dict[int, list[str]] = {}
+    for i in calls:
+        node = trace.program.nodes[i]
+        for name in dict.fromkeys((*node.inputs, *node.outs)):
+            shape = np.shape(trace.value(name))
+            told = {f"{name}.shape[{axis}]": size for axis, size in enumerate(shape)}
+            if len(shape) > 1:
+                told[f"{name}.size"] = math.prod(shape)
+            for where, size in told.items():
+                if size > 1 and "." not in where.partition(".")[0]:
+                    found.setdefault(size, []).append(where)
+    return {size: _first(names) for size, names in found.items()}
+
+
+def _first(names: list[str]) -> str:
+    """One axis or whole tensor where the size is seen: of a name without a dot, which people know."""
+    return next((n for n in names if n.count(".") == 1), names[0])
+
+
+def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> dict[float, str]:
+    """Every number that has a name here, and how it is explained; simple ones explain themselves."""
+    found: dict[float, list[str]] = {f: [] for f in SIMPLE}
+
+    def add(f: float, why: str) -> None:
+        found.setdefault(f, []).append(why)
+
+    for n, where in sizes(trace, calls).items():
+        add(n, f"{n} = {where}: a division by it is missing")
+        add(1 / n, f"{n} = {where}: it is divided by it once too often")
+        if n != 2:
+            add(n / 2, f"{n} = {where}: 2/{n} is missing")
+            add(2 / n, f"{n} = {where}: 2/{n} is there once too often")
+    for option, value in options.items():
+        if value:
+            add(value, f"{option} = {value:g}: it is in the gradient already")
+            add(1 / value, f"{option} = {value:g}: it is divided by it")
+    return {f: " or ".join(dict.fromkeys(reasons)) for f, reasons in found.items() if f != 1}
+
+
+def near(names: Mapping[float, str], fitted: float) -> list[float]:
+    """The named numbers near to one that was fitted, the nearest first."""
+    close = [f for f in names if f and abs(f - fitted) <= NEAR * abs(fitted)]
+    return sorted(close, key=lambda f: abs(f - fitted))
