@@ -15,6 +15,7 @@ from ....reference.ops.arithmetic import unbroadcast
 from ...reading.elements import Array
 from ..blame import FORWARD, SEED, SUM, VJP
 from .conventions import CONVENTIONS, Convention
+from .numbers import simple
 from .supposing import EVERY, DoesNotApply, Site
 
 DIGITS = range(1, 9)
@@ -32,10 +33,20 @@ class Cause(NamedTuple):
 
     phases: frozenset[str]
     options: Options
-    instead: Callable[[Site, Any], Array]
-    says: Callable[[Site, Any], str]
+    instead: Callable[..., Array]
+    """Of a place and an option; where a number is fitted, of that too."""
+    says: Callable[..., str]
+    """Likewise, of the number as a Multiple."""
     fitted: bool = False
-    """Whether `instead` is affine in its option, a number that is fitted; `options` is not asked then but for whether it applies."""
+
+
+class Multiple(NamedTuple):
+    """A number that was fitted and has a name."""
+
+    number: float
+    why: str
+    whole: bool
+    """Whether 0 in its place would leave nothing."""
 
 
 def table(site: Site) -> Iterator[Cause]:
@@ -162,14 +173,6 @@ def _decimals(site: Site, a: Array, k: int) -> Array:
     return np.round(np.asarray(a).astype(site.trace.dtype), k).astype(np.float64)
 
 
-def _gradient(site: Site, k: int) -> Array:
-    """The gradient of an argument of the case, as the subject told it. Raises DoesNotApply where it is none."""
-    name, trace = _of(site, k), site.trace
-    if name not in trace.inputs or name not in trace.floats:
-        raise DoesNotApply
-    return trace.own.get(("gradient", name), trace.here["gradient", name])
-
-
 def _before(site: Site, name: str) -> Array:
     """A name's value in the step before. Raises DoesNotApply where there is none."""
     if site.trace.earlier is None:
@@ -222,12 +225,25 @@ def _other_attribute_axis(site: Site) -> list[int]:
     return [a for a in range(ndim) if a != axis % ndim] if isinstance(axis, int) and ndim else []
 
 
+def _others(site: Site) -> Iterator[int]:
+    """The arguments of a call that are the case's own and have a gradient, but for the one whose cotangent is given."""
+    names, trace = site.node.args, site.trace
+    return (k for k in _of_inputs(site) if k != site.argument and names[k] in trace.inputs and names[k] in trace.floats)
+
+
+def _after_step(site: Site, k: int, f: float) -> Array:
+    """The vjp through an argument as it is after a step of gradient descent."""
+    key = ("gradient", _of(site, k))
+    gradient = site.trace.own.get(key, site.trace.here[key])
+    return site.with_argument(k, site.c.r(site.args[k] - f * gradient))
+
+
 def _own(site: Site) -> Iterable[Any]:
     """Where the name itself may be added to its gradient: a number's worth says nothing."""
     return (None,) if site.name in site.trace.inputs and np.size(site.right) > 1 else ()
 
 
-def _scaled_self(site: Site, f: float) -> Array:
+def _scaled_self(site: Site, _: Any, f: float) -> Array:
     return site.c.r(site.right + f * site.walk.value(site.name))
 
 
@@ -239,25 +255,34 @@ def _moved(site: Site, how: tuple[int, float]) -> Array:
 # What is said
 
 
-def _multiple(site: Site, told: tuple[float, str, bool]) -> str:
+def _multiple(site: Site, _: Any, told: Multiple) -> str:
     """Of a multiple, why it is that, and whether it is all of what is wrong."""
-    f, why, whole = told
-    what = "all of it" if whole else f"what {site.node.op} contributes to the gradient of {site.name}"
-    if f == -1:
+    what = "all of it" if told.whole else f"what {site.node.op} contributes to the gradient of {site.name}"
+    if told.number == -1:
         return f"{what} has the other sign"
-    ratio = f"{f:.6g}" if abs(f) >= 1 or why else _share(f)
-    return f"{what} is {ratio} × what it should be" + f" ({why})" * bool(why)
+    return f"{what} is {_share(told.number)} × what it should be" + f": {told.why}" * bool(told.why)
+
+
+def _stepped(site: Site, k: int, told: Multiple) -> str:
+    when = "after" if told.number > 0 else "before"
+    step = f"{abs(told.number):.6g} × its gradient"
+    return f"{_of(site, k)} is taken in it as it is {when} a step of {step}"
 
 
 def _share(f: float) -> str:
-    from .numbers import simple
-
     return simple(f) or f"{f:.6g}"
 
 
-def _where(at: tuple[int, int]) -> str:
+def _slice(a: Array, at: tuple[int, int]) -> str:
+    """`last column`: a slice in words."""
     axis, i = at
-    return f"{'last' if i else 'first'} slice along axis {axis}"
+    what = {1: ("element",), 2: ("row", "column")}.get(np.ndim(a), (f"slice along axis {axis}",) * np.ndim(a))
+    return f"{'last' if i else 'first'} {what[axis]}"
+
+
+def _input(site: Site) -> str:
+    """The input of a call with one, by its name where it has one that people know."""
+    return "its input" + f" {site.name}" * ("." not in site.name)
 
 
 CAUSES = (
@@ -266,7 +291,7 @@ CAUSES = (
         lambda s, _: f"it is 0: nothing is passed on to {s.name}" if s.suspect.phase == SUM
         else f"what {s.node.op} contributes to the gradient of {s.name} is missing",
     ),
-    Cause(ANY, _once, lambda s, f: s.c.r(f * s.right), _multiple, fitted=True),
+    Cause(ANY, _once, lambda s, _, f: s.c.r(f * s.right), _multiple, fitted=True),
     Cause(
         BACK, _unary, lambda s, _: s.g,
         lambda s, _: f"the derivative of {s.node.op} is left out: the cotangent is passed on as it is",
@@ -277,15 +302,15 @@ CAUSES = (
     ),
     Cause(
         BACK, _unary, _formula_fed_input,
-        lambda s, _: f"the derivative of {s.node.op} is taken by its formula in the output, of the input {s.name} instead",
+        lambda s, _: f"the derivative of {s.node.op} is fed {_input(s)} where its formula has the output",
     ),
     Cause(
         BACK, _unary, _at_output,
-        lambda s, _: f"the derivative of {s.node.op} is taken at its output, not at its input {s.name}",
+        lambda s, _: f"the derivative of {s.node.op} is taken at its output, not at {_input(s)}",
     ),
     Cause(
         BACK, _unary, _masked_by_cotangent,
-        lambda s, _: f"the derivative of {s.node.op} is taken at the cotangent, not at its input {s.name}",
+        lambda s, _: f"the derivative of {s.node.op} is taken at the cotangent, not at {_input(s)}",
     ),
     Cause(
         BACK, _unary, lambda s, _: s.right * (s.g > 0),
@@ -306,15 +331,15 @@ CAUSES = (
     ),
     Cause(
         BACK, lambda s: _slices(_repeated(s)), _not_summed,
-        lambda s, at: f"a sum is left out: it is the {_where(at)} of the cotangent alone",
+        lambda s, at: f"a sum is left out: it is the {_slice(s.g, at)} of the cotangent alone",
     ),
     Cause(
         BACK, lambda s: _slices(s.g), _lacking,
-        lambda s, at: f"the {_where(at)} of {s.node.outs[0]}'s cotangent is not counted",
+        lambda s, at: f"the {_slice(s.g, at)} of the cotangent of {s.node.outs[0]} is not counted",
     ),
     Cause(
         GRADIENT, lambda s: _slices(s.right), lambda s, at: _without(s.right, at),
-        lambda s, at: f"its {_where(at)} is 0, all else is right",
+        lambda s, at: f"its {_slice(s.right, at)} is 0, all else is right",
     ),
     Cause(BACK, _once, _of_other, lambda s, _: "it is what the other operand's should be"),
     Cause(frozenset({FORWARD}), _once, _swapped, lambda s, _: "its operands are exchanged"),
@@ -338,9 +363,7 @@ CAUSES = (
         CALL, _of_inputs, lambda s, k: s.with_argument(k, _before(s, _of(s, k))),
         lambda s, k: f"{_of(s, k)} is taken as it was one step before",
     ),
-    Cause(
-        BACK, _once, lambda s, f: _after_step(s, f), lambda s, told: _stepped(s, told), fitted=True,
-    ),
+    Cause(BACK, _others, _after_step, _stepped, fitted=True),
     Cause(
         BACK, lambda s: DIGITS, lambda s, k: s.again(g=_decimals(s, s.g, k)),
         lambda s, k: f"the cotangent of {s.node.outs[0]} is rounded to {k} decimals in it",
@@ -373,27 +396,6 @@ CAUSES = (
     ),
     Cause(
         GRADIENT, _own, _scaled_self,
-        lambda s, told: f"{told[0]:.6g} × {s.told} itself is added to it: a penalty on it", fitted=True,
+        lambda s, _, told: f"{told.number:.6g} × {s.told} itself is added to it: a penalty on it", fitted=True,
     ),
 )  # fmt: skip
-
-
-def _after_step(site: Site, f: float) -> Array:
-    """The vjp through arguments of the case after a step of gradient descent."""
-    args = list(site.args)
-    moved = False
-    for k in _of_inputs(site):
-        if k != site.argument and _of(site, k) in site.trace.inputs:
-            args[k] = site.c.r(site.args[k] - f * _gradient(site, k))
-            moved = True
-    if not moved:
-        raise DoesNotApply
-    return site.again(tuple(args))
-
-
-def _stepped(site: Site, told: tuple[float, str, bool]) -> str:
-    f, _, _ = told
-    names = [_of(site, k) for k in _of_inputs(site) if k != site.argument and _of(site, k) in site.trace.inputs]
-    when = "after" if f > 0 else "before"
-    return f"it goes back through {', '.join(names)} as it is {when} a step of {abs(f):g} × its gradient"
-

@@ -26,15 +26,15 @@ def simple(f: float) -> str:
     return f"{digit * 10.0**power:g}" if math.isclose(digit * 10.0**power, f, rel_tol=1e-12) else ""
 
 
-def simple_numbers() -> set[float]:
-    """All numbers that are simple, 0 and 1 left out."""
+def _simple_numbers() -> list[float]:
+    """All numbers that are simple but 0 and 1, the simplest first: by their numerator and denominator."""
     terms = range(1, LARGEST_TERM + 1)
-    found = {p / q for p in terms for q in terms} | {d * 10.0**k for d in range(1, 10) for k in DECADES}
-    return {sign * f for f in found for sign in (1.0, -1.0)} - {1.0}
+    fractions = sorted({(p + q, p / q) for p in terms for q in terms if math.gcd(p, q) == 1})
+    powers = [(abs(k), d * 10.0**k) for d in range(1, 10) for k in DECADES]
+    return [f * sign for _, f in (*fractions, *sorted(powers)) for sign in (1.0, -1.0) if f * sign != 1]
 
 
-SIMPLE = simple_numbers()
-
+SIMPLE = tuple(dict.fromkeys(_simple_numbers()))
 
 def sizes(trace: Trace, calls: Iterable[int]) -> dict[int, str]:
     """The sizes of what these calls read and give, by where they are seen: `X.shape[0]`, `A.size`."""
@@ -58,26 +58,24 @@ def _first(names: list[str]) -> str:
 
 
 def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> dict[float, str]:
-    """Every number that has a name here, and how it is explained; simple ones explain themselves."""
-    found: dict[float, list[str]] = {f: [] for f in SIMPLE}
-
-    def add(f: float, why: str) -> None:
-        found.setdefault(f, []).append(why)
-
-    for n, where in sizes(trace, calls).items():
-        add(n, f"{n} = {where}: a division by it is missing")
-        add(1 / n, f"{n} = {where}: it is divided by it once too often")
-        if n != 2:
-            add(n / 2, f"{n} = {where}: 2/{n} is missing")
-            add(2 / n, f"{n} = {where}: 2/{n} is there once too often")
+    """Every number that has a name here, the likelier first, and how it is explained; simple ones explain themselves."""
+    found: dict[float, str] = {}
+    seen = sizes(trace, calls)
+    for n, where in seen.items():
+        found[n] = f"{n} = {where}: a division by it is missing"
+        found[1 / n] = f"{n} = {where}: it is divided by it once too often"
+    for n, where in seen.items():
+        found.setdefault(n / 2, f"{n} = {where}: 2/{n} is missing")
+        found.setdefault(2 / n, f"{n} = {where}: 2/{n} is there once too often")
     for option, value in options.items():
-        if value:
-            add(value, f"{option} = {value:g}: it is in the gradient already")
-            add(1 / value, f"{option} = {value:g}: it is divided by it")
-    return {f: " or ".join(dict.fromkeys(reasons)) for f, reasons in found.items() if f != 1}
+        for f, why in ((value, "is in the gradient already"), (1 / value if value else 0.0, "is divided by")):
+            told = f"{option} = {value:g}, which {why}"
+            found[f] = f"{found[f]}; or {told}" if f in found else told
+    numbers = (-1.0, 2.0, 0.5, *found, *SIMPLE)
+    return {f: found.get(f, "") for f in numbers if f not in (0, 1)}
 
 
-def near(names: Mapping[float, str], fitted: float) -> list[float]:
+def near(numbers: Iterable[float], fitted: float) -> list[float]:
     """The named numbers near to one that was fitted, the nearest first."""
-    close = [f for f in names if f and abs(f - fitted) <= NEAR * abs(fitted)]
+    close = [f for f in numbers if abs(f - fitted) <= NEAR * abs(fitted)]
     return sorted(close, key=lambda f: abs(f - fitted))

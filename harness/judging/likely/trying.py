@@ -3,8 +3,7 @@
 A cause explains a difference if, with it in the walk, every element of every result that it touches is within the tolerance
 that perturbed runs of this other walk derive, those that are wrong and those that aren't. And it must be no chance: an element
 that was off by 2^n of its new tolerances and is inside it now tells n bits, and all together have to tell more than are
-needed to choose one of all that were tried, by CHANCE. So a number alone is not named in float32, nor is a constant that has
-no name. Of several that explain it the first of the table is said.
+needed to choose one of all that were tried, by CHANCE; of a number that was fitted also among those that are simpler. Of several that explain it the first of the table is said.
 """
 
 import math
@@ -25,7 +24,7 @@ from ..blame import VJP, Suspect, suspects_of
 from ..calls import Alarm, calls_behind
 from ..judge import compare
 from ..trace import Trace
-from .causes import Cause, table
+from .causes import Cause, Multiple, table
 from .numbers import named, near
 from .supposing import EVERY, DoesNotApply, Instead, Site, Supposed
 
@@ -51,7 +50,6 @@ class _Attempt(NamedTuple):
     site: Site
     cause: Cause
     option: Any
-    choices: int
 
 
 def likely(
@@ -89,11 +87,10 @@ class _Region:
 
     def likely(self) -> Likely | None:
         attempts = sorted(self._attempts(), key=lambda a: a.rank)
-        tried = sum(a.choices for a in attempts)
         room = MOST // max(1, self._elements)
         for attempt in attempts[:room]:
             with suppress(DoesNotApply, ValueError):
-                words = self._explains(attempt, math.log2(tried) + CHANCE)
+                words = self._explains(attempt, len(attempts))
                 if words:
                     return Likely(words, attempt.site.suspect)
         return None
@@ -103,9 +100,7 @@ class _Region:
             site = self._site(suspect)
             for rank, cause in enumerate(table(site) if site else ()):
                 with suppress(DoesNotApply, ValueError):
-                    found = list(cause.options(site))
-                    choices = len(self._names) if cause.fitted else 1
-                    yield from (_Attempt(rank, site, cause, option, choices) for option in found)
+                    yield from (_Attempt(rank, site, cause, option) for option in list(cause.options(site)))
 
     def _site(self, suspect: Suspect) -> Site | None:
         """The first place of a suspect, as it is without any supposition."""
@@ -124,21 +119,24 @@ class _Region:
     def _made(self, suspect: Suspect, instead: Instead) -> Any:
         return partial(Supposed, trace=self.trace, suspect=suspect, instead=instead)
 
-    def _explains(self, attempt: _Attempt, needed: float) -> str:
-        """What is said of a cause if it explains everything; else an empty text."""
+    def _explains(self, attempt: _Attempt, tried: int) -> str:
+        """What is said of a cause if it explains everything, of so many; else an empty text."""
         site, cause, option = attempt.site, attempt.cause, attempt.option
         if not cause.fitted:
-            holds = self._holds(site.suspect, lambda s: cause.instead(s, option), needed)
+            holds = self._holds(site.suspect, lambda s: cause.instead(s, option), tried)
             return cause.says(site, option) if holds else ""
-        whole, fitted = self._fitted(site.suspect, cause)
-        for f in near(self._names, fitted)[:NEAREST]:
-            if self._holds(site.suspect, lambda s, f=f: cause.instead(s, f), needed):  # type: ignore[misc]
-                return cause.says(site, (f, self._names[f], whole))
+        whole, fitted = self._fitted(attempt)
+        numbers = list(self._names)
+        for f in near(numbers, fitted)[:NEAREST]:
+            simpler = 1 + numbers.index(f)
+            if self._holds(site.suspect, lambda s, f=f: cause.instead(s, option, f), tried * simpler):  # type: ignore[misc]
+                return cause.says(site, option, Multiple(f, self._names[f], whole))
         return ""
 
-    def _fitted(self, suspect: Suspect, cause: Cause) -> tuple[bool, float]:
+    def _fitted(self, attempt: _Attempt) -> tuple[bool, float]:
         """Whether nothing is left with 0 in the number's place, and the number by least squares."""
-        none, one = (self._walk(suspect, lambda s, f=f: cause.instead(s, f)) for f in (0.0, 1.0))  # type: ignore[misc]
+        suspect, instead, option = attempt.site.suspect, attempt.cause.instead, attempt.option
+        none, one = (self._walk(suspect, lambda s, f=f: instead(s, option, f)) for f in (0.0, 1.0))  # type: ignore[misc]
         keys = [a.key for a in self.alarms]
         start, got = (_flat(found, keys) for found in (none, self.trace.own))
         step = _flat(one, keys) - start
@@ -147,18 +145,18 @@ class _Region:
             raise DoesNotApply
         return not start.any(), float(step @ (got - start)) / length
 
-    def _holds(self, suspect: Suspect, instead: Instead, needed: float) -> bool:
-        """Whether all that was told is right if this is so, and not by chance."""
+    def _holds(self, suspect: Suspect, instead: Instead, tried: int) -> bool:
+        """Whether all that was told is right if this is so, and not by the chance of one among so many."""
         found = self._walk(suspect, instead)
         here, own = self.trace.here, self.trace.own
-        touched = [key for key, a in found.items() if key in own and not np.array_equal(a, here[key])]
+        touched = [key for key in self._near if key in found and not np.array_equal(found[key], here[key])]
         if not {a.key for a in self.alarms} <= set(touched) or not all(self._clearly(a, found) for a in self.alarms):
             return False
         due = self.trace.due(own, touched, self._calls, self._made(suspect, instead))
         compared = compare(References.of(due), {key: self.trace.answered[key] for key in due}, self.trace.dtype)
         if any(not t.used <= 1 for t in compared):
             return False
-        return sum(self._bits(a, due[a.key]) for a in self.alarms) >= needed
+        return sum(self._bits(a, due[a.key]) for a in self.alarms) > CHANCE + math.log2(tried)
 
     def _clearly(self, alarm: Alarm, found: Mapping[Result, Array]) -> bool:
         left, error = (np.max(np.abs(alarm.got - a)) for a in (found[alarm.key], alarm.due.value))
