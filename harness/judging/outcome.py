@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ...reference.optimizers import OPTIMIZERS
 from ...reference.program import Node
 from ...reference.told import Result
 from ..ledger.entries import Ledger
@@ -24,6 +25,7 @@ from .composition import budget, composed, pooled, precisely
 from .examining import Examination, Examined, Found, findings, wrong_call
 from .judge import Judgement, line_of, short, times
 from .likely.trying import likely
+from .likely.updates import likely_update
 from .trace import Trace, argument_name
 
 NAMED = 3
@@ -120,16 +122,18 @@ def _with_causes(
 
 def _likely(cell: Cell, found: Found) -> str:
     """The likely cause in words, with its place where that is one among several; empty where none explains it."""
-    if not isinstance(found.of, Examined):
-        return ""
     training = cell.variant.training
     options = training.options if training else {}
+    if not isinstance(found.of, Examined):
+        assert training is not None
+        return likely_update(found.of, OPTIMIZERS[training.optimizer], options, cell.dtype)
     made = likely(found.of.trace, found.suspects, found.of.judged.alarms, options)
     if made is None:
         return ""
-    several = len(found.suspects) > 1 and made.suspect in found.suspects
-    where = place({made.suspect}, found.trace, cell.variant.program_line).partition(":")[0] if several else ""
-    return made.words + f" ({where})" * bool(where)
+    if made.places == found.suspects or not all(p.call >= 0 for p in made.places):
+        return made.words
+    where = place(made.places, found.trace, cell.variant.program_line).partition(":")[0]
+    return f"{made.words} ({where})".replace(" or ", " and ") if len(made.places) > 1 else f"{made.words} ({where})"
 
 
 def _broken(judgement: Judgement) -> bool:

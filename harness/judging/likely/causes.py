@@ -319,7 +319,7 @@ CAUSES = (
     Cause(BACK, _once, _ones, lambda s, _: f"a cotangent of ones is taken for that of {s.node.outs[0]}"),
     Cause(
         ANY, lambda s: (None,) if _is_square(s.right) else (), lambda s, _: np.transpose(s.right),
-        lambda s, _: "it is the transpose of what it should be",
+        lambda s, _: f"{s.it} is the transpose of what it should be",
     ),
     Cause(
         CALL, _square, lambda s, k: s.with_argument(k, np.transpose(s.args[k])),
@@ -327,11 +327,11 @@ CAUSES = (
     ),
     Cause(
         BACK, _repeated_axes, _other_axis,
-        lambda s, axis: f"it is summed over axis {axis} of the cotangent, which is another than {s.name} is repeated along",
+        lambda s, axis: f"{s.it} is summed over axis {axis} of the cotangent, which is another than {s.name} is repeated along",
     ),
     Cause(
         BACK, lambda s: _slices(_repeated(s)), _not_summed,
-        lambda s, at: f"a sum is left out: it is the {_slice(s.g, at)} of the cotangent alone",
+        lambda s, at: f"a sum is left out: {s.it} is the {_slice(s.g, at)} of the cotangent alone",
     ),
     Cause(
         BACK, lambda s: _slices(s.g), _lacking,
@@ -339,9 +339,9 @@ CAUSES = (
     ),
     Cause(
         GRADIENT, lambda s: _slices(s.right), lambda s, at: _without(s.right, at),
-        lambda s, at: f"its {_slice(s.right, at)} is 0, all else is right",
+        lambda s, at: f"the {_slice(s.right, at)} of {s.it} is 0, all else is right",
     ),
-    Cause(BACK, _once, _of_other, lambda s, _: "it is what the other operand's should be"),
+    Cause(BACK, _once, _of_other, lambda s, _: f"{s.it} is what the other operand's should be"),
     Cause(frozenset({FORWARD}), _once, _swapped, lambda s, _: "its operands are exchanged"),
     Cause(
         frozenset({FORWARD}), _sum_terms, _term,
@@ -370,14 +370,14 @@ CAUSES = (
     ),
     Cause(
         ANY, lambda s: DIGITS, lambda s, k: _decimals(s, s.right, k),
-        lambda s, k: f"it is rounded to {k} decimals",
+        lambda s, k: f"{s.it} is rounded to {k} decimals",
     ),
     Cause(
         CALL, lambda s: ((j, k) for j in _of_inputs(s) for k in DIGITS),
         lambda s, how: s.with_argument(how[0], _decimals(s, s.args[how[0]], how[1])),
         lambda s, how: f"{_of(s, how[0])} is rounded to {how[1]} decimals in it",
     ),
-    Cause(ANY, _once, lambda s, _: _narrowed(s, s.right), lambda s, _: "it is rounded to float32"),
+    Cause(ANY, _once, lambda s, _: _narrowed(s, s.right), lambda s, _: f"{s.it} is rounded to float32"),
     Cause(
         BACK, _once, lambda s, _: s.again(g=_narrowed(s, s.g)),
         lambda s, _: f"the cotangent of {s.node.outs[0]} is rounded to float32 in it",
@@ -392,7 +392,7 @@ CAUSES = (
     ),
     Cause(
         ANY, lambda s: ((axis, by) for axis in _axes(s.right) for by in (0, 1, -1)), _moved,
-        lambda s, how: f"it is {'turned round' if not how[1] else 'shifted by one'} along axis {how[0]}",
+        lambda s, how: f"{s.it} is {'turned round' if not how[1] else 'shifted by one'} along axis {how[0]}",
     ),
     Cause(
         GRADIENT, _own, _scaled_self,

@@ -12,6 +12,8 @@ LARGEST_TERM = 12
 """A fraction is simple whose numerator and denominator are no larger than this."""
 DECADES = range(-8, 9)
 """And so is one digit times a power of ten within these."""
+SQUARES = frozenset({"mse", "square", "sum_squares", "pow", "norm"})
+"""Ops whose derivative has a 2 that is forgotten together with a size."""
 NEAR = 1e-2
 """A multiple that was fitted is tried as each named number so near to it, relatively."""
 
@@ -59,20 +61,29 @@ def _first(names: list[str]) -> str:
 
 def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> dict[float, str]:
     """Every number that has a name here, the likelier first, and how it is explained; simple ones explain themselves."""
-    found: dict[float, str] = {}
-    seen = sizes(trace, calls)
-    for n, where in seen.items():
-        found[n] = f"{n} = {where}: a division by it is missing"
-        found[1 / n] = f"{n} = {where}: it is divided by it once too often"
-    for n, where in seen.items():
-        found.setdefault(n / 2, f"{n} = {where}: 2/{n} is missing")
-        found.setdefault(2 / n, f"{n} = {where}: 2/{n} is there once too often")
+    found: dict[float, list[str]] = {}
+    squares = any(trace.program.nodes[i].op in SQUARES for i in calls)
+    for n, where in sizes(trace, calls).items():
+        found.setdefault(n, []).append(f"a division by {n} = {where} is missing")
+        found.setdefault(1 / n, []).append(f"it is divided by {n} = {where} once too often")
+        if squares:
+            found.setdefault(n / 2, []).append(f"a factor of 2/{n}, with {n} = {where}, is missing")
+            found.setdefault(2 / n, []).append(f"a factor of 2/{n}, with {n} = {where}, is there once too often")
     for option, value in options.items():
-        for f, why in ((value, "is in the gradient already"), (1 / value if value else 0.0, "is divided by")):
-            told = f"{option} = {value:g}, which {why}"
-            found[f] = f"{found[f]}; or {told}" if f in found else told
+        found.setdefault(value, []).append(f"{option} = {value:g} is multiplied into it")
     numbers = (-1.0, 2.0, 0.5, *found, *SIMPLE)
-    return {f: found.get(f, "") for f in numbers if f not in (0, 1)}
+    return {f: ", or ".join(found.get(f, ())) for f in numbers if f not in (0, 1)}
+
+
+def of_options(options: Mapping[str, float]) -> dict[float, str]:
+    """What multiples of a step an optimizer's options explain, and how."""
+    found: dict[float, str] = {}
+    for option, value in options.items():
+        if value:
+            found[value] = f"{option} = {value:g} is multiplied into it once too often"
+            found[1 / value] = f"a factor of {option} = {value:g} is missing"
+            found.setdefault(1 - value, f"it is 1 - {option}")
+    return found
 
 
 def near(numbers: Iterable[float], fitted: float) -> list[float]:

@@ -1,6 +1,6 @@
 """A call that is done in another way: what every result of a trace then has to be.
 
-A supposition stands at one place of a walk, a call forwards or towards one argument, and changes what is given there.
+A supposition stands at places of a walk, calls forwards or towards one argument, and changes what is given there.
 All else follows as in any walk, so that it is held to what the subject told also where names in between weren't told.
 """
 
@@ -24,38 +24,37 @@ EVERY = "every"
 
 
 class Supposed(Told):
-    """A walk in which one suspect gives what `instead` makes of its place."""
+    """A walk in which suspects give what `instead` makes of their places."""
 
     def __init__(
         self,
         own: Mapping[Result, Array],
         *,
         trace: Trace,
-        suspect: Suspect,
+        places: frozenset[Suspect],
         instead: "Instead",
         **how: Any,
     ) -> None:
         super().__init__(own, **how)
-        self.trace, self._suspect, self._instead = trace, suspect, instead
+        self.trace, self._places, self._instead = trace, places, instead
 
     def read(self, result: Result, a: Array, c: Exact) -> Array:
-        if not self._is_there(result):
+        suspect = next((s for s in self._places if self._gives(s, result)), None)
+        if suspect is None:
             return super().read(result, a, c)
         argument = int(result[1].partition(".")[2]) if result[0] == "use" else -1
-        made = self._instead(Site(self, self._suspect, result, argument, c, a))
+        made = self._instead(Site(self, suspect, result, argument, c, a))
         if np.shape(made) != np.shape(a):
             raise DoesNotApply
         return super().read(result, np.asarray(made, np.float64), c)
 
-    def _is_there(self, result: Result) -> bool:
+    def _gives(self, suspect: Suspect, result: Result) -> bool:
         role, name = result
-        suspect = self._suspect
         match suspect.phase:
             case "forward":
                 return role == "value" and name in self.trace.program.nodes[suspect.call].outs
             case "vjp":
-                call, _, argument = name.partition(".") if role == "use" else ("", "", "")
-                return call == str(suspect.call) and suspect.argument in (-1, int(argument))
+                return role == "use" and same(suspect, Suspect(VJP, *map(int, name.split("."))))
             case "sum":
                 return role == "gradient" and name == suspect.name
             case "every":
@@ -74,6 +73,13 @@ class Supposed(Told):
 
     def out(self, call: int) -> Array:
         return self._outs[call][0]
+
+
+def same(one: Suspect, other: Suspect) -> bool:
+    """Whether two are the same, a whole vjp being each of its parts."""
+    if one.phase != other.phase or one.phase != VJP:
+        return one == other
+    return one.call == other.call and (-1 in (one.argument, other.argument) or one.argument == other.argument)
 
 
 class DoesNotApply(Exception):
@@ -138,6 +144,16 @@ class Site:
     def told(self) -> str:
         """That name in words."""
         return "each of them" if self.suspect.phase == EVERY else self.name
+
+    @property
+    def it(self) -> str:
+        """The result in words: where it is what the subject told, `it` is enough."""
+        alone = self.suspect.phase == VJP and len(self.trace.uses.get(self.name, ())) == 1
+        if self.result in self.trace.own or (alone and ("gradient", self.name) in self.trace.own):
+            return "it"
+        if self.forwards:
+            return f"what {self.node.op} gives"
+        return f"what {self.node.op} passes on" if self.suspect.phase == VJP else "it"
 
     @property
     def out(self) -> Array:

@@ -3,7 +3,10 @@
 A cause explains a difference if, with it in the walk, every element of every result that it touches is within the tolerance
 that perturbed runs of this other walk derive, those that are wrong and those that aren't. And it must be no chance: an element
 that was off by 2^n of its new tolerances and is inside it now tells n bits, and all together have to tell more than are
-needed to choose one of all that were tried, by CHANCE; of a number that was fitted also among those that are simpler. Of several that explain it the first of the table is said.
+needed to choose one of all that were tried, by CHANCE; of a number that was fitted also among those that are simpler.
+Of several that explain it the first of the table is said.
+
+One suspect is tried alone, then all calls of its op: a loop over layers makes one mistake in each.
 """
 
 import math
@@ -20,13 +23,13 @@ from ....reference.rounding import K, Reference
 from ....reference.told import Result
 from ...reading.elements import Array
 from ...references.row import References
-from ..blame import VJP, Suspect, suspects_of
+from ..blame import Suspect, suspects_of
 from ..calls import Alarm, calls_behind
 from ..judge import compare
 from ..trace import Trace
 from .causes import Cause, Multiple, table
 from .numbers import named, near
-from .supposing import EVERY, DoesNotApply, Instead, Site, Supposed
+from .supposing import EVERY, DoesNotApply, Instead, Site, Supposed, same
 
 CHANCE = 12.0
 """Bits by which what a cause explains has to exceed the choice among all that were tried: 1 in 4096 by chance."""
@@ -39,14 +42,15 @@ NEAREST = 3
 
 
 class Likely(NamedTuple):
-    """A cause in words, and where it is."""
+    """A cause in words, and where it is: in one call, or in each of its op."""
 
     words: str
-    suspect: Suspect
+    places: frozenset[Suspect]
 
 
 class _Attempt(NamedTuple):
     rank: int
+    region: "_Region"
     site: Site
     cause: Cause
     option: Any
@@ -56,88 +60,78 @@ def likely(
     trace: Trace, suspects: Iterable[Suspect], alarms: Sequence[Alarm], options: Mapping[str, float]
 ) -> Likely | None:
     """The cause of the alarms that these suspects explain; `options` are the optimizer's. None where nobody knows."""
-    own = sorted(set(suspects))
-    explained = [a for a in alarms if any(_same(s, t) for s in own for t in a.suspects)]
+    explained = [a for a in alarms if any(same(s, t) for s in suspects for t in a.suspects)]
     if not explained or not all(np.isfinite(a.got).all() for a in explained):
         return None
-    every = [Suspect(EVERY)] if all(_of_input(trace, a) for a in explained) else []
-    return _Region(trace, (*own, *every), explained, options).likely()
+    regions = [_Region(trace, places, alarms, options) for places in _places(trace, sorted(set(suspects)), alarms)]
+    attempts = sorted((a for region in regions for a in region.attempts()), key=lambda a: a.rank)
+    room = MOST
+    for attempt in attempts:
+        room -= attempt.region.elements
+        if room < 0:
+            return None
+        with suppress(DoesNotApply, ValueError):
+            words = attempt.region.explains(attempt, len(attempts))
+            if words:
+                return Likely(words, attempt.region.places)
+    return None
 
 
-def _same(one: Suspect, other: Suspect) -> bool:
-    """Whether two are the same, a whole vjp being each of its parts."""
-    if one.phase != other.phase or one.phase != VJP:
-        return one == other
-    return one.call == other.call and (-1 in (one.argument, other.argument) or one.argument == other.argument)
-
-
-def _of_input(trace: Trace, alarm: Alarm) -> bool:
-    role, name = alarm.key
-    return role == "gradient" and name in trace.inputs
+def _places(trace: Trace, suspects: Sequence[Suspect], alarms: Sequence[Alarm]) -> Iterator[frozenset[Suspect]]:
+    """Each suspect alone, then with those of its op that may be at work in the alarms, then all inputs' gradients."""
+    accused = {s for a in alarms for s in a.suspects}
+    nodes, told = trace.program.nodes, set()
+    for suspect in suspects:
+        yield frozenset({suspect})
+    for suspect in suspects:
+        if suspect.call >= 0:
+            alike = frozenset(
+                s for s in accused
+                if s.call >= 0 and (s.phase, s.argument, nodes[s.call].op) == (suspect.phase, suspect.argument, nodes[suspect.call].op)
+            )  # fmt: skip
+            if len(alike) > 1 and alike not in told:
+                told.add(alike)
+                yield alike
+    if all(a.key[0] == "gradient" and a.key[1] in trace.inputs for a in alarms):
+        yield frozenset({Suspect(EVERY)})
 
 
 @dataclass(frozen=True)
 class _Region:
-    """What is wrong by one cause, and all that may be."""
+    """Places that may be wrong by one cause, and what they may have made wrong."""
 
     trace: Trace
-    suspects: tuple[Suspect, ...]
-    alarms: Sequence[Alarm]
+    places: frozenset[Suspect]
+    accusing: Sequence[Alarm]
     options: Mapping[str, float]
 
-    def likely(self) -> Likely | None:
-        attempts = sorted(self._attempts(), key=lambda a: a.rank)
-        room = MOST // max(1, self._elements)
-        for attempt in attempts[:room]:
-            with suppress(DoesNotApply, ValueError):
-                words = self._explains(attempt, len(attempts))
-                if words:
-                    return Likely(words, attempt.site.suspect)
-        return None
-
-    def _attempts(self) -> Iterator[_Attempt]:
-        for suspect in self.suspects:
-            site = self._site(suspect)
-            for rank, cause in enumerate(table(site) if site else ()):
+    def attempts(self) -> Iterator[_Attempt]:
+        """Every cause that may be here, with each of its options. A number is fitted for one place alone."""
+        for rank, cause in enumerate(table(self._site) if self._site else ()):
+            if not cause.fitted or len(self.places) == 1:
                 with suppress(DoesNotApply, ValueError):
-                    yield from (_Attempt(rank, site, cause, option) for option in list(cause.options(site)))
+                    for option in list(cause.options(self._site)):
+                        yield _Attempt(rank, self, self._site, cause, option)
 
-    def _site(self, suspect: Suspect) -> Site | None:
-        """The first place of a suspect, as it is without any supposition."""
-        seen: list[Site] = []
-
-        def watch(site: Site) -> Array:
-            seen.append(site)
-            return site.right
-
-        self._walk(suspect, watch)
-        return seen[0] if seen else None
-
-    def _walk(self, suspect: Suspect, instead: Instead) -> dict[Result, Array]:
-        return self.trace.walk(self.trace.own, made=self._made(suspect, instead), calls=self._calls)
-
-    def _made(self, suspect: Suspect, instead: Instead) -> Any:
-        return partial(Supposed, trace=self.trace, suspect=suspect, instead=instead)
-
-    def _explains(self, attempt: _Attempt, tried: int) -> str:
+    def explains(self, attempt: _Attempt, tried: int) -> str:
         """What is said of a cause if it explains everything, of so many; else an empty text."""
         site, cause, option = attempt.site, attempt.cause, attempt.option
         if not cause.fitted:
-            holds = self._holds(site.suspect, lambda s: cause.instead(s, option), tried)
+            holds = self._holds(lambda s: cause.instead(s, option), tried)
             return cause.says(site, option) if holds else ""
         whole, fitted = self._fitted(attempt)
         numbers = list(self._names)
         for f in near(numbers, fitted)[:NEAREST]:
             simpler = 1 + numbers.index(f)
-            if self._holds(site.suspect, lambda s, f=f: cause.instead(s, option, f), tried * simpler):  # type: ignore[misc]
+            if self._holds(lambda s, f=f: cause.instead(s, option, f), tried * simpler):  # type: ignore[misc]
                 return cause.says(site, option, Multiple(f, self._names[f], whole))
         return ""
 
     def _fitted(self, attempt: _Attempt) -> tuple[bool, float]:
         """Whether nothing is left with 0 in the number's place, and the number by least squares."""
-        suspect, instead, option = attempt.site.suspect, attempt.cause.instead, attempt.option
-        none, one = (self._walk(suspect, lambda s, f=f: instead(s, option, f)) for f in (0.0, 1.0))  # type: ignore[misc]
-        keys = [a.key for a in self.alarms]
+        instead, option = attempt.cause.instead, attempt.option
+        none, one = (self._walk(lambda s, f=f: instead(s, option, f)) for f in (0.0, 1.0))  # type: ignore[misc]
+        keys = [a.key for a in self._alarms]
         start, got = (_flat(found, keys) for found in (none, self.trace.own))
         step = _flat(one, keys) - start
         length = float(step @ step)
@@ -145,61 +139,84 @@ class _Region:
             raise DoesNotApply
         return not start.any(), float(step @ (got - start)) / length
 
-    def _holds(self, suspect: Suspect, instead: Instead, tried: int) -> bool:
+    def _holds(self, instead: Instead, tried: int) -> bool:
         """Whether all that was told is right if this is so, and not by the chance of one among so many."""
-        found = self._walk(suspect, instead)
-        here, own = self.trace.here, self.trace.own
-        touched = [key for key in self._near if key in found and not np.array_equal(found[key], here[key])]
-        if not {a.key for a in self.alarms} <= set(touched) or not all(self._clearly(a, found) for a in self.alarms):
+        found, trace = self._walk(instead), self.trace
+        touched = [key for key in self._near if key in found and not np.array_equal(found[key], trace.here[key])]
+        if not {a.key for a in self._alarms} <= set(touched) or not all(map(partial(_clearly, found), self._alarms)):
             return False
-        due = self.trace.due(own, touched, self._calls, self._made(suspect, instead))
-        compared = compare(References.of(due), {key: self.trace.answered[key] for key in due}, self.trace.dtype)
+        due = trace.due(trace.own, touched, self._calls, self._made(instead))
+        compared = compare(References.of(due), {key: trace.answered[key] for key in due}, trace.dtype)
         if any(not t.used <= 1 for t in compared):
             return False
-        return sum(self._bits(a, due[a.key]) for a in self.alarms) > CHANCE + math.log2(tried)
+        told = (bits(a.got, a.due.value, due[a.key], trace.dtype, exact=trace.exact) for a in self._alarms)
+        return sum(told) > CHANCE + math.log2(tried)
 
-    def _clearly(self, alarm: Alarm, found: Mapping[Result, Array]) -> bool:
-        left, error = (np.max(np.abs(alarm.got - a)) for a in (found[alarm.key], alarm.due.value))
-        return bool(left <= error / CLEARLY)
+    def _walk(self, instead: Instead) -> dict[Result, Array]:
+        return self.trace.walk(self.trace.own, made=self._made(instead), calls=self._calls)
 
-    def _bits(self, alarm: Alarm, due: Reference) -> float:
-        """What it tells that elements which were off are inside their tolerances now; alike elements count once.
+    def _made(self, instead: Instead) -> Any:
+        return partial(Supposed, trace=self.trace, places=self.places, instead=instead)
 
-        Of exact numbers, which are small integers mostly, each is worth its size.
-        """
-        error = np.abs(alarm.got - alarm.due.value)
-        least = K * FORMATS[self.trace.dtype].u * np.maximum(np.abs(alarm.got), np.abs(alarm.due.value))
-        allowed = np.maximum(due.tolerance(self.trace.dtype), least)
-        bits = np.log2(np.maximum(1.0, np.where(self.trace.exact, 1 + error, error / np.where(allowed, allowed, 1))))
-        alike = np.stack([np.ravel(a) for a in (alarm.got, alarm.due.value)])
-        _, first = np.unique(alike, axis=1, return_index=True)
-        return float(np.sum(np.ravel(bits)[first]))
+    @cached_property
+    def _site(self) -> Site | None:
+        """The first place, as it is without any supposition."""
+        seen: list[Site] = []
+
+        def watch(site: Site) -> Array:
+            seen.append(site)
+            return site.right
+
+        self._walk(watch)
+        return seen[0] if seen else None
+
+    @cached_property
+    def _alarms(self) -> list[Alarm]:
+        """Those that the places may explain, and so have to."""
+        return [a for a in self.accusing if self._concern(a.suspects)]
+
+    def _concern(self, suspects: Iterable[Suspect]) -> bool:
+        return any(p.phase == EVERY or same(p, s) for p in self.places for s in suspects)
 
     @cached_property
     def _near(self) -> list[Result]:
-        """Told results that the suspects may have made."""
-        if any(s.phase == EVERY for s in self.suspects):
-            return list(self.trace.own)
-        return [
-            key
-            for key in self.trace.own
-            if any(_same(s, t) for t in suspects_of(self.trace, key) for s in self.suspects)
-        ]
+        """Told results that the places may have made."""
+        return [key for key in self.trace.own if self._concern(suspects_of(self.trace, key))]
 
     @cached_property
     def _calls(self) -> set[int]:
         return calls_behind(self.trace, self._near)
 
     @cached_property
-    def _elements(self) -> int:
-        """What one walk of the region costs, in elements of what its calls give and read."""
-        names = {name for i in self._calls for name in (*self.trace.program.nodes[i].inputs, *self.trace.program.nodes[i].outs)}
+    def elements(self) -> int:
+        """What one walk costs, in elements of what its calls give and read."""
+        nodes = [self.trace.program.nodes[i] for i in self._calls]
+        names = {name for node in nodes for name in (*node.inputs, *node.outs)}
         return sum(int(np.size(self.trace.value(name))) for name in names)
 
     @cached_property
     def _names(self) -> dict[float, str]:
-        calls = {s.call for s in self.suspects if s.call >= 0} or self._calls
+        calls = {s.call for s in self.places if s.call >= 0} or self._calls
         return named(self.trace, sorted(calls), self.options)
+
+
+def _clearly(found: Mapping[Result, Array], alarm: Alarm) -> bool:
+    left, error = (np.max(np.abs(alarm.got - a)) for a in (found[alarm.key], alarm.due.value))
+    return bool(left <= error / CLEARLY)
+
+
+def bits(got: Array, plain: Array, due: Reference, dtype: str, *, exact: bool = False) -> float:
+    """What it tells that elements of `got` which were off from `plain` are inside the tolerances of `due`; alike ones count once.
+
+    Of exact numbers, which are small integers mostly, each is worth its size.
+    """
+    error = np.abs(got - plain)
+    least = K * FORMATS[dtype].u * np.maximum(np.abs(got), np.abs(plain))
+    allowed = np.maximum(due.tolerance(dtype), least)
+    told = np.log2(np.maximum(1.0, 1 + error if exact else error / np.where(allowed, allowed, 1)))
+    alike = np.stack([np.ravel(got), np.ravel(plain)])
+    _, first = np.unique(alike, axis=1, return_index=True)
+    return float(np.sum(np.ravel(told)[first]))
 
 
 def _flat(found: Mapping[Result, Array], keys: Iterable[Result]) -> Array:
