@@ -130,10 +130,14 @@ def _likely(cell: Cell, found: Found) -> str:
     made = likely(found.of.trace, found.suspects, found.of.judged.alarms, options)
     if made is None:
         return ""
-    if made.places == found.suspects or not all(p.call >= 0 for p in made.places):
+    if made.places == found.suspects or not all(p.call >= 0 for p in made.places) or not made.places:
         return made.words
-    where = place(made.places, found.trace, cell.variant.program_line).partition(":")[0]
-    return f"{made.words} ({where})".replace(" or ", " and ") if len(made.places) > 1 else f"{made.words} ({where})"
+    if len(made.places) == 1:
+        where = place(made.places, found.trace, cell.variant.program_line).partition(":")[0]
+        return f"{made.words} ({where})"
+    nodes = found.of.trace.program.nodes
+    lines = sorted({cell.variant.program_line + nodes[p.call].line - 1 for p in made.places})
+    return f"{made.words} (in each of lines {', '.join(map(str, lines))})"
 
 
 def _broken(judgement: Judgement) -> bool:

@@ -6,6 +6,7 @@ the arithmetic context, so that how far rounding moves them is derived like ever
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -162,10 +163,33 @@ def _repeated_axes(site: Site) -> list[int]:
     return _axes(_repeated(site))
 
 
-def _narrowed(site: Site, a: Array) -> Array:
-    if site.trace.dtype != "float64":
+def _narrowed(site: Site, a: Array, name: str) -> Array:
+    """Rounded to a format that is narrower than the cell's."""
+    if name == "float32" and site.trace.dtype != "float64":
         raise DoesNotApply
-    return np.asarray(a).astype(np.float32).astype(np.float64)
+    return FORMATS[name](np.asarray(a, np.float64))
+
+
+def _to_bits(a: Array, digits: int) -> Array:
+    """Rounded to so many binary digits of the significand, to nearest even."""
+    significand, exponent = np.frexp(a)
+    return np.ldexp(np.rint(np.ldexp(significand, digits)), exponent - digits)
+
+
+FORMATS: dict[str, Callable[[Array], Array]] = {
+    "float32": lambda a: a.astype(np.float32).astype(np.float64),
+    "11 binary digits (float16, TF32)": partial(_to_bits, digits=11),
+    "8 binary digits (bfloat16)": partial(_to_bits, digits=8),
+}
+"""What numbers are rounded to on the way, by intent or by a device's default."""
+
+
+def _all_narrowed(site: Site, name: str) -> Array:
+    """The call with all factors rounded: as a device multiplies matrices."""
+    if site.row.terms is None:
+        raise DoesNotApply
+    args = (*(_narrowed(site, a, name) for a in site.args[:2]), *site.args[2:])
+    return site.again(args) if site.forwards else site.again(args, g=_narrowed(site, site.g, name))
 
 
 def _decimals(site: Site, a: Array, k: int) -> Array:
@@ -260,17 +284,13 @@ def _multiple(site: Site, _: Any, told: Multiple) -> str:
     what = "all of it" if told.whole else f"what {site.node.op} contributes to the gradient of {site.name}"
     if told.number == -1:
         return f"{what} has the other sign"
-    return f"{what} is {_share(told.number)} × what it should be" + f": {told.why}" * bool(told.why)
+    return f"{what} is {simple(told.number)} × what it should be" + f": {told.why}" * bool(told.why)
 
 
 def _stepped(site: Site, k: int, told: Multiple) -> str:
     when = "after" if told.number > 0 else "before"
     step = f"{abs(told.number):.6g} × its gradient"
     return f"{_of(site, k)} is taken in it as it is {when} a step of {step}"
-
-
-def _share(f: float) -> str:
-    return simple(f) or f"{f:.6g}"
 
 
 def _slice(a: Array, at: tuple[int, int]) -> str:
@@ -287,9 +307,10 @@ def _input(site: Site) -> str:
 
 CAUSES = (
     Cause(
-        frozenset({VJP, SUM}), _once, lambda s, _: np.zeros_like(s.right),
-        lambda s, _: f"it is 0: nothing is passed on to {s.name}" if s.suspect.phase == SUM
-        else f"what {s.node.op} contributes to the gradient of {s.name} is missing",
+        frozenset({FORWARD, VJP, SUM}), _once, lambda s, _: np.zeros_like(s.right),
+        lambda s, _: f"what {s.node.op} contributes to the gradient of {s.name} is missing"
+        if s.suspect.phase == VJP
+        else f"{s.it} is 0: it is left out",
     ),
     Cause(ANY, _once, lambda s, _, f: s.c.r(f * s.right), _multiple, fitted=True),
     Cause(
@@ -356,7 +377,7 @@ CAUSES = (
         lambda s, name: f"nothing is added up: it is {name} alone",
     ),
     Cause(
-        GRADIENT, _once, _gradient_before,
+        frozenset({EVERY}), _once, _gradient_before,
         lambda s, _: "the gradient of the step before is added to it: gradients are not set to zero between steps",
     ),
     Cause(
@@ -377,14 +398,22 @@ CAUSES = (
         lambda s, how: s.with_argument(how[0], _decimals(s, s.args[how[0]], how[1])),
         lambda s, how: f"{_of(s, how[0])} is rounded to {how[1]} decimals in it",
     ),
-    Cause(ANY, _once, lambda s, _: _narrowed(s, s.right), lambda s, _: f"{s.it} is rounded to float32"),
     Cause(
-        BACK, _once, lambda s, _: s.again(g=_narrowed(s, s.g)),
-        lambda s, _: f"the cotangent of {s.node.outs[0]} is rounded to float32 in it",
+        ANY, lambda _: FORMATS, lambda s, name: _narrowed(s, s.right, name),
+        lambda s, name: f"{s.it} is rounded to {name}",
     ),
     Cause(
-        CALL, _of_inputs, lambda s, k: s.with_argument(k, _narrowed(s, s.args[k])),
-        lambda s, k: f"{_of(s, k)} is rounded to float32 in it",
+        CALL, lambda _: FORMATS, _all_narrowed,
+        lambda s, name: f"all that {s.node.op} multiplies is rounded to {name}",
+    ),
+    Cause(
+        BACK, lambda _: FORMATS, lambda s, name: s.again(g=_narrowed(s, s.g, name)),
+        lambda s, name: f"the cotangent of {s.node.outs[0]} is rounded to {name} in it",
+    ),
+    Cause(
+        CALL, lambda s: ((k, name) for k in _of_inputs(s) for name in FORMATS),
+        lambda s, how: s.with_argument(how[0], _narrowed(s, s.args[how[0]], how[1])),
+        lambda s, how: f"{_of(s, how[0])} is rounded to {how[1]} in it",
     ),
     Cause(
         CALL, _other_attribute_axis, lambda s, axis: s.again(axis=axis),

@@ -188,7 +188,7 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
     "bce_with_logits": tuple(_reductions()),
     "cross_entropy": (
         *_reductions(),
-        *(_targets(f"labels are taken {-by:+d} off", _labels(by)) for by in (1, -1)),
+        *(_targets(f"its labels are taken by {by:+d} off", _labels(by)) for by in (1, -1)),
         *(_targets(f"its labels are smoothed by {eps:g}", _smoothed(eps)) for eps in SMOOTHINGS),
         Convention(_backwards(_numbers_for_vectors), "the label's number is subtracted from every probability, not its one-hot vector"),
         *(Convention(_log_of_sum(eps), f"{eps:g} is added inside its logarithm") for eps in EPSILONS),

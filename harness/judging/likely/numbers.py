@@ -12,6 +12,8 @@ LARGEST_TERM = 12
 """A fraction is simple whose numerator and denominator are no larger than this."""
 DECADES = range(-8, 9)
 """And so is one digit times a power of ten within these."""
+CLOSE = range(1, 13)
+"""And so is 1 and one decimal as far behind it."""
 SQUARES = frozenset({"mse", "square", "sum_squares", "pow", "norm"})
 """Ops whose derivative has a 2 that is forgotten together with a size."""
 NEAR = 1e-2
@@ -19,13 +21,11 @@ NEAR = 1e-2
 
 
 def simple(f: float) -> str:
-    """A number in words where it is simple: a fraction of small terms, or one digit times a power of ten. Else empty."""
+    """A simple number as people write it: a fraction where it is one, else as a decimal."""
     ratio = Fraction(f).limit_denominator(LARGEST_TERM)
     if abs(ratio.numerator) <= LARGEST_TERM and math.isclose(float(ratio), f, rel_tol=1e-12):
         return str(ratio)
-    power = math.floor(math.log10(abs(f)))
-    digit = round(f / 10.0**power)
-    return f"{digit * 10.0**power:g}" if math.isclose(digit * 10.0**power, f, rel_tol=1e-12) else ""
+    return f"{f:.13g}"
 
 
 def _simple_numbers() -> list[float]:
@@ -33,7 +33,8 @@ def _simple_numbers() -> list[float]:
     terms = range(1, LARGEST_TERM + 1)
     fractions = sorted({(p + q, p / q) for p in terms for q in terms if math.gcd(p, q) == 1})
     powers = [(abs(k), d * 10.0**k) for d in range(1, 10) for k in DECADES]
-    return [f * sign for _, f in (*fractions, *sorted(powers)) for sign in (1.0, -1.0) if f * sign != 1]
+    found = [f * sign for _, f in (*fractions, *sorted(powers)) for sign in (1.0, -1.0) if f * sign != 1]
+    return [*found, *(1 + sign * 10.0**-k for k in CLOSE for sign in (1.0, -1.0))]
 
 
 SIMPLE = tuple(dict.fromkeys(_simple_numbers()))

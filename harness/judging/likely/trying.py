@@ -39,6 +39,10 @@ MOST = 2**26
 """Elements that are walked while causes are tried, at most: of a large tensor only the first of the table are."""
 NEAREST = 3
 """Named numbers that are tried for one that was fitted."""
+NOT_HERE = (DoesNotApply, ValueError, IndexError)
+"""What a row says of a call that it doesn't fit: shapes, axes, the number of arguments."""
+LOST = 29
+"""Bits by which a float64 is longer than a float32."""
 
 
 class Likely(NamedTuple):
@@ -63,6 +67,8 @@ def likely(
     explained = [a for a in alarms if any(same(s, t) for s in suspects for t in a.suspects)]
     if not explained or not all(np.isfinite(a.got).all() for a in explained):
         return None
+    if trace.dtype == "float64" and all(map(_in_float32, explained)):
+        return Likely("it is computed in float32: its numbers are float32's, and right to as many digits", frozenset())
     regions = [_Region(trace, places, alarms, options) for places in _places(trace, sorted(set(suspects)), alarms)]
     attempts = sorted((a for region in regions for a in region.attempts()), key=lambda a: a.rank)
     room = MOST
@@ -70,7 +76,7 @@ def likely(
         room -= attempt.region.elements
         if room < 0:
             return None
-        with suppress(DoesNotApply, ValueError):
+        with suppress(*NOT_HERE):
             words = attempt.region.explains(attempt, len(attempts))
             if words:
                 return Likely(words, attempt.region.places)
@@ -109,7 +115,7 @@ class _Region:
         """Every cause that may be here, with each of its options. A number is fitted for one place alone."""
         for rank, cause in enumerate(table(self._site) if self._site else ()):
             if not cause.fitted or len(self.places) == 1:
-                with suppress(DoesNotApply, ValueError):
+                with suppress(*NOT_HERE):
                     for option in list(cause.options(self._site)):
                         yield _Attempt(rank, self, self._site, cause, option)
 
@@ -198,6 +204,14 @@ class _Region:
     def _names(self) -> dict[float, str]:
         calls = {s.call for s in self.places if s.call >= 0} or self._calls
         return named(self.trace, sorted(calls), self.options)
+
+
+def _in_float32(alarm: Alarm) -> bool:
+    """Whether a result in float64 has numbers of float32 alone, right by that dtype's tolerance, where its own would be longer."""
+    got, due = alarm.got, alarm.due.value
+    longer = np.unique(due[due.astype(np.float32) != due]).size
+    narrow = np.array_equal(got.astype(np.float32), got) and bool(np.all(np.abs(got - due) <= alarm.due.tolerance("float32")))
+    return narrow and longer * LOST > CHANCE
 
 
 def _clearly(found: Mapping[Result, Array], alarm: Alarm) -> bool:

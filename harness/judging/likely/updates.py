@@ -84,7 +84,7 @@ def _multiple(step: Step, f: float) -> str:
     if f == -1:
         return "the step goes the other way: it is added, not subtracted"
     why = of_options(step.options).get(f, "")
-    return f"the step is {simple(f) or f'{f:.6g}'} × what it should be" + f": {why}" * bool(why)
+    return f"the step is {simple(f)} × what it should be" + f": {why}" * bool(why)
 
 
 def likely_update(update: Update, optimizer: Optimizer, options: Mapping[str, float], dtype: str) -> str:
