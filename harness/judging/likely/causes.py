@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....reference.contexts import AsComputed
+from ....reference.contexts import Array, AsComputed
 from ....reference.ops.arithmetic import unbroadcast
-from ...reading.elements import Array
 from ..blame import FORWARD, SEED, SUM, VJP
 from .conventions import CONVENTIONS, Convention
 from .numbers import simple
@@ -52,7 +51,7 @@ class Multiple(NamedTuple):
 
 def table(site: Site) -> Iterator[Cause]:
     """The causes that may be at a place."""
-    rows = CAUSES
+    rows: tuple[Cause, ...] = CAUSES
     if site.suspect.call >= 0:
         told = CONVENTIONS.get(site.node.op, ())
         rows = (*CAUSES, *map(_of_convention, told))
@@ -252,7 +251,11 @@ def _other_attribute_axis(site: Site) -> list[int]:
 def _others(site: Site) -> Iterator[int]:
     """The arguments of a call that are the case's own and have a gradient, but for the one whose cotangent is given."""
     names, trace = site.node.args, site.trace
-    return (k for k in _of_inputs(site) if k != site.argument and names[k] in trace.inputs and names[k] in trace.floats)
+    return (
+        k
+        for k in _of_inputs(site)
+        if k != site.argument and names[k] in trace.inputs and names[k] in trace.floats
+    )
 
 
 def _after_step(site: Site, k: int, f: float) -> Array:
@@ -363,22 +366,22 @@ CAUSES = (
         lambda s, at: f"the {_slice(s.right, at)} of {s.it} is 0, all else is right",
     ),
     Cause(BACK, _once, _of_other, lambda s, _: f"{s.it} is what the other operand's should be"),
-    Cause(frozenset({FORWARD}), _once, _swapped, lambda s, _: "its operands are exchanged"),
+    Cause(frozenset({FORWARD}), _once, _swapped, lambda *_: "its operands are exchanged"),
     Cause(
         frozenset({FORWARD}), _sum_terms, _term,
         lambda s, how: f"{_of(s, how[0])} is {'added twice' if how[1] > 0 else 'left out'}",
     ),
     Cause(
         frozenset({SUM}), lambda s: s.terms, _without_term,
-        lambda s, name: f"a term is missing: {name}",
+        lambda _, name: f"a term is missing: {name}",
     ),
     Cause(
         frozenset({SUM}), lambda s: s.terms, _only_term,
-        lambda s, name: f"nothing is added up: it is {name} alone",
+        lambda _, name: f"nothing is added up: it is {name} alone",
     ),
     Cause(
         frozenset({EVERY}), _once, _gradient_before,
-        lambda s, _: "the gradient of the step before is added to it: gradients are not set to zero between steps",
+        lambda *_: "the gradient of the step before is added to it: gradients are not set to zero between steps",
     ),
     Cause(
         CALL, _of_inputs, lambda s, k: s.with_argument(k, _before(s, _of(s, k))),
@@ -386,11 +389,11 @@ CAUSES = (
     ),
     Cause(BACK, _others, _after_step, _stepped, fitted=True),
     Cause(
-        BACK, lambda s: DIGITS, lambda s, k: s.again(g=_decimals(s, s.g, k)),
+        BACK, lambda _: DIGITS, lambda s, k: s.again(g=_decimals(s, s.g, k)),
         lambda s, k: f"the cotangent of {s.node.outs[0]} is rounded to {k} decimals in it",
     ),
     Cause(
-        ANY, lambda s: DIGITS, lambda s, k: _decimals(s, s.right, k),
+        ANY, lambda _: DIGITS, lambda s, k: _decimals(s, s.right, k),
         lambda s, k: f"{s.it} is rounded to {k} decimals",
     ),
     Cause(

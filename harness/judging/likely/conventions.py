@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ....reference.contexts import Array
 from ....reference.ops.losses import distribution, reduced, unreduced
 from ....reference.ops.reductions import softmax
-from ...reading.elements import Array
 from .supposing import DoesNotApply, Site
 
 EPSILONS = (1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
@@ -196,5 +196,3 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
     "log": (*_epsilons("{eps} is added inside the logarithm"),),
     "sqrt": (*_epsilons("{eps} is added inside the root"),),
 }  # fmt: skip
-
-

@@ -39,6 +39,7 @@ def _simple_numbers() -> list[float]:
 
 SIMPLE = tuple(dict.fromkeys(_simple_numbers()))
 
+
 def sizes(trace: Trace, calls: Iterable[int]) -> dict[int, str]:
     """The sizes of what these calls read and give, by where they are seen: `X.shape[0]`, `A.size`."""
     found: dict[int, list[str]] = {}
@@ -69,7 +70,9 @@ def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> d
         found.setdefault(1 / n, []).append(f"it is divided by {n} = {where} once too often")
         if squares:
             found.setdefault(n / 2, []).append(f"a factor of 2/{n}, with {n} = {where}, is missing")
-            found.setdefault(2 / n, []).append(f"a factor of 2/{n}, with {n} = {where}, is there once too often")
+            found.setdefault(2 / n, []).append(
+                f"a factor of 2/{n}, with {n} = {where}, is there once too often"
+            )
     for option, value in options.items():
         found.setdefault(value, []).append(f"{option} = {value:g} is multiplied into it")
     numbers = (-1.0, 2.0, 0.5, *found, *SIMPLE)

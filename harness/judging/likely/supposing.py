@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ....reference.contexts import Exact
+from ....reference.contexts import Array, Exact
 from ....reference.ops import OPS, Row
 from ....reference.program import Node
 from ....reference.told import Result, Told, use
-from ...reading.elements import Array
 from ..blame import FORWARD, SEED, SUM, VJP, Suspect
 from ..trace import Trace
 
@@ -42,7 +41,7 @@ class Supposed(Told):
         suspect = next((s for s in self._places if self._gives(s, result)), None)
         if suspect is None:
             return super().read(result, a, c)
-        argument = int(result[1].partition(".")[2]) if result[0] == "use" else -1
+        argument = _of_use(result[1]).argument if result[0] == "use" else -1
         made = self._instead(Site(self, suspect, result, argument, c, a))
         if np.shape(made) != np.shape(a):
             raise DoesNotApply
@@ -54,7 +53,7 @@ class Supposed(Told):
             case "forward":
                 return role == "value" and name in self.trace.program.nodes[suspect.call].outs
             case "vjp":
-                return role == "use" and same(suspect, Suspect(VJP, *map(int, name.split("."))))
+                return role == "use" and same(suspect, _of_use(name))
             case "sum":
                 return role == "gradient" and name == suspect.name
             case "every":
@@ -73,6 +72,12 @@ class Supposed(Told):
 
     def out(self, call: int) -> Array:
         return self._outs[call][0]
+
+
+def _of_use(name: str) -> Suspect:
+    """The vjp that gives a contribution `call.argument`."""
+    call, _, argument = name.partition(".")
+    return Suspect(VJP, int(call), int(argument))
 
 
 def same(one: Suspect, other: Suspect) -> bool:

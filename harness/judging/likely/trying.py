@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ....reference.contexts import Array
 from ....reference.formats import FORMATS
 from ....reference.rounding import K, Reference
 from ....reference.told import Result
-from ...reading.elements import Array
 from ...references.row import References
 from ..blame import Suspect, suspects_of
 from ..calls import Alarm, calls_behind
@@ -68,8 +68,12 @@ def likely(
     if not explained or not all(np.isfinite(a.got).all() for a in explained):
         return None
     if trace.dtype == "float64" and all(map(_in_float32, explained)):
-        return Likely("it is computed in float32: its numbers are float32's, and right to as many digits", frozenset())
-    regions = [_Region(trace, places, alarms, options) for places in _places(trace, sorted(set(suspects)), alarms)]
+        return Likely(
+            "it is computed in float32: its numbers are float32's, and right to as many digits", frozenset()
+        )
+    regions = [
+        _Region(trace, places, alarms, options) for places in _places(trace, sorted(set(suspects)), alarms)
+    ]
     attempts = sorted((a for region in regions for a in region.attempts()), key=lambda a: a.rank)
     room = MOST
     for attempt in attempts:
@@ -83,7 +87,9 @@ def likely(
     return None
 
 
-def _places(trace: Trace, suspects: Sequence[Suspect], alarms: Sequence[Alarm]) -> Iterator[frozenset[Suspect]]:
+def _places(
+    trace: Trace, suspects: Sequence[Suspect], alarms: Sequence[Alarm]
+) -> Iterator[frozenset[Suspect]]:
     """Each suspect alone, then with those of its op that may be at work in the alarms, then all inputs' gradients."""
     accused = {s for a in alarms for s in a.suspects}
     nodes, told = trace.program.nodes, set()
@@ -113,11 +119,14 @@ class _Region:
 
     def attempts(self) -> Iterator[_Attempt]:
         """Every cause that may be here, with each of its options. A number is fitted for one place alone."""
-        for rank, cause in enumerate(table(self._site) if self._site else ()):
+        site = self._site
+        if site is None:
+            return
+        for rank, cause in enumerate(table(site)):
             if not cause.fitted or len(self.places) == 1:
                 with suppress(*NOT_HERE):
-                    for option in list(cause.options(self._site)):
-                        yield _Attempt(rank, self, self._site, cause, option)
+                    for option in list(cause.options(site)):
+                        yield _Attempt(rank, self, site, cause, option)
 
     def explains(self, attempt: _Attempt, tried: int) -> str:
         """What is said of a cause if it explains everything, of so many; else an empty text."""
@@ -148,8 +157,12 @@ class _Region:
     def _holds(self, instead: Instead, tried: int) -> bool:
         """Whether all that was told is right if this is so, and not by the chance of one among so many."""
         found, trace = self._walk(instead), self.trace
-        touched = [key for key in self._near if key in found and not np.array_equal(found[key], trace.here[key])]
-        if not {a.key for a in self._alarms} <= set(touched) or not all(map(partial(_clearly, found), self._alarms)):
+        touched = [
+            key for key in self._near if key in found and not np.array_equal(found[key], trace.here[key])
+        ]
+        if not {a.key for a in self._alarms} <= set(touched) or not all(
+            map(partial(_clearly, found), self._alarms)
+        ):
             return False
         due = trace.due(trace.own, touched, self._calls, self._made(instead))
         compared = compare(References.of(due), {key: trace.answered[key] for key in due}, trace.dtype)
@@ -210,7 +223,9 @@ def _in_float32(alarm: Alarm) -> bool:
     """Whether a result in float64 has numbers of float32 alone, right by that dtype's tolerance, where its own would be longer."""
     got, due = alarm.got, alarm.due.value
     longer = np.unique(due[due.astype(np.float32) != due]).size
-    narrow = np.array_equal(got.astype(np.float32), got) and bool(np.all(np.abs(got - due) <= alarm.due.tolerance("float32")))
+    narrow = np.array_equal(got.astype(np.float32), got) and bool(
+        np.all(np.abs(got - due) <= alarm.due.tolerance("float32"))
+    )
     return narrow and longer * LOST > CHANCE
 
 

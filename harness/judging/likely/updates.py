@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....reference.contexts import EXACT, Exact
+from ....reference.contexts import EXACT, Array, Exact
 from ....reference.optimizers import Optimizer
 from ....reference.rounding import expected, seed_of
-from ...reading.elements import Array
 from ..judge import Update, distance
 from .numbers import SIMPLE, near, of_options, simple
 from .trying import CHANCE, CLEARLY, NEAREST, bits
@@ -53,12 +52,18 @@ class Cause(NamedTuple):
 def causes(step: Step) -> Iterator[Cause]:
     """The causes that may be at a step, the simpler first."""
     yield Cause(lambda s: s.before, lambda _: "it has not moved")
-    yield Cause(lambda s, f: s.c.r(s.before + f * (s.moved() - s.before)), lambda f: _multiple(step, f), fitted=True)
+    yield Cause(
+        lambda s, f: s.c.r(s.before + f * (s.moved() - s.before)), lambda f: _multiple(step, f), fitted=True
+    )
     if len(step.parameters) > 1:
-        yield Cause(lambda s: s.moved(s.gradients[-2]), lambda _: "it is a step by the gradient of the step before")
+        yield Cause(
+            lambda s: s.moved(s.gradients[-2]), lambda _: "it is a step by the gradient of the step before"
+        )
         yield Cause(
             lambda s: s.moved(s.c.r(s.gradients[-1] + s.gradients[-2])),
-            lambda _: "the gradient of the step before is added to it: gradients are not set to zero between steps",
+            lambda _: (
+                "the gradient of the step before is added to it: gradients are not set to zero between steps"
+            ),
         )
         yield Cause(
             lambda s: s.moved(before=s.parameters[-2]),
@@ -72,12 +77,18 @@ def causes(step: Step) -> Iterator[Cause]:
     if lr := step.options.get("lr"):
         yield Cause(
             lambda s, f: s.c.r(s.moved() - f * lr * s.before),
-            lambda f: f"lr × {f:g} × the parameter itself is subtracted: a weight decay that the case doesn't have",
+            lambda f: (
+                f"lr × {f:g} × the parameter itself is subtracted: a weight decay that the case doesn't have"
+            ),
             fitted=True,
         )
     for name, value in step.options.items():
         if name != "lr":
-            yield Cause(lambda s, n=name, v=value: s.moved(**{n: -v}), lambda _, n=name: f"{n} has the other sign")
+            yield _turned(name, value)
+
+
+def _turned(option: str, value: float) -> Cause:
+    return Cause(lambda s: s.moved(**{option: -value}), lambda _: f"{option} has the other sign")
 
 
 def _multiple(step: Step, f: float) -> str:
