@@ -57,7 +57,7 @@ IN_NETWORK = {
     "2": (at("h"), lambda a, o: 2 * a, "all of it is 2 × what it should be"),
     "1/2": (at("h"), lambda a, o: a / 2, "all of it is 1/2 × what it should be"),
     "2/3": (at("h"), lambda a, o: a * 2 / 3, "all of it is 2/3 × what it should be"),
-    "lr": (at("h"), lambda a, o: a * 0.05, "all of it is 0.05 × what it should be"),
+    "lr": (at("h"), lambda a, o: a * 0.05, "all of it is 1/20 × what it should be"),
     "nothing": (at("b"), lambda a, o: 0 * a, "what add contributes to the gradient of b is missing"),
     "transpose": (at("W"), lambda a, o: a.T, "it is the transpose of what it should be"),
     "at z": (at("z"), lambda a, o: o[at("h")] * o["value", "z"] * (1 - o["value", "z"]), "the derivative of sigmoid is fed its input z where its formula has the output"),
@@ -128,7 +128,7 @@ def test_operands_that_are_exchanged_are_named():
     trace = trace_of("w = x * y", inputs, at("x"), lambda a, own: inputs["x"], seed=seed)
     assert said(trace) == "it is what the other operand's should be"
     trace = trace_of("w = x - y", inputs, ("value", "w"), lambda a, own: inputs["y"] - inputs["x"], seed=seed)
-    assert said(trace) == "all of it has the other sign"
+    assert said(trace) == "all of it has the other sign, or its operands are exchanged"
 
 
 USED_TWICE = "h = tanh(x)\ny = h * h + sigmoid(h)\nloss = sum(square(y))"
@@ -159,7 +159,7 @@ def test_float32_in_the_middle_of_float64_is_named(cause):
 
 LOSSES = {
     "eps": (lambda p, t: -(t * np.log(p + 1e-3) + (1 - t) * np.log(1 - p + 1e-3)).mean(), "0.001 is added inside its logarithms"),
-    "sum": (lambda p, t: -(t * np.log(p) + (1 - t) * np.log(1 - p)).sum(), "all of it is 30 × what it should be: a division by 30 = p.size is missing"),
+    "sum": (lambda p, t: -(t * np.log(p) + (1 - t) * np.log(1 - p)).sum(), 'all of it is 30 × what it should be: a division by 30 = p.size is missing, or its reduction is "sum"'),
 }  # fmt: skip
 
 

@@ -67,7 +67,9 @@ def _once(_: Site) -> Iterable[Any]:
 
 
 def _unary(site: Site) -> Iterable[Any]:
-    return (None,) if site.unary else ()
+    """Where it is backwards through an elementwise function of one tensor."""
+    alike = np.shape(site.right) == np.shape(site.g) == np.shape(site.out)
+    return (None,) if alike and len(site.node.args) == 1 else ()
 
 
 def _of_inputs(site: Site) -> Iterator[int]:
@@ -122,7 +124,14 @@ def _without(a: Array, at: tuple[int, int]) -> Array:
     axis, i = at
     left = np.array(a)
     np.moveaxis(left, axis, 0)[i] = 0
-    return left
+    return _something(left)
+
+
+def _something(a: Array) -> Array:
+    """The array, if it isn't 0 everywhere: that is another cause."""
+    if not np.any(a):
+        raise DoesNotApply
+    return a
 
 
 def _slices(a: Array) -> list[tuple[int, int]]:
@@ -193,7 +202,7 @@ def _all_narrowed(site: Site, name: str) -> Array:
 
 def _decimals(site: Site, a: Array, k: int) -> Array:
     """Rounded in the subject's dtype, as it rounds."""
-    return np.round(np.asarray(a).astype(site.trace.dtype), k).astype(np.float64)
+    return _something(np.round(np.asarray(a).astype(site.trace.dtype), k).astype(np.float64))
 
 
 def _before(site: Site, name: str) -> Array:

@@ -14,6 +14,8 @@ DECADES = range(-8, 9)
 """And so is one digit times a power of ten within these."""
 CLOSE = range(1, 13)
 """And so is 1 and one decimal as far behind it."""
+USUAL = (-1.0, 2.0, 0.5)
+"""What is tried before any other: a sign, and a 2 that a square has."""
 SQUARES = frozenset({"mse", "square", "sum_squares", "pow", "norm"})
 """Ops whose derivative has a 2 that is forgotten together with a size."""
 NEAR = 1e-2
@@ -21,11 +23,16 @@ NEAR = 1e-2
 
 
 def simple(f: float) -> str:
-    """A simple number as people write it: a fraction where it is one, else as a decimal."""
+    """A number as people write it: a fraction where it is one, or one over a size; else as a decimal."""
     ratio = Fraction(f).limit_denominator(LARGEST_TERM)
     if abs(ratio.numerator) <= LARGEST_TERM and math.isclose(float(ratio), f, rel_tol=1e-12):
         return str(ratio)
-    return f"{f:.13g}"
+    if abs(f) < 1 and math.isclose(round(1 / f), 1 / f, rel_tol=1e-12) and 1 / abs(f) not in POWERS:
+        return f"{'-' * (f < 0)}1/{abs(round(1 / f))}"
+    return f"{f:.13g}" if f in SIMPLE else f"{f:.6g}"
+
+
+POWERS = frozenset(10.0**k for k in range(2, 9))
 
 
 def _simple_numbers() -> list[float]:
@@ -75,7 +82,7 @@ def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> d
             )
     for option, value in options.items():
         found.setdefault(value, []).append(f"{option} = {value:g} is multiplied into it")
-    numbers = (-1.0, 2.0, 0.5, *found, *SIMPLE)
+    numbers = (*USUAL, *found, *SIMPLE)
     return {f: ", or ".join(found.get(f, ())) for f in numbers if f not in (0, 1)}
 
 
@@ -88,6 +95,13 @@ def of_options(options: Mapping[str, float]) -> dict[float, str]:
             found[1 / value] = f"a factor of {option} = {value:g} is missing"
             found.setdefault(1 - value, f"it is 1 - {option}")
     return found
+
+
+def explained(holding: list[float], names: Mapping[float, str]) -> tuple[float, str]:
+    """Of numbers that fit alike the one that has a reason, with all their reasons."""
+    reasons = [names[f] for f in holding if names.get(f)]
+    first = next((f for f in holding if names.get(f)), holding[0])
+    return first, ", or ".join(dict.fromkeys(reasons))
 
 
 def near(numbers: Iterable[float], fitted: float) -> list[float]:

@@ -173,26 +173,13 @@ class Site:
         return self.walk.taken(("gradient", self.node.outs[0]))
 
     @property
-    def unary(self) -> bool:
-        """Whether it is backwards through an elementwise function of one tensor."""
-        return (
-            self.suspect.phase == VJP
-            and len(self.node.args) == 1
-            and np.shape(self.right) == np.shape(self.g) == np.shape(self.out)
-        )
-
-    @property
     def terms(self) -> dict[str, Array]:
         """What is added up to a name's cotangent, by the ops that contribute it."""
         if self.suspect.phase != SUM:
             raise DoesNotApply
         uses = self.trace.uses.get(self.suspect.name, ())
         found = {(i, k): self.walk.taken(use(i, k)) for i, k in uses}
-        return {self.described(i): a for (i, _), a in found.items() if a is not None}
-
-    def described(self, call: int) -> str:
-        node = self.trace.program.nodes[call]
-        return f"what {node.op} gives to {', '.join(node.outs)}"
+        return {_given_by(self.trace, i): a for (i, _), a in found.items() if a is not None}
 
     def again(
         self,
@@ -220,6 +207,11 @@ class Site:
     def with_argument(self, k: int, a: Array, **more: Any) -> Array:
         """The call's own row with another array as argument `k`."""
         return self.again((*self.args[:k], a, *self.args[k + 1 :]), **more)
+
+
+def _given_by(trace: Trace, call: int) -> str:
+    node = trace.program.nodes[call]
+    return f"what {node.op} gives to {', '.join(node.outs)}"
 
 
 Instead = Callable[[Site], Array]

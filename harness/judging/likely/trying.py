@@ -4,11 +4,12 @@ A cause explains a difference if, with it in the walk, every element of every re
 that perturbed runs of this other walk derive, those that are wrong and those that aren't. And it must be no chance: an element
 that was off by 2^n of its new tolerances and is inside it now tells n bits, and all together have to tell more than are
 needed to choose one of all that were tried, by CHANCE; of a number that was fitted also among those that are simpler.
-Of several that explain it the first of the table is said.
+Where several explain it, as where all numbers have one sign, the first of the table are said, joined by "or".
 
 One suspect is tried alone, then all calls of its op: a loop over layers makes one mistake in each.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +29,7 @@ from ..calls import Alarm, calls_behind
 from ..judge import compare
 from ..trace import Trace
 from .causes import Cause, Multiple, table
-from .numbers import named, near
+from .numbers import USUAL, explained, named, near
 from .supposing import EVERY, DoesNotApply, Instead, Site, Supposed, same
 
 CHANCE = 12.0
@@ -39,6 +40,8 @@ MOST = 2**26
 """Elements that are walked while causes are tried, at most: of a large tensor only the first of the table are."""
 NEAREST = 3
 """Named numbers that are tried for one that was fitted."""
+ALTERNATIVES = 3
+"""Causes that are said where several explain everything."""
 NOT_HERE = (DoesNotApply, ValueError, IndexError)
 """What a row says of a call that it doesn't fit: shapes, axes, the number of arguments."""
 LOST = 29
@@ -75,16 +78,24 @@ def likely(
         _Region(trace, places, alarms, options) for places in _places(trace, sorted(set(suspects)), alarms)
     ]
     attempts = sorted((a for region in regions for a in region.attempts()), key=lambda a: a.rank)
+    found = list(itertools.islice(_explaining(attempts), ALTERNATIVES))
+    if not found:
+        return None
+    words = dict.fromkeys(words for words, _ in found)
+    return Likely(", or ".join(words), found[0][1])
+
+
+def _explaining(attempts: Sequence[_Attempt]) -> Iterator[tuple[str, frozenset[Suspect]]]:
+    """What is said of each cause that explains everything, and where it is."""
     room = MOST
     for attempt in attempts:
         room -= attempt.region.elements
         if room < 0:
-            return None
+            return
         with suppress(*NOT_HERE):
             words = attempt.region.explains(attempt, len(attempts))
             if words:
-                return Likely(words, attempt.region.places)
-    return None
+                yield words, attempt.region.places
 
 
 def _places(
@@ -135,12 +146,19 @@ class _Region:
             holds = self._holds(lambda s: cause.instead(s, option), tried)
             return cause.says(site, option) if holds else ""
         whole, fitted = self._fitted(attempt)
-        numbers = list(self._names)
+        numbers, holding = list(self._names), list[float]()
         for f in near(numbers, fitted)[:NEAREST]:
             simpler = 1 + numbers.index(f)
             if self._holds(lambda s, f=f: cause.instead(s, option, f), tried * simpler):  # type: ignore[misc]
-                return cause.says(site, option, Multiple(f, self._names[f], whole))
-        return ""
+                holding.append(f)
+        if not holding or (not self._names[holding[0]] and holding[0] not in USUAL and self._is_one_number):
+            return ""
+        return cause.says(site, option, Multiple(*explained(holding, self._names), whole))
+
+    @property
+    def _is_one_number(self) -> bool:
+        """Whether what is wrong is one number alone: any ratio fits that."""
+        return sum(np.unique(a.got).size for a in self._alarms) == 1
 
     def _fitted(self, attempt: _Attempt) -> tuple[bool, float]:
         """Whether nothing is left with 0 in the number's place, and the number by least squares."""

@@ -7,7 +7,7 @@ explains every element is said, by the rules of `trying`.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ....reference.contexts import EXACT, Array, Exact
 from ....reference.optimizers import Optimizer
 from ....reference.rounding import expected, seed_of
 from ..judge import Update, distance
-from .numbers import SIMPLE, near, of_options, simple
+from .numbers import SIMPLE, USUAL, explained, near, of_options, simple
 from .trying import CHANCE, CLEARLY, NEAREST, bits
 
 
@@ -45,7 +45,7 @@ class Cause(NamedTuple):
     """What the step gives instead, of a step and, where one is fitted, a number; and how that is told."""
 
     instead: Callable[..., Array]
-    says: Callable[[Any], str]
+    says: Callable[..., str]
     fitted: bool = False
 
 
@@ -53,7 +53,7 @@ def causes(step: Step) -> Iterator[Cause]:
     """The causes that may be at a step, the simpler first."""
     yield Cause(lambda s: s.before, lambda _: "it has not moved")
     yield Cause(
-        lambda s, f: s.c.r(s.before + f * (s.moved() - s.before)), lambda f: _multiple(step, f), fitted=True
+        lambda s, f: s.c.r(s.before + f * (s.moved() - s.before)), lambda *f: _multiple(step, *f), fitted=True
     )
     if len(step.parameters) > 1:
         yield Cause(
@@ -71,7 +71,7 @@ def causes(step: Step) -> Iterator[Cause]:
         )
         yield Cause(
             lambda s, f: s.c.r(s.moved() + f * (s.parameters[-1] - s.parameters[-2])),
-            lambda f: f"{f:g} × the last movement is added to it: a momentum that the case doesn't have",
+            lambda f, *_: f"{f:g} × the last movement is added to it: a momentum that the case doesn't have",
             fitted=True,
         )
     if lr := step.options.get("lr"):
@@ -91,10 +91,10 @@ def _turned(option: str, value: float) -> Cause:
     return Cause(lambda s: s.moved(**{option: -value}), lambda _: f"{option} has the other sign")
 
 
-def _multiple(step: Step, f: float) -> str:
+def _multiple(step: Step, *holding: float) -> str:
+    f, why = explained(list(holding), of_options(step.options))
     if f == -1:
         return "the step goes the other way: it is added, not subtracted"
-    why = of_options(step.options).get(f, "")
     return f"the step is {simple(f)} × what it should be" + f": {why}" * bool(why)
 
 
@@ -105,10 +105,13 @@ def likely_update(update: Update, optimizer: Optimizer, options: Mapping[str, fl
     exact = Step(EXACT, optimizer, update.parameters, update.gradients, options)
     rows = list(causes(exact))
     for cause in rows:
-        for f, simpler in _numbers(cause, exact, update):
-            number = () if f is None else (f,)
-            if _holds(cause, number, exact, update, dtype, len(rows) * simpler):
-                return cause.says(f)
+        holding = [
+            f
+            for f, n in _numbers(cause, exact, update)
+            if _holds(cause, f, exact, update, dtype, len(rows) * n)
+        ]
+        if holding:
+            return cause.says(*holding) if cause.fitted else cause.says(None)
     return ""
 
 
@@ -122,13 +125,13 @@ def _numbers(cause: Cause, exact: Step, update: Update) -> list[tuple[float | No
     if not length:
         return []
     fitted = float(along @ (np.ravel(update.got) - start)) / length
-    numbers = list(dict.fromkeys((-1.0, 2.0, 0.5, *of_options(exact.options), *SIMPLE)))
+    numbers = list(dict.fromkeys((*USUAL, *of_options(exact.options), *SIMPLE)))
     return [(f, 1 + numbers.index(f)) for f in near(numbers, fitted)[:NEAREST]]
 
 
-def _holds(
-    cause: Cause, number: tuple[float, ...], exact: Step, update: Update, dtype: str, tried: int
-) -> bool:
+def _holds(cause: Cause, f: float | None, exact: Step, update: Update, dtype: str, tried: int) -> bool:
+    number = () if f is None else (f,)
+
     def compute(c: Exact) -> dict[str, Array]:
         step = Step(c, exact.optimizer, exact.parameters, exact.gradients, exact.options)
         return {"it": cause.instead(step, *number)}
