@@ -350,7 +350,7 @@ def _told(lines: Sequence[CallLine]) -> Iterator[str]:
         index = f"[{', '.join(map(str, worst.where))}]" if worst.where else ""
         share = f"{worst.wrong} of {worst.elements} element{'s' * (worst.elements != 1)}"
         due = f"{short(worst.want, worst.tolerance)} ± {worst.tolerance:.2g}"
-        yield f"    {worst.name}{index} = {worst.got}, should be {due}   ({times(worst.used)} × tolerance, {share})"
+        yield f"    {worst.name}{index} = {worst.got}, should be {due}   ({times(worst.used, worst.got)}, {share})"
         if worst.note:
             yield f"    known: {worst.note} ({_shown(entry)})" if entry else f"    {worst.note}"
         if causes_told := next((line.likely for line in same if line.likely), ""):
