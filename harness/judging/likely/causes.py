@@ -20,6 +20,8 @@ from .supposing import EVERY, DoesNotApply, Site
 
 DIGITS = range(1, 9)
 """Decimals to which people print and copy."""
+LONGEST_STEP = 1.0
+"""Of a step that is supposed to have been made: no learning rate is larger."""
 ANY = frozenset({FORWARD, VJP, SUM, SEED, EVERY})
 BACK = frozenset({VJP})
 GRADIENT = frozenset({VJP, SUM, EVERY})
@@ -269,6 +271,8 @@ def _others(site: Site) -> Iterator[int]:
 
 def _after_step(site: Site, k: int, f: float) -> Array:
     """The vjp through an argument as it is after a step of gradient descent."""
+    if abs(f) > LONGEST_STEP:
+        raise DoesNotApply
     key = ("gradient", _of(site, k))
     gradient = site.trace.own.get(key, site.trace.here[key])
     return site.with_argument(k, site.c.r(site.args[k] - f * gradient))
