@@ -228,14 +228,42 @@ def to_native(array: np.ndarray) -> np.ndarray:
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
-    return np.asarray(tensor)
+    """What was returned as an array of floats in C's own order of bytes; lists and Python's numbers have float64.
+
+    Raises Refused for what is no array of real numbers, in words that go on after the tensor's name.
+    """
+    if isinstance(tensor, np.ma.MaskedArray) and np.ma.getmaskarray(tensor).any():
+        count = int(np.ma.getmaskarray(tensor).sum())
+        raise Refused(f"has {count} masked elements, and the case has no masks: return .filled(...) or .data")
+    if hasattr(tensor, "detach"):  # a tensor of torch that knows its history
+        tensor = tensor.detach()
+    try:
+        array = np.asarray(tensor)
+    except Exception as error:  # noqa: BLE001 - whatever it is: it is said of what
+        raise Refused(f"is {kind(tensor)}, of which NumPy makes no array: {error}") from None
+    if array.dtype.kind not in "fiub":
+        inside = f" of {array.dtype}" if isinstance(tensor, np.ndarray) else ""
+        raise Refused(
+            f"is {kind(tensor)}{inside}; it should be an array, a list or a number, of real numbers"
+        )
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        return array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def kind(found: Any) -> str:
+    name = type(found).__name__
+    return "None" if found is None else f"a{'n' * (name[0] in 'aeiou')} {name}"
 
 
 def sgd(params: dict[str, Any], *, lr: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
     weights = params
 
     def step(grads: dict[str, Any]) -> dict[str, Any]:
+        """The moved parameters; none where a gradient has another shape, which is for the host to judge."""
         nonlocal weights
+        if any(np.shape(grads[name]) != w.shape for name, w in weights.items()):
+            return {}
         weights = {name: w - np.asarray(lr, w.dtype) * np.asarray(grads[name]) for name, w in weights.items()}
         return weights
 
@@ -259,10 +287,10 @@ def checked(returned: Any, name: str) -> tuple[dict[str, Any], ...]:
     shape = f"{file.name}: {name} should return (values, gradients) or (values, gradients, parameters)"
     if not isinstance(returned, tuple) or len(returned) not in (2, 3):
         size = f" of {len(returned)}" if isinstance(returned, tuple) else ""
-        raise TypeError(f"{shape}; it returned {type(returned).__name__}{size}")
+        raise Refused(f"{shape}; it returned {kind(returned)}{size}")
     for part, found in zip(PARTS, returned, strict=False):
         if not isinstance(found, dict):
-            raise TypeError(f"{shape}, dicts by name; its {part} are {type(found).__name__}")
+            raise Refused(f"{shape}, dicts by name; its {part} are {kind(found)}")
     return returned
 
 

@@ -45,6 +45,9 @@ from worker_wire import (
 GRACE = 2.0
 """Seconds that a worker has to end by itself after its host is gone."""
 
+LISTED = 20
+"""Names that the case does not have, of which so many are told."""
+
 BUFFER = 65536
 """Bytes of a pipe that one system call reads or writes: a small cell's message is one."""
 
@@ -63,7 +66,7 @@ class Unsupported(Exception):
 
 
 class Refused(Exception):
-    """Something that cannot be loaded: the message is all there is to say."""
+    """Something that cannot be loaded, or an answer that cannot be read: the message is all there is to say."""
 
 
 class Family:
@@ -187,29 +190,56 @@ def rounds(adapter: ModuleType, family: Family, received: Received) -> Iterator[
         yield step, {name: array for (_, name), array in now.items()}, cotangent
 
 
-def run(adapter: ModuleType, request: dict[str, Any], family: Family, received: Received) -> Reply:
-    """Values and gradients; with training, at each step's own parameters, which then move and stay native."""
-    reply, case, bindings = Reply(), request["case"], request["bindings"]
+class Report:
+    """What is answered, and what there is to say of it."""
+
+    def __init__(self, adapter: ModuleType, family: Family) -> None:
+        self.adapter, self.reply = adapter, Reply()
+        calls = (out for call in family.task["calls"] for out in call.outs)
+        self.known = {place.name for place in family.places} | set(calls)
+        self.unknown: dict[tuple[str, str], None] = {}
+        self.moved: set[str] = set()
+        """Parameters that the subject moved itself: it may do so in place."""
+
+    def add(self, role: str, step: int | None, names: list[str], found: Arrays) -> None:
+        """What was asked and is there: a missing name is for the host to judge."""
+        for name in names:
+            if name in found:
+                try:
+                    array = self.adapter.to_numpy(found[name])
+                except Refused as error:
+                    raise Refused(f"{role} {name} {error}") from None
+                self.reply.add(role, name, step, array)
+        stray = (whole(str(name)) for name in found if name not in self.known)
+        self.unknown.update(dict.fromkeys((role, name) for name in stray))
+
+
+def run(adapter: ModuleType, request: dict[str, Any], family: Family, received: Received) -> Report:
+    """Values and gradients; with training, at each step's own parameters, which then move and stay native.
+
+    Where neither moved parameters nor the gradients that move them are there, nothing behind it can be shown.
+    """
+    told, case, bindings = Report(adapter, family), request["case"], request["bindings"]
     parameters: Arrays = {}
+    move: Callable[[Arrays], Arrays] | None = None
     for step, inputs, cotangent in rounds(adapter, family, received):
         if step == 0:
             parameters = {name: inputs[name] for name in family.parameters}
-            move = optimizer(adapter, family.training["optimizer"], parameters)
         task = Task(family, case, bindings, cotangent, **family.task)
         values, gradients, *moved = adapter.differentiate(task, inputs | parameters)
-        report(reply, adapter, step, "value", family.values, values)
-        report(reply, adapter, step, "gradient", family.gradients, gradients)
+        told.add("value", step, family.values, values)
+        told.add("gradient", step, family.gradients, gradients)
         if family.training:
-            parameters = moved[0] if moved else move(needed(gradients, parameters))
-            report(reply, adapter, step, "parameter", family.parameters, parameters)
-    return reply
-
-
-def needed(gradients: Arrays, parameters: Arrays) -> Arrays:
-    """The gradients which the optimizer's step needs: a subject may have left one out."""
-    if missing := [name for name in parameters if name not in gradients]:
-        raise KeyError(f"no gradient of {', '.join(missing)}: the optimizer's step needs it")
-    return {name: gradients[name] for name in parameters}
+            if moved:
+                told.moved.update(moved[0])
+            elif all(name in gradients for name in parameters):
+                move = move or optimizer(adapter, family.training["optimizer"], parameters)
+                moved = [move({name: gradients[name] for name in parameters})]
+            parameters = moved[0] if moved else {}
+            told.add("parameter", step, family.parameters, parameters)
+            if not all(name in parameters for name in family.parameters):
+                break
+    return told
 
 
 def optimizer(adapter: ModuleType, spec: dict[str, Any], parameters: Arrays) -> Callable[[Arrays], Arrays]:
@@ -220,13 +250,6 @@ def optimizer(adapter: ModuleType, spec: dict[str, Any], parameters: Arrays) -> 
         raise error
     step: Callable[[Arrays], Arrays] = adapter.OPTIMIZERS[name](parameters, **options)
     return step
-
-
-def report(reply: Reply, adapter: ModuleType, step: Any, role: str, names: list[str], found: Arrays) -> None:
-    """What was asked and is there: a missing name is for the host to judge."""
-    for name in names:
-        if name in found:
-            reply.add(role, name, step, adapter.to_numpy(found[name]))
 
 
 def whole(text: str) -> str:
@@ -240,16 +263,21 @@ def answer(adapter: ModuleType, request: dict[str, Any], shared: bytes, payload:
         family = family_of(adapter, request["mode"], shared)
         received, memory = unpack(family, payload)
         start, compiled = time.perf_counter(), adapter.compiling()
-        reply = run(adapter, request, family, received)
+        told = run(adapter, request, family, received)
         spent = {"seconds": time.perf_counter() - start, "compiling": adapter.compiling() - compiled}
     except Unsupported as error:
         return {"type": "unsupported", "id": request["id"], "op": error.op, "reason": whole(str(error))}, None
+    except Refused as error:
+        return {"type": "raised", "id": request["id"], "error": whole(str(error))}, None
     except BaseException:  # noqa: BLE001 - whatever it is, also an exit or pytest.fail(): it is the answer
         return {"type": "raised", "id": request["id"], "error": whole(traceback.format_exc())}, None
+    changed = []
     if memory != payload:
-        changed = [p.name for p in family.places if memory[p.start : p.stop] != payload[p.start : p.stop]]
-        return {"type": "changed", "id": request["id"], "names": changed}, None
-    return {"type": "done", "id": request["id"], **spent}, reply
+        now = (p.name for p in family.places if memory[p.start : p.stop] != payload[p.start : p.stop])
+        changed = [name for name in now if name not in told.moved]
+    unknown = list(told.unknown)[:LISTED]
+    said = {name: found for name, found in (("changed", changed), ("unknown", unknown)) if found}
+    return {"type": "done", "id": request["id"], **spent, **said}, told.reply
 
 
 # Start and loop

@@ -128,7 +128,7 @@ class Engine:
         self, cell: Cell, line: CellLine, wanted: VariantReference, answer: Answer
     ) -> tuple[CellLine, Examination]:
         """The line of an answer, and what looking into it gave."""
-        judgement = judge(wanted, cell.dtype, answer.arrays)
+        judgement = judge(wanted, cell.dtype, answer.arrays, strict=cell.framework.strict)
         name = cell.framework.name
         version = str((self.about(name) or {}).get("version", ""))
         ledger = self._ledgers.get(name, Ledger(name))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -29,6 +30,7 @@ class Verdict(StrEnum):
     UNSUPPORTED = "unsupported"
     ABSENT = "absent"
     INCONCLUSIVE = "inconclusive"
+    NOT_SHOWN = "not shown"
     STALE = "stale ledger entry"
     DISAGREE = "disagree"
     ERRORED = "errored"
@@ -59,6 +61,7 @@ FACES = {
     Verdict.UNSUPPORTED: Face("skipped", "–", "unsupported", "dim", "skipped"),
     Verdict.ABSENT: Face("skipped", "∅", "absent", "dim", "skipped"),
     Verdict.INCONCLUSIVE: Face("failed", "?", "inconclusive", "bold red", "failure"),
+    Verdict.NOT_SHOWN: Face("failed", "…", "not shown", "bold red", "failure"),
     Verdict.STALE: Face("failed", "↻", "stale", "bold red", "failure"),
     Verdict.DISAGREE: Face("failed", "✗", "disagree", "bold red", "failure"),
     Verdict.ERRORED: Face("failed", "!", "errored", "bold red", "error"),
@@ -69,32 +72,44 @@ _SEVERITIES = {verdict: i for i, verdict in enumerate(Verdict)}
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of several: a cell takes the worst of its tensors.
+    """The worst of several: a cell takes the worst of its tensors, and of what was not shown only where nothing was.
 
     Raises ValueError for none at all: a comparison of nothing agrees with nothing.
     """
-    found = list(verdicts)
+    every = list(verdicts)
+    found = [verdict for verdict in every if verdict is not Verdict.NOT_SHOWN] or every
     if not found:
         raise ValueError("no verdict to choose from: a comparison of nothing is no agreement")
     return max(found, key=lambda verdict: verdict.severity)
 
 
 def totals(verdicts: Iterable[Verdict]) -> dict[Verdict, int]:
-    """How many there are of each of the nine, those of which there is none too."""
+    """How many there are of each of the ten, those of which there is none too."""
     counts = Counter(verdicts)
     return {verdict: counts[verdict] for verdict in Verdict}
 
 
-def counted(totals: Mapping[Verdict, int], by_convention: int = 0) -> str:
-    """`3040 cells: 2973 agree, 65 known deviation, 2 unsupported`: every cell under the name of what became of it.
+@dataclass(frozen=True)
+class Apart:
+    """Of the cells that agree, how many do so in a way that is told apart."""
 
-    `by_convention`: how many of those that agree do so by a convention, told apart.
-    """
-    parts = (tally(count, verdict, by_convention) for verdict, count in totals.items() if count)
+    by_convention: int = 0
+    in_part: int = 0
+    """Not everything that is compared was shown."""
+
+    def __str__(self) -> str:
+        """`6 by a convention, 3 in what was shown`; empty where there are none."""
+        ways = ((self.by_convention, "by a convention"), (self.in_part, "in what was shown"))
+        return ", ".join(f"{count} {way}" for count, way in ways if count)
+
+
+def counted(totals: Mapping[Verdict, int], apart: Apart) -> str:
+    """`3040 cells: 2973 agree, 65 known deviation, 2 unsupported`: every cell under the name of what became of it."""
+    parts = (tally(count, verdict, apart) for verdict, count in totals.items() if count)
     return f"{sum(totals.values())} cells: {', '.join(parts)}"
 
 
-def tally(count: int, verdict: Verdict, by_convention: int = 0) -> str:
+def tally(count: int, verdict: Verdict, apart: Apart) -> str:
     """`2977 agree (6 by a convention)`: the cells of a verdict."""
-    apart = f" ({by_convention} by a convention)" if verdict is Verdict.AGREE and by_convention else ""
-    return f"{count} {verdict}{apart}"
+    told = str(apart) if verdict is Verdict.AGREE else ""
+    return f"{count} {verdict}" + f" ({told})" * bool(told)

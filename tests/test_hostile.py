@@ -256,7 +256,7 @@ HEADERS = {
     "digits": b'{"x": 1' + b"0" * 5_000 + b"}", "NaN": b'{"id": 1, "type": "done", "seconds": NaN}', "infinite": b'{"id": 1, "type": "done", "seconds": 1e999}',
     "nested": b'{"id": 1, "type": "unsupported", "op": "x", "reason": ' + b"[" * 900 + b"]" * 900 + b"}", "nested without end": b'{"x": ' + b"[" * 100_000,
     "nested arrays": b'{"id": 1, "type": "done", "seconds": 0.5, "arrays": ' + b"[" * 900 + b"]" * 900 + b"}",
-    "names": b'{"id": 1, "type": "changed", "names": [' + b'"x",' * 200_000 + b'"x"]}', "key": b'{"id": 1, "' + b"k" * 1_000_000 + b'": 1}', "no UTF-8": b'{"x": "\xff"}',
+    "names": b'{"id": 1, "type": "done", "seconds": 1.0, "compiling": 0.0, "changed": [' + b'"x",' * 200_000 + b'"x"]}', "key": b'{"id": 1, "' + b"k" * 1_000_000 + b'": 1}', "no UTF-8": b'{"x": "\xff"}',
     "another encoding": '{"id": 1, "type": "raised", "error": "x"}'.encode("utf-16"), "an identity as text": b'{"id": "1", "type": "raised", "error": "x"}',
     "no identity": b'{"type": "raised", "error": "x"}', "another identity": b'{"id": 1, "id": 2, "type": "raised", "error": "x"}', "a list": b"[]", "nothing": b"",
 }  # fmt: skip

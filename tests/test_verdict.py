@@ -9,6 +9,7 @@ OUTCOMES = {
     "unsupported": "skipped",
     "absent": "skipped",
     "inconclusive": "failed",
+    "not shown": "failed",
     "stale ledger entry": "failed",
     "disagree": "failed",
     "errored": "failed",
@@ -16,7 +17,7 @@ OUTCOMES = {
 }
 
 
-def test_there_are_nine_verdicts_from_best_to_worst() -> None:
+def test_there_are_ten_verdicts_from_best_to_worst() -> None:
     """The words are those of the run file, in order of severity."""
     assert [str(verdict) for verdict in Verdict] == list(OUTCOMES)
 

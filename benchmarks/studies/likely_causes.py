@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from gradient_conformance.harness.case.variant import Variant
 from gradient_conformance.harness.judging.calls import diagnosis
-from gradient_conformance.harness.judging.judge import NOTHING_WRONG, Update, distance
+from gradient_conformance.harness.judging.comparing import NOTHING_WRONG, distance
+from gradient_conformance.harness.judging.judge import Update
 from gradient_conformance.harness.judging.likely.trying import likely
 from gradient_conformance.harness.judging.likely.updates import likely_update
 from gradient_conformance.harness.power.faults import load_faults

@@ -28,7 +28,7 @@ from ..reading.files import real
 from ..reading.text import visible
 from ..references import cache
 from ..report.failure import lines
-from ..run.lines import CellLine
+from ..run.lines import CellLine, apart
 from ..verdict import counted, totals
 from ..workers.process import WorkerDied, require_posix
 from ..workers.worker import ADAPTERS_PAGE, Worker
@@ -171,7 +171,7 @@ def _run(
         *cells(chain(*ops), [framework], selection),
     ]
     found = list(_results(framework, place, asked))
-    print(counted(totals(line.verdict for line in found)))
+    print(counted(totals(line.verdict for line in found), apart(found)))
     return sum(line.verdict.outcome() == "failed" for line in found)
 
 

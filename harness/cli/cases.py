@@ -59,7 +59,8 @@ def silent(variants: Iterable[Variant]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for variant in variants:
         useful = variant.program.ancestors([variant.output])
-        for name, g in VariantReference(variant).exact_gradients().items():
+        reference = VariantReference(variant)
+        for name, g in reference.gradients_at(reference.inputs_at(0, {}), variant.gradients).items():
             if name in useful and g.size and not g.any():
                 found.setdefault(name, []).append(variant.id or "its one variant")
     return {name: ", ".join(ids[:NAMED]) + ", ..." * (len(ids) > NAMED) for name, ids in found.items()}

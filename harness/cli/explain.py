@@ -23,8 +23,8 @@ from ..frameworks.found import DEVIATIONS, Framework
 from ..frameworks.interpreters import interpreter_of
 from ..judging.blame import results_of
 from ..judging.calls import diagnosis
+from ..judging.comparing import compare
 from ..judging.examining import Examined
-from ..judging.judge import compare
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell, Selection
 from ..reading.elements import Array

@@ -34,6 +34,8 @@ class Framework:
     compiled: frozenset[str] = frozenset()
     """Those of its modes in which calls are compiled together: a result that is read may be another evaluation of it."""
     subject: Path | None = None
+    strict: bool = True
+    """Whether everything that is compared is asked of it; else what it does not show isn't held against it."""
     source: str = field(default="", repr=False)
     """The adapter's text, read once: what its modes are read from is what workers are sent."""
     content: str = ""
@@ -71,7 +73,7 @@ def frameworks(folders: Iterable[Path]) -> list[Framework]:
     return [found[name] for name in sorted(found)]
 
 
-def framework(name: str, adapter: Path, subject: Path | None = None) -> Framework:
+def framework(name: str, adapter: Path, subject: Path | None = None, *, strict: bool = True) -> Framework:
     """The column of an adapter, which is read and not imported, since that loads a framework. Raises HarnessError."""
     source = source_of(adapter)
     modes, compiled = modes_of(adapter, source)
@@ -79,17 +81,17 @@ def framework(name: str, adapter: Path, subject: Path | None = None) -> Framewor
     for data in (*worker_sources(), *([] if subject is None else [_bytes_of(subject)])):
         content.update(hashlib.sha256(data).digest())
     name = checked_name(name, subject or adapter)
-    return Framework(name, adapter, modes, compiled, subject, source, content.hexdigest()[:12])
+    return Framework(name, adapter, modes, compiled, subject, strict, source, content.hexdigest()[:12])
 
 
-def subject(path: Path, taken: Sequence[Framework]) -> Framework:
-    """Somebody's own Python file as one more column, called like the file."""
+def subject(path: Path, taken: Sequence[Framework], *, strict: bool = False) -> Framework:
+    """Somebody's own Python file as one more column, called like the file; asked for everything only if `strict`."""
     if not path.exists():
         raise HarnessError(f"{path}: no such file to take as a subject")
     name = checked_name(path.stem, path)
     if name in {framework.name for framework in taken}:
         raise HarnessError(f'{path}: "{name}" is the name of a framework; call the file something else')
-    return framework(name, shipped_adapters() / SUBJECT_ADAPTER, path.resolve())
+    return framework(name, shipped_adapters() / SUBJECT_ADAPTER, path.resolve(), strict=strict)
 
 
 def checked_name(name: str, path: Path) -> str:

@@ -21,7 +21,7 @@ from ..reading.elements import Array
 from ..references.row import References
 from ..run.lines import Compared
 from .blame import FORWARD, SEED, VJP, Suspect, contribution, suspects_of
-from .judge import INCONCLUSIVE, compare
+from .comparing import INCONCLUSIVE, compare
 from .trace import Trace, beyond
 
 

@@ -23,7 +23,7 @@ from ..reading.elements import Array
 from ..references.row import References
 from ..run.lines import Compared
 from .blame import FORWARD, VJP, contribution, suspects_of
-from .judge import compare
+from .comparing import compare
 from .trace import Trace
 
 LARGEST_PRECISE = 1_000_000

@@ -20,8 +20,9 @@ from ..run.lines import LARGEST, Compared
 from ..workers.answer import Answer
 from .blame import FORWARD, SUM, UPDATE, VJP, Suspect, several, suspects_of
 from .calls import Alarm, Judged, diagnosis, judge_calls
+from .comparing import NOTHING_WRONG, distance
 from .composition import flips
-from .judge import NOTHING_WRONG, Judgement, Update, distance
+from .judge import Judgement, Update
 from .trace import Trace
 
 MOST_STEPS = 16

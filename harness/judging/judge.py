@@ -1,33 +1,30 @@
 """Judging: an array from a subject against the reference, element by element.
 
-There is one comparison, `compare`, and one number, used = error / tolerance. Nothing is masked before it, nothing is
-broadcast by it, and every tensor that was asked for is judged whether or not it came back.
+Every tensor that was asked for is judged whether or not it came back.
+
+Frameworks are asked strictly: what does not come back, or in another dtype, is a disagreement. What somebody's own code
+does not show isn't held against it, and numbers of more digits than the cell's dtype are as good.
 
 What isn't finite concerns its elements. Where the reference is infinite or NaN, right is the same; where the reference
 is finite and its tolerance is not, nobody can judge the element, and a tensor with half its elements so is inconclusive.
 """
 
 import functools
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from ...reference.formats import FORMATS
-from ...reference.rounding import K, Reference, floor
+from ...reference.rounding import Reference
 from ..references.ranges import OutOfRange
 from ..references.row import References
 from ..references.training import Walk
 from ..references.variant import Array, VariantReference
-from ..roles import Answered, Key, in_words, of_step
-from ..run.lines import LARGEST, Compared
+from ..roles import Answered, Key, of_step
+from ..run.lines import Compared
 from ..verdict import Verdict, worst
-
-INCONCLUSIVE = 1e-2
-"""An element whose tolerance is a larger share of its own tensor's largest isn't judged; a tensor most of which isn't is inconclusive."""
+from .comparing import compare, describe, has_digits, not_shown, unasked
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,10 @@ class Judgement:
     """The largest error / tolerance of the values and gradients of each step."""
     updates: tuple["Update", ...] = ()
     """The optimizer's steps that are wrong."""
+    first_wrong: str = ""
+    """Of a training whose first step is right and another is not: which steps agree, and which is the first that is wrong."""
+    notes: tuple[str, ...] = ()
+    """What is to be said of the subject whatever the verdict."""
     silent: tuple[str, ...] = ()
     """Names whose gradient is exactly 0 in every element and every step: being 0 too says little."""
 
@@ -50,23 +51,32 @@ class Judgement:
         return [t for t in self.tensors if t.verdict is Verdict.DISAGREE and not t.problem]
 
 
-def judge(wanted: VariantReference, dtype: str, arrays: Answered) -> Judgement:
-    """Judge all that a subject answered for one cell."""
+def judge(wanted: VariantReference, dtype: str, arrays: Answered, *, strict: bool = True) -> Judgement:
+    """Judge all that a subject answered for one cell; `strict` as frameworks are."""
     if wanted.variant.training is None:
         found, due = _Found(), wanted.single(dtype)
-        tensors = _judge_together(due, dtype, of_step(arrays, None), None)
+        tensors = _judge_together(due, dtype, of_step(arrays, None), None, strict)
         found.add(due, tensors, _excused(tensors, functools.partial(wanted.out_of_range, dtype)))
     else:
-        found = _judge_steps(wanted, dtype, arrays)
+        found = _judge_steps(wanted, dtype, arrays, strict)
     judged = _of_something(list(found.tensors.values()), wanted.variant.output)
     verdict = worst(t.verdict for t in judged)
     useful = wanted.program.ancestors([wanted.variant.output]) - found.informative
     silent = tuple(
         t.name for t in judged if t.role == "gradient" and t.where is not None and t.name in useful
     )
+    notes = () if strict else tuple(_wider(arrays, dtype))
+    about = describe(judged, verdict)
     return Judgement(
-        verdict, tuple(judged), describe(judged, verdict), found.steps, tuple(found.updates), silent
+        verdict, tuple(judged), about, found.steps, tuple(found.updates), found.first_wrong, notes, silent
     )
+
+
+def _wider(arrays: Answered, dtype: str) -> Iterator[str]:
+    """What is said once of numbers that have more digits than were asked for."""
+    for own in dict.fromkeys(str(a.dtype) for a in arrays.values() if a.dtype != dtype):
+        if has_digits(own, dtype):
+            yield f"it computes in {own}: in {dtype} cells it is judged by {dtype}'s tolerances"
 
 
 @dataclass
@@ -78,6 +88,8 @@ class _Found:
     updates: list["Update"] = field(default_factory=list)
     informative: set[str] = field(default_factory=set)
     """Names whose gradient is not 0 everywhere."""
+    wrong: dict[int, bool] = field(default_factory=dict)
+    """Whether a step of a training is wrong, of those that were judged."""
 
     def add(self, due: References, tensors: Iterable[Compared], excused: Iterable[Compared]) -> None:
         """One step: what it must be, what was judged of it, and the same where the range excuses something."""
@@ -85,18 +97,43 @@ class _Found:
         self.informative.update(name for (role, name), m in magnitudes if role == "gradient" and m > 0)
         for tensor, told in zip(tensors, excused, strict=True):
             key = (tensor.role, tensor.name)
-            self.tensors[key] = _worse(self.tensors.get(key, told), told)
+            self.tensors[key] = _worse(self.tensors[key], told) if key in self.tensors else told
+            if told.step is not None:
+                self.wrong[told.step] = self.wrong.get(told.step, False) or told.verdict is Verdict.DISAGREE
             if tensor.role != "parameter" and not tensor.problem:
                 self.steps[tensor.step] = max(self.steps.get(tensor.step, 0.0), tensor.used)
 
+    def unshown(self, steps: int) -> None:
+        """So many steps more were not shown."""
+        for key, tensor in self.tensors.items():
+            self.tensors[key] = msgspec.structs.replace(tensor, unshown=tensor.unshown + steps)
+
+    @property
+    def first_wrong(self) -> str:
+        """`steps 0 and 1 agree; from step 2 on all are wrong`; empty where the first step is wrong, or none is."""
+        bad = [step for step, wrong in self.wrong.items() if wrong]
+        if not bad or bad[0] == 0:
+            return ""
+        before = (
+            "step 0 agrees" if bad[0] == 1 else f"steps 0 {'and' if bad[0] == 2 else 'to'} {bad[0] - 1} agree"
+        )
+        rest = len(self.wrong) - bad[0]
+        if len(bad) == rest > 1:
+            return f"{before}; from step {bad[0]} on all are wrong"
+        more = f", and {len(bad) - 1} of the {rest - 1} behind it" * (len(bad) > 1)
+        return f"{before}; step {bad[0]} is the first that is wrong{more}"
+
 
 def _of_something(tensors: Sequence[Compared], output: str) -> list[Compared]:
-    """The same, inconclusive where nothing was judged: no elements, or the output's own cotangent alone."""
+    """The same, where nothing was judged (no elements, or the output's own cotangent alone) inconclusive, or not shown."""
+    shown = [t for t in tensors if t.verdict is not Verdict.NOT_SHOWN]
     judged = [
-        t for t in tensors if t.problem or (t.where is not None and (t.role, t.name) != ("gradient", output))
+        t for t in shown if t.problem or (t.where is not None and (t.role, t.name) != ("gradient", output))
     ]
-    if judged:
+    if judged or not shown:
         return list(tensors)
+    if len(shown) < len(tensors):
+        return [t if t.verdict is Verdict.NOT_SHOWN else not_shown((t.role, t.name), t.step) for t in tensors]
     why = "has nothing to judge: no elements, or only the output's own cotangent"
     return [msgspec.structs.replace(t, verdict=Verdict.INCONCLUSIVE, problem=why) for t in tensors]
 
@@ -122,11 +159,12 @@ class Update:
         return self.gradients[-1]
 
 
-def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered) -> _Found:
+def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered, strict: bool) -> _Found:
     """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
 
-    A subject that loses a parameter cannot be followed further; its remaining steps are not judged in its favour:
-    the missing parameter is a disagreement.
+    An update by a gradient that it does not show is judged as a step from these parameters. A subject that loses a
+    parameter cannot be followed further: its remaining steps are not shown, and where that is strictly asked the
+    missing parameter is a disagreement.
     """
     variant = wanted.variant
     assert variant.training is not None
@@ -136,19 +174,41 @@ def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered) -> _Fou
         inputs = walk.inputs()
         due = wanted.at(inputs, variant.values, variant.gradients, dtype)
         before = {n: history[-1] for n, history in walk.parameters.items()}
-        walk.took({n: _usable(answer.get(("gradient", n)), a) for n, a in before.items()})
-        moved = wanted.update(walk, dtype)
-        together = References.of({**due, **moved})
-        tensors = _judge_together(together, dtype, answer, step)
+        hidden = [n for n, a in before.items() if not _same_shape(answer.get(("gradient", n)), a)]
+        shown = {n: _usable(answer["gradient", n]) for n in before if n not in hidden}
+        walk.took({**shown, **wanted.gradients_at(inputs, hidden)}, derived=hidden)
+        together = References.of({**due, **_moved(wanted, walk, due, dtype, answer)})
+        tensors = _judge_together(together, dtype, answer, step, strict)
         excused = _excused(tensors, functools.partial(wanted.out_of_range, dtype, inputs))
         found.add(due, tensors, excused)
         wrong = (t for t in excused if t.role == "parameter" and t.used > 1 and not t.problem)
         found.updates += [_update(t, walk, answer, together[t.role, t.name], dtype) for t in wrong]
         following = {n: answer.get(("parameter", n)) for n in before}
         if any(not _same_shape(p, before[n]) for n, p in following.items()):
+            found.unshown(variant.training.steps - step - 1)
             break
-        walk.go_on({n: _usable(p, before[n]) for n, p in following.items()})
+        walk.go_on({n: _usable(p) for n, p in following.items() if p is not None})
     return found
+
+
+def _moved(
+    wanted: VariantReference, walk: Walk, due: References, dtype: str, answer: Mapping[Key, Array]
+) -> Mapping[Key, Reference]:
+    """The parameters after the step: from the gradients that were told, or, where one was told wrongly and not used, without it."""
+    moved = wanted.update(walk, dtype)
+    off = {t.name for t in compare(moved, answer, dtype) if t.used > 1}
+    if not off:
+        return moved
+    doubtful = [
+        t.name for t in compare(due, answer, dtype) if t.role == "gradient" and t.used > 1 and t.name in off
+    ]
+    if not doubtful:
+        return moved
+    told = walk.retold(wanted.gradients_at(walk.inputs(), doubtful), doubtful)
+    other = wanted.update(walk, dtype)
+    unused = {t.name for t in compare(other, answer, dtype) if t.used <= 1}
+    walk.retold({n: a for n, a in told.items() if n not in unused})
+    return {**moved, **{("parameter", n): other["parameter", n] for n in unused.intersection(doubtful)}}
 
 
 def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Reference, dtype: str) -> Update:
@@ -180,230 +240,30 @@ def _worse(one: Compared, other: Compared) -> Compared:
     worse = max(one, other, key=_badness)
     return msgspec.structs.replace(
         worse,
+        unshown=one.unshown + other.unshown,
         ratio=max(one.ratio, other.ratio),
         width=width,
         unjudged=max(one.unjudged, other.unjudged),
     )
 
 
-def _badness(tensor: Compared) -> tuple[int, float]:
-    return tensor.verdict.severity, tensor.used
+def _badness(tensor: Compared) -> tuple[bool, int, float]:
+    """A step that was shown says more than one that was not."""
+    return tensor.verdict is not Verdict.NOT_SHOWN, tensor.verdict.severity, tensor.used
 
 
 def _same_shape(array: Array | None, like: Array) -> bool:
     return array is not None and array.shape == like.shape
 
 
-def _usable(array: Array | None, like: Array) -> Array:
-    """A subject's own array where it can be computed with; a broken one has been judged already."""
-    if array is None or array.shape != like.shape:
-        return np.zeros(like.shape)
+def _usable(array: Array) -> Array:
+    """A subject's own array, so that it can be computed with: what is not finite in it has been judged already."""
     return np.nan_to_num(array.astype(np.float64))
 
 
 def _judge_together(
-    due: References, dtype: str, answer: Mapping[Key, Array], step: int | None
+    due: References, dtype: str, answer: Mapping[Key, Array], step: int | None, strict: bool
 ) -> list[Compared]:
-    return compare(due, answer, dtype, due.scales, step) + [
-        _unasked(key, step) for key in answer if key not in due
+    return compare(due, answer, dtype, due.scales, step, strict=strict) + [
+        unasked(key, step) for key in answer if key not in due
     ]
-
-
-def compare(
-    due: References,
-    answer: Mapping[Key, Array],
-    dtype: str,
-    scales: Sequence[float] | None = None,
-    step: int | None = None,
-) -> list[Compared]:
-    """Every tensor of `due`: structure first, then each element against its own tolerance.
-
-    `scales` are what the tensors' errors and tolerances are shares of, 1 where none are given.
-    """
-    tolerance = due.tolerance(dtype)
-    problems = {key: _structure(answer.get(key), span.shape, dtype) for key, span in due.spans.items()}
-    scales, whole = scales or [1.0] * len(due), due
-    if any(problems.values()):
-        scales = [scale for scale, problem in zip(scales, problems.values(), strict=True) if not problem]
-        whole = due.only([key for key, problem in problems.items() if not problem])
-        tolerance = whole.tolerance(dtype)
-    found = _compared(whole, whole.row_of(answer), tolerance, dtype, scales, step)
-    return [_broken(key, step, problem) if problem else next(found) for key, problem in problems.items()]
-
-
-def _compared(
-    due: References, got: Array, tolerance: Array, dtype: str, scales: Sequence[float], step: int | None
-) -> Iterator[Compared]:
-    """The numbers of each tensor are those of its element with the largest used = error / tolerance."""
-    if got.size:
-        with np.errstate(all="ignore"):  # what is not finite is dealt with, not warned of
-            error = distance(got, due.value, dtype)
-            unjudged = np.isfinite(due.value) & ~np.isfinite(tolerance)
-            error = np.where(unjudged, 0.0, error)
-            used = np.where(unjudged, 0.0, _ratio(error, tolerance))
-    else:
-        error = used = unjudged = tolerance
-    medians, errors, own = due.median_tolerance(dtype), due.largest(error), due.magnitudes
-    told = zip(due.spans.items(), scales, own, medians, errors, strict=True)
-    for (key, span), scale, magnitude, median, largest in told:
-        shape, start, stop = span
-        if start == stop:
-            yield NOTHING_WRONG(role=key[0], name=key[1], step=step)
-            continue
-        width = _width(median, magnitude, dtype)
-        place = int(used[start:stop].argmax())
-        if width == math.inf and used[start + place] <= 1:
-            place = int(unjudged[start:stop].argmax())
-        at = start + place
-        worst_error, worst_used, want = error.item(at), used.item(at), due.value.item(at)
-        yield Compared(
-            role=key[0],
-            name=key[1],
-            step=step,
-            error=_bounded(worst_error),
-            tolerance=_bounded(tolerance.item(at)),
-            used=_bounded(worst_used),
-            ratio=_bounded(worst_used * K),
-            width=_bounded(width),
-            ulp=_bounded(worst_error / FORMATS[dtype].spacing(want)),
-            relative=_bounded(_share(largest, scale)),
-            unjudged=_unjudged(tolerance[start:stop], magnitude, dtype),
-            where=_index(place, shape),
-            got=str(got[at]),
-            want=repr(want),
-            verdict=verdict_of(worst_used, width),
-        )
-
-
-def _bounded(distance: float) -> float:
-    """A distance as the run file has it: JSON has no infinity."""
-    return min(distance, LARGEST)
-
-
-def _largest(a: Array) -> float:
-    """The largest element, NaN if any is: `argmax` is several times faster than `max` for a small array."""
-    return float(a.item(int(a.argmax())))
-
-
-def _index(at: int, shape: tuple[int, ...]) -> list[int]:
-    """The index of the element at place `at` in C order."""
-    index = []
-    for size in reversed(shape):
-        at, i = divmod(at, size)
-        index.append(i)
-    return index[::-1]
-
-
-def _share(part: float, scale: float) -> float:
-    return part / scale if scale else float(part > 0) * LARGEST
-
-
-def _width(median: float, scale: float, dtype: str) -> float:
-    """The median tolerance as a share of the tensor's largest; of zeros alone the least that there is says enough."""
-    least = K * FORMATS[dtype].scale * floor("float32")
-    return 0.0 if not scale and median <= least else _share(median, scale)
-
-
-def _unjudged(tolerance: Array, magnitude: float, dtype: str) -> int:
-    """How many elements have a tolerance so wide that being within it says nothing."""
-    least = K * FORMATS[dtype].scale * floor("float32")
-    return int(np.count_nonzero(tolerance > max(INCONCLUSIVE * magnitude, least)))
-
-
-def verdict_of(used: float, width: float) -> Verdict:
-    """What becomes of a tensor: its largest error / tolerance, and its median tolerance / scale, say all."""
-    if not used <= 1:  # so written, what is no number never agrees
-        return Verdict.DISAGREE
-    return Verdict.AGREE if width <= INCONCLUSIVE else Verdict.INCONCLUSIVE
-
-
-def _structure(got: Array | None, shape: tuple[int, ...], dtype: str) -> str:
-    """What is wrong before any element is looked at, or an empty text."""
-    if got is None:
-        return "did not come back"
-    if got.shape != shape:
-        return f"has shape {got.shape}, should be {shape}"
-    return "" if got.dtype == dtype else f"has dtype {got.dtype}, should be {dtype}"
-
-
-def distance(got: Array, want: Array, dtype: str) -> Array:
-    """|got - want|; infinite where one of them alone is NaN or infinite, but for an overflow of the dtype."""
-    error = np.asarray(np.abs(got - want))
-    return error if math.isfinite(_largest(error)) else _error_beyond(got, want, dtype)
-
-
-def _error_beyond(got: Array, want: Array, dtype: str) -> Array:
-    """`distance` where something is NaN or infinite."""
-    largest = FORMATS[dtype].largest
-    wide = np.asarray(got, dtype=np.float64)
-    finite = np.clip(wide, -largest, largest)
-    overflowed = np.isinf(wide) & (np.sign(wide) == np.sign(want)) & (np.abs(want) > largest)
-    error = np.where(overflowed, 0.0, np.abs(finite - want))
-    same = (wide == want) | (np.isnan(wide) & np.isnan(want))
-    return np.where(same, 0.0, np.where(np.isnan(wide) | ~np.isfinite(want), np.inf, error))
-
-
-def _ratio(error: Array, tolerance: Array) -> Array:
-    """Error / tolerance, with 0 / 0 = 0: an exact tensor is either hit or missed."""
-    used = np.asarray(error / tolerance)
-    return used if math.isfinite(_largest(used)) else np.where(error == 0, 0.0, used)
-
-
-_NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("error", "tolerance", "used", "ratio", "ulp", "relative", "width"), 0.0),
-    "where": None,
-    "got": "",
-    "want": "",
-}
-NOTHING_WRONG = functools.partial(Compared, verdict=Verdict.AGREE, **_NOTHING)
-"""What is told of a tensor without elements."""
-
-BROKEN = functools.partial(
-    Compared,
-    verdict=Verdict.DISAGREE,
-    **_NOTHING | dict.fromkeys(("error", "used", "ratio", "ulp", "relative"), LARGEST),
-)
-"""What is told of a tensor whose elements can't be compared; `problem` says why."""
-
-
-def _broken(key: Key, step: int | None, problem: str) -> Compared:
-    return BROKEN(role=key[0], name=key[1], step=step, problem=problem)
-
-
-def _unasked(key: Key, step: int | None) -> Compared:
-    return _broken(key, step, "was not asked for")
-
-
-def describe(tensors: Iterable[Compared], verdict: Verdict) -> str:
-    """One line for each tensor that has the cell's verdict; empty where all agree."""
-    if verdict is Verdict.AGREE:
-        return ""
-    return "\n".join(line_of(t) for t in tensors if t.verdict is verdict)
-
-
-def line_of(t: Compared) -> str:
-    """A tensor in words: what was found, and what was allowed."""
-    name = in_words((t.role, t.name), t.where, t.step)
-    if t.problem:
-        return f"{name} {t.problem}"
-    if t.verdict is Verdict.INCONCLUSIVE and t.width == LARGEST:
-        return f"{name} can't be judged, nor can half of the tensor: a correct run need not be finite there"
-    if t.verdict is Verdict.INCONCLUSIVE:
-        return f"{name}: the tolerance, {t.tolerance:.2g} at {t.want}, is too wide to say anything"
-    return f"{name} = {t.got}, should be {short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({times(t.used, t.got)})"
-
-
-def times(used: float, got: str) -> str:
-    """Error / tolerance in words: of what is no number that it is none; the largest double stands for infinity in run files."""
-    if got == "nan":
-        return "NaN"
-    return ("∞" if used >= LARGEST else f"{used:.3g}") + " × tolerance"
-
-
-def short(want: str, tolerance: float) -> str:
-    """The reference with two digits more than the tolerance leaves certain."""
-    value = float(want)
-    if not value or not tolerance or not math.isfinite(value):
-        return want
-    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(tolerance)) + 2
-    return f"{value:.{min(max(digits, 1), 17)}g}"

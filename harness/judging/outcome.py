@@ -21,9 +21,10 @@ from ..roles import in_words as tensor_in_words
 from ..run.lines import LARGEST, CallLine, CellLine, Compared, Share
 from ..verdict import Verdict
 from .blame import FORWARD, SEED, SUM, UPDATE, Suspect
+from .comparing import line_of, short, times
 from .composition import budget, composed, pooled, precisely
 from .examining import Examination, Examined, Found, findings, wrong_call
-from .judge import Judgement, line_of, short, times
+from .judge import Judgement
 from .likely.trying import likely
 from .likely.updates import likely_update
 from .trace import Trace, argument_name

@@ -28,14 +28,15 @@ from ..references import cache
 from ..references.variant import VariantReference
 from ..roles import COPIED, TRACED, unmarked
 from ..run import arrays
-from ..run.lines import LARGEST, CellLine, Compared, Header, Run
+from ..run.lines import LARGEST, STRICT, CellLine, Compared, Header, Run, apart
 from ..run.provenance import commit, own_contents
 from ..run.reading import contents_that_differ
 from ..run.writing import RunWriter
 from ..verdict import Verdict, counted, totals, worst
 from ..workers.answer import Answer
+from .comparing import describe, verdict_of
 from .examining import examine
-from .judge import Judgement, describe, judge, verdict_of
+from .judge import Judgement, judge
 from .outcome import outcome, with_k
 from .settling import settled
 
@@ -146,7 +147,7 @@ class Sources:
         """The cell, judged from its arrays by the rules of now."""
         wanted, kept = self._wanted(cell), arrays.load(self._file(cell), cell.kept)
         answered = unmarked("", kept)
-        judgement = judge(wanted, cell.dtype, answered)
+        judgement = judge(wanted, cell.dtype, answered, strict=self._framework(cell).strict)
         ledger, version = self.ledger(cell), self._version(cell)
         traced = {COPIED: unmarked(COPIED, kept), TRACED: unmarked(TRACED, kept)}
         if not traced[TRACED]:
@@ -163,7 +164,8 @@ class Sources:
     def _framework(self, cell: CellLine) -> Framework:
         """The cell's column; of a subject that is not named here, all that judging needs of it."""
         known = self.frameworks.get(cell.framework)
-        return known or Framework(cell.framework, Path(), (cell.mode,), subject=Path())
+        strict = self.run.header.contents.get(STRICT) != "no"
+        return known or Framework(cell.framework, Path(), (cell.mode,), subject=Path(), strict=strict)
 
     def _version(self, cell: CellLine) -> str:
         return str(self.run.abouts.get(cell.framework, {}).get("version", ""))
@@ -280,8 +282,7 @@ def summary(run: Run, new: Header, found: Sequence[Change], cells: Sequence[Cell
     for what, count in Counter(change.what for change in found).items():
         lines.append(f"  {what}: {count}")
         lines += [_told(change) for change in found if change.what == what]
-    by_convention = sum(cell.agrees_by_convention for cell in cells)
-    lines.append(counted(totals(cell.verdict for cell in cells), by_convention))
+    lines.append(counted(totals(cell.verdict for cell in cells), apart(cells)))
     return "\n".join(lines)
 
 

@@ -1,17 +1,29 @@
 """From an answer, or a judgement of it, and the ledger to the line of the run file."""
 
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
 from msgspec.structs import replace
 
+from ...reference.names import nearest
 from ..ledger.entries import Ledger, phases_of, used_of
 from ..plan import Cell
 from ..reading.text import shortened
+from ..roles import Key, in_words
 from ..run.ids import CellId
-from ..run.lines import CellLine
+from ..run.lines import CellLine, Compared
 from ..verdict import Verdict
 from ..workers.answer import Answer
-from .judge import Judgement, describe
+from .comparing import describe
+from .judge import Judgement
 from .outcome import Outcome
 
+BEFORE, BEHIND = (
+    re.compile(r"\A(grad(ient)?_?|d_?|g_)(?=\w)", re.IGNORECASE),
+    re.compile(r"_(grad|gradient|d)\Z"),
+)
+SHOWN = 20
+"""Names that a message lists."""
 LONGEST = 100_000
 """Characters of a message: a program of thousands of calls may disagree in each, and a run file's line takes so many."""
 
@@ -28,7 +40,25 @@ def undecided(cell: Cell, answer: Answer) -> CellLine:
         seconds=answer.seconds,
         compiling=answer.compiling,
         message=answer.message,
+        changed=list(answer.changed),
+        notes=list(_unknown(cell, answer.unknown)),
     )
+
+
+def _unknown(cell: Cell, found: Iterable[Key]) -> Iterator[str]:
+    """What came back under names that the case does not have, and what the case calls it."""
+    for role, name in found:
+        known = list(cell.variant.specs)
+        meant = _meant(name, known)
+        hint = f"the case calls it {meant}" if meant else f"the case has {', '.join(known[:SHOWN])}"
+        yield f"it returned {in_words((role, name))}, a name that the case does not have; {hint}"
+
+
+def _meant(name: str, known: Sequence[str]) -> str | None:
+    """`X` for `dX`, `grad_X`, `x`: without what people put before and behind the name of a gradient; else the nearest."""
+    bare = BEFORE.sub("", BEHIND.sub("", name))
+    by_case = {other.lower(): other for other in known}
+    return next((by_case[n.lower()] for n in (name, bare) if n.lower() in by_case), nearest(name, known))
 
 
 def settled(
@@ -36,7 +66,8 @@ def settled(
 ) -> CellLine:
     """The line with what was judged, what came of looking into it, and what the ledger's entries by cell make of that.
 
-    An outcome without a whole that disagrees is its own verdict; else it is that of the whole.
+    An outcome without a whole that disagrees is its own verdict; else it is that of the whole. What changed its inputs in
+    place never agrees, whatever it returned.
     """
     tensors = judgement.tensors
     found = judgement.verdict if outcome is None else outcome.verdict
@@ -49,10 +80,16 @@ def settled(
     ended = ledger.ended(cell, used, version)
     if ended and verdict in (Verdict.AGREE, Verdict.KNOWN_DEVIATION):
         verdict = Verdict.STALE
+    told_changed = [_changed(line.changed, verdict)] if line.changed else []
+    if line.changed:
+        verdict = Verdict.DISAGREE
     silent = [
         f"no gradient of {name} carries information here: all are exactly 0" for name in judgement.silent
     ]
     about = describe(tensors, judgement.verdict if found is not Verdict.AGREE else found)
+    first = judgement.first_wrong if verdict is Verdict.DISAGREE else ""
+    notes = list(dict.fromkeys([*line.notes, *judgement.notes]))
+    said = [] if verdict is Verdict.AGREE else [*_not_shown(tensors, verdict), *notes]
     return replace(
         line,
         verdict=verdict,
@@ -60,11 +97,39 @@ def settled(
         relative=max(tensor.relative for tensor in tensors),
         tensors=list(tensors),
         message=shortened(
-            "\n".join(text for text in (about, *told.notes, *silent, note, *ended) if text), LONGEST
+            "\n".join(
+                t for t in (*told_changed, about, first, *told.notes, *silent, note, *ended, *said) if t
+            ),
+            LONGEST,
         ),
+        notes=notes,
         first_difference=told.first_difference,
         calls=list(told.calls),
         conventions=list(told.conventions),
         composed=told.composed,
         budget=list(told.budget),
     )
+
+
+def _changed(names: Sequence[str], verdict: Verdict) -> str:
+    """What to say of inputs that were changed in place: whether the numbers are right all the same, and what to do."""
+    numbers = "what it returned is right" if verdict is Verdict.AGREE else f"what it returned: {verdict}"
+    do = "work on copies (W = W.copy()); parameters that it moves itself it may change and return"
+    return f"changed its inputs in place: {', '.join(names)}; {numbers}; {do}"
+
+
+def _not_shown(tensors: Sequence[Compared], verdict: Verdict) -> Iterator[str]:
+    """What was not shown, in one line."""
+    names = [
+        in_words((t.role, t.name)) + f" (in {t.unshown} steps)" * (t.unshown > 1)
+        for t in tensors
+        if t.unshown
+    ]
+    if not names:
+        return
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    listed = ", ".join(names[:SHOWN]) + more
+    if verdict is Verdict.NOT_SHOWN:
+        yield f"nothing to judge: of what the case compares it returned none: {listed}"
+    else:
+        yield f"not shown: {listed}"

@@ -24,6 +24,11 @@ class Option:
     """Without it a cell of the run can't be repeated."""
 
     @property
+    def alone(self) -> bool:
+        """Whether it is a word without a value."""
+        return self.given.get("action") == "store_true"
+
+    @property
     def field(self) -> str:
         """As pytest's own table of options has it."""
         return self.name.lstrip("-").replace("-", "_")
@@ -64,10 +69,11 @@ PYTESTS = ("-c", "--config-file", "--rootdir", "-o", "--override-ini")
 def carried(args: Sequence[str], options: Iterable[Option]) -> list[str]:
     """Those words of a command that one of its cells needs too, each option with its value in one word."""
     names = {*PYTESTS, *(option.name for option in options if option.carried)}
+    alone = {option.name for option in options if option.alone}
     kept: list[str] = []
     for word, following in zip(args, [*args[1:], ""], strict=True):
         name, equals, _ = word.partition("=")
         if name in names:
             joined = following if equals else f"{name}{'=' * name.startswith('--')}{following}"
-            kept.append(word if equals else joined)
+            kept.append(word if equals or name in alone else joined)
     return list(dict.fromkeys(kept))

@@ -22,7 +22,7 @@ from ..plan import Cell, Selection, cells, check_names
 from ..references import cache
 from ..roles import Answered
 from ..run import arrays
-from ..run.lines import CellLine, Header, Kept
+from ..run.lines import STRICT, CellLine, Header, Kept
 from ..run.provenance import header as record_header
 from ..run.reading import Unfinished
 from ..workers.waiting import Say
@@ -55,6 +55,12 @@ OPTIONS = (
     ),
     Option("--require", "frameworks that must not be absent; all: every one", several("NAME")),
     Option("--subject", "your own code as a column", several("FILE.py"), path=True, carried=True),
+    Option(
+        STRICT,
+        "ask your own code for everything that is compared, as frameworks are",
+        {"action": "store_true"},
+        carried=True,
+    ),
     Option(
         "--deviations",
         "known deviations of your own, for any framework",
@@ -119,7 +125,8 @@ class Matrix:
         ]
         self.frameworks = frameworks(folders)
         for path in option.subject:
-            self.frameworks.append(subject(config.invocation_params.dir / path, self.frameworks))
+            file = config.invocation_params.dir / path
+            self.frameworks.append(subject(file, self.frameworks, strict=option.strict_subjects))
         self.selection = Selection(split(option.framework), split(option.dtype), split(option.mode))
         self.selection.check(self.frameworks)
         if option.resume and option.record:
@@ -163,7 +170,11 @@ class Matrix:
         columns = self.selection.of(self.frameworks)
         adapters = {f"adapter {framework.name}": framework.content for framework in columns}
         ledgers = {f"ledger {framework.name}": self.ledgers[framework.name].content for framework in columns}
-        return {**adapters, **ledgers, "--judge": self.config.option.judge}
+        subjects = [framework for framework in columns if framework.subject is not None]
+        asked = (
+            {STRICT: "yes" if all(framework.strict for framework in subjects) else "no"} if subjects else {}
+        )
+        return {**adapters, **ledgers, "--judge": self.config.option.judge, **asked}
 
     @cached_property
     def done(self) -> Unfinished | None:

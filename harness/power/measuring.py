@@ -27,7 +27,7 @@ from ...reference.formats import FORMATS
 from ...reference.optimizers import MOMENTUM
 from ...reference.rounding import expected, seed_of
 from ..case.variant import Variant
-from ..judging.judge import compare
+from ..judging.comparing import compare
 from ..references.row import References, scales
 from ..references.variant import Array, VariantReference
 from ..roles import Key

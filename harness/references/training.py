@@ -1,6 +1,6 @@
 """A training, step by step: the one walk for references, the judge and printed numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from ...reference.optimizers import OPTIMIZERS
 from ..case.variant import Variant
 
 Array = np.ndarray[Any, Any]
+Derive = Callable[[Mapping[str, Array], Sequence[str], Exact], Mapping[str, Array]]
+"""Gradients at some inputs, of these names, in an arithmetic."""
 
 
 def each_step(variant: Variant) -> frozenset[str]:
@@ -40,24 +42,45 @@ class Walk:
         names = () if training is None else training.parameters
         self.parameters: dict[str, list[Array]] = {name: [inputs[name]] for name in names}
         self.gradients: dict[str, list[Array]] = {name: [] for name in names}
+        self.derived: list[tuple[str, ...]] = []
+        """For each step the parameters whose gradients nobody told: they are the reference's own at these parameters."""
         self.step = 0
 
-    def inputs(self) -> dict[str, Array]:
-        """All inputs of this step."""
-        parameters = {name: history[-1] for name, history in self.parameters.items()}
-        return inputs_at(self._variant, self._drawn, self.step, parameters)
+    def inputs(self, step: int | None = None) -> dict[str, Array]:
+        """All inputs of a step, by default of this one."""
+        step = self.step if step is None else step
+        parameters = {name: history[step] for name, history in self.parameters.items()}
+        return inputs_at(self._variant, self._drawn, step, parameters)
 
-    def took(self, gradients: Mapping[str, Array]) -> None:
-        """The gradients of this step."""
+    def took(self, gradients: Mapping[str, Array], derived: Sequence[str] = ()) -> None:
+        """The gradients of this step; those of `derived` were not told."""
         for name, history in self.gradients.items():
             history.append(gradients[name])
+        self.derived.append(tuple(derived))
 
-    def moved(self, c: Exact) -> dict[str, Array]:
-        """The parameters after this step. Raises ValueError for a case that has no training."""
+    def retold(self, gradients: Mapping[str, Array], derived: Sequence[str] = ()) -> dict[str, Array]:
+        """Others in the place of this step's gradients, of which those of `derived` were not told; what stood there."""
+        before = {name: self.gradients[name][-1] for name in gradients}
+        for name, a in gradients.items():
+            self.gradients[name][-1] = a
+        kept = [name for name in self.derived[-1] if name not in gradients]
+        self.derived[-1] = (*kept, *derived)
+        return before
+
+    def moved(self, c: Exact, derive: Derive | None = None) -> dict[str, Array]:
+        """The parameters after this step; gradients that were not told are worked out anew, in the same arithmetic.
+
+        Raises ValueError for a case that has no training.
+        """
         if self._optimizer is None:
             raise ValueError("a case without [training] takes no step")
+        gradients = {name: list(history) for name, history in self.gradients.items()}
+        for step in range(self.first, len(self.derived)):
+            if derive is not None and self.derived[step]:
+                for name, a in derive(self.inputs(step), self.derived[step], c).items():
+                    gradients[name][step] = a
         return {
-            name: self._optimizer.moved(c, history, self.gradients[name], **self._options)
+            name: self._optimizer.moved(c, history, gradients[name], **self._options)
             for name, history in self.parameters.items()
         }
 
@@ -68,8 +91,14 @@ class Walk:
         self.step += 1
 
     @property
+    def first(self) -> int:
+        """The first step on which the parameters after this one depend: without a state, this one."""
+        return self.step if self._optimizer is not None and not self._optimizer.state else 0
+
+    @property
     def depends_on(self) -> list[tuple[str, Array]]:
-        """Every array on which the parameters after this step depend: without a state, those of this step alone."""
-        first = self.step if self._optimizer is not None and not self._optimizer.state else 0
+        """Every array on which the parameters after this step depend."""
         histories = [*self.parameters.items(), *self.gradients.items()]
-        return [(name, a) for name, history in histories for a in history[first:]]
+        found = [(name, a) for name, history in histories for a in history[self.first :]]
+        derived = (step for step in range(self.first, len(self.derived)) if self.derived[step])
+        return found + [item for step in derived for item in sorted(self.inputs(step).items())]

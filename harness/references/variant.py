@@ -58,11 +58,14 @@ class VariantReference:
             env, grads = backprop(self.program, inputs, names, {self.variant.output: self._cotangent})
         return first_out_of_range(self.variant, env, grads, dtype, small=small)
 
-    def exact_gradients(self) -> dict[str, Array]:
-        """The compared gradients in exact arithmetic; of a training those of its first step."""
-        inputs, names = inputs_at(self.variant, self.inputs, 0, {}), self.variant.gradients
+    def gradients_at(
+        self, inputs: Mapping[str, Array], names: Sequence[str], c: Exact = EXACT
+    ) -> dict[str, Array]:
+        """Gradients at these inputs, by name."""
+        if not names:
+            return {}
         with np.errstate(all="ignore"):
-            return backprop(self.program, inputs, names, {self.variant.output: self._cotangent})[1]
+            return backprop(self.program, inputs, names, {self.variant.output: self._cotangent}, c)[1]
 
     @cached_property
     def _differentiated(self) -> list[str]:
@@ -166,10 +169,14 @@ class VariantReference:
 
     def update(self, walk: Walk, dtype: str | None = None) -> References:
         """The parameters after the walk's step, from what it has before it."""
-        arrays, asked = walk.depends_on, ("update", self.variant.training)
+        arrays, derived = walk.depends_on, walk.derived[walk.first :]
+        asked: tuple[Any, ...] = ("update", self.variant.training)
+        if any(derived):
+            cotangent = ("its cotangent", self._cotangent)
+            arrays, asked = [*arrays, cotangent], (*asked, self.program.calls, self.variant.output, derived)
 
         def compute(c: Exact) -> dict[Key, Array]:
-            return {("parameter", name): a for name, a in walk.moved(c).items()}
+            return {("parameter", name): a for name, a in walk.moved(c, self.gradients_at).items()}
 
         size = sum(history[-1].size for history in walk.parameters.values())
         seed = seed_of(repr(asked).encode(), *(a.tobytes() for _, a in arrays))

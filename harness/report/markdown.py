@@ -141,8 +141,8 @@ def _box(box: Box | None) -> str:
         return ""
     agree = box.totals[Verdict.AGREE]
     used = "" if box.used is None else f"{box.used:.2f} "
-    apart = f", {box.by_convention} by a convention" * bool(box.by_convention)
-    parts = [f"{used}({agree} agree{apart})"] if agree else []
+    told = str(box.apart)
+    parts = [f"{used}({agree} agree{f', {told}' * bool(told)})"] if agree else []
     others = (v for v in Verdict if box.totals[v] and v is not Verdict.AGREE)
     return ", ".join([*parts, *(f"{box.totals[v]} {v.face.short}" for v in others)])
 

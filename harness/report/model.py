@@ -16,8 +16,8 @@ import msgspec
 
 from ..case.library import Library
 from ..run.diff import BACKWARDS, Difference
-from ..run.lines import LARGEST, CellLine, Machine, Run
-from ..verdict import Verdict, tally, totals
+from ..run.lines import LARGEST, CellLine, Machine, Run, apart
+from ..verdict import Apart, Verdict, tally, totals
 from .cases import CaseFacts, _cases, _Facts, ops
 from .causes import Affected, Cause, Deviation, Ledgers, affected, causes
 from .failure import repeat
@@ -54,9 +54,9 @@ class Box(_Facts, frozen=True, kw_only=True):
 
     cells: int
     totals: dict[Verdict, int]
-    """All nine verdicts, adding up to `cells`."""
-    by_convention: int
-    """Of those that agree the cells that do so by a convention."""
+    """All ten verdicts, adding up to `cells`."""
+    apart: Apart
+    """Of those that agree the cells that do so by a convention, or in what was shown."""
     used: float | None
 
 
@@ -191,20 +191,20 @@ def box_of(cells: Iterable[CellLine]) -> Box:
     return Box(
         cells=len(cells),
         totals=totals(cell.verdict for cell in cells),
-        by_convention=sum(cell.agrees_by_convention for cell in cells),
+        apart=apart(cells),
         used=max(used, default=None),
     )
 
 
 def agreeing(box: Box) -> str:
-    """`2977 of 3040 cells agree, 6 of them by a convention`"""
-    apart = f", {box.by_convention} of them by a convention" * bool(box.by_convention)
-    return f"{box.totals[Verdict.AGREE]} of {box.cells} cells agree{apart}"
+    """`2977 of 3040 cells agree (6 by a convention)`"""
+    told = str(box.apart)
+    return f"{box.totals[Verdict.AGREE]} of {box.cells} cells agree" + f" ({told})" * bool(told)
 
 
 def sentence(box: Box) -> str:
     """Every cell under the name of what became of it: the numbers add up."""
-    counts = (tally(count, verdict, box.by_convention) for verdict, count in box.totals.items())
+    counts = (tally(count, verdict, box.apart) for verdict, count in box.totals.items())
     return f"{box.cells} cells: {', '.join(counts)}"
 
 

@@ -1,7 +1,8 @@
 """The tables at the end of a run: root causes, then a row a case, a column a framework."""
 
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from rich import box
@@ -10,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..reading.text import visible
-from ..run.lines import LARGEST, CellLine
+from ..run.lines import LARGEST, CellLine, apart
 from ..verdict import Verdict, counted, totals
 from .causes import Cause, Ledgers, affected, causes
 
+NOTES = 20
+"""So many different ones are told."""
 WIDTH = 100
 """Columns that four frameworks need: a narrower terminal wraps lines, which reads better than folded words."""
 
@@ -45,13 +48,23 @@ def table(cells: Sequence[CellLine], *, width: int, colour: bool) -> str:
     if found:
         console.print(_causes(found))
     console.print(made)
-    by_convention = sum(cell.agrees_by_convention for cell in cells)
-    told = counted(totals(cell.verdict for cell in cells), by_convention)
+    told = counted(totals(cell.verdict for cell in cells), apart(cells))
     console.print(told, highlight=False, markup=False)
+    for note in _notes(cells):
+        console.print(visible(note), highlight=False, markup=False)
     for row in affected(cells, found):
         console.print(visible(row.sentence), highlight=False, markup=False)
     console.print(_seconds(cells), highlight=False, markup=False)
     return text.getvalue()
+
+
+def _notes(cells: Sequence[CellLine]) -> Iterator[str]:
+    """What is to be said of subjects, each note once."""
+    counts = Counter((cell.framework, note) for cell in cells for note in cell.notes)
+    for (framework, note), count in counts.most_common(NOTES):
+        yield f"{framework}: {note} ({count} cell{'s' * (count > 1)})"
+    if len(counts) > NOTES:
+        yield f"and {len(counts) - NOTES} notes more"
 
 
 def _causes(found: Sequence[Cause]) -> Table:

@@ -13,10 +13,10 @@ import msgspec
 
 from ..errors import HarnessError
 from ..reading.text import visible
-from ..verdict import Verdict, tally
+from ..verdict import Apart, Verdict, tally
 from . import diff_causes
 from .diff_causes import CauseChanges
-from .lines import CellLine, Run
+from .lines import CellLine, Run, apart
 
 FACTOR = 2.0
 """Headroom that moved by no more than this isn't told of."""
@@ -115,8 +115,8 @@ class Side(_Facts, frozen=True, kw_only=True):
     commit: str | None
     cells: int
     agree: int
-    by_convention: int
-    """Cells among those that agree which do so by a convention."""
+    apart: Apart
+    """Of those that agree the cells that do so by a convention, or in what was shown."""
 
 
 class Difference(_Facts, frozen=True, kw_only=True):
@@ -213,7 +213,7 @@ def _side(run: Run) -> Side:
         commit=run.header.commit,
         cells=len(run.cells),
         agree=len(agree),
-        by_convention=sum(cell.agrees_by_convention for cell in agree),
+        apart=apart(agree),
     )
 
 
@@ -285,7 +285,7 @@ def render(difference: Difference) -> str:
 
 def side(found: Side) -> str:
     """Which run it is."""
-    agree = tally(found.agree, Verdict.AGREE, found.by_convention)
+    agree = tally(found.agree, Verdict.AGREE, found.apart)
     return f"{found.started}, commit {found.commit or 'unknown'}, {found.cells} cells, {agree}"
 
 

@@ -9,7 +9,7 @@ JSON has no infinity, and encoders turn it into null without a word. Here an inf
 1.7976931348623157e308; any other number that isn't finite is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import HarnessError
-from ..verdict import Verdict
+from ..verdict import Apart, Verdict
 
 FORMAT = 3
 """Version of the run file's format: what is written."""
@@ -124,6 +124,10 @@ class Machine(_Strict, frozen=True, kw_only=True):
     os: Text
 
 
+STRICT = "--strict-subjects"
+"""The name of a content of a run: `no` where what a subject does not show isn't held against it."""
+
+
 class Header(_Line, frozen=True, kw_only=True):
     """All that is known before the first cell."""
 
@@ -221,6 +225,8 @@ class Compared(_Strict, frozen=True, kw_only=True):
     verdict: Verdict
     problem: Text = ""
     """What kept the elements from being compared: a wrong shape, a tensor that did not come back."""
+    unshown: Count = 0
+    """The steps in which it was not shown, one without training: so far nobody knows whether it is right."""
 
 
 class CallLine(_Strict, frozen=True, kw_only=True):
@@ -304,6 +310,10 @@ class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
     """The largest error / tolerance of what is compared, if what `calls` and `conventions` tell of is taken as it is."""
     budget: list[Share] = []
     """The largest shares of the worst element's error."""
+    changed: list[Text] = []
+    """Inputs that were changed in place."""
+    notes: list[Text] = []
+    """What is to be said of the subject, whether or not it is right: names that the case does not have, a wider dtype."""
     content: Text | None = None
     """Digest of the program and the inputs: the same for whatever must give the same answer."""
     arrays: PathText | None = None
@@ -317,10 +327,21 @@ class CellLine(_Line, frozen=True, kw_only=True, tag="cell"):
         return self.verdict is Verdict.AGREE and bool(self.conventions)
 
     @property
+    def agrees_in_part(self) -> bool:
+        """Whether it agrees in what was shown, and something was not."""
+        return self.verdict is Verdict.AGREE and any(t.unshown for t in self.tensors)
+
+    @property
     def headroom(self) -> float | None:
         """`used` as it is compared with others': of a cell that agrees call by call, what is left of it then."""
         by_calls = self.verdict is Verdict.AGREE and self.used is not None and self.used > 1
         return self.composed if by_calls else self.used
+
+
+def apart(cells: Iterable[CellLine]) -> Apart:
+    """Of the cells that agree, how many do so by a convention, or in what was shown."""
+    found = list(cells)
+    return Apart(sum(c.agrees_by_convention for c in found), sum(c.agrees_in_part for c in found))
 
 
 class Part(_Strict, frozen=True, kw_only=True):
@@ -338,7 +359,7 @@ class Footer(_Line, frozen=True, kw_only=True, omit_defaults=True):
     """Written only when every planned cell is in the file."""
 
     totals: dict[Verdict, Count]
-    """All nine verdicts, those with 0 too."""
+    """All ten verdicts, those with 0 too."""
     cells: Count
     seconds: Seconds
     part: Part | None = None

@@ -113,7 +113,7 @@ def test_a_mode_that_the_adapter_lacks_is_named(toy: Client) -> None:
 
 def test_an_input_changed_in_place_is_named(toy: Client) -> None:
     reply = toy.run([node("y", "grow", "x"), node("z", "mul", "y", "w")], {"x": X, "w": X})
-    assert (reply["type"], reply["names"]) == ("changed", ["x"])
+    assert (reply["type"], reply["changed"]) == ("done", ["x"])
     assert_lives(toy)
 
 

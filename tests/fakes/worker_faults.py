@@ -312,7 +312,7 @@ def lacks_something_of_no_op(task, inputs):
 
 
 def changes_something_and_does_not_say_what(task, inputs):
-    _says(type="changed", names=[])
+    _says(type="done", seconds=0.1, compiling=0.0, changed=[""])
 
 
 def is_wrong_and_traces_raise_without_a_word(task, inputs):

@@ -450,7 +450,14 @@ def message_seeds() -> list[bytes]:
         {"type": "done", "id": IDENTITY, "seconds": 0.1},
         {"type": "unsupported", "id": IDENTITY, "op": "softmax", "reason": "no axis"},
         {"type": "raised", "id": IDENTITY, "error": "Traceback\n  line"},
-        {"type": "changed", "id": IDENTITY, "names": ["x", "W"]},
+        {
+            "type": "done",
+            "id": IDENTITY,
+            "seconds": 0.1,
+            "compiling": 0.0,
+            "changed": ["x", "W"],
+            "unknown": [["value", "dX"]],
+        },
         {"type": "ready", "protocol": 1, "about": {"version": "1.0", "modes": ["eager"]}},
     ]
     return [

@@ -1,4 +1,4 @@
-"""Small runs to report on: one with all nine verdicts and hostile texts, and one of any size."""
+"""Small runs to report on: one with all ten verdicts and hostile texts, and one of any size."""
 
 import itertools
 from dataclasses import replace
@@ -139,7 +139,7 @@ ABOUTS = {
 
 
 def cells() -> list[CellLine]:
-    """Cells with each of the nine verdicts."""
+    """Cells with each of the ten verdicts."""
     hostile, dense, twist = "notebooks/hostile", "notebooks/dense", "ops/twist"
     wrong = f"gradient of A[2, 1] = 0.14811, should be 0.14814264 ± 1e-07   (300 × tolerance) {HOSTILE}"
     known = "gradient of A[2, 1] = 0.2\nadapters/mxnet/deviations.toml:2: twist turns the wrong way"
@@ -156,6 +156,7 @@ def cells() -> list[CellLine]:
         cell(dense, "k:3", "jax", Verdict.AGREE, 0.5),
         cell(dense, "k:3", "torch", Verdict.ERRORED, message=odd),
         cell(dense, "k:16", "jax", Verdict.INCONCLUSIVE, 0.125, message="gradient of A: too wide"),
+        cell(dense, "k:16", "mxnet", Verdict.NOT_SHOWN, message="nothing to judge: of what the case compares it returned none: gradient of A"),
         cell(dense, "k:16", "torch", Verdict.CRASHED, message="died of signal 11 (SIGSEGV)"),
         cell(twist, "k:3", "mxnet", Verdict.KNOWN_DEVIATION, 12.5, message=known),
         cell(twist, "k:16", "mxnet", Verdict.STALE, 0.5, message=stale),
@@ -164,7 +165,7 @@ def cells() -> list[CellLine]:
 
 
 def a_run(own: list[CellLine] | None = None, head: Header | None = None) -> Run:
-    """A run of some cells, by default those of all nine verdicts."""
+    """A run of some cells, by default those of all ten verdicts."""
     own = cells() if own is None else own
     totals = {verdict: sum(c.verdict is verdict for c in own) for verdict in Verdict}
     return Run(head or header(), ABOUTS, tuple(own), Footer(totals=totals, cells=len(own), seconds=3.5))

@@ -5,13 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from gradient_conformance.harness.judging.judge import (
-    INCONCLUSIVE,
-    compare,
-    describe,
-    judge,
-    verdict_of,
-)
+from gradient_conformance.harness.judging.comparing import INCONCLUSIVE, compare, describe, verdict_of
+from gradient_conformance.harness.judging.judge import judge
 from gradient_conformance.harness.references.row import References
 from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.run.lines import LARGEST
@@ -35,8 +30,9 @@ def expected(value, sigma=1e-7):
     return Reference(value, np.broadcast_to(np.float64(sigma), value.shape))
 
 
-def judged(got, want, dtype="float32", scale=1.0):
-    [tensor] = compare(References.of({KEY: want}), {KEY: got} if got is not None else {}, dtype, [scale])
+def judged(got, want, dtype="float32", scale=1.0, strict=True):
+    told = {KEY: got} if got is not None else {}
+    [tensor] = compare(References.of({KEY: want}), told, dtype, [scale], strict=strict)
     return tensor
 
 
@@ -153,6 +149,19 @@ def test_structure_is_compared_before_any_element(got, problem):
     tensor = judged(got, expected(np.ones((2, 3))))
     assert (tensor.verdict, tensor.problem, tensor.used) == (Verdict.DISAGREE, problem, LARGEST)
     assert problem in describe([tensor], Verdict.DISAGREE)
+
+
+def test_what_a_subject_does_not_show_is_no_disagreement_and_more_digits_than_asked_are_as_good():
+    want = expected(np.ones((2, 3)))
+    hidden = judged(None, want, strict=False)
+    assert (hidden.verdict, hidden.unshown, hidden.used) == (Verdict.NOT_SHOWN, 1, 0)
+    assert judged(np.ones((2, 3)), want, strict=False).verdict is Verdict.AGREE
+    assert judged(np.full((2, 3), 1 + 1e-3), want, strict=False).verdict is Verdict.DISAGREE
+    narrow = judged(np.ones((2, 3), np.float32), want, "float64", strict=False)
+    assert (narrow.verdict, narrow.problem) == (
+        Verdict.DISAGREE,
+        "has dtype float32, should be float64",
+    )
 
 
 def test_an_empty_tensor_agrees_only_in_its_shape():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from gradient_conformance.harness.judging.calls import diagnosis, judge_calls
-from gradient_conformance.harness.judging.judge import NOTHING_WRONG, Update
+from gradient_conformance.harness.judging.comparing import NOTHING_WRONG
+from gradient_conformance.harness.judging.judge import Update
 from gradient_conformance.harness.judging.likely.numbers import SIMPLE, simple
 from gradient_conformance.harness.judging.likely.trying import likely
 from gradient_conformance.harness.judging.likely.updates import likely_update

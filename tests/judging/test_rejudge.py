@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from gradient_conformance.harness.case.library import CaseChanged, CaseGone
 from gradient_conformance.harness.cli import main
-from gradient_conformance.harness.judging.judge import _worse, compare
+from gradient_conformance.harness.judging.comparing import compare
+from gradient_conformance.harness.judging.judge import _worse
 from gradient_conformance.harness.judging.rejudge import (
     NeedsArrays,
     NeedsLedger,
@@ -21,7 +22,7 @@ from gradient_conformance.harness.run.lines import LARGEST
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.rounding import RULES_VERSION, K, Reference
-from matrix import ENTRY, LAYER, change_header
+from matrix import ENTRY, LAYER, Matrix, change_header
 
 
 @pytest.fixture
@@ -325,3 +326,42 @@ def test_a_ledger_of_ones_own_speaks_of_a_framework_that_there_is(ran, capsys):
     refused(
         capsys, file, "own.toml:2", "framework = 'negatse'", "negates", options=["--deviations", str(own)]
     )
+
+
+SHOWS_LITTLE = """
+import numpy as np
+
+def layer(W, x):
+    z = W @ x
+    a = 1 / (1 + np.exp(-z))
+    dz = 2 * a * a * (1 - a)
+    if W.dtype == np.float64:
+        x *= 2
+    return {}, {"dx": W.T @ dz, "W": np.outer(dz, x / 2 if W.dtype == np.float64 else x)}
+"""
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("how", ["another K", "the arrays"])
+def test_what_was_not_shown_or_changed_in_place_is_so_again(tmp_path, capsys, how, strict):
+    """From arrays the numbers are right: that an input was changed, or how strictly was asked, does not get lost."""
+    matrix = Matrix(tmp_path, LAYER)
+    (tmp_path / "mine.py").write_text(SHOWS_LITTLE)
+    more = [f"--subject={tmp_path / 'mine.py'}", "--keep-arrays=reports/arrays"]
+    matrix.run("mine", more=[*more, *["--strict-subjects"] * strict])
+    file = matrix.record
+    change_header(file, roots=[str(tmp_path / "cases")])
+    before = {cell.dtype: cell for cell in read_run(file).cells}
+    assert before["float32"].agrees_in_part is not strict
+    assert [str(before[d].verdict) for d in ("float32", "float64")] == [
+        "disagree" if strict else "agree",
+        "disagree",
+    ]
+    given = ["--K", "7"] if how == "another K" else ["--arrays", str(tmp_path / "reports" / "arrays")]
+    main(["rejudge", str(file), *given])
+    after = {cell.dtype: cell for cell in read_run(file.with_name("run-rejudged.jsonl")).cells}
+    for dtype, was in before.items():
+        now = after[dtype]
+        assert (now.verdict, now.changed, now.notes) == (was.verdict, was.changed, was.notes)
+        assert {t.name: t.unshown for t in now.tensors} == {t.name: t.unshown for t in was.tensors}
+    assert "changed its inputs in place: x; what it returned is right" in after["float64"].message or strict

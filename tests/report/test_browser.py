@@ -114,7 +114,7 @@ class Page:
 
 @pytest.fixture
 def show(chromium, here):
-    """Opens the page of a run, by default one with all nine verdicts and hostile texts."""
+    """Opens the page of a run, by default one with all ten verdicts and hostile texts."""
     pages = []
 
     def opened(run=None, since=None):
@@ -142,11 +142,11 @@ def page(show):
     return show()
 
 
-def test_the_first_screen_has_all_nine_verdicts_adding_up(page):
+def test_the_first_screen_has_all_ten_verdicts_adding_up(page):
     counts = [int(tile.text.split()[0]) for tile in page.find(".tile b")]
     assert counts == list(a_run().footer.totals.values())
     assert page.one(".sum").text == f"= {sum(counts)} cells"
-    assert page.one("h1").text == "5 of 14 cells agree, 1 of them by a convention; 6 failed"
+    assert page.one("h1").text == "5 of 15 cells agree (1 by a convention); 7 failed"
 
 
 def test_every_filter_leaves_exactly_its_cells(page):
@@ -159,11 +159,11 @@ def test_every_filter_leaves_exactly_its_cells(page):
         ("mode", "eager", lambda c: True),
     ):
         page.one(f"#{name}").send_keys(text)
-        assert page.one("#shown").text == f"{sum(map(matches, cells()))} of 14 cells", name
+        assert page.one("#shown").text == f"{sum(map(matches, cells()))} of 15 cells", name
         page.one("#filters [type=reset]").click()
-        page.wait(lambda: page.one("#shown").text == "all of 14 cells")
+        page.wait(lambda: page.one("#shown").text == "all of 15 cells")
     page.find(".tile")[8].click()
-    assert page.one("#shown").text == "1 of 14 cells"
+    assert page.one("#shown").text == "1 of 15 cells"
     assert [box.text for box in page.find("#grid .case .box")] == ["†"]
 
 

@@ -168,7 +168,7 @@ def test_what_agrees_by_a_convention_is_counted_apart_and_never_shown_as_infinit
     """Its whole is outside the tolerance; what is left once the choice is taken as it is, is within."""
     own = [msgspec.structs.replace(agrees("k:1"), **CHOSEN), agrees("k:2")]
     facts = report(a_run(own))
-    assert facts.headline == "2 of 2 cells agree, 1 of them by a convention; none failed"
+    assert facts.headline == "2 of 2 cells agree (1 by a convention); none failed"
     assert facts.sentence.startswith("2 cells: 2 agree (1 by a convention), 0 known deviation")
     assert facts.box.used == 0.5
     text = table(own, width=100, colour=False)

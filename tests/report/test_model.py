@@ -6,9 +6,11 @@ import pytest
 from gradient_conformance.harness.case.library import Library
 from gradient_conformance.harness.report.cases import case_facts
 from gradient_conformance.harness.report.model import EDGES, report
+from gradient_conformance.harness.report.summary import table
 from gradient_conformance.harness.run.lines import number
 from gradient_conformance.harness.verdict import Verdict
-from runs import HOSTILE, a_run, cell, cells, header, large
+from msgspec import structs
+from runs import HOSTILE, a_run, cell, cells, header, large, tensor
 from wrong import BASE
 
 
@@ -19,18 +21,31 @@ def test_every_view_counts_every_cell_once(here):
         [framework.box for framework in facts.frameworks],
         [box for folder in facts.folders for box in folder.frameworks.values()],
     ):
-        assert sum(box.cells for box in boxes) == 14
+        assert sum(box.cells for box in boxes) == 15
         for verdict in Verdict:
             assert sum(box.totals[verdict] for box in boxes) == sum(c.verdict is verdict for c in cells())
         assert all(sum(box.totals.values()) == box.cells for box in boxes)
     assert sum(sum(row.counts) for row in facts.headroom) == sum(c.used is not None for c in cells())
 
 
-def test_the_result_names_all_nine_verdicts_and_counts_failures_as_pytest_does(here):
+def test_the_result_names_all_ten_verdicts_and_counts_failures_as_pytest_does(here):
     facts = report(a_run())
-    assert facts.headline == "5 of 14 cells agree, 1 of them by a convention; 6 failed"
-    assert facts.sentence.startswith("14 cells: 5 agree (1 by a convention), 1 known deviation, ")
+    assert facts.headline == "5 of 15 cells agree (1 by a convention); 7 failed"
+    assert facts.sentence.startswith("15 cells: 5 agree (1 by a convention), 1 known deviation, ")
     assert all(f"{facts.box.totals[verdict]} {verdict}" in facts.sentence for verdict in Verdict)
+
+
+def test_what_agrees_in_what_was_shown_is_counted_apart_and_notes_are_told_once(here):
+    hidden = [tensor(0.1), structs.replace(tensor(0.0), name="b", verdict=Verdict.NOT_SHOWN, unshown=1)]
+    own = [
+        structs.replace(cell("a", f"k:{i}", "torch", Verdict.AGREE, 0.1), tensors=hidden, notes=["it is odd"])
+        for i in range(3)
+    ] + [cell("a", "k:9", "torch", Verdict.AGREE, 0.1)]
+    facts = report(a_run(own))
+    assert facts.headline == "4 of 4 cells agree (3 in what was shown); none failed"
+    shown = table(own, width=100, colour=False)
+    assert shown.count("torch: it is odd (3 cells)") == 1
+    assert "4 cells: 4 agree (3 in what was shown)" in shown
 
 
 def test_a_framework_that_was_planned_and_has_no_cell_is_still_listed(here):

@@ -103,6 +103,24 @@ def test_runs_judged_differently_are_refused(what, value):
         merged(part("torch"), part("jax", head={what: value}))
 
 
+def test_runs_that_stand_on_other_ledgers_or_sources_are_refused_by_name():
+    """What one run stands on and the other does not know, as another framework's adapter, is no difference."""
+
+    def head(**own):
+        return {"contents": {"reference": "aaaa", **own}}
+
+    told = "ledger torch 1111 in job0/run.jsonl, 2222 in job1/run.jsonl; a run anew makes them the same"
+    with pytest.raises(DifferentRules, match=told):
+        merged(
+            part("torch", head=head(**{"ledger torch": "1111"})),
+            part("jax", head=head(**{"ledger torch": "2222"})),
+        )
+    found = merged(
+        part("torch", head=head(**{"ledger torch": "1111"})), part("jax", head=head(**{"ledger jax": "2222"}))
+    )
+    assert found.header.contents == {"reference": "aaaa", "ledger torch": "1111", "ledger jax": "2222"}
+
+
 def test_two_versions_of_a_framework_are_refused_and_one_told_twice_is_not():
     again = {"torch": {"framework": "torch", "version": "2.14.0", "threads": 1}}
     with pytest.raises(

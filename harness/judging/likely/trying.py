@@ -26,7 +26,7 @@ from ....reference.told import Result
 from ...references.row import References
 from ..blame import Suspect, suspects_of
 from ..calls import Alarm, calls_behind
-from ..judge import compare
+from ..comparing import compare
 from ..trace import Trace
 from .causes import Cause, Multiple, table
 from .numbers import USUAL, explained, named, near

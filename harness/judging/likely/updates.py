@@ -14,7 +14,8 @@ import numpy as np
 from ....reference.contexts import EXACT, Array, Exact
 from ....reference.optimizers import Optimizer
 from ....reference.rounding import expected, seed_of
-from ..judge import Update, distance
+from ..comparing import distance
+from ..judge import Update
 from .numbers import SIMPLE, USUAL, explained, near, of_options, simple
 from .trying import CHANCE, CLEARLY, NEAREST, bits
 

@@ -1,0 +1,381 @@
+"""Somebody's own code is judged by what it shows, in the shape in which people write it: by a real worker."""
+
+import textwrap
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gradient_conformance.harness.case.loading import parse
+from gradient_conformance.harness.engine import Engine
+from gradient_conformance.harness.frameworks.found import subject
+from gradient_conformance.harness.frameworks.interpreters import interpreter_of
+from gradient_conformance.harness.plan import Cell
+from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.reference.optimizers import MOMENTUM, OPTIMIZERS
+
+LAYER = """
+title = "A layer"
+source = "A test"
+program = "z = X @ W + b\\na = tanh(z)\\nloss = mean(a * a)"
+values = ["a", "loss"]
+gradients = ["X", "W", "b"]
+[tensors]
+X = { shape = [5, 4], uniform = [-1, 1] }
+W = { shape = [4, 3], uniform = [-1, 1] }
+b = { shape = [3], uniform = [-1, 1] }
+"""
+TRAINED = LAYER.replace(
+    "[tensors]", '[training]\noptimizer = { OPTIMIZER }\nparameters = ["W", "b"]\nsteps = 4\n[tensors]'
+)
+SGD = TRAINED.replace("OPTIMIZER", "sgd = { lr = 0.5 }")
+
+BACKWARD = """
+import numpy as np
+
+def forward(X, W, b):
+    a = np.tanh(X @ W + b)
+    return a, (a * a).mean()
+
+def backward(X, W, b):
+    a, _ = forward(X, W, b)
+    dz = 2 * a / a.size * (1 - a * a)
+    return {"X": dz @ W.T, "W": X.T @ dz, "b": dz.sum(axis=0)}
+
+"""
+
+
+@pytest.fixture
+def judged(tmp_path, monkeypatch):
+    """Runs a function called `layer` on a case: the line of its cell."""
+    engines = []
+
+    def run(body, case=LAYER, dtype="float32", strict=False, momentum=False):
+        file = tmp_path / "mine.py"
+        file.write_text(BACKWARD + textwrap.dedent(body))
+        [variant] = parse(case, "own/layer").variants
+        if momentum:  # which no case may ask for as long as adapters have none
+            monkeypatch.setitem(OPTIMIZERS, "sgd_momentum", MOMENTUM)
+            options = {"lr": 0.5, "momentum": 0.9}
+            training = replace(variant.training, optimizer="sgd_momentum", options=options)
+            variant = replace(variant, training=training)
+        column = subject(file, [], strict=strict)
+        engine = Engine(lambda framework: interpreter_of(framework, {}, {}, tmp_path), ledgers={})
+        engines.append(engine)
+        return engine.result(Cell(variant, dtype, column, "eager"))
+
+    yield run
+    for engine in engines:
+        engine.close()
+
+
+def unshown(line):
+    return {f"{t.role} {t.name}": t.unshown for t in line.tensors if t.unshown}
+
+
+def test_what_is_not_shown_is_not_wrong_and_is_counted(judged):
+    line = judged("""
+        def layer(X, W, b):
+            return {"loss": forward(X, W, b)[1]}, {"W": backward(X, W, b)["W"]}
+    """)
+    assert line.verdict is Verdict.AGREE, line.message
+    assert line.agrees_in_part
+    assert unshown(line) == {"value a": 1, "gradient X": 1, "gradient b": 1}
+
+
+def test_beside_what_is_wrong_it_is_said_what_was_not_shown(judged):
+    line = judged("""
+        def layer(X, W, b):
+            return {"loss": forward(X, W, b)[1]}, {"W": 2 * backward(X, W, b)["W"]}
+    """)
+    assert line.verdict is Verdict.DISAGREE
+    assert "not shown: value a, gradient of X, gradient of b" in line.message
+    assert "did not come back" not in line.message
+
+
+def test_asked_strictly_everything_has_to_come_back(judged):
+    line = judged("def layer(X, W, b): return {}, backward(X, W, b)", strict=True)
+    assert line.verdict is Verdict.DISAGREE
+    assert "value a did not come back" in line.message
+
+
+@pytest.mark.parametrize("returned", ["{}, {}", '{}, {"dW": backward(X, W, b)["W"]}', '{"z": X @ W + b}, {}'])
+def test_where_nothing_is_shown_there_is_nothing_to_agree(judged, returned):
+    line = judged(f"def layer(X, W, b): return {returned}")
+    assert (line.verdict, line.verdict.outcome()) == (Verdict.NOT_SHOWN, "failed")
+    assert "nothing to judge: of what the case compares it returned none: value a" in line.message
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("dW", "the case calls it W"),
+        ("grad_W", "the case calls it W"),
+        ("W_grad", "the case calls it W"),
+        ("w", "the case calls it W"),
+        ("scale", "the case has "),
+    ],
+)
+def test_what_comes_back_under_another_name_is_told_by_the_case_s(judged, name, told):
+    line = judged(f"""
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            return {{}}, {{"b": own["b"], "{name}": own["W"]}}
+    """)
+    assert line.verdict is Verdict.AGREE, line.message
+    [note] = line.notes
+    assert note.startswith(f"it returned gradient of {name}, a name that the case does not have; {told}")
+
+
+def test_names_that_are_no_text_are_told_too(judged):
+    line = judged("def layer(X, W, b): return {0: 1.0}, {None: W, **backward(X, W, b)}")
+    assert line.verdict is Verdict.AGREE, line.message
+    assert [note.partition(",")[0] for note in line.notes] == [
+        "it returned value 0",
+        "it returned gradient of None",
+    ]
+
+
+MOVED = """
+    def layer(X, W, b):
+        own = backward(X, W, b)
+        return {}, {}, {"W": W - np.float32(LR) * own["W"], "b": b - np.float32(0.5) * own["b"]}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_step_without_gradients_is_judged_as_a_step(judged, dtype):
+    right = judged(MOVED.replace("LR", "0.5"), SGD, dtype)
+    assert right.verdict is Verdict.AGREE, right.message
+    assert unshown(right) == {
+        "value a": 4,
+        "value loss": 4,
+        "gradient X": 4,
+        "gradient W": 4,
+        "gradient b": 4,
+    }
+
+
+def test_a_wrong_step_without_gradients_is_told_by_what_it_should_be(judged):
+    [variant] = parse(SGD, "own/layer").variants
+    drawn = variant.draw("float32")
+    a = np.tanh(drawn["X"] @ drawn["W"] + drawn["b"])
+    moved = drawn["W"] - 0.5 * drawn["X"].T @ (2 * a / a.size * (1 - a * a))
+    line = judged(MOVED.replace("LR", "0.25"), SGD.replace("steps = 4", "steps = 1"))
+    assert line.verdict is Verdict.DISAGREE
+    [wrong] = [t for t in line.tensors if t.verdict is Verdict.DISAGREE]
+    assert (wrong.role, wrong.name) == ("parameter", "W")
+    assert float(wrong.want) == pytest.approx(moved[tuple(wrong.where)], rel=1e-6)
+    assert "the optimizer's update of W" in line.message
+
+
+STEPPED = """
+    velocity = {}
+    def layer(X, W, b):
+        own, out = backward(X, W, b), {}
+        for name, p in (("W", W), ("b", b)):
+            velocity[name] = np.float32(MU) * velocity.get(name, 0) + own[name]
+            out[name] = p - np.float32(0.5) * velocity[name]
+        return {}, SHOWN, out
+"""
+
+
+@pytest.mark.parametrize("shown", ["{}", '{"W": own["W"]}', "own"])
+def test_steps_of_an_optimizer_with_a_state_are_judged_whatever_gradients_are_shown(judged, shown):
+    code = STEPPED.replace("SHOWN", shown)
+    right = judged(code.replace("MU", "0.9"), SGD, momentum=True)
+    assert right.verdict is Verdict.AGREE, right.message
+
+
+def test_a_wrong_state_of_an_optimizer_is_found_without_gradients(judged):
+    line = judged(STEPPED.replace("SHOWN", "{}").replace("MU", "0.5"), SGD, momentum=True)
+    assert line.verdict is Verdict.DISAGREE
+    assert "step 0 agrees; from step 1 on all are wrong" in line.message
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ('{}, {"W": own["W"]}', {"parameter W": 4, "gradient b": 4, "value a": 4}),
+        (
+            '{"a": forward(X, W, b)[0]}, {}, {"W": W - np.float32(0.5) * own["W"]}',
+            {"value a": 3, "parameter W": 3},
+        ),
+    ],
+)
+def test_a_training_that_cannot_be_followed_is_judged_as_far_as_it_was_shown(judged, returned, told):
+    line = judged(
+        f"""
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            return {returned}
+    """,
+        SGD,
+    )
+    assert line.verdict is Verdict.AGREE, line.message
+    assert told.items() <= unshown(line).items()
+
+
+def test_gradients_that_are_never_zeroed_are_right_until_they_are_not(judged):
+    line = judged(
+        """
+        total = {}
+        def layer(X, W, b):
+            for name, g in backward(X, W, b).items():
+                total[name] = total.get(name, 0) + g
+            return {"loss": forward(X, W, b)[1]}, dict(total)
+    """,
+        SGD,
+    )
+    assert line.verdict is Verdict.DISAGREE
+    assert "step 0 agrees; from step 1 on all are wrong" in line.message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({2}, "steps 0 and 1 agree; step 2 is the first that is wrong"),
+        ({3}, "steps 0 to 2 agree; step 3 is the first that is wrong"),
+        ({1, 3}, "step 0 agrees; step 1 is the first that is wrong, and 1 of the 2 behind it"),
+        ({2, 3}, "steps 0 and 1 agree; from step 2 on all are wrong"),
+    ],
+)
+def test_the_first_wrong_step_is_named_and_what_was_right_before_it(judged, wrong, told):
+    line = judged(
+        f"""
+        calls = [-1]
+        def layer(X, W, b):
+            calls[0] += 1
+            own = backward(X, W, b)
+            return {{}}, {{"X": own["X"] * (1 + (calls[0] % 4 in {wrong})), "W": own["W"], "b": own["b"]}}
+    """,
+        SGD,
+    )
+    assert told in line.message.splitlines()
+
+
+FORMS = {
+    "lists": "{k: g.tolist() for k, g in own.items()}",
+    "float64": "{k: g.astype(float) for k, g in own.items()}",
+    "Fortran order": "{k: np.asfortranarray(g) for k, g in own.items()}",
+    "the other byte order": "{k: g.astype(g.dtype.newbyteorder()) for k, g in own.items()}",
+    "views": "{k: g[::-1][::-1] for k, g in own.items()}",
+    "long doubles": "{k: g.astype(np.longdouble) for k, g in own.items()}",
+    "masked arrays without a mask": "{k: np.ma.masked_array(g) for k, g in own.items()}",
+    "tuples of rows": "{k: tuple(g) for k, g in own.items()}",
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_arrays_are_taken_as_what_they_are(judged, form, dtype):
+    line = judged(
+        f"""
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            return {{}}, {form}
+    """,
+        dtype=dtype,
+    )
+    assert line.verdict is Verdict.AGREE, line.message
+
+
+def test_numbers_of_no_dtype_are_said_to_be_judged_by_the_cell_s(judged):
+    code = "def layer(X, W, b): return {'loss': float(forward(X, W, b)[1])}, {}"
+    assert judged(code).notes == [
+        "it computes in float64: in float32 cells it is judged by float32's tolerances"
+    ]
+    assert judged(code, dtype="float64").notes == []
+
+
+def test_less_digits_than_asked_are_a_fault(judged):
+    line = judged("def layer(X, W, b): return {'loss': np.float32(forward(X, W, b)[1])}, {}", dtype="float64")
+    assert line.verdict is Verdict.DISAGREE
+    assert "value loss has dtype float32, should be float64" in line.message
+
+
+@pytest.mark.parametrize(
+    ("gradient", "told"),
+    [
+        ("None", "gradient W is None; it should be an array, a list or a number, of real numbers"),
+        ("'much'", "gradient W is a str; it should be"),
+        ("[[1, 2], [3]]", "gradient W is a list, of which NumPy makes no array"),
+        ("W + 0j", "gradient W is a ndarray of complex64; it should be"),
+        ("[[W, None]]", "gradient W is a list"),
+        ("(g for g in W)", "gradient W is a generator; it should be"),
+        ("np.ma.masked_less(W, 0)", "masked elements, and the case has no masks"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused_in_a_sentence(judged, gradient, told):
+    line = judged(f"def layer(X, W, b): return {{}}, {{'W': {gradient}}}")
+    assert line.verdict is Verdict.ERRORED
+    assert told in line.message
+    assert "Traceback" not in line.message
+
+
+@pytest.mark.parametrize("returned", ["None", "5", "{}", "({},)", "({}, [])", "({}, {}, {}, {})"])
+def test_what_is_returned_in_another_form_is_told_in_a_sentence(judged, returned):
+    line = judged(f"def layer(X, W, b): return {returned}")
+    assert line.verdict is Verdict.ERRORED
+    assert line.message.startswith("mine.py: layer should return (values, gradients)")
+    assert "Traceback" not in line.message
+
+
+CHANGED = "def layer(X, W, b):\n    own = backward(X, W, b)\n    W *= 0\n    return {}, "
+
+
+@pytest.mark.parametrize(("returned", "numbers"), [("own", "is right"), ("{'W': own['X']}", ": disagree")])
+def test_an_input_that_is_changed_in_place_is_told_with_what_its_numbers_are(judged, returned, numbers):
+    line = judged(CHANGED + returned)
+    assert line.verdict is Verdict.DISAGREE
+    assert line.message.startswith(
+        f"changed its inputs in place: W; what it returned{numbers}"
+        if numbers[0] == ":"
+        else f"changed its inputs in place: W; what it returned {numbers}"
+    )
+    assert "work on copies" in line.message
+    assert line.changed == ["W"]
+
+
+def test_layers_that_move_their_own_weights_may_where_they_return_them(judged):
+    code = """
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            W -= np.float32(0.5) * own["W"]
+            b -= np.float32(0.5) * own["b"]
+            return {{}}, own, {moved}
+    """
+    line = judged(code.format(moved="{'W': W, 'b': b}"), SGD)
+    assert line.verdict is Verdict.AGREE, line.message
+    line = judged(code.format(moved="{'W': W, 'b': b}").replace("return", "X *= 1.5; return"), SGD)
+    assert line.verdict is Verdict.DISAGREE
+    assert line.changed == ["X"]
+
+
+@pytest.mark.parametrize("told", ["2 * own['W']", "own['W'].T", "np.full_like(W, np.nan)"])
+def test_a_step_by_another_gradient_than_was_told_is_no_second_fault(judged, told):
+    """The gradient is wrong, and the parameter that it did not move is not said to be."""
+    line = judged(
+        f"""
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            moved = {{"W": W - np.float32(0.5) * own["W"], "b": b - np.float32(0.5) * own["b"]}}
+            return {{}}, {{**own, "W": {told}}}, moved
+    """,
+        SGD,
+    )
+    assert [f"{t.role} {t.name}" for t in line.tensors if t.verdict is Verdict.DISAGREE] == ["gradient W"]
+    assert "parameter" not in line.message
+
+
+def test_a_step_that_is_wrong_by_either_gradient_is_told_by_the_one_that_was_told(judged):
+    line = judged(
+        """
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            moved = {"W": W - np.float32(0.7) * own["W"], "b": b - np.float32(0.5) * own["b"]}
+            return {}, {**own, "W": 2 * own["W"]}, moved
+    """,
+        SGD,
+    )
+    wrong = {f"{t.role} {t.name}" for t in line.tensors if t.verdict is Verdict.DISAGREE}
+    assert wrong == {"gradient W", "parameter W"}
