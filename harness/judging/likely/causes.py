@@ -142,12 +142,14 @@ def _slices(a: Array) -> list[tuple[int, int]]:
 
 def _repeated(site: Site) -> Array:
     """What each repetition of a broadcast input is given. Raises DoesNotApply where it isn't repeated."""
-    shape = np.shape(site.g)
+    shape, linear = np.shape(site.g), site.node.op == "linear"
     if np.ndim(site.x) > len(shape) or np.shape(site.x) == shape or site.node.op not in _BROADCAST:
         raise DoesNotApply
-    if site.node.op == "linear":
-        return site.g
-    return site.with_argument(site.argument, np.broadcast_to(site.x, shape), out=site.out)
+    if linear and site.argument != 2:
+        raise DoesNotApply
+    return (
+        site.g if linear else site.with_argument(site.argument, np.broadcast_to(site.x, shape), out=site.out)
+    )
 
 
 _BROADCAST = frozenset({"add", "sub", "mul", "div", "linear"})
