@@ -112,14 +112,14 @@ def _due(trace: Trace, keys: Sequence[Result], zero: Collection[Result]) -> dict
     """References of results that one exact walk does not clear, from runs of the calls that they depend on."""
     if not keys:
         return {}
-    calls = _calls(trace, keys)
+    calls = calls_behind(trace, keys)
     if trace.compiled:  # what these read may have been another evaluation: that is worked out too
-        calls |= _calls(trace, _read(trace, calls))
+        calls |= calls_behind(trace, _read(trace, calls))
     due = trace.due(trace.own, keys, calls=calls)
     return {key: Reference(e.value, np.zeros_like(e.sigma)) if key in zero else e for key, e in due.items()}
 
 
-def _calls(trace: Trace, keys: Iterable[Result]) -> set[int]:
+def calls_behind(trace: Trace, keys: Iterable[Result]) -> set[int]:
     """The calls that results depend on, from what was told before them."""
     keys = list(keys)
     return {s.call for key in keys for s in suspects_of(trace, key) if s.call >= 0} | _users(trace, keys)

@@ -237,12 +237,14 @@ def line_of(t: Compared) -> str:
         return f"{name} can't be judged, nor can half of the tensor: a correct run need not be finite there"
     if t.verdict is Verdict.INCONCLUSIVE:
         return f"{name}: the tolerance, {t.tolerance:.2g} at {t.want}, is too wide to say anything"
-    return f"{name} = {t.got}, should be {short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({times(t.used)} × tolerance)"
+    return f"{name} = {t.got}, should be {short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({times(t.used, t.got)})"
 
 
-def times(used: float) -> str:
-    """Error / tolerance in words: of the largest double, which stands for infinity in run files."""
-    return "∞" if used >= LARGEST else f"{used:.3g}"
+def times(used: float, got: str) -> str:
+    """Error / tolerance in words: of what is no number that it is none; the largest double stands for infinity in run files."""
+    if got == "nan":
+        return "NaN"
+    return ("∞" if used >= LARGEST else f"{used:.3g}") + " × tolerance"
 
 
 def short(want: str, tolerance: float) -> str:

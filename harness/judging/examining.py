@@ -126,19 +126,22 @@ def chosen_steps(used: Mapping[int | None, float]) -> list[int | None]:
     return [*steps[:1], *rest][:MOST_STEPS]
 
 
-def trace_of(cell: Cell, wanted: VariantReference, arrays: Answered, step: int | None) -> Trace | None:
-    """One step of a traced answer; None where the parameters before it did not come back."""
+def trace_of(
+    cell: Cell, wanted: VariantReference, arrays: Answered, step: int | None, *, alone: bool = False
+) -> Trace | None:
+    """One step of a traced answer, with the step before it if not alone; None where the parameters did not come back."""
     variant, inputs = cell.variant, wanted.inputs
     if variant.training is not None and step is not None:
-        before = (
+        parameters = (
             {n: arrays.get(("parameter", n, step - 1)) for n in variant.training.parameters} if step else {}
         )
-        if any(a is None or a.shape != wanted.inputs[n].shape for n, a in before.items()):
+        if any(a is None or a.shape != wanted.inputs[n].shape for n, a in parameters.items()):
             return None
-        inputs = wanted.inputs_at(step, {n: np.asarray(a, np.float64) for n, a in before.items()})
+        inputs = wanted.inputs_at(step, {n: np.asarray(a, np.float64) for n, a in parameters.items()})
     told = {
         _result(role, name): a for (role, name), a in of_step(arrays, step).items() if role != "parameter"
     }
+    before = trace_of(cell, wanted, arrays, step - 1, alone=True) if step and not alone else None
     return Trace(
         program=wanted.program,
         inputs=inputs,
@@ -150,6 +153,7 @@ def trace_of(cell: Cell, wanted: VariantReference, arrays: Answered, step: int |
         compiled=cell.mode in cell.framework.compiled,
         exact=variant.exact,
         step=step,
+        earlier=before,
     )
 
 
@@ -198,8 +202,13 @@ class Found:
     relative: float
     call: WrongCall | None
     """What a ledger is asked about; None where no single op call is to blame."""
-    trace: Trace | None
-    """None of an optimizer's step."""
+    of: Examined | Update
+    """The step in which it was found, or that of an optimizer."""
+
+    @property
+    def trace(self) -> Trace | None:
+        """None of an optimizer's step."""
+        return self.of.trace if isinstance(self.of, Examined) else None
 
 
 def findings(cell: Cell, examination: Examination) -> list[Found]:
@@ -228,7 +237,7 @@ def _explained(cell: Cell, step: Examined, suspects: frozenset[Suspect]) -> Iter
             alarm.wrong.size,
             alarm.relative,
             wrong_call(cell, step.trace, alarm),
-            step.trace,
+            step,
         )
 
 
@@ -277,5 +286,5 @@ def _update(cell: Cell, update: Update) -> Found:
     key = (update.compared.role, update.compared.name)
     count = int(np.count_nonzero(wrong))
     return Found(
-        update.compared.step, suspects, key, update.compared, count, wrong.size, relative, call, None
+        update.compared.step, suspects, key, update.compared, count, wrong.size, relative, call, update
     )

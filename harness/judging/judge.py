@@ -143,11 +143,20 @@ class Update:
     """A step of an optimizer that is wrong: what it was given, what it made of it, and what it should have."""
 
     compared: Compared
-    before: Array
-    gradient: Array
+    parameters: tuple[Array, ...]
+    """The parameter before each step until this one, and below its gradients."""
+    gradients: tuple[Array, ...]
     got: Array
     due: Reference
     tolerance: Array
+
+    @property
+    def before(self) -> Array:
+        return self.parameters[-1]
+
+    @property
+    def gradient(self) -> Array:
+        return self.gradients[-1]
 
 
 def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered, strict: bool) -> _Found:
@@ -205,8 +214,8 @@ def _moved(
 def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Reference, dtype: str) -> Update:
     name = tensor.name
     got = np.asarray(answer[tensor.role, name], dtype=np.float64)
-    before, gradient = walk.parameters[name][-1], walk.gradients[name][-1]
-    return Update(tensor, before, gradient, got, due, due.tolerance(dtype))
+    histories = tuple(walk.parameters[name]), tuple(walk.gradients[name])
+    return Update(tensor, *histories, got, due, due.tolerance(dtype))
 
 
 def _excused(tensors: list[Compared], left: Callable[..., OutOfRange | None]) -> list[Compared]:

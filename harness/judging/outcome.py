@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ...reference.optimizers import OPTIMIZERS
 from ...reference.program import Node
 from ...reference.told import Result
 from ..ledger.entries import Ledger
@@ -24,6 +25,8 @@ from .comparing import line_of, short, times
 from .composition import budget, composed, pooled, precisely
 from .examining import Examination, Examined, Found, findings, wrong_call
 from .judge import Judgement
+from .likely.trying import likely
+from .likely.updates import likely_update
 from .trace import Trace, argument_name
 
 NAMED = 3
@@ -89,11 +92,16 @@ def _with_causes(
 ) -> Outcome:
     """Of a cell in which something is wrong by itself."""
     lines, excused = [], True
+    tried: set[str] = set()
     for one in found:
         cause, notes = (None, []) if one.call is None else ledger.cause_of(one.call, version)
         excused = excused and cause is not None
         note = cause.reason if cause else "; ".join(notes)
-        lines.append(call_line(cell, one, cause.place if cause else "", note))
+        line = call_line(cell, one, cause.place if cause else "", note)
+        if cause is None and line.place not in tried:
+            tried.add(line.place)
+            line = replace(line, likely=_likely(cell, one))
+        lines.append(line)
     told = tuple(_told(lines))
     if not excused or _broken(judgement):
         return Outcome(Verdict.DISAGREE, (*told, *_follows(judgement, lines)), tuple(lines))
@@ -111,6 +119,26 @@ def _with_causes(
         return Outcome(Verdict.KNOWN_DEVIATION, told, tuple(lines), composed=used)
     more = f"and something else, with these taken as they are: {line_of(worst)}"
     return Outcome(Verdict.DISAGREE, (*told, more), tuple(lines), composed=used)
+
+
+def _likely(cell: Cell, found: Found) -> str:
+    """The likely cause in words, with its place where that is one among several; empty where none explains it."""
+    training = cell.variant.training
+    options = training.options if training else {}
+    if not isinstance(found.of, Examined):
+        assert training is not None
+        return likely_update(found.of, OPTIMIZERS[training.optimizer], options, cell.dtype)
+    made = likely(found.of.trace, found.suspects, found.of.judged.alarms, options)
+    if made is None:
+        return ""
+    if made.places == found.suspects or not all(p.call >= 0 for p in made.places) or not made.places:
+        return made.words
+    if len(made.places) == 1:
+        where = place(made.places, found.trace, cell.variant.program_line).partition(":")[0]
+        return f"{made.words} ({where})"
+    nodes = found.of.trace.program.nodes
+    lines = sorted({cell.variant.program_line + nodes[p.call].line - 1 for p in made.places})
+    return f"{made.words} (in each of lines {', '.join(map(str, lines))})"
 
 
 def _broken(judgement: Judgement) -> bool:
@@ -326,9 +354,11 @@ def _told(lines: Sequence[CallLine]) -> Iterator[str]:
         index = f"[{', '.join(map(str, worst.where))}]" if worst.where else ""
         share = f"{worst.wrong} of {worst.elements} element{'s' * (worst.elements != 1)}"
         due = f"{short(worst.want, worst.tolerance)} ± {worst.tolerance:.2g}"
-        yield f"    {worst.name}{index} = {worst.got}, should be {due}   ({times(worst.used)} × tolerance, {share})"
+        yield f"    {worst.name}{index} = {worst.got}, should be {due}   ({times(worst.used, worst.got)}, {share})"
         if worst.note:
             yield f"    known: {worst.note} ({_shown(entry)})" if entry else f"    {worst.note}"
+        if causes_told := next((line.likely for line in same if line.likely), ""):
+            yield f"    likely: {causes_told}"
 
 
 def _shown(place: str) -> str:

@@ -6,8 +6,8 @@ cotangent is a sum of contributions; of a program in which every use reads a cop
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +41,8 @@ class Trace:
     exact: bool = False
     """Whether nothing rounds in the reference's own run."""
     step: int | None = None
+    earlier: "Trace | None" = field(default=None, repr=False, compare=False)
+    """The step before, of a training."""
 
     @cached_property
     def own(self) -> dict[Result, Array]:
@@ -91,9 +93,11 @@ class Trace:
                         found[a].append((i, k))
         return found
 
-    def walk(self, own: Mapping[Result, Array], c: Exact = EXACT, **how: Any) -> dict[Result, Array]:
-        """What every result has to be, given those of `own`; `how` is for `Told`."""
-        told = Told(own, **how)
+    def walk(
+        self, own: Mapping[Result, Array], c: Exact = EXACT, made: Callable[..., Told] = Told, **how: Any
+    ) -> dict[Result, Array]:
+        """What every result has to be, given those of `own`; `how` is for `made`, which says what is read."""
+        told = made(own, **how)
         inputs = {
             **self.inputs,
             **{n: a for (role, n), a in own.items() if role == "value" and n not in self.inputs},
@@ -109,12 +113,13 @@ class Trace:
         own: Mapping[Result, Array],
         keys: Collection[Result],
         calls: Collection[int] | None = None,
+        made: Callable[..., Told] = Told,
     ) -> dict[Result, Reference]:
         """What these results have to be and how far rounding may move them, given those of `own`."""
-        slack = self.walk(own, calls=calls) if self.compiled and own else None
+        slack = self.walk(own, made=made, calls=calls) if self.compiled and own else None
 
         def compute(c: Exact) -> dict[Result, Array]:
-            found = self.walk(own, c, calls=calls, exact=slack)
+            found = self.walk(own, c, made, calls=calls, exact=slack)
             return {key: np.asarray(found[key], dtype=np.float64) for key in keys}
 
         size = sum(a.size for a in self.inputs.values())

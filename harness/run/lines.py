@@ -260,6 +260,8 @@ class CallLine(_Strict, frozen=True, kw_only=True):
     """The ledger's entry that excuses it."""
     note: Text = ""
     """What is known of it, and why that does not hold."""
+    likely: Text = ""
+    """What was done instead, if that explains every element: the likely cause."""
 
 
 class Share(_Strict, frozen=True, kw_only=True):

@@ -21,6 +21,16 @@ FAULTS = {
     "hidden_deltas_after_update": ("published/mazur_2_2_2", "backward of matmul towards h, line 11"),
 }
 
+LIKELY = {
+    "sigmoid_derivative_at_z": "the derivative of sigmoid is fed its input Z",
+    "mse_gradient_without_2_over_n": "a factor of 2/20, with 20 = A.size, is missing",
+    "upstream_rounded_to_4_decimals": "is rounded to 4 decimals",
+    "function_for_derivative": "leaky_relu stands where its derivative should",
+    "weight_gradient_divided_by_batch": "what matmul contributes to the gradient of W2 is 1/3 × what it should be",
+    "hidden_deltas_after_update": "W2 is taken in it as it is after a step of 0.5 × its gradient",
+}
+"""What is said to be the likely cause."""
+
 UNTOUCHED = {
     "sigmoid_derivative_at_z": ("activation:relu", "activation:tanh"),
     # At this size the upstream gradient is in the hundreds: its fourth decimal is below what float32 holds.
@@ -46,6 +56,7 @@ def test_the_fault_is_called_disagree_in_both_dtypes_and_placed_at_its_node(pyte
     for cell in touched:
         assert cell.verdict is Verdict.DISAGREE, cell
         assert place in cell.first_difference, cell.first_difference
+        assert any(LIKELY[fault] in call.likely for call in cell.calls), cell.message
     assert all(cell.verdict is Verdict.AGREE for cell in cells if cell not in touched)
 
 

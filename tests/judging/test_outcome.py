@@ -94,6 +94,32 @@ def test_what_is_wrong_by_itself_is_told_and_what_only_follows_apart(case):
     assert found.notes[-1] == "follows: value loss, gradient of W, gradient of U"
 
 
+def test_the_likely_cause_is_told_below_what_is_wrong_and_kept(case):
+    [variant] = case(text=NETWORK).variants
+    _, found = looked_into(variant, {("gradient", "h"): lambda a: 3 * a})
+    assert [call.likely for call in found.calls] == ["all of it is 3 × what it should be"]
+    assert "    likely: all of it is 3 × what it should be" in found.notes
+
+
+def test_what_a_ledger_excuses_has_no_likely_cause(case, ledger):
+    [variant] = case(text=NETWORK).variants
+    _, found = looked_into(variant, {("value", "h"): lambda a: a * np.float32(0.9)}, ledger=ledger)
+    assert found.calls[0].entry
+    assert found.calls[0].likely == ""
+    assert not any("likely" in note for note in found.notes)
+
+
+def test_what_is_no_number_is_told_as_that(case):
+    [variant] = case(text=NETWORK).variants
+    judgement, found = looked_into(variant, {("gradient", "h"): lambda a: a * np.nan})
+    told = "\n".join((judgement.message, *found.notes))
+    assert "= nan, should be" in told
+    assert "(NaN)" in judgement.message
+    assert "(NaN, 8 of 8 elements)" in told
+    assert "∞" not in told
+    assert "e+308" not in told
+
+
 def test_known_calls_excuse_a_cell_whose_whole_agrees_with_them(case, ledger):
     [variant] = case(text=NETWORK).variants
     _, found = looked_into(variant, {("value", "h"): off}, ledger=ledger)

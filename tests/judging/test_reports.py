@@ -256,7 +256,7 @@ def test_a_message_names_the_call_that_leaves_the_range():
 
 def test_a_nan_is_told_as_nan():
     said = judged("points/where_beside_sqrt", chosen_root_nan, "float32").message
-    assert "gradient of x[0] = nan, should be 0.0 ± 9.4e-38   (∞ × tolerance)" in said
+    assert "gradient of x[0] = nan, should be 0.0 ± 9.4e-38   (NaN)" in said
 
 
 def sum_of_squares(inputs):

@@ -381,7 +381,9 @@ def test_a_step_that_is_wrong_by_either_gradient_is_told_by_the_one_that_was_tol
     assert wrong == {"gradient W", "parameter W"}
 
 
-@pytest.mark.parametrize("fault", ["1 / 0", "np.zeros(3)[7]", "undefined", "(_ for _ in ()).throw(SystemExit(3))"])
+@pytest.mark.parametrize(
+    "fault", ["1 / 0", "np.zeros(3)[7]", "undefined", "(_ for _ in ()).throw(SystemExit(3))"]
+)
 def test_an_error_is_told_from_the_first_line_that_is_theirs(judged, fault):
     line = judged(f"""
         def helper():

@@ -271,7 +271,7 @@ const CALL_HEADS = ["call", "result", "got", "should be", "used", "relative", "e
 function calls(all, unnamed) {
   const rows = all.slice(0, CALLS).map((c) => {
     const where = `${c.name}${c.where?.length ? `[${c.where.join(", ")}]` : ""}${c.step === null ? "" : ` in step ${c.step}`}`;
-    const known = c.entry ? `${c.note} (${c.entry})` : `${unnamed}${c.note ? `: ${c.note}` : ""}`;
+    const known = c.entry ? `${c.note} (${c.entry})` : [unnamed, c.note, c.likely && `likely: ${c.likely}`].filter(Boolean).join(": ");
     const cell = (text, className = "") => el("td", { className, textContent: text });
     return el("tr", { className: c.entry ? "" : "wrong" }, cell(c.place), cell(where), cell(c.got), cell(c.want), cell(number(c.used), "n"),
       cell(number(c.relative), "n"), cell(`${c.wrong} of ${c.elements}`, "n"), cell(known));

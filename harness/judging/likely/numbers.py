@@ -1,0 +1,110 @@
+"""Numbers that have a name where a result is a multiple of what it should be: sizes, the learning rate, simple ones."""
+
+import math
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+import numpy as np
+
+from ..trace import Trace
+
+LARGEST_TERM = 12
+"""A fraction is simple whose numerator and denominator are no larger than this."""
+DECADES = range(-8, 9)
+"""And so is one digit times a power of ten within these."""
+CLOSE = range(1, 13)
+"""And so is 1 and one decimal as far behind it."""
+USUAL = (-1.0, 2.0, 0.5)
+"""What is tried before any other: a sign, and a 2 that a square has."""
+SQUARES = frozenset({"mse", "square", "sum_squares", "pow", "norm"})
+"""Ops whose derivative has a 2 that is forgotten together with a size."""
+NEAR = 1e-2
+"""A multiple that was fitted is tried as each named number so near to it, relatively."""
+
+
+def simple(f: float) -> str:
+    """A number as people write it: a fraction where it is one, or one over a size; else as a decimal."""
+    ratio = Fraction(f).limit_denominator(LARGEST_TERM)
+    if abs(ratio.numerator) <= LARGEST_TERM and math.isclose(float(ratio), f, rel_tol=1e-12):
+        return str(ratio)
+    if abs(f) < 1 and math.isclose(round(1 / f), 1 / f, rel_tol=1e-12) and 1 / abs(f) not in POWERS:
+        return f"{'-' * (f < 0)}1/{abs(round(1 / f))}"
+    return f"{f:.13g}" if f in SIMPLE else f"{f:.6g}"
+
+
+POWERS = frozenset(10.0**k for k in range(2, 9))
+
+
+def _simple_numbers() -> list[float]:
+    """All numbers that are simple but 0 and 1, the simplest first: by their numerator and denominator."""
+    terms = range(1, LARGEST_TERM + 1)
+    fractions = sorted({(p + q, p / q) for p in terms for q in terms if math.gcd(p, q) == 1})
+    powers = [(abs(k), d * 10.0**k) for d in range(1, 10) for k in DECADES]
+    found = [f * sign for _, f in (*fractions, *sorted(powers)) for sign in (1.0, -1.0) if f * sign != 1]
+    return [*found, *(1 + sign * 10.0**-k for k in CLOSE for sign in (1.0, -1.0))]
+
+
+SIMPLE = tuple(dict.fromkeys(_simple_numbers()))
+
+
+def sizes(trace: Trace, calls: Iterable[int]) -> dict[int, str]:
+    """The sizes of what these calls read and give, by where they are seen: `X.shape[0]`, `A.size`."""
+    found: dict[int, list[str]] = {}
+    for i in calls:
+        node = trace.program.nodes[i]
+        for name in dict.fromkeys((*node.inputs, *node.outs)):
+            shape = np.shape(trace.value(name))
+            told = {f"{name}.shape[{axis}]": size for axis, size in enumerate(shape)}
+            if len(shape) > 1:
+                told[f"{name}.size"] = math.prod(shape)
+            for where, size in told.items():
+                if size > 1 and "." not in where.partition(".")[0]:
+                    found.setdefault(size, []).append(where)
+    return {size: _first(names) for size, names in found.items()}
+
+
+def _first(names: list[str]) -> str:
+    """One axis or whole tensor where the size is seen: of a name without a dot, which people know."""
+    return next((n for n in names if n.count(".") == 1), names[0])
+
+
+def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> dict[float, str]:
+    """Every number that has a name here, the likelier first, and how it is explained; simple ones explain themselves."""
+    found: dict[float, list[str]] = {}
+    squares = any(trace.program.nodes[i].op in SQUARES for i in calls)
+    for n, where in sizes(trace, calls).items():
+        found.setdefault(n, []).append(f"a division by {n} = {where} is missing")
+        found.setdefault(1 / n, []).append(f"it is divided by {n} = {where} once too often")
+        if squares:
+            found.setdefault(n / 2, []).append(f"a factor of 2/{n}, with {n} = {where}, is missing")
+            found.setdefault(2 / n, []).append(
+                f"a factor of 2/{n}, with {n} = {where}, is there once too often"
+            )
+    for option, value in options.items():
+        found.setdefault(value, []).append(f"{option} = {value:g} is multiplied into it")
+    numbers = (*USUAL, *found, *SIMPLE)
+    return {f: ", or ".join(found.get(f, ())) for f in numbers if f not in (0, 1)}
+
+
+def of_options(options: Mapping[str, float]) -> dict[float, str]:
+    """What multiples of a step an optimizer's options explain, and how."""
+    found: dict[float, str] = {}
+    for option, value in options.items():
+        if value:
+            found[value] = f"{option} = {value:g} is multiplied into it once too often"
+            found[1 / value] = f"a factor of {option} = {value:g} is missing"
+            found.setdefault(1 - value, f"it is 1 - {option}")
+    return found
+
+
+def explained(holding: list[float], names: Mapping[float, str]) -> tuple[float, str]:
+    """Of numbers that fit alike the one that has a reason, with all their reasons."""
+    reasons = [names[f] for f in holding if names.get(f)]
+    first = next((f for f in holding if names.get(f)), holding[0])
+    return first, ", or ".join(dict.fromkeys(reasons))
+
+
+def near(numbers: Iterable[float], fitted: float) -> list[float]:
+    """The named numbers near to one that was fitted, the nearest first."""
+    close = [f for f in numbers if abs(f - fitted) <= NEAR * abs(fitted)]
+    return sorted(close, key=lambda f: abs(f - fitted))
