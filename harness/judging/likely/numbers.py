@@ -1,7 +1,7 @@
 """Numbers that have a name where a result is a multiple of what it should be: sizes, the learning rate, simple ones."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -48,24 +48,31 @@ SIMPLE = tuple(dict.fromkeys(_simple_numbers()))
 
 
 def sizes(trace: Trace, calls: Iterable[int]) -> dict[int, str]:
-    """The sizes of what these calls read and give, by where they are seen: `X.shape[0]`, `A.size`."""
-    found: dict[int, list[str]] = {}
-    for i in calls:
-        node = trace.program.nodes[i]
-        for name in dict.fromkeys((*node.inputs, *node.outs)):
-            shape = np.shape(trace.value(name))
-            told = {f"{name}.shape[{axis}]": size for axis, size in enumerate(shape)}
-            if len(shape) > 1:
-                told[f"{name}.size"] = math.prod(shape)
-            for where, size in told.items():
-                if size > 1 and "." not in where.partition(".")[0]:
-                    found.setdefault(size, []).append(where)
-    return {size: _first(names) for size, names in found.items()}
+    """The sizes of what these calls read and give, by where people see them: `X.shape[0]`, `A.size`.
+
+    A size of nameless results alone is seen at another name that has it, of the inputs first.
+    """
+    nodes = [trace.program.nodes[i] for i in calls]
+    names = dict.fromkeys(name for node in nodes for name in (*node.inputs, *node.outs))
+    every = dict.fromkeys((*trace.inputs, *trace.producer))
+    seen: dict[int, str] = {}
+    for name in (*_called(names), *_called(every)):
+        for where, size in _sizes_of(trace, name):
+            seen.setdefault(size, where)
+    near = dict.fromkeys(size for name in names for _, size in _sizes_of(trace, name))
+    return {size: seen[size] for size in near if size in seen}
 
 
-def _first(names: list[str]) -> str:
-    """One axis or whole tensor where the size is seen: of a name without a dot, which people know."""
-    return next((n for n in names if n.count(".") == 1), names[0])
+def _called(names: Iterable[str]) -> list[str]:
+    """Those that a program has, without the results inside its statements."""
+    return [name for name in names if "." not in name]
+
+
+def _sizes_of(trace: Trace, name: str) -> Iterator[tuple[str, int]]:
+    shape = np.shape(trace.value(name))
+    told = [(f"{name}.shape[{axis}]", size) for axis, size in enumerate(shape)]
+    told += [(f"{name}.size", math.prod(shape))] * (len(shape) > 1)
+    return ((where, size) for where, size in told if size > 1)
 
 
 def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> dict[float, str]:
