@@ -26,7 +26,7 @@ from .judge import Judgement, Update
 from .trace import Trace
 
 MOST_STEPS = 16
-"""Of a training so many of the steps that disagree are looked into: the worst, and others evenly spread."""
+"""Of a training so many of the steps that disagree are looked into: the worst, the first, and others evenly spread."""
 
 Uses = Collection[tuple[int, int]]
 Ask = Callable[[Uses], Answer]
@@ -119,11 +119,11 @@ class Copies:
 
 
 def chosen_steps(used: Mapping[int | None, float]) -> list[int | None]:
-    """The steps to look into, by the largest error / tolerance of each: the worst that disagree, else some of all."""
-    bad = sorted((step for step, u in used.items() if not u <= 1), key=lambda step: -used[step])
-    steps = bad or list(used)
+    """The steps to look into, by the largest error / tolerance of each: of those that disagree the worst, the first and others, else some of all."""
+    wrong = [step for step, u in used.items() if not u <= 1]
+    steps = sorted(wrong, key=lambda step: -used[step]) or list(used)
     rest = steps[1 :: max(1, len(steps) // (MOST_STEPS - 1))]
-    return [*steps[:1], *rest][:MOST_STEPS]
+    return list(dict.fromkeys([*steps[:1], *wrong[:1], *rest]))[:MOST_STEPS]
 
 
 def trace_of(

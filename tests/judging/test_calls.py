@@ -5,6 +5,7 @@ import pytest
 from gradient_conformance.harness.judging.blame import Suspect
 from gradient_conformance.harness.judging.calls import diagnosis, judge_calls
 from gradient_conformance.harness.judging.composition import budget, composed, flips, pooled, precisely
+from gradient_conformance.harness.judging.examining import MOST_STEPS, chosen_steps
 from gradient_conformance.harness.judging.trace import Trace
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.formats import FORMATS
@@ -424,3 +425,13 @@ def test_in_an_exact_case_another_convention_has_to_hold_exactly():
         }
         trace = played("loss = sum(relu(a - b))", TIE, faults, told=only(*keys), exact=True)
         assert (judge_calls(trace).alarms == ()) is right
+
+
+def test_of_a_training_the_worst_step_the_first_wrong_one_and_others_are_looked_into():
+    used = {step: 0.5 if step < 7 else 2.0 + step % 90 for step in range(200)}
+    steps = chosen_steps(used)
+    assert steps[:2] == [89, 7]
+    assert len(steps) == len(set(steps)) == MOST_STEPS
+    assert all(used[step] > 1 for step in steps)
+    assert chosen_steps({0: 0.1, 1: 3.0, 2: 2.0}) == [1, 2]
+    assert chosen_steps({None: 0.1}) == [None]
