@@ -175,7 +175,7 @@ def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered, strict:
         due = wanted.at(inputs, variant.values, variant.gradients, dtype)
         before = {n: history[-1] for n, history in walk.parameters.items()}
         hidden = [n for n, a in before.items() if not _same_shape(answer.get(("gradient", n)), a)]
-        shown = {n: _usable(answer["gradient", n]) for n in before if n not in hidden}
+        shown = {n: answer["gradient", n].astype(np.float64) for n in before if n not in hidden}
         walk.took({**shown, **wanted.gradients_at(inputs, hidden)}, derived=hidden)
         together = References.of({**due, **_moved(wanted, walk, due, dtype, answer)})
         tensors = _judge_together(together, dtype, answer, step, strict)
@@ -257,7 +257,7 @@ def _same_shape(array: Array | None, like: Array) -> bool:
 
 
 def _usable(array: Array) -> Array:
-    """A subject's own array, so that it can be computed with: what is not finite in it has been judged already."""
+    """A subject's own parameter, to go on from: what is not finite in it has been judged already."""
     return np.nan_to_num(array.astype(np.float64))
 
 

@@ -398,3 +398,18 @@ def test_an_error_is_told_from_the_first_line_that_is_theirs(judged, fault):
     assert "mine.py" in told[1]
     assert f"return {fault}" in line.message
     assert not [text for text in told if "worker.py" in text or "subject.py" in text]
+
+
+@pytest.mark.parametrize("number", ["np.nan", "np.inf"])
+def test_a_step_by_a_gradient_that_is_not_finite_is_what_that_gives(judged, number):
+    """The gradient is wrong; that the parameter follows it is no second fault, and nothing finite is said to be right."""
+    line = judged(
+        f"""
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            own["W"][1, 2] = {number}
+            return {{}}, own, {{"W": W - np.float32(0.5) * own["W"], "b": b - np.float32(0.5) * own["b"]}}
+    """,
+        SGD.replace("steps = 4", "steps = 1"),
+    )
+    assert [f"{t.role} {t.name}" for t in line.tensors if t.verdict is Verdict.DISAGREE] == ["gradient W"]
