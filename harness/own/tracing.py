@@ -43,20 +43,27 @@ SHARES = (0.25, 1e-6)
 def trace(function: Callable[..., Any], inputs: Inputs, pick: Pick = lambda returned: returned) -> Text:
     """The program of a function at these inputs, by its parameters' names. Raises OwnError."""
     check_signature(function, inputs)
-    own, again = (pick(run(function, inputs)) for _ in range(2))
+    own, again = (_numbers(function, pick(run(function, inputs))) for _ in range(2))
     if not np.array_equal(np.asarray(own), np.asarray(again), equal_nan=True):
         raise OwnError(
             f"{named(function)} gives {shown(own)} and then {shown(again)} for the same inputs: it draws random"
             " numbers, or keeps something from one call to the next; give it what it draws as an input"
         )
     with np.errstate(all="ignore"):  # what it warns of it has warned of
-        text, recorder = _traced(function, inputs, pick)
+        text = _traced(function, inputs, pick)[0]
         _check_value(function, text, inputs, own)
-        other, found = _at_others(function, inputs, pick)
-        second, _ = _traced(function, other, pick)
-        _check_value(function, second, other, found)
-    _check_alike(text, second, recorder)
+        _check_others(function, inputs, pick, text)
+        _check_still(function, inputs, pick, text)
     return text
+
+
+def _numbers(function: Callable[..., Any], found: Any) -> Any:
+    """What was found, if numbers can be made of it. Raises OwnError."""
+    if not isinstance(found, list | tuple) and np.asarray(found).dtype.kind not in "fiubc":
+        raise OwnError(
+            f"{named(function)} returns {shown(found)}, but a loss is a number, or an array of them"
+        )
+    return found
 
 
 def named(function: Any) -> str:
@@ -85,26 +92,56 @@ def check_signature(function: Callable[..., Any], inputs: Inputs) -> None:
             raise OwnError(told + nearest(name, takes))
 
 
-def _at_others(function: Callable[..., Any], inputs: Inputs, pick: Pick) -> tuple[Inputs, Any]:
-    """Another draw of the inputs, and what the function gives there; nearer to the first where it takes no others."""
+def _check_others(function: Callable[..., Any], inputs: Inputs, pick: Pick, text: Text) -> None:
+    """Another draw of the inputs gives the same program: nearer to the first where the function takes no others, or goes
+    another way there. Raises OwnError.
+    """
+    trouble = ""
     for share in SHARES:
         moved = {name: _moved(a, i, share) for i, (name, a) in enumerate(inputs.arrays.items())}
         other = inputs.with_arrays(moved)
         try:
-            return other, pick(run(function, other))
+            found = pick(run(function, other))
         except Exception as error:  # noqa: BLE001 (it is somebody's own: whatever it raises)
-            raised = error
-    told = f"{type(raised).__name__}: {raised}"
-    raise OwnError(
-        f"{named(function)} raises {visible(told)} at inputs as near as {SHARES[-1]} of themselves"
-    )
+            told = visible(f"{type(error).__name__}: {error}")
+            trouble = f"{named(function)} raises {told} at inputs as near as {share} of themselves"
+            continue
+        second, recorder = _traced(function, other, pick)
+        _check_value(function, second, other, found)
+        trouble = _apart(text, second, "the inputs", recorder)
+        if not trouble:
+            return
+    raise OwnError(trouble)
+
+
+def _check_still(function: Callable[..., Any], inputs: Inputs, pick: Pick, text: Text) -> None:
+    """Zeros and ones, as of a bias, may leave the trace too. A function that takes no others, as of labels, goes another
+    way, or none. Raises OwnError.
+    """
+    for name in inputs.floats:
+        a = inputs.arrays[name]
+        if not _is_still(a):
+            continue
+        other = inputs.with_arrays({name: a + np.random.default_rng(0).uniform(0, SHARES[-1], a.shape)})
+        try:
+            second, recorder = _traced(function, other, pick)
+        except OwnError:
+            continue
+        if recorder.branched and second.calls != text.calls:
+            continue
+        if trouble := _apart(text, second, name, recorder):
+            raise OwnError(f"{trouble}; labels are given as integers")
 
 
 def _moved(a: Array, seed: int, share: float) -> Array:
     """Another draw near the first: signs, zeros, labels, and what is one-hot stay."""
-    if a.dtype.kind != "f" or np.all((a == 0) | (a == 1)):
+    if a.dtype.kind != "f" or _is_still(a):
         return a
     return a * np.random.default_rng(seed).uniform(1 - share, 1 + share, a.shape)
+
+
+def _is_still(a: Array) -> bool:
+    return bool(np.all((a == 0) | (a == 1)))
 
 
 def _traced(function: Callable[..., Any], inputs: Inputs, pick: Pick) -> tuple[Text, Recorder]:
@@ -165,15 +202,15 @@ def _output(function: Callable[..., Any], recorder: Recorder, found: Any) -> Nod
     return node
 
 
-def _check_alike(one: Text, other: Text, recorder: Recorder) -> None:
-    """Raises OwnError where numbers of the inputs got into the program past the trace; branches are told instead."""
+def _apart(one: Text, other: Text, moved: str, recorder: Recorder) -> str:
+    """What of the inputs got into the program past the trace, in words; branches are told instead."""
     same = one.calls == other.calls
     differ = [name for name in constants_apart(one, other) if name not in one.branches] if same else []
-    if recorder.branched or (same and not differ):
-        return
+    if same and not differ:
+        return ""
     what = f"the constant {differ[0]}" if same else "a number, or a path,"
     where = f": at {recorder.left[0]}" if recorder.left else ""
-    raise OwnError(f"{what} of the program changes with the inputs past the trace{where}")
+    return f"{what} of the program changes with {moved} past the trace{where}"
 
 
 def _check_value(function: Callable[..., Any], text: Text, inputs: Inputs, own: Any) -> None:

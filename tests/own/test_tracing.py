@@ -227,7 +227,28 @@ def _raises(x):
     return x.sum() if isinstance(x, np.ndarray) else x.nope.sum()
 
 
+def _taken_beside_a_branch(x):
+    taken = float(np.sum(x * x))
+    return x.sum() * taken if np.sum(x * x) > 0 else x.sum()
+
+
+def _complex(x):
+    return (x * x).sum() + np.abs(x.astype(complex)).sum()
+
+
+def _objects(x):
+    return (x * x).sum() + np.frompyfunc(lambda v: v**3, 1, 1)(x).sum()
+
+
+def _nothing_at_all(x):
+    x.sum()
+
+
 REFUSED = {
+    "a number that is taken out, beside a branch of Python": (_taken_beside_a_branch, "changes with the inputs past the trace: at test_tracing.py:{first}: a plain number"),
+    "complex numbers": (_complex, "test_tracing.py:{last}: .astype to complex128 can't be traced"),
+    "objects": (_objects, "test_tracing.py:{last}: np."),
+    "what returns nothing": (_nothing_at_all, "_nothing_at_all returns None, but a loss is a number"),
     "an unknown function": (_unknown, "test_tracing.py:{first}: np.sort is none of what can be traced: "),
     "a number that is taken out": (_taken, "changes with the inputs past the trace: at test_tracing.py:{last}: a plain number"),
     "an array that isn't the trace's": (_filled_elsewhere, "changes with the inputs past the trace: at test_tracing.py:"),
@@ -246,6 +267,32 @@ def test_what_can_not_be_said_is_refused_with_its_place(function, words):
     with pytest.raises(OwnError) as caught:
         trace(function, {"x": X})
     assert words.format(first=first, last=last) in str(caught.value)
+
+
+@pytest.mark.parametrize("start", [np.zeros(3), np.ones(3), np.array([0.0, 1.0, 1.0])], ids=str)
+def test_zeros_and_ones_do_not_leave_the_trace_unseen(start):
+    def forward(x, g):
+        scale = g.tolist()
+        return sum((x[i] * scale[i]).sum() for i in range(3)) + (g - g).sum()
+
+    with pytest.raises(OwnError, match=r"program changes with g past the trace: at test_tracing\.py:"):
+        trace(forward, {"x": X, "g": start})
+
+
+def test_labels_of_zeros_and_ones_may_choose_a_path():
+    def forward(x, y):
+        p = sigmoid(x)
+        return -sum(np.log(p[i, 0]) if y[i] == 1 else np.log(1 - p[i, 0]) for i in range(4))
+
+    assert len(trace(forward, {"x": X, "y": np.array([0.0, 1.0, 1.0, 0.0])}).program.splitlines()) > 1
+
+
+def test_a_softmax_shifted_along_another_axis_is_what_it_is():
+    def forward(x):
+        e = np.exp(x - x.max(axis=0, keepdims=True))
+        return (e / e.sum(axis=1, keepdims=True))[0, 0]
+
+    assert "max(x, axis=0, keepdims=True)" in trace(forward, {"x": X}).program
 
 
 def test_a_view_that_is_written_through_is_never_silently_wrong():

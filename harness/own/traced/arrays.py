@@ -127,7 +127,7 @@ class Recorder:
         if isinstance(value, tuple | list):
             return tuple([self.opaque(what, part, *args) for part in value])
         array = np.asarray(value)
-        if array.dtype.kind not in "fc" or all(self.node(arg).is_constant for arg in args):
+        if array.dtype.kind in "iub" or all(self.node(arg).is_constant for arg in args):
             return self.constant(what, value, *args)
         place = place_of(stack)
         return Traced(self, Node(array, place=place, depth=len(stack) - 1, problem=f"{place}: {what}"))

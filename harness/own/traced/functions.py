@@ -274,6 +274,8 @@ def _astype(x: Any, dtype: Any, *_args: Any, **_how: Any) -> Any:
     kind = np.dtype(dtype).kind
     if kind == "f" and x.node.value.dtype.kind == "f":  # the case's own dtype is the one that counts
         return Traced(x.recorder, x.node)
+    if kind not in "iub":
+        raise Unsaid(f"to {np.dtype(dtype)} can't be traced")
     return x.recorder.constant(f".astype({dtype})", np.asarray(plain(x)).astype(dtype), x)
 
 

@@ -65,7 +65,7 @@ def _softmax(recorder: Recorder, value: Any, above: Node, below: Node) -> Traced
     logits = power
     if (
         power.form == "{0} - {1}"
-        and power.args[1].form.startswith("max(")
+        and power.args[1].form in ("max({0})", "max({0}, keepdims=True)", found[0].replace("sum", "max"))
         and power.args[1].args == power.args[:1]
     ):
         logits = power.args[0]  # subtracted for the range alone: the softmax is the same
