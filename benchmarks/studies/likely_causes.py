@@ -129,7 +129,7 @@ def of_calls(cell: Faults) -> Iterator[Named]:
     """What is said of each place at which each fault is found, in one cell."""
     for name in cell.names:
         found = cell.alone(name)
-        for suspects in diagnosis(found.trace, found.judged.alarms)[:PLACES]:
+        for suspects in diagnosis(found.trace, found.judged.alarms, found.judged.of_own_output)[:PLACES]:
             told = likely(found.trace, suspects, found.judged.alarms, {})
             where = f"{cell.variant.case_name} {cell.problem.dtype} {sorted(map(tuple, suspects))}"
             yield Named(name, where, told.words if told else "")

@@ -158,7 +158,8 @@ class Column:
         """Where the causes are: what each suspect gives, told or not."""
         if self.step is None:
             return set()
-        trace, groups = self.step.trace, diagnosis(self.step.trace, self.step.judged.alarms)
+        trace, judged = self.step.trace, self.step.judged
+        groups = diagnosis(trace, judged.alarms, judged.of_own_output)
         return {key for suspects in groups for suspect in suspects for key in results_of(trace, suspect)}
 
     def number(self, key: Key, at: tuple[int, ...]) -> str:

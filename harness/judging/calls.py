@@ -20,7 +20,7 @@ from ...reference.told import Result
 from ..reading.elements import Array
 from ..references.row import References
 from ..run.lines import Compared
-from .blame import FORWARD, SEED, VJP, Suspect, contribution, suspects_of
+from .blame import FORWARD, SEED, VJP, Suspect, calls_of, cleared_by, contribution, suspects_of
 from .comparing import INCONCLUSIVE, compare
 from .trace import Trace, beyond
 
@@ -73,6 +73,8 @@ class Judged:
     """Results at a kink that are none of ours but generalised gradients all the same: conventions."""
     used: Mapping[Result, float] = field(default_factory=dict)
     """Of every result that was judged the largest error / tolerance, or a bound on it where that is small enough."""
+    of_own_output: frozenset[Result] = frozenset()
+    """Gradients that are right for the outputs which the subject itself computed, and for those alone."""
     wide: frozenset[Result] = frozenset()
     """Results of which most elements have a tolerance that says nothing, at the subject's own numbers too."""
 
@@ -90,13 +92,15 @@ def judge_calls(trace: Trace) -> Judged:
     found = _compared(trace, due)
     used |= {key: compared.used for key, compared in found.items()}
     alarms = [_alarm(trace, key, due[key], compared) for key, compared in found.items() if compared.used > 1]
-    alarms = [a for a in _not_of_own_output(trace, alarms) if not _overflowed(trace, a)]
+    left_over = _not_of_own_output(trace, alarms)
+    of_own_output = frozenset(a.key for a in alarms) - {a.key for a in left_over}
+    alarms = [a for a in left_over if not _overflowed(trace, a)]
     chosen = [alarm for alarm in alarms if _is_generalised_gradient(trace, alarm)]
     left = tuple(alarm for alarm in alarms if alarm not in chosen)
     if left and not any(alarm.suspect for alarm in left) and _of_another_convention(trace, left):
         chosen, left = [*chosen, *left], ()
     wide = frozenset(key for key, compared in found.items() if (compared.width or 0) > INCONCLUSIVE)
-    return Judged(left, tuple(chosen), used, wide)
+    return Judged(left, tuple(chosen), used, of_own_output, wide)
 
 
 def _at_most(trace: Trace, key: Result, exact: bool) -> float:
@@ -122,7 +126,7 @@ def _due(trace: Trace, keys: Sequence[Result], zero: Collection[Result]) -> dict
 def calls_behind(trace: Trace, keys: Iterable[Result]) -> set[int]:
     """The calls that results depend on, from what was told before them."""
     keys = list(keys)
-    return {s.call for key in keys for s in suspects_of(trace, key) if s.call >= 0} | _users(trace, keys)
+    return {call for key in keys for call in calls_of(trace, key)} | _users(trace, keys)
 
 
 def _read(trace: Trace, calls: Iterable[int]) -> Iterator[Result]:
@@ -252,17 +256,20 @@ def proven(trace: Trace) -> frozenset[Result]:
     return frozenset(found)
 
 
-def diagnosis(trace: Trace, alarms: Sequence[Alarm]) -> list[frozenset[Suspect]]:
+def diagnosis(
+    trace: Trace, alarms: Sequence[Alarm], of_own_output: Collection[Result] = ()
+) -> list[frozenset[Suspect]]:
     """The fewest suspects that explain every alarm, each with those that would do as well.
 
     With every name told each alarm has one, and this is the list of them. Otherwise a region that is right clears its
-    calls, and the suspect that explains most alarms is taken first: a vjp towards one input before a whole vjp, the
+    calls, but by a gradient that is `of_own_output` no values; and the suspect that explains most alarms is taken first: a vjp towards one input before a whole vjp, the
     seed only where nothing else would do.
     """
     wrong = {alarm.key for alarm in alarms}
     if all(alarm.suspect for alarm in alarms):
         return list(dict.fromkeys(alarm.suspects for alarm in alarms))
-    cleared = frozenset().union(*(suspects_of(trace, key) for key in trace.own if key not in wrong))
+    right = (key for key in trace.own if key not in wrong)
+    cleared = frozenset().union(*(cleared_by(trace, key, values=key not in of_own_output) for key in right))
     left = [_with_whole_vjps((alarm.suspects - cleared) or alarm.suspects) for alarm in alarms]
     found = []
     while left:

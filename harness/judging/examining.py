@@ -215,7 +215,7 @@ def findings(cell: Cell, examination: Examination) -> list[Found]:
     """All that is wrong by itself, in the order of the walk: the fewest causes, each by its largest alarm."""
     found: list[Found] = []
     for step in examination.steps:
-        for suspects in diagnosis(step.trace, step.judged.alarms):
+        for suspects in diagnosis(step.trace, step.judged.alarms, step.judged.of_own_output):
             found += _explained(cell, step, suspects)
     return found + [_update(cell, update) for update in examination.updates]
 

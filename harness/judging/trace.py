@@ -23,7 +23,7 @@ from ...reference.told import Result, Told
 from ..reading.elements import Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """A program at its inputs, and what a subject told of one run of it (one step of a training)."""
 

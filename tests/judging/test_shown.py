@@ -413,3 +413,59 @@ def test_a_step_by_a_gradient_that_is_not_finite_is_what_that_gives(judged, numb
         SGD.replace("steps = 4", "steps = 1"),
     )
     assert [f"{t.role} {t.name}" for t in line.tensors if t.verdict is Verdict.DISAGREE] == ["gradient W"]
+
+
+TWO = """
+title = "Two layers"
+source = "A test"
+program = "A = sigmoid(X @ W + b)\\nP = sigmoid(A @ V + c)\\nloss = mse(P, Y)"
+values = ["loss", "P"]
+gradients = ["W", "b", "V", "c"]
+[tensors]
+X = { shape = [5, 3], normal = [0, 1] }
+W = { shape = [3, 4], normal = [0, 1] }
+b = { shape = [4], normal = [0, 1] }
+V = { shape = [4, 2], normal = [0, 1] }
+c = { shape = [2], normal = [0, 1] }
+Y = { shape = [5, 2], uniform = [0, 1] }
+"""
+CODE = """
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    def layer(X, W, b, V, c, Y):
+        A = FIRST
+        P = SECOND
+        dz = 2 * (P - Y) / P.size * P * (1 - P)
+        da = dz @ V.T * A * (1 - A)
+        return {"loss": np.mean((P - Y) ** 2), "P": P}, {"W": X.T @ da, "b": da.sum(0), "V": A.T @ dz, "c": dz.sum(0)}
+"""
+RIGHT = {"FIRST": "sigmoid(X @ W + b)", "SECOND": "sigmoid(A @ V + c)"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"FIRST": "np.tanh(X @ W + b)"},
+        {"FIRST": "sigmoid(X @ W)"},
+        {"FIRST": "X @ W + b"},
+        {"SECOND": "sigmoid(A @ V)"},
+    ],
+    ids=str,
+)
+def test_a_forward_that_is_not_shown_is_among_those_that_are_named(judged, changed):
+    """A gradient that doesn't depend on a value, or was taken from the subject's own output, says nothing of that value."""
+    code = CODE
+    for name, text in {**RIGHT, **changed}.items():
+        code = code.replace(name, text)
+    found = judged(code, TWO, dtype="float64")
+    assert {call.place for call in found.calls} == {found.first_difference}
+    assert found.first_difference.startswith("matmul, line 4 or add, line 4 or sigmoid, line 4, or ")
+    assert "backward" not in found.first_difference
+
+
+def test_beside_what_is_not_shown_right_code_is_right(judged):
+    code = CODE
+    for name, text in RIGHT.items():
+        code = code.replace(name, text)
+    assert judged(code, TWO, dtype="float64").verdict is Verdict.AGREE
