@@ -16,6 +16,7 @@ import importlib.util
 import inspect
 import json
 import platform
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -38,6 +39,9 @@ COMPILED_MODES = (
 OPS: dict[str, Callable[..., Any]] = {}
 FORMULAS: set[str] = set()
 PARTS = ("values", "gradients", "parameters")
+BEFORE = re.compile(r"\A(grad(ient)?_?|d_?|g_)(?=\w)", re.IGNORECASE)
+BEHIND = re.compile(r"_(grad|gradient|d)\Z")
+"""What people put before and behind a tensor's name for its gradient's."""
 MAX_LISTED = 500
 """Files whose digests are told one by one; the version is that of all."""
 
@@ -214,6 +218,17 @@ def checked(returned: Any, name: str) -> tuple[dict[str, Any], ...]:
     return returned
 
 
+def by_case_names(gradients: dict[str, Any], task: Task, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Gradients, those of `dW` or `W_grad` also as W's, where nothing in the case is called so and W's did not come back."""
+    known = {*inputs, *(out for call in task.calls for out in call.outs)}
+    found = dict(gradients)
+    for name, a in gradients.items():
+        bare = BEFORE.sub("", BEHIND.sub("", str(name)))
+        if name not in known and bare in known and bare not in gradients:
+            found[bare] = a
+    return found
+
+
 def wants_hands(name: str, function: Callable[..., Any], task: Task, inputs: dict[str, Any]) -> bool:
     """Whether its only parameter is called `case`, and nothing in the case is. Raises Refused where it has others too."""
     parameters = list(inspect.signature(function).parameters)
@@ -259,8 +274,12 @@ def printed() -> str:
 
 def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     name, function = function_for(task)
-    if not wants_hands(name, function, task, inputs):
-        return checked(called(function, **arguments(function, task, inputs)), name)
-    hands = Hands(task, inputs)
-    returned = called(function, case=hands)
-    return hands.told(name) if returned is None else checked(returned, name)
+    if wants_hands(name, function, task, inputs):
+        hands = Hands(task, inputs)
+        returned = called(function, case=hands)
+        if returned is None:
+            return hands.told(name)
+    else:
+        returned = called(function, **arguments(function, task, inputs))
+    values, gradients, *moved = checked(returned, name)
+    return values, by_case_names(gradients, task, inputs), *moved

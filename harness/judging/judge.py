@@ -149,6 +149,8 @@ class Update:
     got: Array
     due: Reference
     tolerance: Array
+    derived: bool = False
+    """Whether the gradient is the reference's own, since none was told."""
 
     @property
     def before(self) -> Array:
@@ -215,7 +217,7 @@ def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Refe
     name = tensor.name
     got = np.asarray(answer[tensor.role, name], dtype=np.float64)
     histories = tuple(walk.parameters[name]), tuple(walk.gradients[name])
-    return Update(tensor, *histories, got, due, due.tolerance(dtype))
+    return Update(tensor, *histories, got, due, due.tolerance(dtype), name in walk.derived[-1])
 
 
 def _excused(tensors: list[Compared], left: Callable[..., OutOfRange | None]) -> list[Compared]:

@@ -24,7 +24,7 @@ from .blame import FORWARD, SEED, SUM, UPDATE, Suspect
 from .comparing import line_of, short, times
 from .composition import budget, composed, pooled, precisely
 from .examining import Examination, Examined, Found, findings, wrong_call
-from .judge import Judgement
+from .judge import Judgement, Update
 from .likely.trying import likely
 from .likely.updates import likely_update
 from .trace import Trace, argument_name
@@ -282,7 +282,7 @@ def call_line(cell: Cell, found: Found, entry: str, note: str) -> CallLine:
         op=node.op if node else found.call.op if found.call else "",
         phase=only.phase if only else "",
         towards=towards,
-        place=place(found.suspects, trace, first),
+        place=_where(found, first),
         name=_result(trace, found.key) if trace else tensor_in_words(found.key),
         used=compared.used,
         tolerance=compared.tolerance,
@@ -295,6 +295,13 @@ def call_line(cell: Cell, found: Found, entry: str, note: str) -> CallLine:
         entry=entry,
         note=note,
     )
+
+
+def _where(found: Found, program_line: int) -> str:
+    """What is to blame; of an update by a gradient that nobody told it may be that gradient."""
+    told = place(found.suspects, found.trace, program_line)
+    derived = isinstance(found.of, Update) and found.of.derived
+    return f"the gradient of {found.key[1]}, which is not shown, or {told}" if derived else told
 
 
 def place(suspects: Iterable[Suspect], trace: Trace | None, program_line: int) -> str:

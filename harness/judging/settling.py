@@ -1,7 +1,7 @@
 """From an answer, or a judgement of it, and the ledger to the line of the run file."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -9,7 +9,7 @@ from ...reference.names import nearest
 from ..ledger.entries import Ledger, phases_of, used_of
 from ..plan import Cell
 from ..reading.text import shortened
-from ..roles import Key, in_words
+from ..roles import in_words
 from ..run.ids import CellId
 from ..run.lines import CellLine, Compared
 from ..verdict import Verdict
@@ -41,24 +41,29 @@ def undecided(cell: Cell, answer: Answer) -> CellLine:
         compiling=answer.compiling,
         message=answer.message,
         changed=list(answer.changed),
-        notes=list(_unknown(cell, answer.unknown)),
+        notes=list(_unknown(cell, answer)),
     )
 
 
-def _unknown(cell: Cell, found: Iterable[Key]) -> Iterator[str]:
+def _unknown(cell: Cell, answer: Answer) -> Iterator[str]:
     """What came back under names that the case does not have, and what the case calls it."""
-    for role, name in found:
-        known = list(cell.variant.specs)
+    known = sorted(name for name in cell.variant.specs if "." not in name)
+    shown = {(role, name) for role, name, _ in answer.arrays}
+    for role, name in answer.unknown:
         meant = _meant(name, known)
-        hint = f"the case calls it {meant}" if meant else f"the case has {', '.join(known[:SHOWN])}"
+        if meant is None:
+            hint = f"the case has {', '.join(known[:SHOWN])}{nearest(name, known)}"
+        else:
+            taken = ", and it is taken as that" if role == "gradient" and (role, meant) in shown else ""
+            hint = f"the case calls it {meant}{taken}"
         yield f"it returned {in_words((role, name))}, a name that the case does not have; {hint}"
 
 
 def _meant(name: str, known: Sequence[str]) -> str | None:
-    """`X` for `dX`, `grad_X`, `x`: without what people put before and behind the name of a gradient; else the nearest."""
+    """`X` for `dX`, `grad_X`, `x`: without what people put before and behind the name of a gradient."""
     bare = BEFORE.sub("", BEHIND.sub("", name))
     by_case = {other.lower(): other for other in known}
-    return next((by_case[n.lower()] for n in (name, bare) if n.lower() in by_case), nearest(name, known))
+    return next((by_case[n.lower()] for n in (name, bare) if n.lower() in by_case), None)
 
 
 def settled(

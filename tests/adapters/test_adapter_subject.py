@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from client import ADAPTERS, Client, node
+from gradient_conformance.harness.judging import settling
 
 MINE = """
 import numpy as np
@@ -165,3 +166,10 @@ def test_a_file_that_does_not_load_fails_with_its_own_line(tmp_path: Path) -> No
     assert client.ready["type"] == "failed"
     assert "raise RuntimeError('not yet')" in client.ready["error"]
     client.close()
+
+
+def test_what_people_call_a_gradient_is_one_rule_here_and_in_the_host() -> None:
+    """The worker can't import the host's."""
+    source = (ADAPTERS / "subject.py").read_text()
+    assert f're.compile(r"{settling.BEFORE.pattern}", re.IGNORECASE)' in source
+    assert f're.compile(r"{settling.BEHIND.pattern}")' in source

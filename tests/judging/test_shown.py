@@ -108,11 +108,12 @@ def test_where_nothing_is_shown_there_is_nothing_to_agree(judged, returned):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("dW", "the case calls it W"),
-        ("grad_W", "the case calls it W"),
-        ("W_grad", "the case calls it W"),
+        ("dW", "the case calls it W, and it is taken as that"),
+        ("grad_W", "the case calls it W, and it is taken as that"),
+        ("W_grad", "the case calls it W, and it is taken as that"),
         ("w", "the case calls it W"),
-        ("scale", "the case has "),
+        ("WW", 'the case has W, X, a, b, loss, z; did you mean "W"?'),
+        ("scale", "the case has W, X, a, b, loss, z"),
     ],
 )
 def test_what_comes_back_under_another_name_is_told_by_the_case_s(judged, name, told):
@@ -122,8 +123,26 @@ def test_what_comes_back_under_another_name_is_told_by_the_case_s(judged, name, 
             return {{}}, {{"b": own["b"], "{name}": own["W"]}}
     """)
     assert line.verdict is Verdict.AGREE, line.message
-    [note] = line.notes
-    assert note.startswith(f"it returned gradient of {name}, a name that the case does not have; {told}")
+    assert line.notes == [f"it returned gradient of {name}, a name that the case does not have; {told}"]
+
+
+@pytest.mark.parametrize("name", ["dW", "grad_W", "W_grad"])
+def test_a_wrong_gradient_under_the_name_that_people_give_it_is_wrong(judged, name):
+    line = judged(f"""
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            return {{}}, {{"b": own["b"], "{name}": 5 * own["W"]}}
+    """)
+    assert [f"{t.role} {t.name}" for t in line.tensors if t.verdict is Verdict.DISAGREE] == ["gradient W"]
+
+
+def test_a_gradient_that_came_back_by_its_name_is_not_replaced(judged):
+    line = judged("""
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            return {}, {"dW": 5 * own["W"], "W": own["W"]}
+    """)
+    assert line.verdict is Verdict.AGREE, line.message
 
 
 def test_names_that_are_no_text_are_told_too(judged):
@@ -165,7 +184,9 @@ def test_a_wrong_step_without_gradients_is_told_by_what_it_should_be(judged):
     [wrong] = [t for t in line.tensors if t.verdict is Verdict.DISAGREE]
     assert (wrong.role, wrong.name) == ("parameter", "W")
     assert float(wrong.want) == pytest.approx(moved[tuple(wrong.where)], rel=1e-6)
-    assert "the optimizer's update of W" in line.message
+    assert (
+        "  the gradient of W, which is not shown, or the optimizer's update of W" in line.message.splitlines()
+    )
 
 
 STEPPED = """
