@@ -182,7 +182,8 @@ def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered, strict:
         excused = _excused(tensors, functools.partial(wanted.out_of_range, dtype, inputs))
         found.add(due, tensors, excused)
         wrong = (t for t in excused if t.role == "parameter" and t.used > 1 and not t.problem)
-        found.updates += [_update(t, walk, answer, together[t.role, t.name], dtype) for t in wrong]
+        updates = [_update(t, walk, answer, together[t.role, t.name], dtype) for t in wrong]
+        found.updates += [u for u in updates if not _follows(u, answer.get(("gradient", u.compared.name)))]
         following = {n: answer.get(("parameter", n)) for n in before}
         if any(not _same_shape(p, before[n]) for n, p in following.items()):
             found.unshown(variant.training.steps - step - 1)
@@ -216,6 +217,15 @@ def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Refe
     got = np.asarray(answer[tensor.role, name], dtype=np.float64)
     histories = tuple(walk.parameters[name]), tuple(walk.gradients[name])
     return Update(tensor, *histories, got, due, due.tolerance(dtype))
+
+
+def _follows(update: Update, gradient: Array | None) -> bool:
+    """Whether all that is wrong are elements whose own gradient is not finite, so that no step of it can be."""
+    if gradient is None or gradient.shape != update.got.shape:
+        return False
+    with np.errstate(all="ignore"):
+        right = np.abs(update.got - update.due.value) <= update.tolerance
+    return bool(np.all(right | ~(np.isfinite(gradient) | np.isfinite(update.got))))
 
 
 def _excused(tensors: list[Compared], left: Callable[..., OutOfRange | None]) -> list[Compared]:

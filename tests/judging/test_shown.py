@@ -398,3 +398,21 @@ def test_an_error_is_told_from_the_first_line_that_is_theirs(judged, fault):
     assert "mine.py" in told[1]
     assert f"return {fault}" in line.message
     assert not [text for text in told if "worker.py" in text or "subject.py" in text]
+
+
+@pytest.mark.parametrize("worked", [True, False])
+def test_a_step_by_a_gradient_that_is_no_number_is_no_second_fault(judged, worked):
+    found = judged(
+        f"""
+        def layer(X, W, b):
+            g = backward(X, W, b)
+            told = dict(g, W=np.where(g["W"] == g["W"].max(), np.nan, g["W"]))
+            moved = told["W"] if {worked} else np.nan_to_num(told["W"], nan=9)
+            a, loss = forward(X, W, b)
+            return {{"a": a, "loss": loss}}, told, {{"W": W - 0.5 * moved, "b": b - 0.5 * g["b"]}}
+        """,
+        SGD,
+    )
+    assert found.verdict is Verdict.DISAGREE
+    assert "backward of matmul towards W" in found.message
+    assert ("update of W" in found.message) is not worked
