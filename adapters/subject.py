@@ -109,7 +109,10 @@ def own_lines(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and not theirs(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace))
+    told = traceback.TracebackException(type(error), error, trace)
+    ours = Hands.told.__code__.co_filename
+    told.stack[:] = [frame for frame in told.stack if frame.filename != ours]
+    return "".join(told.format())
 
 
 def theirs(name: str) -> bool:
@@ -263,4 +266,11 @@ def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], .
         return checked(called(function, **arguments(function, task, inputs)), name)
     hands = Hands(task, inputs)
     returned = called(function, case=hands)
-    return hands.told(name) if returned is None else checked(returned, name)
+    if returned is None:
+        return hands.told(name)
+    if hands.any_told:
+        raise Refused(
+            f"{file.name}: {name} tells case its numbers and returns {kind(returned)} too: tell all of it to case, "
+            "and return nothing"
+        )
+    return checked(returned, name)
