@@ -113,7 +113,10 @@ def own_lines(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and not theirs(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace))
+    told = traceback.TracebackException(type(error), error, trace)
+    ours = Hands.told.__code__.co_filename
+    told.stack[:] = [frame for frame in told.stack if frame.filename != ours]
+    return "".join(told.format())
 
 
 def theirs(name: str) -> bool:
@@ -279,6 +282,11 @@ def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], .
         returned = called(function, case=hands)
         if returned is None:
             return hands.told(name)
+        if hands.any_told:
+            raise Refused(
+                f"{file.name}: {name} tells case its numbers and returns {kind(returned)} too: tell all of it to case, "
+                "and return nothing"
+            )
     else:
         returned = called(function, **arguments(function, task, inputs))
     values, gradients, *moved = checked(returned, name)

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from worker import Task
+from worker import Refused, Task
 
 KNOWN = {
     "weight": ("weight", "weights", "kernel", "W", "_W", "w", "_w", "coef_"),
@@ -113,11 +113,15 @@ class Hands:
             told, array = gradient_of(target, attribute, of.name)
             self.gradient(of.name, of.back(array, told))
 
+    @property
+    def any_told(self) -> bool:
+        return any(self._told.values())
+
     def told(self, function: str) -> tuple[dict[str, Any], ...]:
-        """Values, gradients and, where some were told, parameters. Raises TypeError where nothing was."""
+        """Values, gradients and, where some were told, parameters. Raises Refused where nothing was."""
         parts = tuple(self._told.values())
-        if not any(parts):
-            raise TypeError(
+        if not self.any_told:
+            raise Refused(
                 f"{function} returned nothing and told nothing: call case.value(name, array) and "
                 "case.gradient(name, array)"
             )

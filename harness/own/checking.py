@@ -129,6 +129,12 @@ def _of_function(
         )
     gradients = inputs.flat(told.gradients, meanings)
     for name in gradients:
+        unread = {*meanings(name)} & {*inputs.floats}
+        if unread and not {*meanings(name)} & {*variant.specs}:
+            raise OwnError(
+                f"a gradient of {name} came back, but nothing that {named(forward)} returns is computed from"
+                f" {unread.pop()} by NumPy: if it is 0, leave it out"
+            )
         if (meant := {*meanings(name)} & text.several) and not {*meanings(name)} & {*inputs.arrays}:
             raise OwnError(
                 f"a gradient of {name} came back, but {named(forward)} calls several values {meant.pop()}: give each a name"

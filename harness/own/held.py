@@ -4,6 +4,7 @@ They are inputs like any other, or their gradient would be that of a constant. W
 stands in the place of each, and its own afterwards, so that an object that learns while it is asked has learnt nothing.
 """
 
+import dis
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -72,8 +73,8 @@ def _around(function: Any, seen: set[int]) -> Iterator[Place]:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """The names that a code reads, in functions inside it too."""
-    yield from code.co_names
+    """The variables of its module that a code reads, in functions inside it too; attributes may be called like some."""
+    yield from (i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
     for part in code.co_consts:
         if isinstance(part, CodeType):
             yield from _names(part)

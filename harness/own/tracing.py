@@ -185,10 +185,14 @@ def _line_of(error: BaseException) -> str:
 
 
 def _output(function: Callable[..., Any], recorder: Recorder, found: Any) -> Node:
-    """The node of what is differentiated. A plain number, as of `float(loss)`, is the traced one that was made it."""
+    """The node of what is differentiated. A plain number, as of `float(loss)` or `np.float64(loss)`, is the traced one that was made it."""
     if isinstance(found, Traced):
         node = found.node
-    elif type(found) in (float, int) and recorder.taken and float(recorder.taken[-1].value) == found:
+    elif (
+        isinstance(found, float | int | np.floating)
+        and recorder.taken
+        and float(recorder.taken[-1].value) == found
+    ):
         node = recorder.taken[-1]
     elif len(traced_in(found)) == 1 and np.ndim(traced_in(found)[0].node.value) == 0:
         node = traced_in(found)[0].node

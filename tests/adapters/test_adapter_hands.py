@@ -118,7 +118,7 @@ def moved_by_the_optimizer(case):
 '''
 LAYER = "layer = Linear(np.zeros((3, 2)), np.zeros((1, 2)))\n    "
 WRONG = {
-    "nothing told": ("pass", "TypeError: wrong returned nothing and told nothing: call case.value(name, array) and"),
+    "nothing told": ("pass", "wrong returned nothing and told nothing: call case.value(name, array) and"),
     "unknown input": ("case['w']", "LookupError: 'w' is nothing that this case gives; it gives how, k, W, b, x, N; did you mean \"W\"?"),
     "an assigned name as input": ("case['y']", "LookupError: 'y' is nothing that this case gives; it gives how, k, W, b, x, N"),
     "unknown value": ("case.value('yy', 1)", "LookupError: 'yy' is no value of this case; it works out y, loss; did you mean \"y\"?"),
@@ -143,6 +143,7 @@ WRONG = {
     "two gradients": (LAYER + "case.set(layer, 'W'); layer.dW = layer.grad_W = 1; case.gradients(layer)", 'LookupError: dW, grad_W may each be the gradient of W of Linear: tell it by case.gradient("W", ...)'),
     "no backward": (LAYER + "case.set(layer, 'W'); layer.dW = None; case.gradients(layer)", "LookupError: dW, the gradient of W of Linear, is None: has backward been called?"),
     "gradient of another shape": (LAYER + "case.set(layer, 'W'); layer.dW = np.ones((2, 3)); case.gradients(layer)", "ValueError: dW has shape (2, 3), what it belongs to (3, 2): it isn't clear how its elements lie; tell it by case.gradient(\"W\", ...) in shape (2, 3)"),
+    "told and returned": ("case.gradient('W', 9); return {'loss': 2.0}, {}", "tells case its numbers and returns a tuple too: tell all of it to case, and return nothing"),
 }  # fmt: skip
 
 W, B, X = np.arange(6.0).reshape(2, 3), np.array([10.0, 11.0]), np.array([3.0, 4.0, 5.0])
@@ -218,6 +219,7 @@ def test_what_is_wrong_is_refused_in_a_sentence_that_says_what_there_is(ask: Ask
     assert reply["type"] == "raised"
     words = [*WRONG.values()][number][1].replace("wrong returned", f"wrong_{number} returned")
     assert words in reply["error"]
+    assert "subject_hands" not in reply["error"]
 
 
 def test_a_function_may_return_as_others_do(ask: Ask) -> None:

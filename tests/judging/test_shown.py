@@ -490,3 +490,21 @@ def test_beside_what_is_not_shown_right_code_is_right(judged):
     for name, text in RIGHT.items():
         code = code.replace(name, text)
     assert judged(code, TWO, dtype="float64").verdict is Verdict.AGREE
+
+
+@pytest.mark.parametrize("worked", [True, False])
+def test_a_step_by_a_gradient_that_is_no_number_is_no_second_fault(judged, worked):
+    found = judged(
+        f"""
+        def layer(X, W, b):
+            g = backward(X, W, b)
+            told = dict(g, W=np.where(g["W"] == g["W"].max(), np.nan, g["W"]))
+            moved = told["W"] if {worked} else np.nan_to_num(told["W"], nan=9)
+            a, loss = forward(X, W, b)
+            return {{"a": a, "loss": loss}}, told, {{"W": W - 0.5 * moved, "b": b - 0.5 * g["b"]}}
+        """,
+        SGD,
+    )
+    assert found.verdict is Verdict.DISAGREE
+    assert "backward of matmul towards W" in found.message
+    assert ("update of W" in found.message) is not worked

@@ -91,6 +91,7 @@ SPELLINGS = {
     "math": (lambda x: math.exp(x[0, 0]) + math.sqrt(x[0, 1] ** 2) + math.pow(x[1, 1], 2), None),
     "Python's own sum": (lambda x: sum(row.sum() for row in x), None),
     "Python's float": (lambda x: float((x * x).sum()), "sum(x * x)"),
+    "NumPy's number": (lambda x: np.float64((x * x).sum()), "sum(x * x)"),
     "item": (lambda x: (x * x).sum().item(), "sum(x * x)"),
     "another dtype": (lambda x: x.astype(np.float32).sum(), "sum(x)"),
     "elements by a mask": (lambda x: (x[x > 0] ** 2).sum(), None),
