@@ -3,11 +3,10 @@
 import ast
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
-from pathlib import Path
 
 from ..errors import HarnessError
 from ..reading.text import display
-from .found import source_of
+from .found import Framework, source_of
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
@@ -16,9 +15,10 @@ NAMED = 5
 """Functions that a message names."""
 
 
-def fits_none(subject: Path, cases: Collection[str]) -> str:
+def fits_none(column: Framework, cases: Collection[str]) -> str:
     """What is said of a subject that has no function for any of these cases; empty where it has one, or nobody can tell."""
-    bound = names_bound(subject)
+    assert column.subject is not None
+    subject, bound = column.subject, names_bound(column)
     wanted = {case.rpartition("/")[2]: case for case in cases}
     if bound is None or not wanted.keys().isdisjoint(bound):
         return ""
@@ -31,16 +31,14 @@ def fits_none(subject: Path, cases: Collection[str]) -> str:
     return "\n".join([f"{display(subject)}: has no function for {count}; {has}", *meant[:NAMED], rule])
 
 
-def names_bound(path: Path) -> list[str] | None:
-    """What may be called by its name in a Python file: functions and classes first, then what is imported or assigned.
+def names_bound(column: Framework) -> list[str] | None:
+    """What may be called by its name in a file, or in the chosen cells: functions and classes first, then what is imported or assigned.
 
     None where reading doesn't say: names that come by `import *` or a `__getattr__`, and what is no Python.
     """
     try:
-        tree = ast.parse(source_of(path)) if path.suffix == ".py" else None
+        tree = ast.parse(_source(column))
     except (HarnessError, SyntaxError, ValueError, RecursionError, MemoryError):
-        tree = None
-    if tree is None:
         return None
     nodes = list(_at_the_top(tree))
     functions = [node.name for node in nodes if isinstance(node, _SCOPES[:3])]
@@ -50,6 +48,16 @@ def names_bound(path: Path) -> list[str] | None:
     if {"*", "__getattr__"} & {*imported, *functions}:
         return None
     return list(dict.fromkeys([*functions, *imported, *assigned]))
+
+
+def _source(column: Framework) -> str:
+    """The file's text, or that of the chosen cells without their magics."""
+    if column.notebook is None:
+        assert column.subject is not None
+        return source_of(column.subject)
+    chosen = column.notebook.cells[column.notebook.first - 1 : column.notebook.last]
+    lines = (line for cell in chosen for line in cell.splitlines())
+    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in lines)
 
 
 def _at_the_top(node: ast.AST) -> Iterator[ast.AST]:

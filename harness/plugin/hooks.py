@@ -17,6 +17,7 @@ import pytest
 from ..case.library import SHIPPED, root_of
 from ..errors import HarnessError
 from ..frameworks.bound import fits_none
+from ..frameworks.found import Framework
 from ..plan import Cell
 from ..reading.text import display
 from ..references import cache
@@ -147,10 +148,10 @@ def _twice(name: str, first: Path, second: Path) -> str:
 
 def _check_subjects(cells_found: Sequence[Cell]) -> None:
     """Raises HarnessError for a subject that answers none of its cases: it would be unsupported in all, and fail in none."""
-    cases: dict[Path, list[str]] = {}
+    cases: dict[Framework, list[str]] = {}
     for cell in cells_found:
         if cell.framework.subject is not None:
-            cases.setdefault(cell.framework.subject, []).append(cell.case)
+            cases.setdefault(cell.framework, []).append(cell.case)
     for subject, named in cases.items():
         if problem := fits_none(subject, named):
             raise HarnessError(problem)

@@ -121,3 +121,15 @@ def test_a_notebook_is_a_column_and_its_repeat_line_names_the_cells(mine):
         if line["kind"] == "about"
     ]
     assert about["about"]["file"] == "My net.ipynb"
+
+
+@pytest.mark.parametrize(
+    "cells", [["import numpy as np", "%matplotlib inline\nx = 3"], ["def other(W):\n    return {}, {}"]]
+)
+def test_a_notebook_that_answers_no_case_is_an_error_as_a_file_is(matrix, cells):
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    nbformat.write(notebook, matrix.path / "mine.ipynb")
+    outcome = matrix.run(more=["--subject=mine.ipynb", "--framework=mine"])
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    assert "mine.ipynb: has no function for" in said(outcome)
+    assert not matrix.record.exists()
