@@ -10,4 +10,4 @@ def dense_batch_first(X, W, b, Y):
     W -= np.asarray(0.1, W.dtype) * gradients["W"]
     b -= np.asarray(0.1, b.dtype) * gradients["b"]
     other(X, W, b, Y)
-    return values, gradients, {"W": W, "b": b}
+    return values, gradients
