@@ -104,11 +104,12 @@ def _values_needed(trace: Trace, call: int, argument: int) -> list[tuple[str, st
 
 
 def _values_used(trace: Trace, call: int, argument: int) -> list[tuple[str, str]]:
-    """And the output, which people take f' from where f' depends on the argument: sigma' = y (1 - y)."""
+    """And the output of a function of one tensor, which people take f' from: sigma' = y (1 - y), that of relu is 1 where y > 0."""
     node = trace.program.nodes[call]
     found = _values_needed(trace, call, argument)
     untold = [("value", o) for o in node.outs if ("value", o) not in trace.own]
-    return found + (untold if untold and _depends(trace, call, argument, str(node.args[argument])) else [])
+    alone = untold and len(node.inputs) == 1
+    return found + (untold if alone and _depends(trace, call, argument, str(node.args[argument])) else [])
 
 
 _known: WeakKeyDictionary[Trace, dict[tuple[int, int, str], bool]] = WeakKeyDictionary()

@@ -98,7 +98,9 @@ def test_asked_strictly_everything_has_to_come_back(judged):
     assert "value a did not come back" in line.message
 
 
-@pytest.mark.parametrize("returned", ["{}, {}", '{}, {"dW": backward(X, W, b)["W"]}', '{"z": X @ W + b}, {}'])
+@pytest.mark.parametrize(
+    "returned", ["{}, {}", '{}, {"grads": backward(X, W, b)["W"]}', '{"z": X @ W + b}, {}']
+)
 def test_where_nothing_is_shown_there_is_nothing_to_agree(judged, returned):
     line = judged(f"def layer(X, W, b): return {returned}")
     assert (line.verdict, line.verdict.outcome()) == (Verdict.NOT_SHOWN, "failed")
