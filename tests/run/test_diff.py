@@ -206,7 +206,7 @@ def test_markdown_opens_what_is_newly_wrong_and_no_text_becomes_markup(here, cap
     assert text.startswith("### What changed: 1 newly wrong\n\n1 newly wrong (1 of them new), 0 mended, ")
     assert "<details open><summary>newly wrong: 1</summary>\n\n````text\n" in text
     assert "<details><summary>gone: 15</summary>" in text
-    assert "and 4 more; the JSON has all" in text
+    assert "and 5 more; the JSON has all" in text
 
 
 def test_a_version_from_a_stranger_is_escaped_in_markdown(here, capsys):
