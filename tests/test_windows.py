@@ -82,7 +82,7 @@ def test_a_cell_is_not_explained_but_said_to_need_another_system(on_windows):
             "explain", "case::float32-test_theirs-eager", "--cases", "cases", "--subject", "test_theirs.py"
         )
     )
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr.startswith("running cells needs a POSIX system")
 
 
@@ -94,7 +94,7 @@ def test_commands_that_run_no_cell_work(on_windows, tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page" / "index.html").exists()
     done = on_windows(harness("merge", "run.jsonl", "--record", "merged.jsonl"))
-    assert done.stdout.startswith("1 runs, 14 cells of "), done.stderr
+    assert done.stdout.startswith("1 runs, 15 cells of "), done.stderr
     done = on_windows(harness("frameworks"))
     assert "modes: eager" in done.stdout, done.stderr
 

@@ -79,7 +79,14 @@ def ini() -> Ini:
 @cache
 def _ini_in(_here: Path) -> Ini:
     reader = _Reader()
-    if pytest.main(["--noconftest", "-o", "addopts="], plugins=[reader]) != pytest.ExitCode.OK:
+    words = [
+        "-p",
+        "gradient_conformance",
+        "--noconftest",
+        "-o",
+        "addopts=",
+    ]  # ours also where none is loaded by itself
+    if pytest.main(words, plugins=[reader]) != pytest.ExitCode.OK:
         raise HarnessError("the ini file can't be read, for the reason that pytest has told")
     return reader.found
 
