@@ -15,4 +15,4 @@ def framework(request: pytest.FixtureRequest) -> Iterator[Client]:
     client = Client(interpreter(name), ADAPTERS / name / "adapter.py")
     assert client.ready["type"] == "ready", client.ready["error"]
     yield client
-    assert client.close() == 0, client.logged()
+    assert client.close(told=True) == 0, client.logged()

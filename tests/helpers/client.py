@@ -99,8 +99,11 @@ class Client:
             self.text = self.log.read().decode()
         return self.text
 
-    def close(self) -> int:
-        """The exit code after the end of the pipe."""
+    def close(self, *, told: bool = False) -> int:
+        """The exit code after the end of the pipe; a worker that is `told` has as long as it takes to end, and no mere grace."""
+        if told:
+            self.send({"type": "stop"})
+            self.process.wait(timeout=60)
         self.stdin.close()
         code = self.process.wait(timeout=60)
         self.process.stdout.close()  # type: ignore[union-attr]
