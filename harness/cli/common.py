@@ -79,13 +79,8 @@ def ini() -> Ini:
 @cache
 def _ini_in(_here: Path) -> Ini:
     reader = _Reader()
-    words = [
-        "-p",
-        "gradient_conformance",
-        "--noconftest",
-        "-o",
-        "addopts=",
-    ]  # ours also where none is loaded by itself
+    # Ours by name, also where plugins aren't loaded by themselves; it is imported already, of which pytest would warn.
+    words = ["-p", "gradient_conformance", "--noconftest", "-o", "addopts=", "-o", "filterwarnings="]
     if pytest.main(words, plugins=[reader]) != pytest.ExitCode.OK:
         raise HarnessError("the ini file can't be read, for the reason that pytest has told")
     return reader.found
