@@ -5,7 +5,7 @@ the matrix judges hand-written code, in the dtype of the inputs.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -45,6 +45,7 @@ from .cases import Own, variant_of, with_asked
 from .checked import Checked
 from .errors import OwnError
 from .inputs import Inputs
+from .traced.rendering import Text
 from .tracing import named, trace
 from .writing import own_of
 
@@ -111,16 +112,9 @@ def _of_function(
     copies: dict[str, Array] = {}
     returned = inputs.call(forward, lambda name, a: copies.setdefault(name, np.array(a)))
     names = list(parameters or _differentiated(forward, inputs))
-    if callable(answers):
-        seed = variant.cotangent(dtype)
-        found = backward_answers(
-            answers, inputs, returned, None if seed is None else seed.astype(dtype), names
-        )
-        told = Answers(_values_in(returned, text.output), found)
-    elif answers is not None:
-        told = Answers(_values_in(returned, text.output), gradients_in(answers, names))
-    else:
-        told = answers_in(returned, text.output, names)
+    seed = variant.cotangent(dtype)
+    seed = None if seed is None else seed.astype(dtype)
+    told = _told(answers, inputs, returned, text.output, names, seed)
     if not callable(answers) and variant.upstream is not None and cotangent is None:
         shape = shape_text(variant.specs[text.output].shape)
         raise OwnError(
@@ -128,27 +122,44 @@ def _of_function(
             " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"
         )
     gradients = inputs.flat(told.gradients, meanings)
+    _check_meant(named(forward), gradients, inputs, text, variant)
+    given = ((n, a) for n, a in copies.items() if n not in inputs.held)
+    changed = [n for n, a in given if not np.array_equal(a, arrays[n], equal_nan=True)]
+    notes = [f"changes its inputs in place: {', '.join(changed)}; work on copies (W = W.copy())"] * bool(
+        changed
+    )
+    notes += [f"holds near these inputs alone: {what} ({name})" for name, what in text.branches.items()]
+    return own, variant, Answers(told.values, gradients), notes
+
+
+def _told(
+    answers: Any, inputs: Inputs, returned: Any, output: str, names: Sequence[str], seed: Array | None
+) -> Answers:
+    """Values and gradients as they came back: with the loss, from a backward pass, or given."""
+    if answers is None:
+        return answers_in(returned, output, names)
+    if callable(answers):
+        found = backward_answers(answers, inputs, returned, seed, names)
+    else:
+        found = gradients_in(answers, names)
+    return Answers(_values_in(returned, output), found)
+
+
+def _check_meant(
+    function: str, gradients: Iterable[str], inputs: Inputs, text: Text, variant: Variant
+) -> None:
+    """Raises OwnError for a gradient of what the function doesn't read, or of a name that it gives to several values."""
     for name in gradients:
         unread = {*meanings(name)} & {*inputs.floats}
         if unread and not {*meanings(name)} & {*variant.specs}:
             raise OwnError(
-                f"a gradient of {name} came back, but nothing that {named(forward)} returns is computed from"
+                f"a gradient of {name} came back, but nothing that {function} returns is computed from"
                 f" {unread.pop()} by NumPy: if it is 0, leave it out"
             )
         if (meant := {*meanings(name)} & text.several) and not {*meanings(name)} & {*inputs.arrays}:
             raise OwnError(
-                f"a gradient of {name} came back, but {named(forward)} calls several values {meant.pop()}: give each a name"
+                f"a gradient of {name} came back, but {function} calls several values {meant.pop()}: give each a name"
             )
-    told = Answers(told.values, gradients)
-    given = ((n, a) for n, a in copies.items() if n not in inputs.held)
-    changed = [n for n, a in given if not np.array_equal(a, arrays[n], equal_nan=True)]
-    notes = (
-        [f"changes its inputs in place: {', '.join(changed)}; work on copies (W = W.copy())"]
-        if changed
-        else []
-    )
-    notes += [f"holds near these inputs alone: {what} ({name})" for name, what in text.branches.items()]
-    return own, variant, told, notes
 
 
 def _differentiated(function: Callable[..., Any], inputs: Inputs) -> list[str]:
