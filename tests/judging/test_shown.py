@@ -10,6 +10,7 @@ from gradient_conformance.harness.engine import Engine
 from gradient_conformance.harness.frameworks.found import subject
 from gradient_conformance.harness.frameworks.interpreters import interpreter_of
 from gradient_conformance.harness.plan import Cell
+from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.optimizers import MOMENTUM, OPTIMIZERS
 
@@ -510,3 +511,26 @@ def test_a_step_by_a_gradient_that_is_no_number_is_no_second_fault(judged, worke
     assert found.verdict is Verdict.DISAGREE
     assert "backward of matmul towards W" in found.message
     assert ("update of W" in found.message) is not worked
+
+
+def test_a_wrong_output_that_the_backward_took_its_derivative_from_is_among_those_that_are_named(judged):
+    """The gradients behind it accuse the two calls before it as much: sigma' depends on what they give."""
+    code = (
+        CODE.replace("FIRST", "np.tanh(X @ W + b)")
+        .replace("SECOND", "A @ V + c")
+        .replace(" * P * (1 - P)", "")
+    )
+    case = TWO.replace("sigmoid(A @ V + c)", "A @ V + c")
+    found = judged(code, case, dtype="float64")
+    assert found.first_difference == "matmul, line 4 or add, line 4 or sigmoid, line 4"
+
+
+def test_the_tolerance_of_a_step_by_a_gradient_that_is_not_shown_is_that_of_both():
+    [variant] = parse(SGD.replace("lr = 0.5", "lr = 64.0"), "own/layer").variants
+    wanted, sigma = VariantReference(variant), {}
+    for derived in ((), ("W",)):
+        walk = wanted.walk()
+        walk.took(wanted.gradients_at(walk.inputs(), ["W", "b"]), derived)
+        sigma[derived] = {name: reference.sigma for (_, name), reference in wanted.update(walk).items()}
+    assert np.median(sigma["W",]["W"] / sigma[()]["W"]) > 1.5
+    np.testing.assert_allclose(sigma["W",]["b"], sigma[()]["b"], rtol=0.3)

@@ -1,5 +1,7 @@
 """Somebody's own file as a column, under pytest: what is said where it isn't asked, or can't be."""
 
+import json
+
 import pytest
 from matrix import said
 
@@ -85,3 +87,18 @@ def test_a_case_that_a_subject_has_no_function_for_is_told_in_whole_words(mine, 
     outcome.assert_outcomes(passed=6, skipped=6)
     assert "unsupported: mine.py has no function other" in said(outcome)
     assert "None" not in said(outcome)
+
+
+@pytest.mark.parametrize(("option", "told"), [([], "no"), (["--strict-subjects"], "yes")])
+def test_how_strictly_subjects_are_asked_is_told_by_their_runs_and_by_no_others(matrix, option, told):
+    """Or a framework's run and a subject's could not be merged."""
+    (matrix.path / "mine.py").write_text(RIGHT)
+    matrix.run(more=[*option, "--subject=mine.py", "--framework=mine"])
+    assert header(matrix)["contents"]["--strict-subjects"] == told
+    assert header(matrix)["carried"] == [*option, "--subject=mine.py"]
+    matrix.run("faultless", more=["-kfloat64-faultless"])
+    assert "--strict-subjects" not in header(matrix)["contents"]
+
+
+def header(matrix):
+    return json.loads(matrix.record.read_text().splitlines()[0])
