@@ -97,12 +97,15 @@ def variant_of(document: Document) -> Variant:
         raise OwnError(f"the program, {error}") from None
     except Mistake as error:
         raise OwnError(str(error)) from None
-    variant.__dict__["program_line"] = 1  # there is no file that a place could be in
-    return variant
+    return _in_no_file(variant)
 
 
 def with_asked(variant: Variant, values: Iterable[str], gradients: Iterable[str]) -> Variant:
     """The same with other tensors to judge."""
-    made = replace(variant, values=tuple(values), gradients=tuple(gradients))
-    made.__dict__["program_line"] = 1
-    return made
+    return _in_no_file(replace(variant, values=tuple(values), gradients=tuple(gradients)))
+
+
+def _in_no_file(variant: Variant) -> Variant:
+    """The same, its places counted from the program's first line: what it would look up is the line in a file."""
+    variant.__dict__["program_line"] = 1
+    return variant

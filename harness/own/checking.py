@@ -50,7 +50,7 @@ from .tracing import named, trace
 from .writing import own_of
 
 MODE = "eager"
-YOURS = Framework("yours", shipped_adapters(), (MODE,), frozenset({MODE}), subject=shipped_adapters())
+YOURS = Framework("yours", shipped_adapters(), (MODE,), frozenset({MODE}), shipped_adapters(), strict=False)
 """The column of the code that is checked: hand-written, so that what it tells may be worked out again."""
 
 
@@ -206,7 +206,7 @@ def _line(variant: Variant, dtype: str, arrays: Answered) -> CellLine:
     """The line that a run file would have of it."""
     cell, wanted, ledger = Cell(variant, dtype, YOURS, MODE), VariantReference(variant), Ledger(YOURS.name)
     answer = Answer(None, arrays=arrays)
-    judgement, line = judge(wanted, dtype, arrays, strict=False), undecided(cell, answer)
+    judgement, line = judge(wanted, dtype, arrays, strict=YOURS.strict), undecided(cell, answer)
     if not (judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
         return settled(line, judgement, ledger, "")
     found = examine(cell, wanted, answer, judgement, lambda _uses: answer)

@@ -7,6 +7,7 @@ import pytest
 from forwards import FORWARDS, drawn, sigmoid
 from gradient_conformance.harness.case.loading import parse
 from gradient_conformance.harness.errors import HarnessError
+from gradient_conformance.harness.own.checked import COLOURS
 from gradient_conformance.harness.own.errors import OwnError
 from gradient_conformance.harness.verdict import Verdict
 
@@ -452,3 +453,8 @@ def test_its_case_is_a_case_and_replaces_no_other_file(tmp_path):
     with pytest.raises(FileExistsError):
         found.write(tmp_path / "mine.py")
     assert (tmp_path / "mine.py").read_text() == "x = 1\n"
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_has_its_colour_in_a_notebook(verdict):
+    assert verdict.face.style in COLOURS
