@@ -72,7 +72,8 @@ def _pow_x(c, out, x, y, g):
     """Y x^(y - 1), and 0 for y = 0. Frameworks round y - 1, where it isn't exact in float32."""
     exponent = y - 1
     if not c.exact:
-        exponent = np.where(np.float32(exponent) == exponent, exponent, c.r(exponent))
+        narrow = np.positive(exponent, dtype=np.float32, casting="same_kind")
+        exponent = np.where(narrow == exponent, exponent, c.r(exponent))
     slope = c.r(vanishing(y, y * c.fn("pow", x, exponent)))
     return unbroadcast(c, c.r(vanishing(g, g * slope)), x)
 
