@@ -40,6 +40,10 @@ class Runs(NDArrayOperatorsMixin):
         return math.prod(self.shape)
 
     @property
+    def dtype(self) -> Any:
+        return self.a.dtype
+
+    @property
     def T(self) -> "Runs":  # noqa: N802
         return _transposed(self)
 
@@ -60,9 +64,6 @@ class Runs(NDArrayOperatorsMixin):
 
     def reshape(self, *shape: Any) -> "Runs":
         return _reshaped(self, shape[0] if len(shape) == 1 else shape)
-
-    def squeeze(self, axis: Axes) -> "Runs":
-        return _squeezed(self, axis)
 
     def swapaxes(self, one: int, other: int) -> "Runs":
         return Runs(self.a.swapaxes(one % self.ndim, other % self.ndim))
@@ -193,7 +194,15 @@ def _repeated(a: Runs, shape: tuple[int, ...]) -> Runs:
 def _zeros(a: Runs, shape: tuple[int, ...] | None = None) -> Runs:
     shape = a.shape if shape is None else shape
     runs = a.a.shape[-1]
-    return Runs(in_runs(np.zeros(math.prod(shape) * runs, a.a.dtype), shape, runs))
+    return Runs(in_runs(np.zeros(math.prod(shape) * runs, a.dtype), shape, runs))
+
+
+def _clipped(a: Array, low: Array, high: Array) -> Runs:
+    return Runs(np.clip(raw(a), raw(low), raw(high)))
+
+
+def _rolled(a: Runs, by: int, axis: int) -> Runs:
+    return Runs(np.roll(a.a, by, axis % a.ndim))
 
 
 def _joined(arrays: Sequence[Array], axis: int = 0) -> Runs:
@@ -217,6 +226,7 @@ def _moved(a: Runs, source: int, destination: int) -> Runs:
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
+    np.size: lambda a: a.size,
     np.sum: _reduction(np.sum),
     np.max: _reduction(np.max),
     np.any: _question(np.any),
@@ -228,9 +238,14 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.expand_dims: _expanded,
     np.broadcast_to: _repeated,
     np.zeros_like: _zeros,
+    np.ones_like: lambda a: Runs(np.ones_like(a.a)),
+    np.clip: _clipped,
+    np.round: lambda a, decimals: Runs(np.round(a.a, decimals)),
+    np.flip: lambda a, axis: Runs(np.flip(a.a, axis % a.ndim)),
+    np.roll: _rolled,
     np.concatenate: _joined,
     np.split: _parts,
     np.take: _taken,
     np.moveaxis: _moved,
 }
-"""The functions of NumPy that rows use, of runs."""
+"""The functions of NumPy that rows use, and what is tried in their place, of runs."""

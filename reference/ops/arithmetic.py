@@ -219,13 +219,13 @@ def _matrices(x, y, g):
 def _matmul_left(c, out, x, y, g):
     _, y2, g2 = _matrices(x, y, g)
     dx = c.matmul(g2, reached(y2.swapaxes(-1, -2), g2))
-    return unbroadcast(c, dx.squeeze(-2) if x.ndim == 1 else dx, x)
+    return unbroadcast(c, np.squeeze(dx, -2) if x.ndim == 1 else dx, x)
 
 
 def _matmul_right(c, out, x, y, g):
     x2, _, g2 = _matrices(x, y, g)
     dy = c.matmul(reached(x2, g2.swapaxes(-1, -2)).swapaxes(-1, -2), g2)
-    return unbroadcast(c, dy.squeeze(-1) if y.ndim == 1 else dy, y)
+    return unbroadcast(c, np.squeeze(dy, -1) if y.ndim == 1 else dy, y)
 
 
 row(
