@@ -247,13 +247,23 @@ def wants_hands(name: str, function: Callable[..., Any], task: Task, inputs: dic
 
 
 def function_for(task: Task) -> tuple[str, Callable[..., Any]]:
-    """The case's function and its name. Raises Unsupported, with the reason why a notebook has it not."""
+    """The case's function and its name.
+
+    Raises Unsupported where nobody wrote one, or its cell was not asked for; Refused where what was to define it failed,
+    or something else bears its name.
+    """
     name = task.case.rsplit("/", 1)[-1]
     function = getattr(subject, name, None)
-    if not callable(function):
-        why = cells.why(name) if cells else ""
-        raise Unsupported(f"{file.name} has no function {name}{': ' * bool(why)}{why}")
-    return name, function
+    if callable(function):
+        return name, function
+    if hasattr(subject, name):
+        raise Refused(
+            f"{file.name}: {name} is {kind(function)}, but a case is answered by a function of its name: give one, or "
+            "call this otherwise"
+        )
+    why = cells.why(name) if cells else ""
+    told = f"{file.name} has no function {name}{': ' * bool(why)}{why}"
+    raise Refused(told) if cells and cells.failed_to_make(name) else Unsupported(told)
 
 
 def called(function: Callable[..., Any], **arguments: Any) -> Any:

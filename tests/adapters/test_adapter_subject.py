@@ -37,6 +37,8 @@ def misnames(W, X):
 def demands(W, x, *, rate):
     return {}, {"W": W}
 
+seven = 7
+
 def stray(W, x):
     return 5
 
@@ -94,6 +96,14 @@ def test_a_missing_function_is_unsupported(ask: Callable[..., Any]) -> None:
     reply = ask("two_branches")
     assert (reply["type"], reply["op"]) == ("unsupported", None)
     assert reply["reason"] == "mine.py has no function two_branches"
+
+
+def test_what_bears_a_functions_name_and_is_none_is_an_error(ask: Callable[..., Any]) -> None:
+    reply = ask("seven")
+    assert reply["type"] == "raised"
+    assert reply["error"].startswith(
+        "mine.py: seven is an int, but a case is answered by a function of its name"
+    )
 
 
 def test_a_missing_name_is_left_to_the_host(ask: Callable[..., Any]) -> None:
