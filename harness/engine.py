@@ -19,8 +19,7 @@ from .frameworks.found import Framework
 from .frameworks.interpreters import Absent, Interpreter
 from .judging.examining import Examination, examine
 from .judging.judge import judge
-from .judging.outcome import outcome
-from .judging.settling import settled, undecided
+from .judging.settling import looked_into, settled, undecided
 from .ledger.entries import Ledger
 from .plan import Cell
 from .references.cache import Cache, for_compilers
@@ -139,9 +138,7 @@ class Engine:
         if not (self._every_call or judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
             return settled(line, judgement, ledger, version), Examination()
         found = examine(cell, wanted, answer, judgement, functools.partial(self._trace, cell))
-        return settled(
-            line, judgement, ledger, version, outcome(cell, judgement, found, ledger, version)
-        ), found
+        return looked_into(cell, line, judgement, found, ledger, version), found
 
     def close(self) -> None:
         """End every lane and its worker."""

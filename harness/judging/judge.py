@@ -97,7 +97,7 @@ class _Found:
         self.informative.update(name for (role, name), m in magnitudes if role == "gradient" and m > 0)
         for tensor, told in zip(tensors, excused, strict=True):
             key = (tensor.role, tensor.name)
-            self.tensors[key] = _worse(self.tensors[key], told) if key in self.tensors else told
+            self.tensors[key] = worse(self.tensors[key], told) if key in self.tensors else told
             if told.step is not None:
                 self.wrong[told.step] = self.wrong.get(told.step, False) or told.verdict is Verdict.DISAGREE
             if tensor.role != "parameter" and not tensor.problem:
@@ -236,7 +236,7 @@ def _excused(tensors: list[Compared], left: Callable[..., OutOfRange | None]) ->
     return found
 
 
-def _worse(one: Compared, other: Compared) -> Compared:
+def worse(one: Compared, other: Compared) -> Compared:
     """The worse of two steps, with the largest ratio and width of both: all that another K needs to know."""
     width = max(one.width or 0.0, other.width or 0.0)
     worse = max(one, other, key=_badness)

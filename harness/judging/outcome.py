@@ -22,11 +22,12 @@ from ..run.lines import LARGEST, CallLine, CellLine, Compared, Share
 from ..verdict import Verdict
 from .blame import FORWARD, SEED, SUM, UPDATE, Suspect
 from .comparing import line_of, short, times
-from .composition import budget, composed, pooled, precisely
+from .composition import budget, composed, pooled
 from .examining import Examination, Examined, Found, findings, wrong_call
 from .judge import Judgement, Update
 from .likely.trying import likely
 from .likely.updates import likely_update
+from .precise import precisely
 from .trace import Trace, argument_name
 
 NAMED = 3
@@ -184,7 +185,7 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
     step = next(step for step in examination.steps if step.trace.step == worst.step)
     found = precisely(step.trace, step.chosen, step.answer)
     if found is not None and found.off > 1:
-        now = max(found.compared, key=lambda t: t.used)
+        now = max(found.compared(step.answer), key=lambda t: t.used)
         if now.used <= 1 + found.unsure:
             return _imprecise(chosen, worst, now, found.off)
         worst = now

@@ -37,8 +37,8 @@ from ..workers.answer import Answer
 from .comparing import describe, verdict_of
 from .examining import examine
 from .judge import Judgement, judge
-from .outcome import outcome, with_k
-from .settling import settled
+from .outcome import with_k
+from .settling import looked_into, settled
 
 LISTED = 5
 """Cells that an error names; of the others it gives the number."""
@@ -159,7 +159,7 @@ class Sources:
             return Answer(None if found else Verdict.ABSENT, "no such trace was kept", found)
 
         found = examine(own, wanted, Answer(None, "", answered), judgement, ask)
-        return settled(cell, judgement, ledger, version, outcome(own, judgement, found, ledger, version))
+        return looked_into(own, cell, judgement, found, ledger, version)
 
     def _framework(self, cell: CellLine) -> Framework:
         """The cell's column; of a subject that is not named here, all that judging needs of it."""

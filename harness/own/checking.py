@@ -16,20 +16,17 @@ from ...reference.names import nearest
 from ...reference.ops.shapes import text as shape_text
 from ..case.variant import Variant
 from ..frameworks.found import Framework, shipped_adapters
-from ..judging.comparing import describe
-from ..judging.composition import precisely
-from ..judging.examining import Examination, examine
-from ..judging.judge import Judgement, judge
-from ..judging.outcome import outcome
-from ..judging.settling import settled, undecided
+from ..judging.examining import examine
+from ..judging.judge import judge
+from ..judging.settling import looked_into, settled, undecided
 from ..ledger.entries import Ledger
 from ..plan import Cell
 from ..reading.elements import Array
 from ..reading.text import shown
 from ..references.variant import VariantReference
-from ..roles import Answered, of_step
+from ..roles import Answered
 from ..run.lines import CellLine
-from ..verdict import Verdict, worst
+from ..verdict import Verdict
 from ..workers.answer import Answer
 from .answers import (
     Answers,
@@ -210,17 +207,4 @@ def _line(variant: Variant, dtype: str, arrays: Answered) -> CellLine:
     if not (judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
         return settled(line, judgement, ledger, "")
     found = examine(cell, wanted, answer, judgement, lambda _uses: answer)
-    judgement = _precisely(judgement, found, arrays)
-    if judgement.verdict is Verdict.AGREE:
-        return settled(line, judgement, ledger, "")
-    return settled(line, judgement, ledger, "", outcome(cell, judgement, found, ledger, ""))
-
-
-def _precisely(judgement: Judgement, found: Examination, arrays: Answered) -> Judgement:
-    """The same by a reference of more digits, where float64's own rounding is amplified beyond a tolerance."""
-    precise = precisely(found.steps[0].trace, (), of_step(arrays, None)) if found.steps else None
-    if precise is None or precise.off <= 1:
-        return judgement
-    verdict = worst(t.verdict for t in precise.compared)
-    told = describe(precise.compared, verdict)
-    return replace(judgement, tensors=tuple(precise.compared), verdict=verdict, message=told)
+    return looked_into(cell, line, judgement, found, ledger, "")
