@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from subject_cells import Cells
 from subject_files import Finder, Loader, Sources, digest
-from subject_hands import Hands
+from subject_hands import MOST_ELEMENTS, Hands, too_large
 from subject_sayings import Sayings, nobody
 from worker import Refused, Task, Unsupported
 
@@ -162,6 +162,8 @@ def to_numpy(tensor: Any) -> np.ndarray:
         array = np.asarray(tensor)
     except Exception as error:  # noqa: BLE001 - whatever it is: it is said of what
         raise Refused(f"is {kind(tensor)}, of which NumPy makes no array: {error}") from None
+    if array.size > MOST_ELEMENTS:
+        raise Refused(too_large(array))
     if array.dtype.kind not in "fiub":
         inside = f" of {array.dtype}" if isinstance(tensor, np.ndarray) else ""
         raise Refused(

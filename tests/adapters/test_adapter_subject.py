@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from client import ADAPTERS, Client, node
+from gradient_conformance.harness.case.tensors import MAX_ELEMENTS
 from gradient_conformance.harness.judging import settling
 
 MINE = """
@@ -38,6 +39,15 @@ def demands(W, x, *, rate):
     return {}, {"W": W}
 
 seven = 7
+
+def broadcast(W, x):
+    return {"loss": 0.5}, {"W": np.broadcast_to(W.dtype.type(1), (10**6, 10**6))}
+
+def broadcast_integer(W, x):
+    return {"loss": 0.5}, {"W": np.broadcast_to(1, (10**6, 10**6))}
+
+def broadcast_told(case):
+    case.gradient("W", np.broadcast_to(1.0, (10**6, 10**6)))
 
 def stray(W, x):
     return 5
@@ -104,6 +114,17 @@ def test_what_bears_a_functions_name_and_is_none_is_an_error(ask: Callable[..., 
     assert reply["error"].startswith(
         "mine.py: seven is an int, but a case is answered by a function of its name"
     )
+
+
+@pytest.mark.parametrize("function", ["broadcast", "broadcast_integer", "broadcast_told"])
+def test_a_number_that_is_broadcast_beyond_all_memory_is_told_by_its_shape(
+    ask: Callable[..., Any], function: str
+) -> None:
+    reply = ask(function)
+    assert reply["type"] == "raised"
+    told = "has shape (1000000, 1000000); no tensor of a case has more than 50000000 elements"
+    assert reply["error"].rstrip().endswith(told)
+    assert "worker" not in reply["error"]
 
 
 def test_a_missing_name_is_left_to_the_host(ask: Callable[..., Any]) -> None:
@@ -176,6 +197,10 @@ def test_a_file_that_does_not_load_fails_with_its_own_line(tmp_path: Path) -> No
     assert client.ready["type"] == "failed"
     assert "raise RuntimeError('not yet')" in client.ready["error"]
     client.close()
+
+
+def test_what_a_case_may_have_is_one_number_here_and_in_the_host() -> None:
+    assert f"MOST_ELEMENTS = {MAX_ELEMENTS:_}\n" in (ADAPTERS / "subject_hands.py").read_text()
 
 
 def test_what_people_call_a_gradient_is_one_rule_here_and_in_the_host() -> None:
