@@ -234,6 +234,16 @@ def by_case_names(gradients: dict[str, Any], task: Task, inputs: dict[str, Any])
     return found
 
 
+def one_number(values: dict[str, Any], task: Task) -> dict[str, Any]:
+    """A loss in an array of one element, as `keepdims` leaves it, as the number that it is; it is printed."""
+    loss = values.get(task.output)
+    if task.cotangent is not None or loss is None or np.size(loss) != 1 or not np.ndim(loss):
+        return values
+    with contextlib.redirect_stdout(sayings):
+        print(f"{task.output} has shape {np.shape(loss)}: it is taken as the one number in it")  # noqa: T201 - told as subjects tell
+    return {**values, task.output: np.reshape(loss, ())}
+
+
 def wants_hands(name: str, function: Callable[..., Any], task: Task, inputs: dict[str, Any]) -> bool:
     """Whether its only parameter is called `case`, and nothing in the case is. Raises Refused where it has others too."""
     parameters = list(inspect.signature(function).parameters)
@@ -302,4 +312,5 @@ def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], .
     else:
         returned = called(function, **arguments(function, task, inputs))
     values, gradients, *moved = checked(returned, name)
+    values = one_number(values, task)
     return values, by_case_names(gradients, task, inputs), *moved

@@ -24,6 +24,7 @@ from ..frameworks.found import DEVIATIONS, Framework
 from ..ledger.entries import Deviation, Ledger
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell
+from ..reading.text import count_of
 from ..references import cache
 from ..references.variant import VariantReference
 from ..roles import COPIED, TRACED, unmarked
@@ -130,7 +131,7 @@ class Sources:
             )
         if lacking := [cell.cell for cell in judged if cell.arrays is None or not self._file(cell).exists()]:
             told = f"the run is of rules {self.run.header.rules}, these are {RULES_VERSION}, "
-            told += f"and the arrays of {len(lacking)} of {len(judged)} cells are not there"
+            told += f"and the arrays of {len(lacking)} of {count_of(len(judged), 'cell')} are not there"
             raise NeedsArrays(
                 f"{self.file}: {told} ({_named(lacking)}); run them again with --keep-arrays=DIR"
             )
@@ -275,7 +276,7 @@ def summary(run: Run, new: Header, found: Sequence[Change], cells: Sequence[Cell
     """What changed, in words: by kind, and then cell by cell."""
     old = run.header
     rules = f"K {new.K:g} (was {old.K:g}), rules {new.rules} (was {old.rules})"
-    lines = [f"{len(cells)} cells: {rules}; verdicts changed: {len(found)}"]
+    lines = [f"{count_of(len(cells), 'cell')}: {rules}; verdicts changed: {len(found)}"]
     lines += [
         f"{name} {now} (was {was})" for name, was, now in contents_that_differ(old.contents, new.contents)
     ]

@@ -5,6 +5,7 @@ the matrix judges hand-written code, in the dtype of the inputs.
 """
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -106,25 +107,28 @@ def _of_function(
     own = replace(own_of(forward, text, inputs), cotangent=cotangent)
     dtype = inputs.dtype(own.differentiated)
     variant = variant_of(own.document(dtypes=[dtype]))
+    shape, notes = variant.specs[text.output].shape, list[str]()
+    if cotangent is None and shape and math.prod(shape) == 1:
+        own = replace(own, cotangent=np.ones(shape))
+        variant = variant_of(own.document(dtypes=[dtype]))
+        notes.append(f"{text.output} has shape {shape_text(shape)}: the one number in it is differentiated")
     copies: dict[str, Array] = {}
     returned = inputs.call(forward, lambda name, a: copies.setdefault(name, np.array(a)))
     names = list(parameters or _differentiated(forward, inputs))
     seed = variant.cotangent(dtype)
     seed = None if seed is None else seed.astype(dtype)
     told = _told(answers, inputs, returned, text.output, names, seed)
-    if not callable(answers) and variant.upstream is not None and cotangent is None:
-        shape = shape_text(variant.specs[text.output].shape)
+    if not callable(answers) and variant.upstream is not None and own.cotangent is None:
         raise OwnError(
-            f"{named(forward)} returns {text.output} of shape {shape}: gradients are those of one number. Say of which"
+            f"{named(forward)} returns {text.output} of shape {shape_text(shape)}: gradients are those of one number. Say of which"
             " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"
         )
     gradients = inputs.flat(told.gradients, meanings)
     _check_meant(named(forward), gradients, inputs, text, variant)
     given = ((n, a) for n, a in copies.items() if n not in inputs.held)
     changed = [n for n, a in given if not np.array_equal(a, arrays[n], equal_nan=True)]
-    notes = [f"changes its inputs in place: {', '.join(changed)}; work on copies (W = W.copy())"] * bool(
-        changed
-    )
+    if changed:
+        notes.append(f"changes its inputs in place: {', '.join(changed)}; work on copies (W = W.copy())")
     notes += [f"holds near these inputs alone: {what} ({name})" for name, what in text.branches.items()]
     return own, variant, Answers(told.values, gradients), notes
 

@@ -40,6 +40,9 @@ def demands(W, x, *, rate):
 
 seven = 7
 
+def in_an_array(W, x):
+    return {"loss": np.array([[36.5]], W.dtype)}, {"W": W}
+
 def broadcast(W, x):
     return {"loss": 0.5}, {"W": np.broadcast_to(W.dtype.type(1), (10**6, 10**6))}
 
@@ -114,6 +117,14 @@ def test_what_bears_a_functions_name_and_is_none_is_an_error(ask: Callable[..., 
     assert reply["error"].startswith(
         "mine.py: seven is an int, but a case is answered by a function of its name"
     )
+
+
+def test_a_loss_in_an_array_of_one_element_is_the_number_in_it_and_is_told(ask: Callable[..., Any]) -> None:
+    reply = ask("in_an_array")
+    assert reply["arrays"]["value", "loss"].shape == ()
+    assert reply["arrays"]["value", "loss"] == 36.5
+    assert reply["printed"] == "loss has shape (1, 1): it is taken as the one number in it\n"
+    assert ask("in_an_array", cotangent=np.array([[5.0]]))["arrays"]["value", "loss"].shape == (1, 1)
 
 
 @pytest.mark.parametrize("function", ["broadcast", "broadcast_integer", "broadcast_told"])
