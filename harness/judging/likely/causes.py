@@ -14,13 +14,17 @@ from ....reference.contexts import Array
 from ..blame import FORWARD, SEED, SUM, VJP
 from .conventions import CONVENTIONS, Convention
 from .instead import (
+    CLIPS,
     FORMATS,
     after_step,
     all_narrowed,
     at_output,
     axes,
     before,
+    clipped,
+    clips,
     decimals,
+    exponential_in_float32,
     formula_fed_input,
     gradient_before,
     is_square,
@@ -48,8 +52,10 @@ from .instead import (
     summands,
     swapped,
     term,
+    to_norm,
     unary,
     with_a_number,
+    with_exponentials,
     without,
     without_number,
     without_term,
@@ -122,6 +128,10 @@ def _stepped(site: Site, k: int, told: Multiple) -> str:
     when = "after" if told.number > 0 else "before"
     step = f"{abs(told.number):.6g} × its gradient"
     return f"{of(site, k)} is taken in it as it is {when} a step of {step}"
+
+
+def _all_or_it(site: Site) -> str:
+    return "the gradients of all inputs together are" if site.suspect.phase == EVERY else "it is"
 
 
 def _slice(a: Array, at: tuple[int, int]) -> str:
@@ -247,6 +257,12 @@ CAUSES = (
         lambda s, how: s.with_argument(how[0], narrowed(s, s.args[how[0]], how[1])),
         lambda s, how: f"{of(s, how[0])} is rounded to {how[1]} in it",
     ),
+    Cause(
+        frozenset({FORWARD}), with_exponentials, exponential_in_float32,
+        lambda _, form: f"{form} is computed in float32 in it",
+    ),
+    Cause(GRADIENT, clips, clipped, lambda _, limit: f"it is clipped to [-{limit:g}, {limit:g}]"),
+    Cause(GRADIENT, lambda _: CLIPS, to_norm, lambda s, limit: f"{_all_or_it(s)} clipped to a norm of {limit:g}"),
     Cause(
         CALL, other_attribute_axis, lambda s, axis: s.again(axis=axis),
         lambda s, axis: f"{s.node.op} is taken along axis {axis}, not along axis {s.kw['axis']}",

@@ -1,5 +1,6 @@
 """What is given at a place in place of the right result, by the rows of `causes`, and with which options each is tried."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 
 from ....reference.contexts import Array, AsComputed
 from ....reference.ops.arithmetic import unbroadcast
-from .supposing import DoesNotApply, Site
+from .supposing import EVERY, DoesNotApply, Site
 
 LONGEST_STEP = 1.0
 """Of a step that is supposed to have been made: no learning rate is larger."""
@@ -149,6 +150,61 @@ def all_narrowed(site: Site, name: str) -> Array:
         raise DoesNotApply
     args = (*(narrowed(site, a, name) for a in site.args[:2]), *site.args[2:])
     return site.again(args) if site.forwards else site.again(args, g=narrowed(site, site.g, name))
+
+
+def with_exponentials(site: Site) -> Iterable[str]:
+    """How the exponential may stand in a call's formula; in float64 alone can it be of fewer digits."""
+    return EXPONENTIALS.get(site.node.op, {}) if site.trace.dtype == "float64" else ()
+
+
+def exponential_in_float32(site: Site, form: str) -> Array:
+    return site.c.r(EXPONENTIALS[site.node.op][form](site.c, site.x, **site.kw))
+
+
+def _exp(a: Array) -> Array:
+    """As NumPy has it in float32, and in float64 again."""
+    return np.exp(np.asarray(a).astype(np.float32)).astype(np.float64)
+
+
+def _softmax(c: Any, x: Array, axis: int) -> Array:
+    e = _exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / c.sum(e, axis, keepdims=True)
+
+
+EXPONENTIALS: dict[str, dict[str, Callable[..., Array]]] = {
+    "sigmoid": {
+        "exp(-x)": lambda _, x: 1 / (1 + _exp(-x)),
+        "exp(-|x|)": lambda _, x: np.where(x >= 0, 1.0, _exp(-np.abs(x))) / (1 + _exp(-np.abs(x))),
+    },
+    "softmax": {"exp(x - max)": _softmax},
+}
+"""Ops by how people write them, with an exponential of float32 in the formula."""
+
+
+def clips(site: Site) -> Iterable[float]:
+    """The limits to which a gradient may be clipped."""
+    largest = float(np.max(np.abs(site.right), initial=0))
+    return (limit for limit in CLIPS if limit < largest)
+
+
+def clipped(site: Site, limit: float) -> Array:
+    return np.clip(site.right, -limit, limit)
+
+
+def to_norm(site: Site, limit: float) -> Array:
+    """Scaled to a norm, alone, or with the gradients of all inputs that were told."""
+    own = site.walk.trace
+    every = [own.here[key] for key in own.own if key[0] == "gradient" and key[1] in own.inputs]
+    length = math.sqrt(
+        sum(float(np.sum(np.square(a))) for a in (every if site.suspect.phase == EVERY else [site.right]))
+    )
+    if not length > limit:
+        raise DoesNotApply
+    return site.c.r(site.right * (limit / length))
+
+
+CLIPS = (1.0, 5.0, 0.5, 10.0, 0.1, 2.0, 0.25, 3.0, 0.01, 100.0)
+"""What people clip gradients to."""
 
 
 def decimals(site: Site, a: Array, k: int) -> Array:
