@@ -30,7 +30,7 @@ from .verdict import Verdict
 from .workers import requests
 from .workers.answer import Answer
 from .workers.lane import Lane
-from .workers.waiting import Say, answer_of
+from .workers.waiting import Say, Seldom, answer_of
 from .workers.window import Message, Request
 from .workers.worker import CELL_TIMEOUT, START_TIMEOUT
 
@@ -131,7 +131,14 @@ class Engine:
         self, cell: Cell, line: CellLine, wanted: VariantReference, answer: Answer
     ) -> tuple[CellLine, Examination]:
         """The line of an answer, and what looking into it gave."""
-        judgement = judge(wanted, cell.dtype, answer.arrays, strict=cell.framework.strict)
+        seldom = Seldom(self._say)
+        judgement = judge(
+            wanted,
+            cell.dtype,
+            answer.arrays,
+            strict=cell.framework.strict,
+            reached=lambda step, steps: seldom(f"judging {cell.id}: step {step} of {steps}"),
+        )
         name = cell.framework.name
         version = str((self.about(name) or {}).get("version", ""))
         ledger = self._ledgers.get(name, Ledger(name))

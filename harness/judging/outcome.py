@@ -103,7 +103,7 @@ def _with_causes(
             tried.add(line.place)
             line = replace(line, likely=_likely(cell, one))
         lines.append(line)
-    told = tuple(_told(lines))
+    told = (*_told(lines), *_whose_lines(cell))
     if not excused or _broken(judgement):
         return Outcome(Verdict.DISAGREE, (*told, *_follows(judgement, lines)), tuple(lines))
     worst = _composed(examination, lambda step: {a.key for a in step.judged.alarms} | step.chosen)
@@ -367,6 +367,12 @@ def _told(lines: Sequence[CallLine]) -> Iterator[str]:
             yield f"    known: {worst.note} ({_shown(entry)})" if entry else f"    {worst.note}"
         if causes_told := next((line.likely for line in same if line.likely), ""):
             yield f"    likely: {causes_told}"
+
+
+def _whose_lines(cell: Cell) -> Iterator[str]:
+    """Of somebody's own code: whose lines were told, which aren't those of its file; of a program in no file it is said with it."""
+    if cell.framework.subject is not None and Path(cell.variant.file).suffix:
+        yield f"  (lines are those of the case: {display(Path(cell.variant.file))})"
 
 
 def _shown(place: str) -> str:
