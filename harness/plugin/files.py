@@ -72,9 +72,10 @@ def _record_path(config: pytest.Config) -> Path:
     if record is None:
         return _new(config)
     path = here / str(record)
-    if path.is_symlink() and path.resolve().parent == (config.rootpath / RUNS).resolve():
+    leads = Path(os.path.realpath(path))  # which raises nothing for links in a circle
+    if path.is_symlink() and leads.parent == Path(os.path.realpath(config.rootpath / RUNS)):
         raise pytest.UsageError(
-            f"--record: {display(path)} leads to {display(path.resolve())}, a run that is kept and would be replaced; leave "
+            f"--record: {display(path)} leads to {display(leads)}, a run that is kept and would be replaced; leave "
             f"--record out ({LATEST} leads to the new run then), or name another file"
         )
     return path
