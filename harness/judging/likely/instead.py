@@ -9,7 +9,7 @@ import numpy as np
 
 from ....reference.contexts import Array, AsComputed
 from ....reference.ops.arithmetic import unbroadcast
-from .supposing import EVERY, DoesNotApply, Site
+from .supposing import EVERY, DoesNotApply, Site, as_dtype
 
 LONGEST_STEP = 1.0
 """Of a step that is supposed to have been made: no learning rate is larger."""
@@ -72,9 +72,9 @@ def lacking(site: Site, at: tuple[int, int]) -> Array:
 
 def without(a: Array, at: tuple[int, int]) -> Array:
     axis, i = at
-    left = np.array(a)
-    np.moveaxis(left, axis, 0)[i] = 0
-    return something(left)
+    left = np.ones(np.shape(a), bool)
+    np.moveaxis(left, axis, 0)[i] = False
+    return something(np.where(left, a, 0.0))
 
 
 def something(a: Array) -> Array:
@@ -127,7 +127,7 @@ def narrowed(site: Site, a: Array, name: str) -> Array:
     """Rounded to a format that is narrower than the cell's."""
     if name == "float32" and site.trace.dtype != "float64":
         raise DoesNotApply
-    return FORMATS[name](np.asarray(a, np.float64))
+    return FORMATS[name](a)
 
 
 def to_bits(a: Array, digits: int) -> Array:
@@ -137,7 +137,7 @@ def to_bits(a: Array, digits: int) -> Array:
 
 
 FORMATS: dict[str, Callable[[Array], Array]] = {
-    "float32": lambda a: a.astype(np.float32).astype(np.float64),
+    "float32": lambda a: as_dtype(as_dtype(a, "float32"), "float64"),
     "11 binary digits (float16, TF32)": partial(to_bits, digits=11),
     "8 binary digits (bfloat16)": partial(to_bits, digits=8),
 }
@@ -163,7 +163,7 @@ def exponential_in_float32(site: Site, form: str) -> Array:
 
 def _exp(a: Array) -> Array:
     """As NumPy has it in float32, and in float64 again."""
-    return np.exp(np.asarray(a).astype(np.float32)).astype(np.float64)
+    return as_dtype(np.exp(as_dtype(a, "float32")), "float64")
 
 
 def _softmax(c: Any, x: Array, axis: int) -> Array:
@@ -188,16 +188,15 @@ def clips(site: Site) -> Iterable[float]:
 
 
 def clipped(site: Site, limit: float) -> Array:
-    return np.clip(site.right, -limit, limit)
+    return np.minimum(np.maximum(site.right, -limit), limit)
 
 
 def to_norm(site: Site, limit: float) -> Array:
     """Scaled to a norm, alone, or with the gradients of all inputs that were told."""
-    own = site.walk.trace
-    every = [own.here[key] for key in own.own if key[0] == "gradient" and key[1] in own.inputs]
-    length = math.sqrt(
-        sum(float(np.sum(np.square(a))) for a in (every if site.suspect.phase == EVERY else [site.right]))
-    )
+    trace = site.trace
+    told = [key for key in trace.own if key[0] == "gradient" and key[1] in trace.inputs]
+    every = told if site.suspect.phase == EVERY else [site.result]
+    length = math.sqrt(sum(float(np.sum(np.square(trace.here[key]))) for key in every))
     if not length > limit:
         raise DoesNotApply
     return site.c.r(site.right * (limit / length))
@@ -209,7 +208,7 @@ CLIPS = (1.0, 5.0, 0.5, 10.0, 0.1, 2.0, 0.25, 3.0, 0.01, 100.0)
 
 def decimals(site: Site, a: Array, k: int) -> Array:
     """Rounded in the subject's dtype, as it rounds."""
-    return something(np.round(np.asarray(a).astype(site.trace.dtype), k).astype(np.float64))
+    return something(as_dtype(np.round(as_dtype(a, site.trace.dtype), k), "float64"))
 
 
 def before(site: Site, name: str) -> Array:
@@ -231,7 +230,7 @@ def of_other(site: Site, _: Any) -> Array:
     if len(site.node.args) != 2 or site.forwards:
         raise DoesNotApply
     other = 1 - site.argument
-    return unbroadcast(site.c, np.asarray(site.again(argument=other)), site.x)
+    return unbroadcast(site.c, site.again(argument=other), site.x)
 
 
 def swapped(site: Site, _: Any) -> Array:
@@ -243,7 +242,7 @@ def swapped(site: Site, _: Any) -> Array:
 def term(site: Site, how: tuple[int, float]) -> Array:
     """A sum in which one term is there so many times more."""
     k, times = how
-    return site.c.r(site.right + times * np.asarray(site.args[k]))
+    return site.c.r(site.right + times * site.args[k])
 
 
 def with_a_number(site: Site) -> Iterator[int]:
