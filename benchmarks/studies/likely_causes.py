@@ -60,7 +60,9 @@ RIGHT = {
     "db_missing": Right("missing term", "is missing|is 0"),
     "db_mean": Right("scale", MULTIPLE),
     "bias_twice": Right("scale", "is added twice"),
-    "dx_last_col": Right("missing term", "last column of .* is 0|to the gradient of .* is missing"),
+    "dx_last_col": Right(
+        "missing term", "last column of .* is 0|to the gradient of .* is missing"
+    ),  # of one column it is all
     "dx_updated_W": Right("stale value", r"after a step of 0\.1 × "),
     "drop_sample": Right("missing term", "the last .* of the cotangent of .* is not counted"),
     "stale_act": Right("stale value", "before"),
