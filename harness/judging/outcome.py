@@ -139,7 +139,12 @@ def _likely(cell: Cell, found: Found) -> str:
         return f"{made.words} ({where})"
     nodes = found.of.trace.program.nodes
     lines = sorted({cell.variant.program_line + nodes[p.call].line - 1 for p in made.places})
-    return f"{made.words} (in each of lines {', '.join(map(str, lines))})"
+    where = (
+        f"each of lines {', '.join(map(str, lines))}"
+        if len(lines) > 1
+        else f"every such call of line {lines[0]}"
+    )
+    return f"{made.words} (in {where})"
 
 
 def _broken(judgement: Judgement) -> bool:
