@@ -584,13 +584,15 @@ def test_a_number_that_is_added_inside_a_logarithm_and_not_in_its_derivative_is_
 def test_a_number_inside_both_logarithms_of_an_entropy_is_named_where_p_less_y_was_told():
     """The parts of `p - y` cancel: what each logarithm contributes is known by no digit more than its rounded p has."""
 
-    def forward(x, w, y):
-        p = sigmoid(x * w)
+    def forward(X, w, y):
+        p = sigmoid(X @ w)
         loss = -np.mean(y * np.log(p + 1e-12) + (1 - y) * np.log(1 - p + 1e-12))
-        return loss, {"w": x * (p - y) / y.size}
+        return loss, {"w": X.T @ (p - y) / y.size}
 
-    found = check(forward, {**SATURATED, "x": 2 * SATURATED["x"]})
+    rng = np.random.default_rng(0)
+    inputs = {"X": 3 * rng.normal(size=(12, 3)), "w": 3 * rng.normal(size=3), "y": rng.integers(0, 2, 12)}
+    found = check(forward, inputs)
     told = (
-        "the derivative of log is taken as if 1e-12 were not added before it (in every such call of line 3)"
+        "the derivative of log is taken as if 1e-12 were not added before it (in every such call of line 2)"
     )
     assert f"likely: {told}" in str(found), found
