@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from subject_cells import Cells
 from subject_files import Finder, Loader, Sources, digest
-from subject_hands import Hands
+from subject_hands import MOST_ELEMENTS, Hands, too_large
 from subject_sayings import Sayings, nobody
 from worker import Refused, Task, Unsupported
 
@@ -162,6 +162,8 @@ def to_numpy(tensor: Any) -> np.ndarray:
         array = np.asarray(tensor)
     except Exception as error:  # noqa: BLE001 - whatever it is: it is said of what
         raise Refused(f"is {kind(tensor)}, of which NumPy makes no array: {error}") from None
+    if array.size > MOST_ELEMENTS:
+        raise Refused(too_large(array))
     if array.dtype.kind not in "fiub":
         inside = f" of {array.dtype}" if isinstance(tensor, np.ndarray) else ""
         raise Refused(
@@ -232,6 +234,16 @@ def by_case_names(gradients: dict[str, Any], task: Task, inputs: dict[str, Any])
     return found
 
 
+def one_number(values: dict[str, Any], task: Task) -> dict[str, Any]:
+    """A loss in an array of one element, as `keepdims` leaves it, as the number that it is; it is printed."""
+    loss = values.get(task.output)
+    if task.cotangent is not None or loss is None or np.size(loss) != 1 or not np.ndim(loss):
+        return values
+    with contextlib.redirect_stdout(sayings):
+        print(f"{task.output} has shape {np.shape(loss)}: it is taken as the one number in it")  # noqa: T201 - told as subjects tell
+    return {**values, task.output: np.reshape(loss, ())}
+
+
 def wants_hands(name: str, function: Callable[..., Any], task: Task, inputs: dict[str, Any]) -> bool:
     """Whether its only parameter is called `case`, and nothing in the case is. Raises Refused where it has others too."""
     parameters = list(inspect.signature(function).parameters)
@@ -247,13 +259,23 @@ def wants_hands(name: str, function: Callable[..., Any], task: Task, inputs: dic
 
 
 def function_for(task: Task) -> tuple[str, Callable[..., Any]]:
-    """The case's function and its name. Raises Unsupported, with the reason why a notebook has it not."""
+    """The case's function and its name.
+
+    Raises Unsupported where nobody wrote one, or its cell was not asked for; Refused where what was to define it failed,
+    or something else bears its name.
+    """
     name = task.case.rsplit("/", 1)[-1]
     function = getattr(subject, name, None)
-    if not callable(function):
-        why = cells.why(name) if cells else ""
-        raise Unsupported(f"{file.name} has no function {name}{': ' * bool(why)}{why}")
-    return name, function
+    if callable(function):
+        return name, function
+    if hasattr(subject, name):
+        raise Refused(
+            f"{file.name}: {name} is {kind(function)}, but a case is answered by a function of its name: give one, or "
+            "call this otherwise"
+        )
+    why = cells.why(name) if cells else ""
+    told = f"{file.name} has no function {name}{': ' * bool(why)}{why}"
+    raise Refused(told) if cells and cells.failed_to_make(name) else Unsupported(told)
 
 
 def called(function: Callable[..., Any], **arguments: Any) -> Any:
@@ -290,4 +312,5 @@ def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], .
     else:
         returned = called(function, **arguments(function, task, inputs))
     values, gradients, *moved = checked(returned, name)
+    values = one_number(values, task)
     return values, by_case_names(gradients, task, inputs), *moved

@@ -40,6 +40,8 @@ class LeftOut(NamedTuple):
     names: tuple[str, ...]
     """What it would have made; `*` for all that is in some module."""
     why: str
+    failed: bool
+    """Whether it was to be run, and could not be."""
 
 
 class Cells:
@@ -74,6 +76,10 @@ class Cells:
                     return f"{left.place} {verb} make {name}, but {left.why}"
         return ""
 
+    def failed_to_make(self, name: str) -> bool:
+        """Whether the last statement that would have made a name failed."""
+        return next((left.failed for left in reversed(self.left_out) if name in left.names), False)
+
     def _take(self, module: ModuleType, number: int, statement: ast.stmt) -> None:
         if not is_kept(statement):
             self._leave(number, statement, "only imports, functions, classes and assignments are run")
@@ -96,7 +102,7 @@ class Cells:
             )
             exec(code, module.__dict__)  # noqa: S102 - the user's own, in a process of its own
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the others may be right
-            self._leave(number, statement, f"it raised {in_a_line(error)}")
+            self._leave(number, statement, f"it raised {in_a_line(error)}", failed=True)
             self._say_what_stays(module)
 
     def _say_what_stays(self, module: ModuleType) -> None:
@@ -106,8 +112,9 @@ class Cells:
             if hasattr(module, name):
                 print(f"{left.place} would make {name} anew, but {left.why}; the earlier one stays")  # noqa: T201
 
-    def _leave(self, number: int, statement: ast.stmt, why: str) -> None:
-        self.left_out.append(LeftOut(f"{self.file(number)}:{statement.lineno}", tuple(bound(statement)), why))
+    def _leave(self, number: int, statement: ast.stmt, why: str, *, failed: bool = False) -> None:
+        place = f"{self.file(number)}:{statement.lineno}"
+        self.left_out.append(LeftOut(place, tuple(bound(statement)), why, failed))
 
     def _statements(self, module: ModuleType, number: int, source: str) -> Iterator[ast.stmt]:
         """The cell's statements; where it is not all Python, those of its parts that are."""
@@ -117,7 +124,8 @@ class Cells:
             if tree is None:
                 names = tuple(name for found in BINDS.findall(text) for name in found if name)
                 place = f"{self.file(number)}:{start + 1}"
-                self.left_out.append(LeftOut(place, names, f"it is no Python: {complaint(text)}"))
+                chosen = self.first <= number <= self.last
+                self.left_out.append(LeftOut(place, names, f"it is no Python: {complaint(text)}", chosen))
                 self._say_what_stays(module)
             else:
                 yield from tree.body

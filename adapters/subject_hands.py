@@ -30,6 +30,8 @@ SHORT = {"weight": ("W", "w"), "bias": ("b",)}
 TABLES = ("grads", "gradients", "grad", "_grads")
 """Dicts of gradients by the parameters' names."""
 LISTED = 50
+MOST_ELEMENTS = 50_000_000
+"""Of all tensors of a case together: what has more is none of them, and a broadcast number takes no memory until it is copied."""
 
 
 class Held:
@@ -132,6 +134,8 @@ class Hands:
             raise ValueError(
                 f"the {role} of {name} was told already; it is told once (in a training, once a step)"
             )
+        if isinstance(array, np.ndarray) and array.size > MOST_ELEMENTS:
+            raise ValueError(f"the {role} of {name} {too_large(array)}")
         self._told[role][name] = array.copy() if isinstance(array, np.ndarray) else plain_copy(array)
         return array
 
@@ -288,6 +292,10 @@ def nearest(name: Any, names: Iterable[str]) -> str:
     by_letters = {str(own).lower(): own for own in names}
     near = difflib.get_close_matches(str(name).lower(), by_letters, 1)
     return f'; did you mean "{by_letters[near[0]]}"?' if near else ""
+
+
+def too_large(array: np.ndarray) -> str:
+    return f"has shape {array.shape}; no tensor of a case has more than {MOST_ELEMENTS} elements"
 
 
 def plain_copy(array: Any) -> Any:

@@ -19,8 +19,7 @@ from .frameworks.found import Framework
 from .frameworks.interpreters import Absent, Interpreter
 from .judging.examining import Examination, examine
 from .judging.judge import judge
-from .judging.outcome import outcome
-from .judging.settling import settled, undecided
+from .judging.settling import looked_into, settled, undecided
 from .ledger.entries import Ledger
 from .plan import Cell
 from .references.cache import Cache, for_compilers
@@ -31,7 +30,7 @@ from .verdict import Verdict
 from .workers import requests
 from .workers.answer import Answer
 from .workers.lane import Lane
-from .workers.waiting import Say, answer_of
+from .workers.waiting import Say, Seldom, answer_of
 from .workers.window import Message, Request
 from .workers.worker import CELL_TIMEOUT, START_TIMEOUT
 
@@ -132,16 +131,21 @@ class Engine:
         self, cell: Cell, line: CellLine, wanted: VariantReference, answer: Answer
     ) -> tuple[CellLine, Examination]:
         """The line of an answer, and what looking into it gave."""
-        judgement = judge(wanted, cell.dtype, answer.arrays, strict=cell.framework.strict)
+        seldom = Seldom(self._say)
+        judgement = judge(
+            wanted,
+            cell.dtype,
+            answer.arrays,
+            strict=cell.framework.strict,
+            reached=lambda step, steps: seldom(f"judging {cell.id}: step {step} of {steps}"),
+        )
         name = cell.framework.name
         version = str((self.about(name) or {}).get("version", ""))
         ledger = self._ledgers.get(name, Ledger(name))
         if not (self._every_call or judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
             return settled(line, judgement, ledger, version), Examination()
         found = examine(cell, wanted, answer, judgement, functools.partial(self._trace, cell))
-        return settled(
-            line, judgement, ledger, version, outcome(cell, judgement, found, ledger, version)
-        ), found
+        return looked_into(cell, line, judgement, found, ledger, version), found
 
     def close(self) -> None:
         """End every lane and its worker."""

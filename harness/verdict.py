@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from .reading.text import count_of
+
 
 class Face(NamedTuple):
     """How a verdict looks to pytest, to a terminal, to a page and to JUnit."""
@@ -106,7 +108,7 @@ class Apart:
 def counted(totals: Mapping[Verdict, int], apart: Apart) -> str:
     """`3040 cells: 2973 agree, 65 known deviation, 2 unsupported`: every cell under the name of what became of it."""
     parts = (tally(count, verdict, apart) for verdict, count in totals.items() if count)
-    return f"{sum(totals.values())} cells: {', '.join(parts)}"
+    return f"{count_of(sum(totals.values()), 'cell')}: {', '.join(parts)}"
 
 
 def tally(count: int, verdict: Verdict, apart: Apart) -> str:

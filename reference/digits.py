@@ -167,8 +167,8 @@ class Digits(Exact):
     """Exact arithmetic in decimal. Branches compare floats, whose sign is that of the decimal number."""
 
     def r(self, a: Array, c: float = 1.0) -> Array:  # noqa: ARG002
-        """An array also where it is one number, which NumPy hands out by itself."""
-        return np.asarray(a, dtype=object)
+        """An array also where it is one number, which NumPy hands out by itself; limits put plain numbers among its elements."""
+        return digits(a)
 
     def fn(self, name: str, *args: Array) -> Array:
         return self.r(super().fn(name, *args))

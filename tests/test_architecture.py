@@ -24,7 +24,7 @@ ROOMS = {
     "reference": "",
     "errors": "reading",
     "reading": "reference",
-    "verdict": "",
+    "verdict": "reading",
     "roles": "reading",
     "case": "errors reading reference roles",
     "frameworks": "errors reading",

@@ -165,7 +165,7 @@ def test_check_passes_what_is_shipped_and_tells_every_mistake(capsys, monkeypatc
     assert main(["check", str(misspelt), "cases/published"]) == 1
     told = capsys.readouterr()
     assert told.err == f'{misspelt}:5:5: unknown op "sigmiod"; did you mean "sigmoid"?\n'
-    assert "1 files with mistakes" in told.out
+    assert "1 file with mistakes" in told.out
     assert main(["check", "nowhere"]) == 2
     assert capsys.readouterr().err == "nowhere: no such file or folder\n"
 

@@ -88,13 +88,13 @@ def test_a_cell_is_not_explained_but_said_to_need_another_system(on_windows):
 
 def test_commands_that_run_no_cell_work(on_windows, tmp_path):
     done = on_windows(harness("check", "cases"))
-    assert done.stdout == "1 case files, 2 cells a framework, 0 files with mistakes\n", done.stderr
+    assert done.stdout == "1 case file, 2 cells a framework, 0 files with mistakes\n", done.stderr
     write(tmp_path / "run.jsonl", a_run())
     done = on_windows(harness("report", "run.jsonl", "--html", "page"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page" / "index.html").exists()
     done = on_windows(harness("merge", "run.jsonl", "--record", "merged.jsonl"))
-    assert done.stdout.startswith("1 runs, 15 cells of "), done.stderr
+    assert done.stdout.startswith("1 run, 15 cells of "), done.stderr
     done = on_windows(harness("frameworks"))
     assert "modes: eager" in done.stdout, done.stderr
 

@@ -19,7 +19,7 @@ from ..errors import HarnessError
 from ..frameworks.found import checked_name
 from ..reading.names import case_name_problem
 from ..reading.replacing import create
-from ..reading.text import visible
+from ..reading.text import count_of, visible
 from ..references.variant import VariantReference
 from ..report.json import report_schema
 from .common import case_root, case_roots, command, path
@@ -100,7 +100,9 @@ def check(arguments: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
     if not count:
         raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, paths))}")
-    print(f"{count} case files, {cells} cells a framework, {mistakes} files with mistakes")
+    print(
+        f"{count_of(count, 'case file')}, {count_of(cells, 'cell')} a framework, {count_of(mistakes, 'file')} with mistakes"
+    )
     return 1 if mistakes else 0
 
 

@@ -18,6 +18,7 @@ from ..errors import HarnessError
 from ..frameworks.found import frameworks, shipped_adapters
 from ..ledger.propose import propose
 from ..reading.files import real
+from ..reading.text import count_of
 from ..report import markdown, model
 from ..report.failure import text
 from ..report.summary import table
@@ -126,7 +127,9 @@ def merge(arguments: argparse.Namespace) -> int:
     runs, refused = _read(arguments.runs, lenient=bool(required))
     merged = run_merge.merge(runs, target)
     run_merge.write(merged, target)
-    print(f"{len(runs)} runs, {len(merged.cells)} cells of {', '.join(merged.header.frameworks)}")
+    print(
+        f"{count_of(len(runs), 'run')}, {count_of(len(merged.cells), 'cell')} of {', '.join(merged.header.frameworks)}"
+    )
     print(written(target, merged.cells))
     problems = [*refused, *_missing(merged, required)]
     print("".join(f"{problem}\n" for problem in problems), end="", file=sys.stderr)

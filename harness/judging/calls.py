@@ -166,7 +166,7 @@ def _not_of_own_output(trace: Trace, alarms: list[Alarm]) -> list[Alarm]:
     if not again:
         return alarms
     found = trace.walk(trace.own, own_output=wrong)
-    compared = _compared(trace, _around(found, {key: a.due for key, a in again.items()}))
+    compared = _compared(trace, around(found, {key: a.due for key, a in again.items()}))
     return [a for a in alarms if a.key not in compared or compared[a.key].used > 1]
 
 
@@ -225,7 +225,7 @@ def _of_another_convention(trace: Trace, alarms: Sequence[Alarm]) -> bool:
     due = trace.due(trace.own, list(trace.own))
     for side in (-1.0, 1.0):
         found = trace.walk(trace.own, Beside(EXACT, side))  # type: ignore[arg-type]  # it stands for a context
-        if all(t.used <= 1 for t in _compared(trace, _around(found, due)).values()) and _held(trace, found):
+        if all(t.used <= 1 for t in _compared(trace, around(found, due)).values()) and _held(trace, found):
             return True
     return False
 
@@ -235,7 +235,7 @@ def _held(trace: Trace, found: Mapping[Result, Array]) -> bool:
     return not trace.exact or all(np.array_equal(a, found[key]) for key, a in trace.own.items())
 
 
-def _around(found: Mapping[Result, Array], due: Mapping[Result, Reference]) -> dict[Result, Reference]:
+def around(found: Mapping[Result, Array], due: Mapping[Result, Reference]) -> dict[Result, Reference]:
     """The same deviations about other values, which may round also where those are proven not to."""
     moved = {key: np.asarray(found[key], dtype=np.float64) for key in due}
     return {key: Reference(a, np.hypot(due[key].sigma, U * np.abs(a))) for key, a in moved.items()}

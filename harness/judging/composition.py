@@ -7,16 +7,12 @@ else follows from these. Where every call is right and the whole is not, its err
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...reference.contexts import EXACT, Exact
-from ...reference.digits import Digits, digits, nearest
 from ...reference.formats import FORMATS
-from ...reference.ops import OPS
-from ...reference.program import Node
 from ...reference.rounding import Recorded, Reference
 from ...reference.told import Result
 from ..reading.elements import Array
@@ -26,10 +22,6 @@ from .blame import FORWARD, VJP, contribution, suspects_of
 from .comparing import compare
 from .trace import Trace
 
-LARGEST_PRECISE = 1_000_000
-"""Operations of a program, at most, that is worked out with 50 digits: some seconds."""
-LARGEST_WIDE = 300_000_000
-"""The same in longdouble, which has no fast products of matrices."""
 CHUNKS = 32
 """Into so many parts the told results are divided, and again the part that is looked into, for the error budget."""
 
@@ -49,64 +41,6 @@ def composed(trace: Trace, excused: Collection[Result], answer: Mapping[Result, 
         }
     references = References.of(due)
     return compare(references, {key: answer[key] for key in due}, trace.dtype, references.scales, trace.step)
-
-
-@dataclass(frozen=True)
-class Precise:
-    """What is compared, held to a reference of more digits than float64 has."""
-
-    compared: list[Compared]
-    off: float
-    """By how many tolerances float64's own walk is off."""
-    unsure: float
-    """By how many this one may be: of 50 digits by none, of longdouble by what is left of its 11 bits more."""
-
-
-def precisely(trace: Trace, excused: Collection[Result], answer: Mapping[Result, Array]) -> Precise | None:
-    """What is compared, given what is excused, against a more precise reference; None where that takes too long."""
-    operations = _operations(trace)
-    if operations > LARGEST_WIDE:
-        return None
-    own = {key: trace.own[key] for key in excused}
-    keys = [key for key in answer if key in trace.true and key not in own]
-    found, due = _precise(trace, own), trace.due(own, keys)
-    precise = {key: Reference(nearest(found[key]), e.sigma) for key, e in due.items()}
-    references = References.of(precise)
-    walked = compare(references, {key: due[key].value.astype(trace.dtype) for key in due}, trace.dtype)
-    off = max((t.used for t in walked), default=0.0)
-    judged = compare(
-        references, {key: answer[key] for key in due}, trace.dtype, references.scales, trace.step
-    )
-    return Precise(judged, off, off / 2**10 if operations > LARGEST_PRECISE else 0.0)
-
-
-def _precise(trace: Trace, own: Mapping[Result, Array]) -> dict[Result, Array]:
-    """What every result has to be, given those of `own`: with 50 digits, or, of large programs, those of a longdouble."""
-    if _operations(trace) > LARGEST_PRECISE:
-        return _in_numbers(trace, own, lambda a: np.asarray(a, dtype=np.longdouble), EXACT)
-    with Digits() as c:
-        return _in_numbers(trace, own, digits, c)
-
-
-def _in_numbers(
-    trace: Trace, own: Mapping[Result, Array], wide: Callable[[Array], Array], c: Exact
-) -> dict[Result, Array]:
-    told = {key: wide(a) for key, a in own.items()}
-    inputs = {name: wide(a) if a.dtype.kind == "f" else a for name, a in trace.inputs.items()}
-    return replace(trace, inputs=inputs, seed=wide(trace.seed)).walk(told, c)
-
-
-def _operations(trace: Trace) -> int:
-    """About how many operations on numbers the program has, forwards."""
-    sizes = {**trace.inputs, **{n: a for (role, n), a in trace.true.items() if role == "value"}}
-    return sum(_operations_of(node, sizes) for node in trace.program.nodes)
-
-
-def _operations_of(node: Node, arrays: Mapping[str, Array]) -> int:
-    inputs = [np.shape(arrays[name]) for name in node.inputs]
-    terms = OPS[node.op].terms
-    each = sum(np.size(arrays[name]) for name in node.outs) * (terms(*inputs) if terms else 1)
-    return max(each, *(np.size(arrays[name]) for name in node.inputs), 1)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from .calls import Alarm, Judged, diagnosis, judge_calls
 from .comparing import NOTHING_WRONG, distance
 from .composition import flips
 from .judge import Judgement, Update
+from .precise import alarms_of_more_digits
 from .trace import Trace
 
 MOST_STEPS = 16
@@ -174,6 +175,7 @@ def _examined(
             before, trace, judged = judged, other, judge_calls(other)
             judged = replace(judged, alarms=(*judged.alarms, *_vanished(before, judged)))
             turned = flips(trace)
+    judged = replace(judged, alarms=alarms_of_more_digits(trace, judged.alarms))
     return Examined(trace, judged, answer, turned.told)
 
 

@@ -51,14 +51,25 @@ class Judgement:
         return [t for t in self.tensors if t.verdict is Verdict.DISAGREE and not t.problem]
 
 
-def judge(wanted: VariantReference, dtype: str, arrays: Answered, *, strict: bool = True) -> Judgement:
+Reached = Callable[[int, int], None]
+"""Is told which step of how many is judged now: a long training takes minutes."""
+
+
+def judge(
+    wanted: VariantReference,
+    dtype: str,
+    arrays: Answered,
+    *,
+    strict: bool = True,
+    reached: Reached = lambda _step, _steps: None,
+) -> Judgement:
     """Judge all that a subject answered for one cell; `strict` as frameworks are."""
     if wanted.variant.training is None:
         found, due = _Found(), wanted.single(dtype)
         tensors = _judge_together(due, dtype, of_step(arrays, None), None, strict)
         found.add(due, tensors, _excused(tensors, functools.partial(wanted.out_of_range, dtype)))
     else:
-        found = _judge_steps(wanted, dtype, arrays, strict)
+        found = _judge_steps(wanted, dtype, arrays, strict, reached)
     judged = _of_something(list(found.tensors.values()), wanted.variant.output)
     verdict = worst(t.verdict for t in judged)
     useful = wanted.program.ancestors([wanted.variant.output]) - found.informative
@@ -97,7 +108,7 @@ class _Found:
         self.informative.update(name for (role, name), m in magnitudes if role == "gradient" and m > 0)
         for tensor, told in zip(tensors, excused, strict=True):
             key = (tensor.role, tensor.name)
-            self.tensors[key] = _worse(self.tensors[key], told) if key in self.tensors else told
+            self.tensors[key] = worse(self.tensors[key], told) if key in self.tensors else told
             if told.step is not None:
                 self.wrong[told.step] = self.wrong.get(told.step, False) or told.verdict is Verdict.DISAGREE
             if tensor.role != "parameter" and not tensor.problem:
@@ -161,7 +172,9 @@ class Update:
         return self.gradients[-1]
 
 
-def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered, strict: bool) -> _Found:
+def _judge_steps(
+    wanted: VariantReference, dtype: str, arrays: Answered, strict: bool, reached: Reached
+) -> _Found:
     """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
 
     An update by a gradient that it does not show is judged as a step from these parameters. A subject that loses a
@@ -172,6 +185,7 @@ def _judge_steps(wanted: VariantReference, dtype: str, arrays: Answered, strict:
     assert variant.training is not None
     walk, found = wanted.walk(), _Found()
     for step in range(variant.training.steps):
+        reached(step, variant.training.steps)
         answer = of_step(arrays, step)
         inputs = walk.inputs()
         due = wanted.at(inputs, variant.values, variant.gradients, dtype)
@@ -236,7 +250,7 @@ def _excused(tensors: list[Compared], left: Callable[..., OutOfRange | None]) ->
     return found
 
 
-def _worse(one: Compared, other: Compared) -> Compared:
+def worse(one: Compared, other: Compared) -> Compared:
     """The worse of two steps, with the largest ratio and width of both: all that another K needs to know."""
     width = max(one.width or 0.0, other.width or 0.0)
     worse = max(one, other, key=_badness)

@@ -22,11 +22,12 @@ from ..run.lines import LARGEST, CallLine, CellLine, Compared, Share
 from ..verdict import Verdict
 from .blame import FORWARD, SEED, SUM, UPDATE, Suspect
 from .comparing import line_of, short, times
-from .composition import budget, composed, pooled, precisely
+from .composition import budget, composed, pooled
 from .examining import Examination, Examined, Found, findings, wrong_call
 from .judge import Judgement, Update
 from .likely.trying import likely
 from .likely.updates import likely_update
+from .precise import precisely
 from .trace import Trace, argument_name
 
 NAMED = 3
@@ -102,7 +103,7 @@ def _with_causes(
             tried.add(line.place)
             line = replace(line, likely=_likely(cell, one))
         lines.append(line)
-    told = tuple(_told(lines))
+    told = (*_told(lines), *_whose_lines(cell))
     if not excused or _broken(judgement):
         return Outcome(Verdict.DISAGREE, (*told, *_follows(judgement, lines)), tuple(lines))
     worst = _composed(examination, lambda step: {a.key for a in step.judged.alarms} | step.chosen)
@@ -138,7 +139,12 @@ def _likely(cell: Cell, found: Found) -> str:
         return f"{made.words} ({where})"
     nodes = found.of.trace.program.nodes
     lines = sorted({cell.variant.program_line + nodes[p.call].line - 1 for p in made.places})
-    return f"{made.words} (in each of lines {', '.join(map(str, lines))})"
+    where = (
+        f"each of lines {', '.join(map(str, lines))}"
+        if len(lines) > 1
+        else f"every such call of line {lines[0]}"
+    )
+    return f"{made.words} (in {where})"
 
 
 def _broken(judgement: Judgement) -> bool:
@@ -184,7 +190,7 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
     step = next(step for step in examination.steps if step.trace.step == worst.step)
     found = precisely(step.trace, step.chosen, step.answer)
     if found is not None and found.off > 1:
-        now = max(found.compared, key=lambda t: t.used)
+        now = max(found.compared(step.answer), key=lambda t: t.used)
         if now.used <= 1 + found.unsure:
             return _imprecise(chosen, worst, now, found.off)
         worst = now
@@ -366,6 +372,12 @@ def _told(lines: Sequence[CallLine]) -> Iterator[str]:
             yield f"    known: {worst.note} ({_shown(entry)})" if entry else f"    {worst.note}"
         if causes_told := next((line.likely for line in same if line.likely), ""):
             yield f"    likely: {causes_told}"
+
+
+def _whose_lines(cell: Cell) -> Iterator[str]:
+    """Of somebody's own code: whose lines were told, which aren't those of its file; of a program in no file it is said with it."""
+    if cell.framework.subject is not None and Path(cell.variant.file).suffix:
+        yield f"  (lines are those of the case: {display(Path(cell.variant.file))})"
 
 
 def _shown(place: str) -> str:

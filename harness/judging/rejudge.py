@@ -24,6 +24,7 @@ from ..frameworks.found import DEVIATIONS, Framework
 from ..ledger.entries import Deviation, Ledger
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell
+from ..reading.text import count_of
 from ..references import cache
 from ..references.variant import VariantReference
 from ..roles import COPIED, TRACED, unmarked
@@ -37,8 +38,8 @@ from ..workers.answer import Answer
 from .comparing import describe, verdict_of
 from .examining import examine
 from .judge import Judgement, judge
-from .outcome import outcome, with_k
-from .settling import settled
+from .outcome import with_k
+from .settling import looked_into, settled
 
 LISTED = 5
 """Cells that an error names; of the others it gives the number."""
@@ -130,7 +131,7 @@ class Sources:
             )
         if lacking := [cell.cell for cell in judged if cell.arrays is None or not self._file(cell).exists()]:
             told = f"the run is of rules {self.run.header.rules}, these are {RULES_VERSION}, "
-            told += f"and the arrays of {len(lacking)} of {len(judged)} cells are not there"
+            told += f"and the arrays of {len(lacking)} of {count_of(len(judged), 'cell')} are not there"
             raise NeedsArrays(
                 f"{self.file}: {told} ({_named(lacking)}); run them again with --keep-arrays=DIR"
             )
@@ -159,7 +160,7 @@ class Sources:
             return Answer(None if found else Verdict.ABSENT, "no such trace was kept", found)
 
         found = examine(own, wanted, Answer(None, "", answered), judgement, ask)
-        return settled(cell, judgement, ledger, version, outcome(own, judgement, found, ledger, version))
+        return looked_into(own, cell, judgement, found, ledger, version)
 
     def _framework(self, cell: CellLine) -> Framework:
         """The cell's column; of a subject that is not named here, all that judging needs of it."""
@@ -275,7 +276,7 @@ def summary(run: Run, new: Header, found: Sequence[Change], cells: Sequence[Cell
     """What changed, in words: by kind, and then cell by cell."""
     old = run.header
     rules = f"K {new.K:g} (was {old.K:g}), rules {new.rules} (was {old.rules})"
-    lines = [f"{len(cells)} cells: {rules}; verdicts changed: {len(found)}"]
+    lines = [f"{count_of(len(cells), 'cell')}: {rules}; verdicts changed: {len(found)}"]
     lines += [
         f"{name} {now} (was {was})" for name, was, now in contents_that_differ(old.contents, new.contents)
     ]

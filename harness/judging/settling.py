@@ -1,5 +1,6 @@
 """From an answer, or a judgement of it, and the ledger to the line of the run file."""
 
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
@@ -12,11 +13,13 @@ from ..reading.text import shortened
 from ..roles import in_words
 from ..run.ids import CellId
 from ..run.lines import CellLine, Compared
-from ..verdict import Verdict
+from ..verdict import Verdict, worst
 from ..workers.answer import Answer
 from .comparing import describe
-from .judge import Judgement
-from .outcome import Outcome
+from .examining import Examination
+from .judge import Judgement, worse
+from .outcome import Outcome, outcome
+from .precise import LARGEST_PRECISE, precisely
 
 BEFORE, BEHIND = (
     re.compile(r"\A(grad(ient)?_?|d_?|g_)(?=\w)", re.IGNORECASE),
@@ -66,8 +69,45 @@ def _meant(name: str, known: Sequence[str]) -> str | None:
     return next((by_case[n.lower()] for n in (name, bare) if n.lower() in by_case), None)
 
 
+def looked_into(
+    cell: Cell, line: CellLine, judgement: Judgement, examination: Examination, ledger: Ledger, version: str
+) -> CellLine:
+    """The line of a cell that was looked into: of what was judged as a whole by a reference of more digits, where float64's is off."""
+    judged = _with_more_digits(judgement, examination)
+    return settled(line, judged, ledger, version, outcome(cell, judged, examination, ledger, version))
+
+
+def _with_more_digits(judgement: Judgement, examination: Examination) -> Judgement:
+    """The same; of a training of which wrong steps were not looked into nothing is taken back."""
+    wrong = {step for step, used in judgement.steps.items() if used > 1}
+    if not wrong <= {step.trace.step for step in examination.steps}:
+        return judgement
+    steps = [
+        (precise, step.answer)
+        for step in examination.steps
+        if (precise := precisely(step.trace, (), step.answer, LARGEST_PRECISE))
+    ]
+    if not any(precise.off > 1 for precise, _ in steps):
+        return judgement
+    found: dict[tuple[str, str], Compared] = {}
+    for precise, answer in steps:
+        for t in precise.compared(answer):
+            key = (t.role, t.name)
+            found[key] = worse(found[key], t) if key in found else t
+    tensors = tuple(_in_place_of(t, found.get((t.role, t.name))) for t in judgement.tensors)
+    verdict = worst(t.verdict for t in tensors)
+    return dataclasses.replace(
+        judgement, tensors=tensors, verdict=verdict, message=describe(tensors, verdict)
+    )
+
+
+def _in_place_of(before: Compared, now: Compared | None) -> Compared:
+    """What is compared anew, unless something kept the tensor from being compared."""
+    return before if now is None or before.problem else replace(now, unshown=before.unshown)
+
+
 def settled(
-    line: CellLine, judgement: Judgement, ledger: Ledger, version: str, outcome: Outcome | None = None
+    line: CellLine, judgement: Judgement, ledger: Ledger, version: str, found_out: Outcome | None = None
 ) -> CellLine:
     """The line with what was judged, what came of looking into it, and what the ledger's entries by cell make of that.
 
@@ -75,11 +115,11 @@ def settled(
     place never agrees, whatever it returned.
     """
     tensors = judgement.tensors
-    found = judgement.verdict if outcome is None else outcome.verdict
+    found = judgement.verdict if found_out is None else found_out.verdict
     verdict, note, _ = ledger.judge(
         line.cell, line.dtype, version, found, used_of(tensors), phases_of(tensors)
     )
-    told = outcome or Outcome(found)
+    told = found_out or Outcome(found)
     used = {call.entry for call in told.calls}
     cell = CellId(line.case, line.variant, line.dtype, line.framework, line.mode)
     ended = ledger.ended(cell, used, version)

@@ -5,6 +5,7 @@ the matrix judges hand-written code, in the dtype of the inputs.
 """
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,20 +17,17 @@ from ...reference.names import nearest
 from ...reference.ops.shapes import text as shape_text
 from ..case.variant import Variant
 from ..frameworks.found import Framework, shipped_adapters
-from ..judging.comparing import describe
-from ..judging.composition import precisely
-from ..judging.examining import Examination, examine
-from ..judging.judge import Judgement, judge
-from ..judging.outcome import outcome
-from ..judging.settling import settled, undecided
+from ..judging.examining import examine
+from ..judging.judge import judge
+from ..judging.settling import looked_into, settled, undecided
 from ..ledger.entries import Ledger
 from ..plan import Cell
 from ..reading.elements import Array
 from ..reading.text import shown
 from ..references.variant import VariantReference
-from ..roles import Answered, of_step
+from ..roles import Answered
 from ..run.lines import CellLine
-from ..verdict import Verdict, worst
+from ..verdict import Verdict
 from ..workers.answer import Answer
 from .answers import (
     Answers,
@@ -109,25 +107,28 @@ def _of_function(
     own = replace(own_of(forward, text, inputs), cotangent=cotangent)
     dtype = inputs.dtype(own.differentiated)
     variant = variant_of(own.document(dtypes=[dtype]))
+    shape, notes = variant.specs[text.output].shape, list[str]()
+    if cotangent is None and shape and math.prod(shape) == 1:
+        own = replace(own, cotangent=np.ones(shape))
+        variant = variant_of(own.document(dtypes=[dtype]))
+        notes.append(f"{text.output} has shape {shape_text(shape)}: the one number in it is differentiated")
     copies: dict[str, Array] = {}
     returned = inputs.call(forward, lambda name, a: copies.setdefault(name, np.array(a)))
     names = list(parameters or _differentiated(forward, inputs))
     seed = variant.cotangent(dtype)
     seed = None if seed is None else seed.astype(dtype)
     told = _told(answers, inputs, returned, text.output, names, seed)
-    if not callable(answers) and variant.upstream is not None and cotangent is None:
-        shape = shape_text(variant.specs[text.output].shape)
+    if not callable(answers) and variant.upstream is not None and own.cotangent is None:
         raise OwnError(
-            f"{named(forward)} returns {text.output} of shape {shape}: gradients are those of one number. Say of which"
+            f"{named(forward)} returns {text.output} of shape {shape_text(shape)}: gradients are those of one number. Say of which"
             " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"
         )
     gradients = inputs.flat(told.gradients, meanings)
     _check_meant(named(forward), gradients, inputs, text, variant)
     given = ((n, a) for n, a in copies.items() if n not in inputs.held)
     changed = [n for n, a in given if not np.array_equal(a, arrays[n], equal_nan=True)]
-    notes = [f"changes its inputs in place: {', '.join(changed)}; work on copies (W = W.copy())"] * bool(
-        changed
-    )
+    if changed:
+        notes.append(f"changes its inputs in place: {', '.join(changed)}; work on copies (W = W.copy())")
     notes += [f"holds near these inputs alone: {what} ({name})" for name, what in text.branches.items()]
     return own, variant, Answers(told.values, gradients), notes
 
@@ -210,17 +211,4 @@ def _line(variant: Variant, dtype: str, arrays: Answered) -> CellLine:
     if not (judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
         return settled(line, judgement, ledger, "")
     found = examine(cell, wanted, answer, judgement, lambda _uses: answer)
-    judgement = _precisely(judgement, found, arrays)
-    if judgement.verdict is Verdict.AGREE:
-        return settled(line, judgement, ledger, "")
-    return settled(line, judgement, ledger, "", outcome(cell, judgement, found, ledger, ""))
-
-
-def _precisely(judgement: Judgement, found: Examination, arrays: Answered) -> Judgement:
-    """The same by a reference of more digits, where float64's own rounding is amplified beyond a tolerance."""
-    precise = precisely(found.steps[0].trace, (), of_step(arrays, None)) if found.steps else None
-    if precise is None or precise.off <= 1:
-        return judgement
-    verdict = worst(t.verdict for t in precise.compared)
-    told = describe(precise.compared, verdict)
-    return replace(judgement, tensors=tuple(precise.compared), verdict=verdict, message=told)
+    return looked_into(cell, line, judgement, found, ledger, "")

@@ -27,6 +27,7 @@ from ..reading.elements import Array
 from ..reading.text import shown, visible
 from ..references.row import References
 from .errors import OwnError
+from .held import slots_of
 from .inputs import Inputs
 from .traced import functions, shapes, ufuncs  # noqa: F401  (they fill the tables)
 from .traced.arrays import NOT_THEIRS, UFUNCS, Node, Recorder, Traced, place_of, traced_in
@@ -49,12 +50,33 @@ def trace(function: Callable[..., Any], inputs: Inputs, pick: Pick = lambda retu
             f"{named(function)} gives {shown(own)} and then {shown(again)} for the same inputs: it draws random"
             " numbers, or keeps something from one call to the next; give it what it draws as an input"
         )
+    _check_nothing_kept(function, inputs, pick, own)
     with np.errstate(all="ignore"):  # what it warns of it has warned of
         text = _traced(function, inputs, pick)[0]
         _check_value(function, text, inputs, own)
         _check_others(function, inputs, pick, text)
         _check_still(function, inputs, pick, text)
     return text
+
+
+def _check_nothing_kept(function: Callable[..., Any], inputs: Inputs, pick: Pick, own: Any) -> None:
+    """Raises OwnError where a call reads what the first one has put somewhere: that would count as a constant."""
+    known = {slot.path for slots in inputs.held.values() for slot in slots}
+    for slot in slots_of(function):
+        if slot.path in known:
+            continue
+        slot.put(slot.array * (1 + SHARES[-1]) + SHARES[-1])
+        try:
+            found = pick(run(function, inputs))
+        finally:
+            slot.put(slot.array)
+        if not np.array_equal(np.asarray(found), np.asarray(own), equal_nan=True):
+            path = ".".join(slot.path)
+            raise OwnError(
+                f"{named(function)} keeps {path} from its first call and reads it in the next ones, where it would count as a"
+                " constant, without a gradient: if it follows from the inputs, work it out in each call; if it is a weight,"
+                " call the function once before it is checked"
+            )
 
 
 def _numbers(function: Callable[..., Any], found: Any) -> Any:
@@ -188,11 +210,7 @@ def _output(function: Callable[..., Any], recorder: Recorder, found: Any) -> Nod
     """The node of what is differentiated. A plain number, as of `float(loss)` or `np.float64(loss)`, is the traced one that was made it."""
     if isinstance(found, Traced):
         node = found.node
-    elif (
-        isinstance(found, float | int | np.floating)
-        and recorder.taken
-        and float(recorder.taken[-1].value) == found
-    ):
+    elif recorder.taken and _is_number_of(found, recorder.taken[-1]):
         node = recorder.taken[-1]
     elif len(traced_in(found)) == 1 and np.ndim(traced_in(found)[0].node.value) == 0:
         node = traced_in(found)[0].node
@@ -204,6 +222,18 @@ def _output(function: Callable[..., Any], recorder: Recorder, found: Any) -> Nod
     if not node.form and not node.problem:
         raise OwnError(f"{named(function)} returns what doesn't depend on its inputs by any op call")
     return node
+
+
+def _is_number_of(found: Any, taken: Node) -> bool:
+    """Whether a plain number, as of `float(loss)` or `np.float32(loss)`, is the traced one that was taken out last."""
+    if (
+        not isinstance(found, float | int | np.floating | np.ndarray)
+        or np.ndim(found)
+        or taken.value.size != 1
+    ):
+        return False
+    dtype = np.asarray(found).dtype if isinstance(found, np.floating | np.ndarray) else np.dtype(np.float64)
+    return bool(taken.value.astype(dtype).item() == found)
 
 
 def _apart(one: Text, other: Text, moved: str, recorder: Recorder) -> str:
@@ -285,7 +315,7 @@ def _made(recorder: Recorder, make: Callable[..., Any]) -> Callable[..., Any]:
         theirs = not sys._getframe(1).f_code.co_filename.startswith(NOT_THEIRS)  # noqa: SLF001
         if not theirs or array.dtype.kind != "f" or traced_in((args, kw)):
             return array
-        return functions.fresh(recorder, np.nan_to_num(array) if make.__name__ == "empty" else array)
+        return functions.fresh(recorder, np.zeros_like(array) if make.__name__ == "empty" else array)
 
     return made
 

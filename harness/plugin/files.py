@@ -29,6 +29,9 @@ NAME = re.compile(r"\d{8}T\d{6}-\d{6}\.jsonl")
 BEGUN = re.compile(rf"\.{NAME.pattern}\.new")
 """What a run that was killed before its first result leaves."""
 
+NEWEST = "the newest"
+"""What `--resume` without a file stands for; no file is called so."""
+
 OPTIONS = (
     Option(
         "--record",
@@ -36,7 +39,12 @@ OPTIONS = (
         {"metavar": "FILE"},
         path=True,
     ),
-    Option("--resume", "go on with an interrupted run: its run file", {"metavar": "RUN"}, path=True),
+    Option(
+        "--resume",
+        f"go on with an interrupted run: its run file (without one: the newest in {RUNS})",
+        {"metavar": "RUN", "nargs": "?", "const": NEWEST},
+        path=True,
+    ),
     Option(
         "--keep-arrays",
         "keep what frameworks answer, for `harness rejudge` by other rules",
@@ -49,10 +57,42 @@ OPTIONS = (
 def record_path(config: pytest.Config) -> Path:
     """Where the run file goes; the same in every process of xdist."""
     if RECORD not in config.stash:
-        option = config.option
-        given = option.record if option.resume is None else option.resume
-        config.stash[RECORD] = _new(config) if given is None else config.invocation_params.dir / given
+        config.stash[RECORD] = _record_path(config)
     return config.stash[RECORD]
+
+
+def _record_path(config: pytest.Config) -> Path:
+    """Raises UsageError where there is no newest run, and where a kept one would be replaced."""
+    resume, record = config.option.resume, config.option.record
+    if resume == NEWEST:
+        return _newest(config)
+    here: Path = config.invocation_params.dir
+    if resume is not None:
+        return here / str(resume)
+    if record is None:
+        return _new(config)
+    path = here / str(record)
+    leads = Path(os.path.realpath(path))  # which raises nothing for links in a circle
+    if path.is_symlink() and leads.parent == Path(os.path.realpath(config.rootpath / RUNS)):
+        raise pytest.UsageError(
+            f"--record: {display(path)} leads to {display(leads)}, a run that is kept and would be replaced; leave "
+            f"--record out ({LATEST} leads to the new run then), or name another file"
+        )
+    return path
+
+
+def _newest(config: pytest.Config) -> Path:
+    """The newest kept run, interrupted or not."""
+    told = getattr(config, "workerinput", {}).get(INPUT)
+    if told:
+        return Path(told)
+    folder = config.rootpath / RUNS
+    names = sorted(path for path in folder.glob("*.jsonl") if NAME.fullmatch(path.name))
+    if not names:
+        raise pytest.UsageError(
+            f"--resume: there is no run in {display(folder)}; name a run file, --resume=RUN"
+        )
+    return names[-1]
 
 
 def _new(config: pytest.Config) -> Path:

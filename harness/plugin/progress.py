@@ -13,6 +13,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from ..reading.text import count_of
+
 EVERY = 15.0
 """Seconds between two lines."""
 
@@ -90,7 +92,7 @@ class Lines:
         self._write, self._totals, self._every, self._pace = write, totals, every, Pace(totals)
         self._done: Counter[str] = Counter()
         self._told = time.monotonic()
-        write(f"{sum(totals.values())} cells, {self._pace.told()}")
+        write(f"{count_of(sum(totals.values()), 'cell')}, {self._pace.told()}")
 
     def advance(self, framework: str) -> None:
         self._done[framework] += 1
@@ -107,4 +109,4 @@ class Lines:
         done, total = self._done.total(), sum(self._totals.values())
         each = ", ".join(f"{name} {self._done[name]}/{of}" for name, of in self._totals.items())
         told = self._pace.told()
-        return f"{done} of {total} cells ({each})" + f", {told}" * bool(told)
+        return f"{done} of {count_of(total, 'cell')} ({each})" + f", {told}" * bool(told)

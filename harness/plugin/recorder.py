@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from ..errors import HarnessError
-from ..reading.text import display
+from ..reading.text import count_of, display
 from ..report.summary import table
 from ..run import arrays
 from ..run.ids import framework_in
@@ -48,7 +48,7 @@ def _told(done: Unfinished | None, planned: int) -> str:
         f"; {done.dropped} are run again, since they were absent or crashed, or their case has changed"
         * bool(done.dropped)
     )
-    return f"the run goes on with {len(done.cells)} of {planned} cells done{again}"
+    return f"the run goes on with {len(done.cells)} of {count_of(planned, 'cell')} done{again}"
 
 
 RERUN: Any = "rerun"
@@ -127,7 +127,9 @@ class Recorder:
         try:
             if self.unlike or missing:
                 goes_on = f"the same command with --resume={display(self.path)} goes on with it"
-                return self.unlike or f"{missing} of {self.planned} cells have no result\n{goes_on}"
+                return (
+                    self.unlike or f"{missing} of {count_of(self.planned, 'cell')} have no result\n{goes_on}"
+                )
             self.footer = self.writer.footer(self.planned, part=part_of(self.config))
             if folder := arrays_folder(self.config):
                 arrays.tidy(folder, self.lines)

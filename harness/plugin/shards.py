@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from ..errors import HarnessError
+from ..reading.text import count_of
 from ..run.lines import Part
 from ..run.shard import Shard, digest, parse
 from .options import Option
@@ -72,7 +73,7 @@ class Sharding:
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         if self.is_empty and self.part is not None:
-            of_all = f"none of the {sum(self.part.sizes)} cells"
+            of_all = f"none of the {count_of(sum(self.part.sizes), 'cell')}"
             name = f"{self.part.index}/{self.shard.count}"
             terminalreporter.write_line(f"shard {name} has {of_all}: there is no run file of it")
 

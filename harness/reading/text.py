@@ -30,6 +30,11 @@ def allowed_names(name: str, allowed: Iterable[str]) -> str:
     return told + nearest(name, names)
 
 
+def count_of(number: int, noun: str) -> str:
+    """`1 cell`, `3 cells`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def shown(value: Any) -> str:
     """A stranger's value as a message quotes it, whatever its size."""
     try:

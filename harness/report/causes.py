@@ -15,6 +15,7 @@ from ..errors import HarnessError
 from ..ledger.entries import Deviation as LedgerEntry
 from ..ledger.reading import load as load_ledger
 from ..ledger.reading import load_given
+from ..reading.text import count_of
 from ..run.causes import Entry, entry_of, in_words, key_of, wrong_calls
 from ..run.lines import CallLine, CellLine, number
 from ..verdict import Verdict
@@ -130,12 +131,12 @@ class Affected(_Facts, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """`mxnet: 60 cells deviate, 10 causes: 5 in gradients, 2 in values, 3 in values and gradients; 1 of them new`."""
         count = sum(self.causes.values())
-        told = f"{self.framework}: {_plural(self.cells, 'cell')} deviate{'s' * (self.cells == 1)}"
+        told = f"{self.framework}: {count_of(self.cells, 'cell')} deviate{'s' * (self.cells == 1)}"
         if count:
             kinds = ", ".join(f"{own} in {kind}" for kind, own in self.causes.items() if own)
-            told += f", {_plural(count, 'cause')}: {kinds}"
+            told += f", {count_of(count, 'cause')}: {kinds}"
         told += f"; {self.new} of them new" * bool(self.new)
-        return told + f"; {_plural(self.unexplained, 'cell')} without a cause" * bool(self.unexplained)
+        return told + f"; {count_of(self.unexplained, 'cell')} without a cause" * bool(self.unexplained)
 
 
 @dataclass
@@ -304,7 +305,3 @@ def _affected(framework: str, cells: Iterable[CellLine], found: Iterable[Cause])
         causes={kind: counts[kind] for kind in KINDS},
         new=sum(cause.deviation is None for cause in own),
     )
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"

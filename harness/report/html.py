@@ -25,7 +25,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..reading.text import visible
+from ..reading.text import count_of, visible
 from ..run.diff import BAD, Change, Difference
 from ..run.lines import number
 from ..verdict import Verdict
@@ -122,7 +122,14 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    made.filters |= {"own": Markup, "number": number, "link": link, "fragment": fragment, "short": short}
+    made.filters |= {
+        "own": Markup,
+        "number": number,
+        "link": link,
+        "fragment": fragment,
+        "short": short,
+        "count_of": count_of,
+    }
     return made
 
 

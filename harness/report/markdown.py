@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
-from ..reading.text import shortened, visible
+from ..reading.text import count_of, shortened, visible
 from ..run import diff_causes
 from ..run.diff import BAD, Difference, listing, side
 from ..verdict import Verdict
@@ -154,7 +154,7 @@ def _reasons(title: str, cells: Sequence[CellFacts], verdict: Verdict) -> str:
         return ""
     rows = ((framework, str(count), reason) for (framework, reason), count in counts.most_common())
     body = _table(("framework", "cells", "reason"), rows)
-    return f"<details><summary>{title}: {counts.total()} cells</summary>\n\n{body}\n\n</details>"
+    return f"<details><summary>{title}: {count_of(counts.total(), 'cell')}</summary>\n\n{body}\n\n</details>"
 
 
 def _reason(facts: CellFacts) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ..case.library import Library
+from ..reading.text import count_of
 from ..run.diff import BACKWARDS, Difference
 from ..run.lines import LARGEST, CellLine, Machine, Run, apart
 from ..verdict import Apart, Verdict, tally, totals
@@ -202,13 +203,13 @@ def box_of(cells: Iterable[CellLine]) -> Box:
 def agreeing(box: Box) -> str:
     """`2977 of 3040 cells agree (6 by a convention)`"""
     told = str(box.apart)
-    return f"{box.totals[Verdict.AGREE]} of {box.cells} cells agree" + f" ({told})" * bool(told)
+    return f"{box.totals[Verdict.AGREE]} of {count_of(box.cells, 'cell')} agree" + f" ({told})" * bool(told)
 
 
 def sentence(box: Box) -> str:
     """Every cell under the name of what became of it: the numbers add up."""
     counts = (tally(count, verdict, box.apart) for verdict, count in box.totals.items())
-    return f"{box.cells} cells: {', '.join(counts)}"
+    return f"{count_of(box.cells, 'cell')}: {', '.join(counts)}"
 
 
 def _framework(name: str, run: Run) -> Framework:

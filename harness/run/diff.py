@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..errors import HarnessError
-from ..reading.text import visible
+from ..reading.text import count_of, visible
 from ..verdict import Apart, Verdict, tally
 from . import diff_causes
 from .diff_causes import CauseChanges
@@ -286,7 +286,7 @@ def render(difference: Difference) -> str:
 def side(found: Side) -> str:
     """Which run it is."""
     agree = tally(found.agree, Verdict.AGREE, found.apart)
-    return f"{found.started}, commit {found.commit or 'unknown'}, {found.cells} cells, {agree}"
+    return f"{found.started}, commit {found.commit or 'unknown'}, {count_of(found.cells, 'cell')}, {agree}"
 
 
 def listing(changes: Sequence[Change], limit: int) -> list[str]:

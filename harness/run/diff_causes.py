@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from ..reading.text import count_of
 from .causes import Found, Key, Wrong, by_key, in_words
 from .lines import CellLine, Run, number
 
@@ -57,12 +58,12 @@ class CauseChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def became(self) -> str:
         """What became of it, on one line."""
         if not self.cells_now:
-            return f"not in {_cells(self.cells_before)} any more"
+            return f"not in {count_of(self.cells_before, 'cell')} any more"
         added = f", {self.added} of them new" * bool(self.cells_before and self.added)
         errors = number(self.relative_now)
         if self.relative_before is not None:
             errors = f"{number(self.relative_before)} -> {errors}"
-        return f"in {_cells(self.cells_now)}{added}; relative error {errors}"
+        return f"in {count_of(self.cells_now, 'cell')}{added}; relative error {errors}"
 
     @property
     def said(self) -> str:
@@ -188,10 +189,6 @@ def _grew(change: CauseChange) -> bool:
 def _place(worst: Wrong) -> dict[str, str]:
     call = worst.call
     return {"cell": worst.cell.cell, "place": call.place, "note": "" if worst.entry else call.note}
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell{'s' * (count != 1)}"
 
 
 def render(changes: CauseChanges, limit: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..errors import HarnessError
+from ..reading.text import count_of
 from ..verdict import totals
 from . import arrays
 from .lines import CellLine, Footer, Header, Machine, Run, grounds_apart, noted
@@ -112,7 +113,7 @@ def _check_shards(runs: Sequence[Named]) -> None:
             raise MissingShards(f"{told}; merge all of them (run by one selection, balanced by one file)")
         for index, (file, run) in found.items():
             if len(run.cells) != sizes[index - 1]:
-                told = f"{file} has {len(run.cells)} cells, shard {index}/{count} has {sizes[index - 1]}"
+                told = f"{file} has {count_of(len(run.cells), 'cell')}, shard {index}/{count} has {sizes[index - 1]}"
                 raise MissingShards(f"{told}; run the whole shard again")
 
 

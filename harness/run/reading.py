@@ -13,7 +13,7 @@ import msgspec
 from ...reference.formats import DTYPES
 from ..reading.files import open_regular
 from ..reading.names import case_name_problem
-from ..reading.text import shown
+from ..reading.text import count_of, shown
 from ..verdict import Verdict
 from .ids import CellId
 from .lines import (
@@ -144,8 +144,7 @@ def _is_deep(value: Any) -> bool:
 
 
 def _truncated(path: Path, cells: int, why: str) -> TruncatedRun:
-    count = "1 cell" if cells == 1 else f"{cells} cells"
-    told = f"{why} after {count}: the run was interrupted and is no result"
+    told = f"{why} after {count_of(cells, 'cell')}: the run was interrupted and is no result"
     return TruncatedRun(
         f"{path}: {told}; {repeat_text(path)} runs it again, and with --resume {path} it goes on"
     )
@@ -283,7 +282,7 @@ def _check_totals(path: Path, cells: Sequence[CellLine], footer: Footer) -> None
     told = {**dict.fromkeys(Verdict, 0), **footer.totals}
     wrong = [f"{told[v]} {v}, counted {counted[v]}" for v in Verdict if told[v] != counted[v]]
     if footer.cells != len(cells):
-        wrong.insert(0, f"{footer.cells} cells, counted {len(cells)}")
+        wrong.insert(0, f"{count_of(footer.cells, 'cell')}, counted {len(cells)}")
     if wrong:
         message = f"{path}: the footer tells of {'; '.join(wrong)}. {repeat_text(path)} writes it anew"
         raise TotalsDoNotAddUp(message)

@@ -20,6 +20,7 @@ except ImportError:  # not a POSIX system: cells don't run there, so nobody else
 
 from ..reading.files import open_regular, real
 from ..reading.replacing import check_ours
+from ..reading.text import count_of
 from ..verdict import Verdict
 from .lines import (
     DISTANCES,
@@ -171,7 +172,7 @@ class RunWriter:
             )
         if len(self._cells) != expected:
             message = (
-                f"{self.path}: {expected} cells were planned and {len(self._cells)} written, "
+                f"{self.path}: {count_of(expected, 'cell')} planned and {len(self._cells)} written, "
                 "so the run is not complete and gets no footer"
             )
             raise TotalsDoNotAddUp(message)
@@ -198,9 +199,7 @@ class RunWriter:
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(self._end)
-            kept = (
-                f"the {len(self._cells)} cells before it are kept, and --resume {self.path} goes on with them"
-            )
+            kept = f"{count_of(len(self._cells), 'cell')} before it kept, and --resume {self.path} goes on from there"
             raise UnwritableRun(f"{self.path}: can't write on: {error.strerror}; {kept}") from error
 
 

@@ -17,6 +17,19 @@ LONG_START, LONG_ANSWER = 10.0, 30.0
 Say = Callable[[str], None]
 
 
+class Seldom:
+    """Says how far something is after a while, and then ever more seldom."""
+
+    def __init__(self, say: Say | None, after: float = LONG_START) -> None:
+        self._say, self._after, self._begun = say, after, time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        waited = time.monotonic() - self._begun
+        if self._say is not None and waited >= self._after:
+            self._say(f"{text} ({waited:.0f} s)")
+            self._after *= 2
+
+
 def answer_of(lane: Lane, request: Request, cell: str, say: Say | None) -> Answer:
     """The answer, when it is there. Raises what stands for it, or HarnessError where nobody lives who could give it."""
     begun = time.monotonic()

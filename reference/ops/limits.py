@@ -28,11 +28,14 @@ def reached(w, g):
     return np.where(strange & ~np.any(g != 0, axis=-2)[..., :, None], 0.0, w)
 
 
-def shifted(x, axis):
-    """X - max(x): 0 at an infinite maximum, if it is the only one; where there are several there is no limit."""
+def shifted(c, x, axis):
+    """X - max(x). At an infinite maximum, if it is the only one, its limit 0; where there are several there is no limit.
+
+    At +inf everybody's own formula subtracts infinities there: a correct run need not be finite, so that nobody is judged.
+    """
     m = np.max(x, axis=axis, keepdims=True)
     difference = x - m
-    if not np.any(infinite(m)):
+    if not c.exact or not np.any(infinite(m)):
         return difference
     highest = x == m
     alone = highest & (np.sum(highest, axis=axis, keepdims=True) == 1)

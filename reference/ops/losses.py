@@ -139,7 +139,7 @@ def log_softmax_terms(c, z, axis):
 
 def _probabilities(c, z, axis):
     """The softmax as torch has it: exp of the rounded z - max(z) - log(sum(exp(z - max(z))))."""
-    below = shifted(z, axis)
+    below = shifted(c, z, axis)
     logarithm = below - np.log(c.sum(np.exp(below), axis, keepdims=True))
     return c.fn("exp", c.absolute(logarithm, 1 + np.abs(below) + np.abs(logarithm)))
 

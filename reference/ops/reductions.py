@@ -120,14 +120,14 @@ def logsumexp(c, x, axis, keepdims=True):
 
 def softmax(c, x, axis):
     """exp(x - max) / sum(exp(x - max))."""
-    e = np.exp(c.r(shifted(x, axis)))
+    e = np.exp(c.r(shifted(c, x, axis)))
     return c.fn("softmax", e / c.sum(e, axis, keepdims=True))
 
 
 def log_softmax(c, x, axis):
     """X - max - log(sum(exp(x - max))); a framework may as well subtract a rounded logsumexp."""
     m = np.max(x, axis=axis, keepdims=True)
-    below = c.r(shifted(x, axis))
+    below = c.r(shifted(c, x, axis))
     out = below - c.fn("log", c.sum(c.fn("exp", below), axis, keepdims=True))
     return c.absolute(c.r(out), 1 + np.abs(m) + np.abs(x))
 
@@ -161,7 +161,7 @@ row(
     lambda c, x, *, axis=-1: softmax(c, x, axis),
     lambda c, y, x, g, *, axis: c.r(y * c.r(g - c.sum(c.r(g * y), axis, keepdims=True))),
     doc=Doc(
-        "exp(x) / sum(exp(x)) along one axis, without overflow; where one element is inf, its limit",
+        "exp(x) / sum(exp(x)) along one axis, without overflow; where one element is inf, its limit, which nobody is held to",
         gradient="y * (g - sum(g * y)) along the axis, with y the softmax",
         arguments={"axis": "the axis that adds up to 1"},
         example="p = softmax(z, axis=0)",

@@ -117,10 +117,35 @@ def test_a_name_that_nothing_would_make_is_pythons_own_error(start: Start) -> No
 def test_a_missing_function_is_told_with_what_would_have_made_it(start: Start) -> None:
     assert ask(start("b = 1"))["reason"] == "mine.ipynb has no function cell"
     words = "mine.ipynb has no function cell: mine.ipynb[cell 2]:1 would make cell, but"
-    broken = ask(start("a = 1", "@not_there\n" + CELL))["reason"]
-    assert broken == f"{words.replace(']:1', ']:2')} it raised NameError: name 'not_there' is not defined"
     assert ask(start("a = 1", CELL, "a = 2", last=1))["reason"] == f"{words} only cell 1 was asked for"
     assert ask(start("a = 1", CELL, "", "", first=3))["reason"] == f"{words} only cells 3 to 4 were asked for"
+
+
+FAILED = {
+    "decorator": ("@not_there\n" + CELL, "2 would make cell, but it raised NameError: name 'not_there' is not defined"),
+    "default": ("def cell(x, k=not_there): ...", "1 would make cell, but it raised NameError: name 'not_there' is not defined"),
+    "no Python": (CELL + "\n    print 1", "1 would make cell, but it is no Python: Missing parentheses in call to 'print'"),
+    "import": ("from torch_that_is_not_there import cell", "1 would make cell, but it raised ModuleNotFoundError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("cell", "words"), FAILED.values(), ids=FAILED)
+def test_a_function_whose_statement_failed_is_an_error_that_says_which_and_why(
+    start: Start, cell: str, words: str
+) -> None:
+    """Nobody would look for it among what is unsupported: somebody wrote it."""
+    reply = ask(start("a = 1", cell))
+    assert reply["type"] == "raised"
+    assert reply["error"].startswith(f"mine.ipynb has no function cell: mine.ipynb[cell 2]:{words}")
+    assert ask(start("a = 1", cell, "b = 1", first=3))["type"] == (
+        "raised" if "import" in cell else "unsupported"
+    )
+
+
+def test_what_bears_a_functions_name_and_is_none_is_an_error(start: Start) -> None:
+    assert ask(start("cell = 3"))["error"] == (
+        "mine.ipynb: cell is an int, but a case is answered by a function of its name: give one, or call this otherwise"
+    )
 
 
 def test_an_earlier_definition_that_stays_since_a_later_one_failed_is_told(start: Start) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from client import ADAPTERS, Client, node
+from gradient_conformance.harness.case.tensors import MAX_ELEMENTS
 from gradient_conformance.harness.judging import settling
 
 MINE = """
@@ -36,6 +37,20 @@ def misnames(W, X):
 
 def demands(W, x, *, rate):
     return {}, {"W": W}
+
+seven = 7
+
+def in_an_array(W, x):
+    return {"loss": np.array([[36.5]], W.dtype)}, {"W": W}
+
+def broadcast(W, x):
+    return {"loss": 0.5}, {"W": np.broadcast_to(W.dtype.type(1), (10**6, 10**6))}
+
+def broadcast_integer(W, x):
+    return {"loss": 0.5}, {"W": np.broadcast_to(1, (10**6, 10**6))}
+
+def broadcast_told(case):
+    case.gradient("W", np.broadcast_to(1.0, (10**6, 10**6)))
 
 def stray(W, x):
     return 5
@@ -94,6 +109,33 @@ def test_a_missing_function_is_unsupported(ask: Callable[..., Any]) -> None:
     reply = ask("two_branches")
     assert (reply["type"], reply["op"]) == ("unsupported", None)
     assert reply["reason"] == "mine.py has no function two_branches"
+
+
+def test_what_bears_a_functions_name_and_is_none_is_an_error(ask: Callable[..., Any]) -> None:
+    reply = ask("seven")
+    assert reply["type"] == "raised"
+    assert reply["error"].startswith(
+        "mine.py: seven is an int, but a case is answered by a function of its name"
+    )
+
+
+def test_a_loss_in_an_array_of_one_element_is_the_number_in_it_and_is_told(ask: Callable[..., Any]) -> None:
+    reply = ask("in_an_array")
+    assert reply["arrays"]["value", "loss"].shape == ()
+    assert reply["arrays"]["value", "loss"] == 36.5
+    assert reply["printed"] == "loss has shape (1, 1): it is taken as the one number in it\n"
+    assert ask("in_an_array", cotangent=np.array([[5.0]]))["arrays"]["value", "loss"].shape == (1, 1)
+
+
+@pytest.mark.parametrize("function", ["broadcast", "broadcast_integer", "broadcast_told"])
+def test_a_number_that_is_broadcast_beyond_all_memory_is_told_by_its_shape(
+    ask: Callable[..., Any], function: str
+) -> None:
+    reply = ask(function)
+    assert reply["type"] == "raised"
+    told = "has shape (1000000, 1000000); no tensor of a case has more than 50000000 elements"
+    assert reply["error"].rstrip().endswith(told)
+    assert "worker" not in reply["error"]
 
 
 def test_a_missing_name_is_left_to_the_host(ask: Callable[..., Any]) -> None:
@@ -166,6 +208,10 @@ def test_a_file_that_does_not_load_fails_with_its_own_line(tmp_path: Path) -> No
     assert client.ready["type"] == "failed"
     assert "raise RuntimeError('not yet')" in client.ready["error"]
     client.close()
+
+
+def test_what_a_case_may_have_is_one_number_here_and_in_the_host() -> None:
+    assert f"MOST_ELEMENTS = {MAX_ELEMENTS:_}\n" in (ADAPTERS / "subject_hands.py").read_text()
 
 
 def test_what_people_call_a_gradient_is_one_rule_here_and_in_the_host() -> None:

@@ -24,7 +24,7 @@ def project(tmp_path, monkeypatch):
 
 def test_check_takes_the_cases_of_the_ini_file(project, capsys):
     assert main(["check"]) == 0
-    assert capsys.readouterr().out == "1 case files, 6 cells a framework, 0 files with mistakes\n"
+    assert capsys.readouterr().out == "1 case file, 6 cells a framework, 0 files with mistakes\n"
 
 
 def test_explain_takes_cases_adapters_and_interpreters(project, capsys):

@@ -52,7 +52,7 @@ def test_a_new_case_is_right_as_it_stands(capsys):
         capsys.readouterr().out == "mlp.toml: a case to fill in; then: harness new mine.py --case mlp.toml\n"
     )
     assert main(["check", "mlp.toml"]) == 0
-    assert capsys.readouterr().out == "1 case files, 2 cells a framework, 0 files with mistakes\n"
+    assert capsys.readouterr().out == "1 case file, 2 cells a framework, 0 files with mistakes\n"
     options = ["--adapters", str(FAKES / "adapters"), "--framework=faultless"]
     options.append(f"--interpreter=faultless={sys.executable}")
     assert [explained(f"mlp::{dtype}", *options) for dtype in ("float32", "float64")] == [0, 0]

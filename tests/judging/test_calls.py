@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from gradient_conformance.harness.judging.blame import Suspect
 from gradient_conformance.harness.judging.calls import diagnosis, judge_calls
-from gradient_conformance.harness.judging.composition import budget, composed, flips, pooled, precisely
+from gradient_conformance.harness.judging.composition import budget, composed, flips, pooled
 from gradient_conformance.harness.judging.examining import MOST_STEPS, chosen_steps
+from gradient_conformance.harness.judging.precise import precisely
 from gradient_conformance.harness.judging.trace import Trace
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.formats import FORMATS
@@ -295,7 +296,7 @@ def test_an_amplified_rounding_of_the_reference_s_own_is_seen_with_50_digits():
     right = {("gradient", "z"): 1 / (1 + np.exp(-z))}
     assert max(t.used for t in composed(trace, (), right)) > 1000
     found = precisely(trace, (), right)
-    assert max(t.used for t in found.compared) <= 1
+    assert max(t.used for t in found.compared(right)) <= 1
     assert (found.off > 1000, found.unsure) == (True, 0)
 
 

@@ -1,5 +1,7 @@
 """The likely cause: each that people make is named, and nothing is named that explains only a part or fits by chance."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from gradient_conformance.harness.judging.calls import diagnosis, judge_calls
@@ -113,6 +115,57 @@ def test_what_people_do_wrong_in_one_call_is_named(cause, dtype):
     seed = seed.astype(dtype).astype(np.float64)
     trace = trace_of(text, inputs, key, lambda a, own: change(a, x, seed), dtype, seed=seed)
     assert words in said(trace)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda g: np.clip(g, -0.5, 0.5), "it is clipped to [-0.5, 0.5]"),
+        (lambda g: g / np.linalg.norm(g), "it is clipped to a norm of 1"),
+    ],
+)
+def test_a_gradient_that_is_clipped_is_named_with_its_limit(change, words, dtype):
+    shapes = {"x": (9, 3)}
+    seed = drawn(shapes, seed=1)["x"].astype(dtype).astype(np.float64)
+    trace = trace_of("y = tanh(x)", drawn(shapes), at("x"), lambda a, own: change(a), dtype, seed=seed)
+    assert words in said(trace)
+
+
+def test_gradients_that_are_clipped_to_a_common_norm_are_named():
+    inputs = drawn(SHAPES)
+    right = played(NETWORK.replace("mse(s, t)", 'mse(s, t, reduction="sum")'), inputs, dtype="float64")
+    told = {at(n): right.own[at(n)] for n in ("W", "b", "U")}
+    norm = np.sqrt(sum(np.sum(g * g) for g in told.values()))
+    assert norm > 1
+    clipped = {key: g / norm for key, g in told.items()}
+    trace = dataclasses.replace(right, answered=clipped)
+    assert "the gradients of all inputs together are clipped to a norm of 1" in said(trace)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "words"),
+    [
+        ("y = sigmoid(x)", lambda x, e: 1 / (1 + e(-x)), "exp(-x) is computed in float32 in it"),
+        (
+            "y = softmax(x)",
+            lambda x, e: (
+                e(x - x.max(-1, keepdims=True)) / e(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True)
+            ),
+            "exp(x - max) is computed in float32 in it",
+        ),
+    ],
+)
+def test_an_exponential_in_float32_within_float64_is_named(text, value, words):
+    inputs = drawn({"x": (9, 3)})
+
+    def e(a):
+        return np.exp(a.astype(np.float32)).astype(np.float64)
+
+    trace = trace_of(
+        text, inputs, ("value", "y"), lambda a, own: value(inputs["x"], e), "float64", seed=np.ones((9, 3))
+    )
+    assert said(trace) == words
 
 
 def test_the_sum_over_another_axis_is_named():

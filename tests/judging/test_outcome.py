@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gradient_conformance.harness.frameworks.found import Framework
+from gradient_conformance.harness.judging import settling
 from gradient_conformance.harness.judging.examining import examine
 from gradient_conformance.harness.judging.judge import Judgement, judge
 from gradient_conformance.harness.judging.outcome import outcome
-from gradient_conformance.harness.judging.settling import settled
+from gradient_conformance.harness.judging.settling import settled, undecided
 from gradient_conformance.harness.ledger.entries import Ledger
 from gradient_conformance.harness.ledger.reading import load_given
 from gradient_conformance.harness.plan import Cell
@@ -215,6 +216,64 @@ def test_more_digits_excuse_nobody_who_is_wrong(case):
     _, found = looked_into(variant, dtype="float64", plain=wrong)
     assert found.verdict is Verdict.DISAGREE
     assert "vanishes" in found.notes[0]  # as its trace, which is right
+
+
+BESIDE = f"""{HEAD}
+program = '''
+p = sigmoid(z)
+r = sum(w * w)
+b = bce(p, t, reduction="sum")
+loss = b + r
+'''
+gradients = ["z", "w"]
+[tensors]
+z = {{ values = [2, 6, 14] }}
+t = {{ values = [0, 0, 0] }}
+w = {{ values = [1.5, 2.5, -1.25] }}
+"""
+Z, V = np.array([2.0, 6, 14]), np.array([1.5, 2.5, -1.25])
+
+
+def line_of(variant, arrays):
+    """The line of hand-written code that told no more than these, in float64."""
+    wanted, answer = VariantReference(variant), Answer(None, "", arrays)
+    cell = Cell(variant, "float64", Framework("mine", Path("adapter.py"), ("eager",), strict=False), "eager")
+    judgement = judge(wanted, "float64", arrays, strict=False)
+    found = examine(cell, wanted, answer, judgement, lambda copies: answer)
+    return settling.looked_into(cell, undecided(cell, answer), judgement, found, Ledger("mine"), "")
+
+
+def test_nothing_right_is_accused_beside_a_fault_where_float64_is_amplified(case):
+    [variant] = case(text=BESIDE).variants
+    line = line_of(variant, {("gradient", "z", None): 1 / (1 + np.exp(-Z)), ("gradient", "w", None): V})
+    assert line.verdict is Verdict.DISAGREE
+    assert "gradient of w[" in line.message
+    assert "gradient of z" not in line.message
+    assert [call.name for call in line.calls] == ["gradient of w"]
+
+
+def test_what_should_be_is_right_where_float64_is_amplified(case):
+    [variant] = case(text=BESIDE).variants
+    line = line_of(variant, {("gradient", "z", None): [1, 1, -1] / (1 + np.exp(-Z))})
+    assert line.verdict is Verdict.DISAGREE
+    [whole] = [t for t in line.tensors if t.name == "z"]
+    for told in (whole, *line.calls):
+        right = 1 / (1 + np.exp(-Z[told.where[0]]))
+        assert abs(float(told.want) - right) <= told.tolerance
+    assert len(line.calls) == 1
+
+
+def test_of_a_training_too_nothing_right_is_accused(case):
+    steps = '\n[training]\noptimizer = { sgd = { lr = 0.5 } }\nparameters = ["w"]\nsteps = 2\n'
+    [variant] = case(text=BESIDE + steps).variants
+    told = {}
+    for step, w in enumerate((V, V / 2)):
+        told |= {("gradient", "z", step): 1 / (1 + np.exp(-Z)), ("gradient", "w", step): w}
+        told["parameter", "w", step] = w / 2
+    line = line_of(variant, told)
+    assert line.verdict is Verdict.DISAGREE
+    assert "gradient of w" in line.message
+    assert "gradient of z" not in line.message
 
 
 PRODUCTS = 400

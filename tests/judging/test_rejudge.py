@@ -9,7 +9,7 @@ import pytest
 from gradient_conformance.harness.case.library import CaseChanged, CaseGone
 from gradient_conformance.harness.cli import main
 from gradient_conformance.harness.judging.comparing import compare
-from gradient_conformance.harness.judging.judge import _worse
+from gradient_conformance.harness.judging.judge import worse
 from gradient_conformance.harness.judging.rejudge import (
     NeedsArrays,
     NeedsLedger,
@@ -144,7 +144,7 @@ def test_the_widest_and_the_worst_step_both_reach_the_line():
     [one] = compare(References.of({KEY: want}), {KEY: np.array([1.0009])}, "float64")
     [other] = compare(References.of({KEY: wide}), {KEY: np.array([1.0])}, "float64")
     assert (one.verdict, other.verdict) == (Verdict.AGREE, Verdict.INCONCLUSIVE)
-    for merged in (_worse(one, other), _worse(other, one)):
+    for merged in (worse(one, other), worse(other, one)):
         assert merged.verdict is Verdict.INCONCLUSIVE
         assert (merged.ratio, merged.width) == (one.ratio, other.width)
 

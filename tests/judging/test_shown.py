@@ -1,6 +1,8 @@
 """Somebody's own code is judged by what it shows, in the shape in which people write it: by a real worker."""
 
+import itertools
 import textwrap
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +11,11 @@ from gradient_conformance.harness.case.loading import parse
 from gradient_conformance.harness.engine import Engine
 from gradient_conformance.harness.frameworks.found import subject
 from gradient_conformance.harness.frameworks.interpreters import interpreter_of
+from gradient_conformance.harness.judging.judge import judge
 from gradient_conformance.harness.plan import Cell
 from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.verdict import Verdict
+from gradient_conformance.harness.workers.waiting import Seldom
 from gradient_conformance.reference.optimizers import MOMENTUM, OPTIMIZERS
 
 LAYER = """
@@ -534,3 +538,25 @@ def test_the_tolerance_of_a_step_by_a_gradient_that_is_not_shown_is_that_of_both
         sigma[derived] = {name: reference.sigma for (_, name), reference in wanted.update(walk).items()}
     assert np.median(sigma["W",]["W"] / sigma[()]["W"]) > 1.5
     np.testing.assert_allclose(sigma["W",]["b"], sigma[()]["b"], rtol=0.3)
+
+
+def test_a_long_training_says_which_step_is_judged(monkeypatch):
+    """After a while, and then ever more seldom."""
+    said, clock = [], itertools.count(0, 4)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    seldom = Seldom(said.append)
+    for step in range(20):
+        seldom(f"judging a: step {step} of 20")
+    assert said == [
+        "judging a: step 2 of 20 (12 s)",
+        "judging a: step 4 of 20 (20 s)",
+        "judging a: step 9 of 20 (40 s)",
+        "judging a: step 19 of 20 (80 s)",
+    ]
+
+
+def test_each_step_of_a_training_is_told_before_it_is_judged():
+    [variant] = parse(SGD, "own/layer").variants
+    reached = []
+    judge(VariantReference(variant), "float32", {}, strict=False, reached=lambda *told: reached.append(told))
+    assert reached[0] == (0, variant.training.steps)

@@ -72,6 +72,7 @@ def test_wrong_code_is_wrong_and_what_is_right_is_said_to_be(name, gradient, cha
 def test_the_place_is_the_line_of_their_own_file():
     found = check(faulty("columns", "dW1", lambda g: g * 1.001), drawn()["columns"])
     assert found.place == "backward of matmul towards W1, line 1 or backward of add towards its x, line 1"
+    assert "lines are those of" not in str(found)
     assert re.search(r"^  line 1: Z1 = W1 @ X \+ b1  # forwards.py:\d+$", str(found), re.MULTILINE)
 
 
@@ -458,3 +459,140 @@ def test_its_case_is_a_case_and_replaces_no_other_file(tmp_path):
 @pytest.mark.parametrize("verdict", Verdict)
 def test_every_verdict_has_its_colour_in_a_notebook(verdict):
     assert verdict.face.style in COLOURS
+
+
+LOSSES = {
+    "np.float32": np.float32,
+    "np.float64": np.float64,
+    "float": float,
+    "0-d": np.array,
+    "(1,)": lambda loss: np.array([loss]),
+    "(1, 1)": lambda loss: np.array([[loss]]),
+}
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_a_loss_is_one_number_however_it_is_held(kind):
+    inputs = in_dtype({"W": W, "x": X}, "float32")
+
+    def held(W, x):
+        return LOSSES[kind](_loss(W, x)), gradients(W, x)
+
+    found = check(held, inputs)
+    assert found, found
+    assert ("the one number in it is differentiated" in str(found)) is kind.startswith("(")
+
+
+def _by_rows(W, x):
+    z = np.empty(3)
+    for i in range(3):
+        z[i] = W[i] @ x
+    return z
+
+
+def _by_numbers(W, x):
+    z = np.zeros(3)
+    z[[2, 0, 1]] = (W @ x)[[2, 0, 1]]
+    return z
+
+
+def _by_a_mask(W, x):
+    z = np.zeros(3)
+    right = W @ x
+    positive = right > 0
+    z[positive], z[~positive] = right[positive], right[~positive]
+    return z
+
+
+def _by_parts_of_two_axes(W, x):
+    z = np.zeros((4, 3))
+    z[1:4, 1:] = W * x
+    z[0, 2:] = 0.0
+    return z.sum(axis=1)[1:]
+
+
+def _by_every_other(W, x):
+    z = np.zeros(6)
+    z[::2] = W @ x
+    return z[::2] + z[1::2]
+
+
+def _broadcast(W, x):
+    z = np.zeros((2, 3))
+    z[:] = W @ x
+    return z[1]
+
+
+@pytest.mark.parametrize(
+    "write", [_by_rows, _by_numbers, _by_a_mask, _by_parts_of_two_axes, _by_every_other, _broadcast]
+)
+def test_what_is_written_part_by_part_is_traced(write):
+    def forward(W, x):
+        y = 1 / (1 + np.exp(-write(W, x)))
+        return (y * y).sum(), gradients(W, x)
+
+    found = check(forward, {"W": W, "x": X})
+    assert found, found
+    assert not check(lambda W, x: (forward(W, x)[0], {"W": 2 * gradients(W, x)["W"]}), {"W": W, "x": X})
+
+
+def test_what_is_written_twice_into_one_place_is_refused():
+    def forward(W, x):
+        z = np.zeros(3)
+        z[[0, 1, 0]] = W @ x
+        return (z * z).sum(), {"W": W}
+
+    with pytest.raises(OwnError, match="writing several numbers into one place can't be traced"):
+        check(forward, {"W": W, "x": X})
+
+
+class Caching:
+    def __init__(self, W):
+        self.W, self.h = W, None
+
+    def loss(self, x):
+        if self.h is None:
+            self.h = sigmoid(self.W @ x)
+        return (self.h * self.h * x.sum()).sum(), {"x": np.ones(2)}
+
+
+def test_what_is_kept_from_the_first_call_is_no_constant():
+    with pytest.raises(OwnError, match=r"keeps self\.h from its first call and reads it in the next ones"):
+        check(Caching(W).loss, {"x": X})
+
+
+class Storing(Caching):
+    def loss(self, x):
+        self.h = sigmoid(self.W @ x)
+        return (self.h * self.h).sum(), gradients(self.W, x)
+
+
+def test_what_a_call_keeps_for_its_backward_pass_is_nobody_s_business():
+    assert check(Storing(W).loss, {"x": X})
+
+
+def test_a_number_that_is_added_inside_a_logarithm_and_not_in_its_derivative_is_named():
+    def forward(x, w, y):
+        p = sigmoid(x * w)
+        loss = -np.sum(y * np.log(p + 1e-8))
+        return {"loss": loss, "p": p}, {"p": -y / p}
+
+    found = check(forward, SATURATED | {"x": -SATURATED["x"]})
+    assert "likely: the derivative of log is taken as if 1e-08 were not added before it" in str(found)
+
+
+def test_a_number_inside_both_logarithms_of_an_entropy_is_named_where_p_less_y_was_told():
+    """The parts of `p - y` cancel: what each logarithm contributes is known by no digit more than its rounded p has."""
+
+    def forward(X, w, y):
+        p = sigmoid(X @ w)
+        loss = -np.mean(y * np.log(p + 1e-12) + (1 - y) * np.log(1 - p + 1e-12))
+        return loss, {"w": X.T @ (p - y) / y.size}
+
+    rng = np.random.default_rng(0)
+    inputs = {"X": 3 * rng.normal(size=(12, 3)), "w": 3 * rng.normal(size=3), "y": rng.integers(0, 2, 12)}
+    found = check(forward, inputs)
+    told = (
+        "the derivative of log is taken as if 1e-12 were not added before it (in every such call of line 2)"
+    )
+    assert f"likely: {told}" in str(found), found

@@ -7,7 +7,7 @@ from gradient_conformance.harness.cli import main
 from gradient_conformance.harness.plugin.files import KEPT
 from gradient_conformance.harness.run.reading import read_run
 from gradient_conformance.harness.run.writing import RunWriter
-from matrix import finished, said
+from matrix import cut, finished, said
 from runs import header
 
 ONE = "cases/tiny/layer.toml::k:2-float32-negates-eager"
@@ -50,6 +50,34 @@ def test_the_repeated_cell_does_not_take_the_place_of_the_matrix(kept):
     assert told in said(outcome)
     assert len(read_run(kept.latest).cells) == 6
     assert sorted(len(read_run(path).cells) for path in kept.runs.iterdir()) == [1, 6]
+
+
+def test_resuming_without_a_name_goes_on_with_the_newest_run(kept):
+    assert "--resume: there is no run in reports/runs; name a run file" in said(
+        kept.run("faultless", more=["--resume"])
+    )
+    kept.run("faultless")
+    kept.run("faultless")
+    older, newest = (kept.runs / name for name in files(kept))
+    before = older.read_bytes()
+    cut(newest, 2)
+    outcome = kept.run("faultless", more=["--resume"])
+    assert f"reports/runs/{newest.name}: the run goes on with 2 of 6 cells done" in said(outcome)
+    assert len(read_run(newest).cells) == 6
+    assert older.read_bytes() == before
+
+
+def test_a_kept_run_is_not_replaced_through_the_name_of_the_latest(kept):
+    kept.run("faultless")
+    (file,) = files(kept)
+    before = (kept.runs / file).read_bytes()
+    with (kept.path / "pytest.ini").open("a") as ini:
+        ini.write("addopts = --record=reports/latest.jsonl\n")
+    outcome = kept.run("faultless")
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    told = f"--record: reports/latest.jsonl leads to reports/runs/{file}, a run that is kept and would be replaced; leave "
+    assert told + "--record out (reports/latest.jsonl leads to the new run then)" in said(outcome)
+    assert (kept.runs / file).read_bytes() == before
 
 
 def test_a_report_of_cells_named_one_by_one_says_so(kept, capsys):

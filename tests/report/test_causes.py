@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from gradient_conformance.harness.report import failure, markdown
+from gradient_conformance.harness.report import failure, html, markdown
 from gradient_conformance.harness.report.causes import Ledgers, affected, causes
 from gradient_conformance.harness.report.model import report
 from gradient_conformance.harness.report.summary import table
@@ -187,3 +187,10 @@ def test_a_failing_cell_tells_where_it_begins_only_where_its_calls_do_not():
     told = {"message": "value y = 0.2", "first_difference": "line 2"}
     assert failure.lines(wrong("k:1", **told, verdict=Verdict.DISAGREE))[-1] == "first difference: line 2"
     assert failure.lines(wrong("k:1", call(), **told)) == ["value y = 0.2"]
+
+
+def test_the_page_leads_with_findings_and_tells_versions_below_them(here):
+    page = html.one_file(report(a_run([wrong("1", call("exp"))])))
+    places = [page.index(text) for text in ("<h1", 'id="causes"', 'class="frameworks"', 'id="matrix"')]
+    assert places == sorted(places)
+    assert "= 1 cell<" in page

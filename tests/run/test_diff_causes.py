@@ -163,7 +163,7 @@ def test_the_text_names_causes_before_cells():
 def test_cells_that_agree_by_a_convention_are_counted_apart():
     chosen = cell("ops/a", "k:1", "torch", Verdict.AGREE, 3.0, conventions=["backward of relu, line 4: ..."])
     text = render(causes([], [chosen]))
-    assert "1 cells, 1 agree\n" in text
+    assert "1 cell, 1 agree\n" in text
     assert "2 cells, 2 agree (1 by a convention)\n" in text
 
 

@@ -25,7 +25,7 @@ from ....reference.rounding import K, Reference
 from ....reference.told import Result
 from ...references.row import References
 from ..blame import Suspect, suspects_of
-from ..calls import Alarm, calls_behind
+from ..calls import Alarm, around, calls_behind
 from ..comparing import compare
 from ..trace import Trace
 from .causes import Cause, Multiple, table
@@ -183,14 +183,20 @@ class _Region:
         ):
             return False
         due = trace.due(trace.own, touched, self._calls, self._made(instead))
-        compared = compare(References.of(due), {key: trace.answered[key] for key in due}, trace.dtype)
-        if any(not t.used <= 1 for t in compared):
+        if not self._within(due) and any(a.suspect is None for a in self._alarms):
+            due = around(self._walk(instead, own_output=self._calls), due)
+        if not self._within(due):
             return False
         told = (bits(a.got, a.due.value, due[a.key], trace.dtype, exact=trace.exact) for a in self._alarms)
         return sum(told) > CHANCE + math.log2(tried)
 
-    def _walk(self, instead: Instead) -> dict[Result, Array]:
-        return self.trace.walk(self.trace.own, made=self._made(instead), calls=self._calls)
+    def _within(self, due: Mapping[Result, Reference]) -> bool:
+        answered = {key: self.trace.answered[key] for key in due}
+        return all(t.used <= 1 for t in compare(References.of(due), answered, self.trace.dtype))
+
+    def _walk(self, instead: Instead, **how: Any) -> dict[Result, Array]:
+        """With `own_output`, as of calls that are judged as one: where their rounded outputs cancel, as in `p - y`."""
+        return self.trace.walk(self.trace.own, made=self._made(instead), calls=self._calls, **how)
 
     def _made(self, instead: Instead) -> Any:
         return partial(Supposed, trace=self.trace, places=self.places, instead=instead)

@@ -201,6 +201,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.recorder.open:
+            self.recorder.taken.append(self.node)
             self.recorder.leave("a plain array is made of it (np.stack joins traced arrays)")
         return np.array(self.node.value, dtype)
 

@@ -102,9 +102,7 @@ def _written(x: Traced, parts: tuple[Any, ...], new: Any, value: Array) -> Trace
     if np.ndim(plain(new)) == 0:
         return x.recorder.call("where({0}, {1}, {2})", value, _mask(x, parts), new, x)
     if not all(map(_is_basic, parts)) or any(part is None for part in parts):
-        raise Unsaid(
-            "writing into these places can't be traced; np.where and np.concatenate make a new array"
-        )
+        return _scattered(x, parts, new, value)
     parts = _every_axis(parts, len(shape))
     cut = [
         axis
@@ -114,13 +112,11 @@ def _written(x: Traced, parts: tuple[Any, ...], new: Any, value: Array) -> Trace
     if not cut:
         return _where_written(x, parts, new, value)
     if len(cut) > 1 or any(not isinstance(part, slice) for part in parts):
-        raise Unsaid(
-            "writing into a part along several axes can't be traced; np.concatenate makes a new array"
-        )
+        return _scattered(x, parts, new, value)
     axis = cut[0]
     start, stop, step = parts[axis].indices(shape[axis])
     if step != 1:
-        raise Unsaid("writing into every so manyth element can't be traced; np.concatenate makes a new array")
+        return _scattered(x, parts, new, value)
     there = (*shape[:axis], stop - start, *shape[axis + 1 :])
     middle: Any = new if np.shape(plain(new)) == there else np.zeros(there) + new
     before, after = (x[(*full_slices(axis), slice(*ends))] for ends in ((0, start), (stop, shape[axis])))
@@ -138,10 +134,31 @@ def _where_written(x: Traced, parts: tuple[Any, ...], new: Any, value: Array) ->
     )
     left = tuple(size for size, part in zip(value.shape, parts, strict=True) if isinstance(part, slice))
     given = np.shape(plain(new))
-    if given and given != left:
-        raise Unsaid("writing what is broadcast can't be traced; give it the shape of its place")
-    rows = np.reshape(new, shape) if given and given != shape else new
+    rows = new if given == left else np.zeros(left) + new
+    rows = rows if shape == left else np.reshape(rows, shape)
     return x.recorder.call("where({0}, {1}, {2})", value, _mask(x, parts), rows, x)
+
+
+def _scattered(x: Traced, parts: tuple[Any, ...], new: Any, value: Array) -> Traced:
+    """What is written into places of any kind, by a product with ones and zeros that brings each element to its own."""
+    size = value.size
+    places = np.arange(size).reshape(value.shape)[plain(parts if len(parts) > 1 else parts[0])]
+    if size * places.size > LARGEST:
+        raise Unsaid(
+            f"writing into {places.size} of {size} elements is too much to be traced, as a matrix of ones and zeros of"
+            f" {size * places.size} elements; at most {LARGEST}"
+        )
+    if np.unique(places).size < places.size:
+        raise Unsaid("writing several numbers into one place can't be traced; add them up before")
+    if not places.size:
+        return x.recorder.call("where({0}, {1}, {2})", value, _mask(x, parts), 0.0, x)
+    given = new if np.shape(plain(new)) == places.shape else np.zeros(places.shape) + new
+    hot = x.recorder.constant(
+        "the places that are written", np.eye(size)[:, places.ravel()], *_sources(parts)
+    )
+    found: Any = hot @ (given if places.ndim == 1 else np.reshape(given, (places.size,)))
+    spread = found if value.ndim == 1 else np.reshape(found, value.shape)
+    return x.recorder.call("where({0}, {1}, {2})", value, _mask(x, parts), spread, x)
 
 
 def _every_axis(parts: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
