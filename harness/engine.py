@@ -122,6 +122,8 @@ class Engine:
             answer = answer_of(lanes, request, cell.id, self._say)
         finally:
             lanes.judged(request)
+        if self._say and (scarcity := self._shares.scarcity()):
+            self._say(scarcity)
         if answer.printed and self._hear:
             self._hear(answer.printed)
         line, found = undecided(cell, answer), Examination()

@@ -70,7 +70,8 @@ class Succession:
         """Whether a worker has been started of which nothing is known yet."""
         self.interpreter: Interpreter | None = None
         self.start_seconds = 0.0
-        """What the last start took."""
+        self.memory = 0
+        """What the last start took, and the bytes that the worker then had in memory."""
         self._find, self._compiled, self._abouts = find, compiled, abouts
         self._lock = threading.Lock()
         self._closing = False
@@ -119,7 +120,7 @@ class Succession:
             self.bury()
             self._give_up(Answer(Verdict.CRASHED, refused))
             return
-        self.start_seconds = time.monotonic() - begun
+        self.start_seconds, self.memory = time.monotonic() - begun, worker.memory
         self._failed_starts = 0
 
     def _new_worker(self, interpreter: Interpreter) -> Worker:

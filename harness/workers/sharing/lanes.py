@@ -17,10 +17,10 @@ from ..succession import Abouts, Find, Succession
 from ..window import HELD, Request
 from ..worker import CELL_TIMEOUT, START_TIMEOUT
 from .families import Families
-from .shares import Shares
+from .shares import Pace, Shares
 
-TOLD = 8
-"""Answers by which is known how long others take; the first is not among them, for which a framework makes itself ready."""
+GROWTH = 2
+"""How many times as much memory a worker may come to take as it has when it has started."""
 
 
 class Lanes:
@@ -47,7 +47,7 @@ class Lanes:
         self._lock = threading.Lock()
         self._families = Families()
         self._lane_of: dict[Request, Lane] = {}
-        self._seconds, self._answers = 0.0, -1
+        self.pace = Pace()
         self._closing = self._full = False
         self._ended: set[Lane] = set()
         with self._lock:  # the lane asks at once
@@ -65,11 +65,6 @@ class Lanes:
     def waiting(self) -> int:
         """Requests that no lane has yet."""
         return self._families.count
-
-    @property
-    def pace(self) -> float | None:
-        """Seconds that an answer takes; None while that is not known."""
-        return self._seconds / self._answers if self._answers >= TOLD else None
 
     def submit(self, requests: Iterable[Request]) -> None:
         """Queue requests behind those that wait, for whichever lane is short of work."""
@@ -143,16 +138,23 @@ class Lanes:
         """A worker has answered: now it is better known whether a lane more pays."""
         with self._lock:
             if answer.verdict is None:
-                self._answers += 1
-                self._seconds += answer.seconds if self._answers else 0.0
-            while self._pays_more() and len(self.lanes) < self._shares.of(self):
+                self.pace.add(answer.seconds)
+            while self._pays_more() and len(self.lanes) < self._shares.of(self) and self._fits_more():
                 self.lanes.append(self._lane(additional=True))
 
     def _pays_more(self) -> bool:
         """Whether what one lane more would take over outweighs its start."""
-        if self._closing or self._full or self.pace is None or len(self.lanes) >= self._shares.workers:
+        each = self.pace.seconds
+        if self._closing or self._full or each is None or len(self.lanes) >= self._shares.workers:
             return False
-        return self.waiting * self.pace / (len(self.lanes) + 1) > self.lanes[0].workers.start_seconds
+        return self.waiting * each / (len(self.lanes) + 1) > self.lanes[0].workers.start_seconds
+
+    def _fits_more(self) -> bool:
+        """Whether there is memory for one more, beside those that are still starting."""
+        starting = sum(not lane.workers.is_ready for lane in self.lanes)
+        size = GROWTH * self.lanes[0].workers.memory * (starting + 1)
+        self._full = not self._shares.have_room(self.framework.name, size)
+        return not self._full
 
     def ended(self, lane: Lane) -> None:
         """A lane takes nothing any more. Where it is not the first there is no room for others."""
