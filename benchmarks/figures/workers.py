@@ -68,8 +68,8 @@ class Kind:
 
 
 KINDS = (
-    Kind("sleeping cells of 50 ms", SLEEPS, 16, 12.0, 480),
-    Kind("computing cells", COMPUTES, 2, 1.7, 160),
+    Kind("sleeping cells of 50 ms", SLEEPS, 16, 12.0, 320),
+    Kind("computing cells", COMPUTES, 2, 1.7, 80),
 )
 
 
