@@ -28,6 +28,8 @@ LARGE = 2.0**300
 """Beyond it, and below its reciprocal, squares may leave the range of float64."""
 FLUSHED = 2.0**10
 """So many times the smallest number that keeps its accuracy: above it what is flushed is less than a share of u."""
+TOGETHER = 2**14
+"""Elements of results that are looked at in one go."""
 
 
 @dataclass(frozen=True)
@@ -45,31 +47,44 @@ class Tape:
 
     kinks: dict[Hashable, Array] = field(default_factory=dict)
     contractions: dict[Hashable, Contraction] = field(default_factory=dict)
-    smallest: float = math.inf
-    largest: float = 0.0
-    """Of the magnitudes of all results, but for 0 and what is not finite."""
     elements: int = 1
     """Of the result that has most."""
+    _range: tuple[float, float] = (math.inf, 0.0)
+    _unseen: list[Array] = field(default_factory=list)
+    _waiting: int = 0
 
     def saw(self, a: Array) -> None:
-        sizes = np.abs(a)
-        told = np.isfinite(sizes) & (sizes > 0)
-        self.largest = float(np.max(sizes, where=told, initial=self.largest))
-        self.smallest = float(np.min(sizes, where=told, initial=self.smallest))
+        self._unseen.append(np.ravel(a))
+        self._waiting += np.size(a)
         self.elements = max(self.elements, np.size(a))
+        if self._waiting > TOGETHER:
+            self._look()
+
+    def _look(self) -> tuple[float, float]:
+        """The smallest and the largest magnitude of all results, but for 0 and what is not finite; of many in one go."""
+        if not self._unseen:
+            return self._range
+        sizes = np.abs(np.concatenate(self._unseen))
+        told = sizes[np.isfinite(sizes) & (sizes > 0)]
+        smallest, largest = self._range
+        self._range = float(np.min(told, initial=smallest)), float(np.max(told, initial=largest))
+        self._unseen, self._waiting = [], 0
+        return self._range
 
     def leaves(self, dtype: str) -> bool:
         """Whether some result is beyond the dtype's range, or so near its ends that a perturbed one may be."""
-        return self.largest > FORMATS[dtype].largest / 4 or self.smallest < floor(dtype) / U
+        smallest, largest = self._look()
+        return largest > FORMATS[dtype].largest / 4 or smallest < floor(dtype) / U
 
     def flushes(self, dtype: str) -> bool:
         """Whether some result is so small that a dtype which flushes subnormals may err by more than it rounds."""
-        return self.smallest < FLUSHED * floor(dtype) / U
+        return self._look()[0] < FLUSHED * floor(dtype) / U
 
     @property
     def extreme(self) -> bool:
         """Whether the square of some result, or of its error, may leave the range of float64."""
-        return self.largest > LARGE or self.smallest < 1 / LARGE
+        smallest, largest = self._look()
+        return largest > LARGE or smallest < 1 / LARGE
 
 
 def floor(dtype: str) -> float:

@@ -86,7 +86,7 @@ def test_more_runs_change_sigma_little():
 
 
 def test_the_number_of_runs_falls_with_size():
-    assert [runs_for(n) for n in (10, 9_999, 10_000, 1_000_000, 1_000_001)] == [64, 64, 32, 32, 16]
+    assert [runs_for(n) for n in (10, 9_999, 10_000, 99_999, 100_000)] == [64, 64, 32, 32, 16]
 
 
 def test_nothing_is_lost_in_rows_that_only_move_elements():

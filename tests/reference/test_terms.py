@@ -112,7 +112,7 @@ FIGURES = {
     "a unit that may flip between untold names": a_unit_that_may_flip,
     "K": lambda: float(tolerance(np.ones(1), "float32")[0]),
     "float64 in float32's units": lambda: float(tolerance(np.ones(1), "float64")[0]) * 2.0**29,
-    "runs": lambda: float(rounding.runs_for(1) + rounding.runs_for(10**5) + rounding.runs_for(10**7)),
+    "runs": lambda: float(rounding.runs_for(1) + rounding.runs_for(10**4) + rounding.runs_for(10**7)),
     **{f"{name}, each call": lambda name=name: sigma(twice(name, -1)) for name in FUNCTIONS},
     **{f"{name}, all calls": lambda name=name: sigma(twice(name, 1)) for name in FUNCTIONS},
 }
