@@ -17,6 +17,7 @@ import json
 import linecache
 import os
 import platform
+import resource
 import select
 import signal
 import sys
@@ -328,7 +329,17 @@ def greet(hello: dict[str, Any]) -> tuple[ModuleType | None, dict[str, Any]]:
     except BaseException:  # noqa: BLE001 - whatever it is, it is the answer
         return None, {"type": "failed", "error": whole(traceback.format_exc()), **versions}
     tables = {name: list(getattr(adapter, name.upper())) for name in ("ops", "formulas", "optimizers")}
-    return adapter, {"type": "ready", "protocol": PROTOCOL, "about": about, **tables}
+    return adapter, {"type": "ready", "protocol": PROTOCOL, "about": about, "memory": memory(), **tables}
+
+
+def memory() -> int:
+    """Bytes that this process has in memory; the most that it ever had where the system tells no more."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+    return pages * resource.getpagesize()
 
 
 def watch_host() -> None:

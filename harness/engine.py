@@ -1,8 +1,8 @@
-"""Runs cells: each framework in a lane of its own, side by side, while the host computes what they must be.
+"""Runs cells: each framework in lanes of its own, side by side, while the host computes what they must be.
 
 A lane is a thread that keeps a window of cells in flight to its worker and never runs far ahead of what has been
 judged; for cells that nobody asks for it does not wait. A lost worker costs one cell, the first whose answer is still
-due: the cells behind it go to its successor.
+due: the cells behind it go to its successor. A framework has one lane, or several where that pays.
 """
 
 import functools
@@ -29,7 +29,8 @@ from .run.lines import CellLine, Kept
 from .verdict import Verdict
 from .workers import requests
 from .workers.answer import Answer
-from .workers.lane import Lane
+from .workers.sharing.lanes import Lanes
+from .workers.sharing.shares import Shares
 from .workers.waiting import Say, Seldom, answer_of
 from .workers.window import Message, Request
 from .workers.worker import CELL_TIMEOUT, START_TIMEOUT
@@ -61,12 +62,15 @@ class Engine:
         say: Say | None = None,
         abouts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         hear: Say | None = None,
+        workers: int = 1,
     ) -> None:
         """`keep` puts a cell's arrays away and says what the run file calls them; `cache` knows references.
 
         With `every_call` agreeing cells are judged call by call too. `say` is told for what a result waits, where it
         waits long; `hear` is told what a subject printed. `abouts` is what frameworks told of themselves in the part of the run that is there already.
+        So many `workers` are dealt out among the frameworks; each has one in any case.
         """
+        self._shares = Shares(workers)
         self._start_timeout, self._abouts = start_timeout, abouts
         self._say, self._hear = say, hear
         self._keep, self._cache, self._every_call = keep, cache, every_call
@@ -74,23 +78,25 @@ class Engine:
         self._interpreter, self._ledgers, self._cell_timeout = interpreter, ledgers, cell_timeout
         self._lock = threading.Lock()
         self._prepared_by_variant: OrderedDict[tuple[str, str], _Prepared] = OrderedDict()
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, Lanes] = {}
         self._requests: dict[str, Request] = {}
 
     def submit(self, cells: Iterable[Cell]) -> None:
-        """Set cells on their way, in order, each framework in its lane."""
+        """Set cells on their way, in order, each framework in its lanes."""
         queues: dict[str, list[Request]] = {}
         for cell in cells:
-            self._requests[cell.id] = request = Request(functools.partial(self._message, cell))
-            queues.setdefault(self._lane(cell.framework).framework.name, []).append(request)
+            build = functools.partial(self._message, cell)
+            self._requests[cell.id] = request = Request(build, cell.variant.family)
+            queues.setdefault(self._lanes_of(cell.framework).framework.name, []).append(request)
         for name, queue in queues.items():
             self._lanes[name].submit(queue)
 
-    def _lane(self, framework: Framework) -> Lane:
+    def _lanes_of(self, framework: Framework) -> Lanes:
         if framework.name not in self._lanes:
-            self._lanes[framework.name] = Lane(
+            self._lanes[framework.name] = Lanes(
                 framework,
                 functools.partial(self._interpreter, framework),
+                self._shares,
                 self._cell_timeout,
                 self._start_timeout,
                 None if self._compiled is None else self._compiled / framework.name,
@@ -100,7 +106,7 @@ class Engine:
 
     def about(self, framework: str) -> Mapping[str, Any] | None:
         """What the framework's workers told of themselves, as of one; None while none has started."""
-        return self._lanes[framework].workers.about
+        return self._lanes[framework].abouts.joined
 
     def result(self, cell: Cell) -> CellLine:
         """Wait for a cell's answer and judge it; a cell that has not been submitted since its last result is run now."""
@@ -110,11 +116,13 @@ class Engine:
         """The same, and what judging call by call gave where it was done."""
         if cell.id not in self._requests:
             self.submit([cell])
-        lane, request = self._lane(cell.framework), self._requests.pop(cell.id)
+        lanes, request = self._lanes_of(cell.framework), self._requests.pop(cell.id)
         try:
-            answer = answer_of(lane, request, cell.id, self._say)
+            answer = answer_of(lanes, request, cell.id, self._say)
         finally:
-            lane.judged(request)
+            lanes.judged(request)
+        if self._say and (scarcity := self._shares.scarcity()):
+            self._say(scarcity)
         if answer.printed and self._hear:
             self._hear(answer.printed)
         line, found = undecided(cell, answer), Examination()
@@ -149,8 +157,8 @@ class Engine:
 
     def close(self) -> None:
         """End every lane and its worker."""
-        for lane in self._lanes.values():
-            lane.close()
+        for lanes in self._lanes.values():
+            lanes.close()
 
     def _prepared(self, cell: Cell) -> "_Prepared":
         key = (cell.case, cell.variant.id)
@@ -168,7 +176,10 @@ class Engine:
     def _trace(self, cell: Cell, copies: Collection[tuple[int, int]]) -> Answer:
         """What the subject answers with every value and cotangent asked for, and the contributions of these uses."""
         wanted = self._prepared(cell).wanted
-        lane = self._lane(cell.framework)
+        lanes = self._lanes_of(cell.framework)
         request = Request(lambda: requests.trace(cell, wanted, copies), urgent=True)
-        lane.submit([request])
-        return answer_of(lane, request, cell.id, self._say)
+        lanes.at_once(request)
+        try:
+            return answer_of(lanes, request, cell.id, self._say)
+        finally:
+            lanes.judged(request)

@@ -23,6 +23,7 @@ from .measuring import Options, known_frameworks
 ROWS = {
     "engine": "cells of one framework through the engine / a bare loop of the same calls",
     "together": "all frameworks at once / the slowest of them alone, references cached",
+    "workers": "several workers of one framework / one, on cells that sleep and on cells that compute",
     "reference": "reference, value and gradients / torch float64 eager, one thread",
     "cache": "a reference that is known already, arrays of one size",
     "collect": "collecting 10,000 cells from 1,000 files",

@@ -44,6 +44,8 @@ class Figure:
     unit: str = "x"
     reach: float | None = None
     note: str = ""
+    least: float | None = None
+    """What is to be reached where more is better."""
 
     @property
     def median(self) -> float:
@@ -54,8 +56,11 @@ class Figure:
         spread = f"({low:.3g}-{high:.3g})" if len(self.measured) > 1 else ""
         reach = "" if self.reach is None else f"<= {self.reach:g} {self.unit}"
         over = "over" if self.reach is not None and self.median > self.reach else ""
+        if self.least is not None:
+            reach = f">= {self.least:g} {self.unit}"
+            over = "below" if self.median < self.least else ""
         number = f"{self.median:.3g} {self.unit}"
-        return f"  {self.what:<42} {reach:<11} {number:>11} {spread:<17} {over:<4}  {self.note}".rstrip()
+        return f"  {self.what:<42} {reach:<11} {number:>11} {spread:<17} {over:<5}  {self.note}".rstrip()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from ..frameworks.found import REQUIREMENTS, Framework, frameworks
 from ..frameworks.installed import Installed
 from ..frameworks.interpreters import Interpreter, has_tox_env, interpreter_of, requirements_in
 from ..reading.text import visible
+from ..workers.process import WorkerDied
+from ..workers.worker import Worker
 from .common import adapter_folders, command, ini_interpreters, interpreters, path
 
 ALWAYS = {
@@ -52,6 +55,8 @@ def add(commands: Any) -> None:
     made = command(commands, "frameworks", list_frameworks, text)
     made.add_argument("--adapters", action="append", type=path, default=[], metavar="DIR")
     made.add_argument("--interpreter", action="append", default=[], metavar="NAME=COMMAND")
+    text = "start a worker of each: how long that takes, and how much memory it has then"
+    made.add_argument("--start", action="store_true", help=text)
 
 
 def ops(arguments: argparse.Namespace) -> int:
@@ -164,6 +169,7 @@ def list_frameworks(arguments: argparse.Namespace) -> int:
         print(visible(f"{framework.name}  modes: {', '.join(framework.modes)} (the first is the default)"))
         if isinstance(place, Interpreter):
             lines = list(_told(framework, place, pins[framework], answers[framework.name]))
+            lines += started(framework, place) if arguments.start else []
         else:
             lines = str(place).splitlines()
         print("\n".join(f"  {visible(line)}" for line in lines))
@@ -183,6 +189,21 @@ def _told(
     yield str(answer) + ("" if advice else "; as the adapter pins them")
     anew = _anew(framework, place)
     yield from [*advice[:1], anew] if advice and anew else advice
+
+
+def started(framework: Framework, place: Interpreter) -> list[str]:
+    """What a worker costs before it has answered anything, or why there is none."""
+    begun, worker = time.monotonic(), None
+    try:
+        worker = Worker(place.argv)
+        worker.hello(framework)
+        memory = f"{worker.memory / 2**20:.0f} MiB of memory" if worker.memory else "memory unknown"
+        return [f"a worker: started in {time.monotonic() - begun:.1f} s, {memory}"]
+    except WorkerDied as error:
+        return f"a worker {error}".splitlines()
+    finally:
+        if worker is not None:
+            worker.stop()
 
 
 def _anew(framework: Framework, place: Interpreter) -> str | None:

@@ -45,6 +45,13 @@ def seconds(text: str) -> float:
     return found
 
 
+def count(text: str) -> int:
+    """How many, at least one."""
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text}: must be a number of at least 1, such as 4")
+    return int(text)
+
+
 def several(metavar: str) -> dict[str, Any]:
     """Of an option that may be given more than once."""
     return {"action": "append", "default": [], "metavar": metavar}

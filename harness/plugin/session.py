@@ -26,11 +26,12 @@ from ..run import arrays
 from ..run.lines import STRICT, CellLine, Header, Kept
 from ..run.provenance import header as record_header
 from ..run.reading import Unfinished
+from ..workers.sharing.limits import cores
 from ..workers.waiting import Say
 from ..workers.worker import CELL_TIMEOUT, START_TIMEOUT
 from . import files, shards
 from .files import arrays_folder, record_path
-from .options import Option, carried, check_given, seconds, several
+from .options import Option, carried, check_given, count, seconds, several
 from .resume import resumed
 from .shards import SHARDING, Sharding, given_shard
 
@@ -98,6 +99,11 @@ OPTIONS = (
         "most an interpreter with its framework may take to start",
         {"type": seconds, "default": START_TIMEOUT, "metavar": "SECONDS"},
         carried=True,
+    ),
+    Option(
+        "--workers",
+        "how many workers may be at work at once (default: the cores that there are for this process)",
+        {"type": count, "metavar": "N"},
     ),
     Option(
         "--judge",
@@ -222,6 +228,7 @@ class Matrix:
                 say=self._say(),
                 abouts={} if self.done is None else self.done.abouts,
                 hear=_show,
+                workers=workers_of(self.config),
             )
         name = cell.framework.name
         if name not in self.sent:
@@ -310,6 +317,12 @@ def given_roots(config: pytest.Config) -> list[Path]:
     """The folders that `--cases` names."""
     here = config.invocation_params.dir
     return [Path(os.path.realpath(here / root_named(given))) for given in config.option.cases]
+
+
+def workers_of(config: pytest.Config) -> int:
+    """How many workers may be at work at once; under xdist its processes share them."""
+    processes: int = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    return max(1, (config.option.workers or cores()) // processes)
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:

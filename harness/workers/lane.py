@@ -1,24 +1,22 @@
-"""One framework's requests on their way to its workers, and the thread that sends them and takes the answers.
+"""Requests on their way to a worker, one lane of its framework's, and the thread that sends them and takes the answers.
 
-A lane runs ahead of what is judged, but not far. Whoever waits for a cell makes it the next one, so that cells for
+A lane takes from its source when it could send more than it has, and runs ahead of what is judged, but not far. Whoever waits for a cell makes it the next one, so that cells for
 which nobody ever asks hold nothing up. However the thread ends, nobody waits for it: every request gets an answer.
 """
 
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from typing import Protocol
 
 from ..errors import HarnessError
-from ..frameworks.found import Framework
 from ..verdict import Verdict
 from .answer import Answer, read_answer
-from .process import READ_AHEAD, WorkerDied, readable, require_posix
-from .succession import Find, Succession
-from .window import Promises, Request, Window
-from .worker import CELL_TIMEOUT, START_TIMEOUT, Worker
+from .process import READ_AHEAD, WorkerDied, readable
+from .succession import Succession
+from .window import HELD, Promises, Request, Window
+from .worker import Worker
 
 JOIN = 5.0
 """Seconds that closing a lane waits for its thread."""
@@ -52,39 +50,48 @@ class Bell:
                 os.close(end)
 
 
+class Source(Protocol):
+    """Where a lane has its requests from; it is asked from the lane's thread."""
+
+    def more(self, lane: "Lane") -> Iterable[Request]:
+        """What a lane is to send that could send more than it has."""
+
+    def answered(self, answer: Answer) -> None:
+        """A worker has answered."""
+
+    def ended(self, lane: "Lane") -> None:
+        """A lane takes nothing any more."""
+
+
 class Lane:
-    """One framework's workers and the requests on their way to them."""
+    """A worker, or one after the other, and the requests on their way to them."""
 
     def __init__(
-        self,
-        framework: Framework,
-        find: Find,
-        cell_timeout: float = CELL_TIMEOUT,
-        start_timeout: float = START_TIMEOUT,
-        compiled: Path | None = None,
-        about: Mapping[str, Any] | None = None,
+        self, workers: Succession, source: Source, most_held: int = HELD, *, additional: bool = False
     ) -> None:
-        """See `Succession`. Raises HarnessError on a system that has no workers."""
-        require_posix()
-        self.framework = framework
-        self.workers = Succession(framework, find, compiled, about, cell_timeout, start_timeout)
-        self._promises, self._window = Promises(), Window()
+        """An `additional` lane takes nothing before its worker has started, and ends where that does not start."""
+        self.framework, self.workers = workers.framework, workers
+        self._source, self._additional = source, additional
+        self._promises, self._window = Promises(), Window(most_held)
         self._closing = False
         self._changed = threading.Condition()
         self._bell = Bell()
-        self._thread = threading.Thread(target=self._run, name=f"lane {framework.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"lane {self.framework.name}", daemon=True)
         try:
             self._thread.start()
         except RuntimeError as error:  # the operating system has no thread left
-            self._promises.end(self._why_over(error))
+            self._promises.end(_why_over(self.framework.name, error))
 
     def submit(self, requests: Iterable[Request]) -> None:
-        """Queue requests behind those that wait; an urgent one goes first."""
+        """Queue requests behind those that wait, an urgent one before them, and look whether the source has more."""
         with self._changed:
-            for request in requests:
-                self._window.put(request)
-                self._promises.give(request)
+            self._put(requests)
             self._wake()
+
+    def _put(self, requests: Iterable[Request]) -> None:
+        for request in requests:
+            self._window.put(request)
+            self._promises.give(request)
 
     def demand(self, request: Request) -> None:
         """Somebody waits for this request, so that it goes before those that nobody waits for."""
@@ -107,50 +114,56 @@ class Lane:
         self.workers.close()
         if self._thread.ident is not None:
             self._thread.join(timeout=JOIN)
-        self._promises.end(self._closed())
+        self._promises.end(_closed(self.framework.name))
 
     @property
     def lives(self) -> bool:
         """Whether there is a thread that answers."""
         return self._thread.is_alive()
 
+    @property
+    def load(self) -> int:
+        """How many requests are here that have no answer."""
+        return self._window.load
+
     def _wake(self) -> None:
         """Let the lane look again what may be sent, whether it waits for that or for its worker."""
         self._changed.notify()
         self._bell.ring()
 
-    def _closed(self) -> HarnessError:
-        return HarnessError(f"{self.framework.name}: the run is over, so no more of its cells are run")
-
-    def _why_over(self, error: BaseException) -> Answer:
-        told = f"not run: the harness's own thread for {self.framework.name} ended: {error!r}"
-        return Answer(Verdict.CRASHED, f"{told}; run this cell again")
-
     def _run(self) -> None:
-        end: Answer | HarnessError = self._closed()
+        end: Answer | HarnessError = _closed(self.framework.name)
         try:
             self._bell.open()
-            while not self._closing:
-                request = self._next()
-                if request is not None:
-                    self._begin(request)
-                elif self._window.flying and not self._closing:
-                    self._receive()
+            if not self._additional or self.workers.start() is not None:
+                self._serve()
         except BaseException as error:  # noqa: BLE001 (whatever it is, nobody must wait for ever)
-            end = self._why_over(error)
+            end = _why_over(self.framework.name, error)
         finally:
             self._promises.end(end)
             with self._changed:
                 self._bell.close()
             if self.workers.worker is not None:
                 self.workers.worker.stop()
+            self._source.ended(self)
+
+    def _serve(self) -> None:
+        while not self._closing:
+            request = self._next()
+            if request is not None:
+                self._begin(request)
+            elif self._window.flying and not self._closing:
+                self._receive()
 
     def _next(self) -> Request | None:
         """A request to send now, or None when it is time to receive, or to end."""
         with self._changed:
             while not self._closing:
                 worker = self.workers.worker
-                request = self._window.next(full=worker is not None and worker.is_full)
+                full = worker is not None and worker.is_full
+                if self._window.is_short(full=full):
+                    self._put(self._source.more(self))
+                request = self._window.next(full=full)
                 if request is not None or self._window.flying:
                     return request
                 self._changed.wait()
@@ -202,3 +215,13 @@ class Lane:
             with self._changed:
                 self._window.send_again()
         self._promises.keep(request, answer)
+        self._source.answered(answer)
+
+
+def _closed(name: str) -> HarnessError:
+    return HarnessError(f"{name}: the run is over, so no more of its cells are run")
+
+
+def _why_over(name: str, error: BaseException) -> Answer:
+    told = f"not run: the harness's own thread for {name} ended: {error!r}"
+    return Answer(Verdict.CRASHED, f"{told}; run this cell again")

@@ -3,6 +3,7 @@
 import functools
 import shlex
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,29 @@ NOTED = 10
 Find = Callable[[], Interpreter | Absent]
 
 
+class Abouts:
+    """What the workers of one framework told of themselves, in whatever lane: each is held to the first."""
+
+    def __init__(self, earlier: Mapping[str, Any] | None = None) -> None:
+        """`earlier`: what those told by whom earlier cells of the run were answered."""
+        self._told: list[Mapping[str, Any]] = [] if earlier is None else [earlier]
+        self._lock = threading.Lock()
+
+    @property
+    def joined(self) -> Mapping[str, Any] | None:
+        """As of one worker, joined by a plus where it differs; None while none has started."""
+        return functools.reduce(noted, self._told) if self._told else None
+
+    def refused(self, about: Mapping[str, Any]) -> str:
+        """Why a worker that tells this can't go on with what others began; empty where it can, and it is noted."""
+        with self._lock:
+            if self._told and (changed := changed_grounds(self._told[0], about)):
+                return _unlike(changed, self._told[0], about)
+            if about not in self._told and len(self._told) < NOTED:
+                self._told.append(about)
+            return ""
+
+
 class Succession:
     """A framework's worker and, where one is lost, its successor."""
 
@@ -34,19 +58,21 @@ class Succession:
         framework: Framework,
         find: Find,
         compiled: Path | None,
-        about: Mapping[str, Any] | None,
+        abouts: Abouts,
         cell_timeout: float,
         start_timeout: float,
     ) -> None:
-        """`find` says where the framework is; `about` is what workers told by whom earlier cells of the run were answered."""
+        """`find` says where the framework is; `abouts` is that of all its lanes."""
         self.framework = framework
         self.cell_timeout, self.start_timeout = cell_timeout, start_timeout
         self.worker: Worker | None = None
         self.starting = False
         """Whether a worker has been started of which nothing is known yet."""
-        self._find, self._compiled = find, compiled
-        self._interpreter: Interpreter | None = None
-        self._abouts: list[Mapping[str, Any]] = [] if about is None else [about]
+        self.interpreter: Interpreter | None = None
+        self.start_seconds = 0.0
+        self.memory = 0
+        """What the last start took, and the bytes that the worker then had in memory."""
+        self._find, self._compiled, self._abouts = find, compiled, abouts
         self._lock = threading.Lock()
         self._closing = False
         self._failed_starts = 0
@@ -55,9 +81,14 @@ class Succession:
         self._instead = Answer(Verdict.CRASHED, "not run: no worker was started")
 
     @property
-    def about(self) -> Mapping[str, Any] | None:
-        """What the workers told of themselves, joined by a plus where it differs; None while none has started."""
-        return functools.reduce(noted, self._abouts) if self._abouts else None
+    def is_ready(self) -> bool:
+        """Whether there is a worker that has started."""
+        return self.worker is not None and not self.starting
+
+    @property
+    def given_up(self) -> bool:
+        """Whether there will be no worker any more."""
+        return self._given_up
 
     def start(self) -> Worker | None:
         """The worker that lives, or a new one; None where there can be none, which `unavailable` tells."""
@@ -77,20 +108,19 @@ class Succession:
 
     def _start(self) -> None:
         """Find the interpreter, start a worker in it and keep it if it may succeed those before it."""
-        if self._interpreter is None:
+        if self.interpreter is None:
             found = self._find()
             if isinstance(found, Absent):
                 self._give_up(Answer(Verdict.ABSENT, str(found)))
                 return
-            self._interpreter = found
-        worker = self._new_worker(self._interpreter)
-        about = worker.hello(self.framework, self._compiled)
-        if self._abouts and (changed := changed_grounds(self._abouts[0], about)):
+            self.interpreter = found
+        begun = time.monotonic()
+        worker = self._new_worker(self.interpreter)
+        if refused := self._abouts.refused(worker.hello(self.framework, self._compiled)):
             self.bury()
-            self._give_up(Answer(Verdict.CRASHED, _unlike(changed, self._abouts[0], about)))
+            self._give_up(Answer(Verdict.CRASHED, refused))
             return
-        if about not in self._abouts and len(self._abouts) < NOTED:
-            self._abouts.append(about)
+        self.start_seconds, self.memory = time.monotonic() - begun, worker.memory
         self._failed_starts = 0
 
     def _new_worker(self, interpreter: Interpreter) -> Worker:
@@ -102,11 +132,11 @@ class Succession:
             return self.worker
 
     def _why_none(self, error: Exception) -> str:
-        if self._interpreter is None:
+        if self.interpreter is None:
             told = str(error) if isinstance(error, HarnessError) else repr(error)
             return f"not run: its interpreter could not be looked for: {told}"
         reason = str(error) if isinstance(error, WorkerDied) else f"could not be started: {error!r}"
-        return f"the worker {reason}\ninterpreter: {readable(shlex.join(self._interpreter.argv))}"
+        return f"the worker {reason}\ninterpreter: {readable(shlex.join(self.interpreter.argv))}"
 
     def _give_up(self, answer: Answer) -> None:
         self._given_up, self._instead = True, answer

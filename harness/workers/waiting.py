@@ -7,6 +7,7 @@ from concurrent import futures
 from ..errors import HarnessError
 from .answer import Answer
 from .lane import Lane
+from .sharing.lanes import Lanes
 from .window import Request
 
 TICK = 0.5
@@ -30,12 +31,12 @@ class Seldom:
             self._after *= 2
 
 
-def answer_of(lane: Lane, request: Request, cell: str, say: Say | None) -> Answer:
+def answer_of(lanes: Lanes, request: Request, cell: str, say: Say | None) -> Answer:
     """The answer, when it is there. Raises what stands for it, or HarnessError where nobody lives who could give it."""
     begun = time.monotonic()
     starting, after = True, LONG_START
     while not request.future.done():
-        lane.demand(request)
+        lane = lanes.demand(request)
         if not lane.lives and not request.future.done():
             raise HarnessError(f"{cell}: nobody is left who could run it; run it again")
         if starting != lane.workers.starting:

@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,8 @@ class Request:
     """One message to a worker, built when its turn comes."""
 
     build: Callable[[], Message]
+    family: Hashable = None
+    """What its worker compiles serves others of this family too."""
     future: "Future[Answer]" = field(default_factory=Future)
     urgent: bool = False
     """Somebody waits for it: it goes at once, however many answers wait to be judged."""
@@ -43,13 +45,24 @@ class Request:
 class Window:
     """The requests of a lane in their order; whoever uses it holds the lane's lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_held: int = HELD) -> None:
+        """`most_held`: bytes of answers that are not judged, from which on no more are asked for."""
         self.flying: deque[Request] = deque()
         """Those that the worker has, in the order of its answers."""
+        self._most_held = most_held
         self._pending: deque[Request] = deque()
         self._ahead: set[Request] = set()
         """Those that were sent and whose answers are not judged."""
         self._sending = False
+
+    @property
+    def load(self) -> int:
+        """How many are here that have no answer."""
+        return len(self._pending) + len(self.flying)
+
+    def is_short(self, *, full: bool) -> bool:
+        """Whether more could be sent than waits here."""
+        return not self._pending and self._has_room(full=full)
 
     def put(self, request: Request) -> None:
         """Behind those that wait; an urgent one before them."""
@@ -67,7 +80,7 @@ class Window:
 
     def judged(self, request: Request) -> bool:
         """Whether there is room for a batch again, now that this answer has been used."""
-        full = self._held >= HELD
+        full = self._held >= self._most_held
         self._ahead.discard(request)
         return len(self._ahead) == AHEAD - BATCH or full
 
@@ -83,7 +96,7 @@ class Window:
 
     def _has_room(self, *, full: bool) -> bool:
         room = min(WINDOW - len(self.flying), AHEAD - len(self._ahead))
-        full = full or self._held >= HELD
+        full = full or self._held >= self._most_held
         self._sending = room > 0 and not full and (self._sending or room >= BATCH or not self.flying)
         return self._sending
 

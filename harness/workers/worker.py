@@ -99,6 +99,8 @@ class Worker:
         self._process = Process(self._argv)
         self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
         self._incoming = poll_of((self._stdout, select.POLLIN))
+        self.memory = 0
+        """Bytes that it had in memory when it had started."""
 
     def hello(self, framework: Framework, compiled: Path | None = None) -> Mapping[str, Any]:
         """Hand over the framework's adapter; what the framework says of itself. Raises WorkerDied where it does not start.
@@ -131,6 +133,8 @@ class Worker:
         ):
             raise WorkerDied(f"spoke nonsense at the start: {readable(str(ready))[:LONGEST_LINE]}")
         self._ready = True
+        told = ready.get("memory")
+        self.memory = told if isinstance(told, int) and told > 0 else 0
         self.tables = {name: ready.get(name, []) for name in ("ops", "formulas", "optimizers")}
         return dict(ready["about"])
 

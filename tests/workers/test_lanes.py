@@ -143,7 +143,7 @@ def test_whoever_waits_when_a_run_is_closed_gets_an_error(running):
     found = []
     for waiter in waiters:
         waiter.start()
-    lane = run.engine._lanes["sleeps"]
+    lane = run.engine._lanes["sleeps"].lanes[0]
     wait_until(lambda: lane._window.flying)
     run.engine.close()
     for waiter in waiters:
@@ -180,7 +180,7 @@ def test_a_lane_that_breaks_leaves_nobody_waiting_and_no_line_unwritten(
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, broken)
         run.submit()
-        wait_until(lambda: not run.engine._lanes["faultless"].lives)
+        wait_until(lambda: not run.engine._lanes["faultless"].lanes[0].lives)
     for _ in range(2):  # also what is asked for once it has ended
         for key in run.cells:
             line = soon(lambda key=key: run.line(*key) if key in run.cells else None)

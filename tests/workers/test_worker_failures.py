@@ -25,8 +25,9 @@ import pytest
 from gradient_conformance.harness.frameworks.interpreters import Interpreter
 from gradient_conformance.harness.workers import succession as succession_module
 from gradient_conformance.harness.workers import worker as worker_module
-from gradient_conformance.harness.workers.lane import Lane
 from gradient_conformance.harness.workers.process import how_it_ended, readable
+from gradient_conformance.harness.workers.sharing.lanes import Lanes
+from gradient_conformance.harness.workers.sharing.shares import Shares
 from gradient_conformance.harness.workers.window import Request
 from gradient_conformance.harness.workers.wire import BOOTSTRAP, sources
 from house import SOON, STRUCK, assert_nothing_lives, marked, wait_until
@@ -214,7 +215,7 @@ def test_a_child_that_left_the_group_is_out_of_reach_but_nobody_waits_for_it(run
     assert time.monotonic() - begin < 8
     with contextlib.suppress(ProcessLookupError):  # it ends by itself where nobody reads its words
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
-    wait_until(lambda: not run.engine._lanes[fault]._thread.is_alive())
+    wait_until(lambda: not run.engine._lanes[fault].lanes[0]._thread.is_alive())
 
 
 def limited(tmp_path, kilobytes):
@@ -242,7 +243,7 @@ def test_where_memory_runs_out_a_worker_is_killed_before_its_host(running):
     run = running()
     run.submit()
     run.lines()
-    worker = run.engine._lanes["faultless"].workers.worker
+    worker = run.engine._lanes["faultless"].lanes[0].workers.worker
     assert Path(f"/proc/{worker._process.pid}/oom_score_adj").read_text().strip() == "500"
 
 
@@ -386,11 +387,11 @@ def test_lost_workers_leave_no_descriptor_and_no_thread_in_the_host(running):
     descriptors, threads = psutil.Process().num_fds(), threading.active_count()
     for _ in range(3):
         here = Interpreter((sys.executable,), "a test")
-        lane = Lane(run.cells["leaves", STRUCK].framework, lambda here=here: here)
+        lanes = Lanes(run.cells["leaves", STRUCK].framework, lambda here=here: here, Shares(1))
         request = Request(functools.partial(run.engine._message, run.cells["leaves", STRUCK]))
-        lane.submit([request])
+        lanes.submit([request])
         assert request.future.result(timeout=SOON).verdict == "crashed"
-        lane.close()
+        lanes.close()
     assert psutil.Process().num_fds() <= descriptors
     assert threading.active_count() <= threads
 

@@ -1,0 +1,1 @@
+"""Several workers of one framework, and how many each framework has."""
