@@ -68,7 +68,7 @@ def backward(
 
 def _added(terms: Sequence[Array], c: Exact) -> Array:
     """The sum of contributions, in the context's order: nobody prescribes one."""
-    return functools.reduce(lambda x, y: c.r(x + y), [terms[i] for i in c.order(len(terms))])
+    return functools.reduce(lambda x, y: c.r(x + y), c.shuffled(terms))
 
 
 def backprop(

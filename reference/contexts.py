@@ -49,9 +49,9 @@ class Exact:
         """The argument of a branch."""
         return z
 
-    def order(self, count: int) -> Sequence[int]:
-        """The order in which so many terms are added that come from different calls."""
-        return range(count)
+    def shuffled(self, terms: Sequence[Array]) -> Sequence[Array]:
+        """Terms that come from different calls, in the order in which they are added."""
+        return terms
 
 
 class AsComputed(Exact):

@@ -14,6 +14,8 @@ UNLUCKY = 4.0
 """Partial sums are a random walk unless their squares, in the order in which the terms stand, are so many times larger."""
 LARGEST_ORDERED = 2**22
 """Products, at most, whose order is looked at: of more, frameworks sum blocks."""
+TOGETHER = 2**12
+"""Products that are looked at in one go."""
 
 
 def repetition(terms: Array) -> Array:
@@ -53,7 +55,7 @@ def effective_products(x: Array, w: Array) -> Array:
         max(np.size(x) * (w.shape[-1] if w.ndim > 1 else 1), np.size(w)) <= LARGEST_ORDERED
         and x.ndim > 1 < w.ndim
     ):
-        terms = np.maximum(terms, n * unluckiness(x[..., :, :, None] * w[..., None, :, :], -2))
+        terms = np.maximum(terms, n * unlucky_products(x, w))
     return terms if np.any(terms > n) else n
 
 
@@ -67,6 +69,29 @@ def unluckiness(terms: Array, axis: int) -> Array:
         terms - np.mean(terms, axis=axis, keepdims=True), axis=axis
     )  # from the straight way to the sum
     walked = np.sum(np.square(away), axis=axis)
-    by_chance = terms.shape[axis] / 2 * np.sum(np.square(terms), axis=axis)
+    return _beyond_chance(walked, np.sum(np.square(terms), axis=axis), terms.shape[axis])
+
+
+def unlucky_products(x: Array, w: Array) -> Array:
+    """The same for the terms of each output of x @ w, a few at a time: all products together would fill the memory."""
+    rank = max(x.ndim, w.ndim)
+    x, w = (a.reshape(*(1,) * (rank - a.ndim), *a.shape) for a in (x, w))
+    x, w = (np.float32(a / (np.max(np.abs(a), initial=0.0) or 1.0)) for a in (x, w))
+    n, mean = x.shape[-1], x @ w / x.shape[-1]
+    walked, away = np.zeros_like(mean), np.zeros_like(mean)
+    columns, rows = np.moveaxis(x, -1, 0)[..., None], np.moveaxis(w, -2, 0)[..., None, :]
+    some = max(1, TOGETHER // max(1, mean.size))
+    for start in range(0, n, some):
+        way = columns[start : start + some] * rows[start : start + some]
+        way -= mean
+        way[0] += away
+        away = (np.cumsum(way, axis=0, out=way) if len(way) > 1 else way)[-1]
+        walked += np.einsum("k...,k...->...", way, way)
+    return _beyond_chance(walked, np.square(x) @ np.square(w), n)
+
+
+def _beyond_chance(walked: Array, squares: Array, n: int) -> Array:
+    """By the squares of n partial sums, less the straight way, and those of the terms."""
+    by_chance = n / 2 * squares
     ratio = np.divide(walked, by_chance, out=np.ones_like(walked), where=by_chance > 0)
     return np.where(np.isfinite(ratio) & (ratio > UNLUCKY), ratio, 1.0)

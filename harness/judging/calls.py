@@ -15,7 +15,8 @@ from ...reference.contexts import EXACT
 from ...reference.formats import FORMATS
 from ...reference.ops import OPS
 from ...reference.ops.kinks import Beside, Kink
-from ...reference.rounding import FINAL_ROUNDING, K, Reference, U
+from ...reference.recording import U
+from ...reference.rounding import FINAL_ROUNDING, K, Reference
 from ...reference.told import Result
 from ..reading.elements import Array
 from ..references.row import References

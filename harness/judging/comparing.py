@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 
 from ...reference.formats import FORMATS
-from ...reference.rounding import K, floor
+from ...reference.recording import floor
+from ...reference.rounding import K
 from ..reading.elements import Array
 from ..references.row import References
 from ..roles import Key, in_words

@@ -17,7 +17,7 @@ from ...reference.digits import Digits, digits, nearest
 from ...reference.formats import FORMATS
 from ...reference.ops import OPS
 from ...reference.program import Node
-from ...reference.rounding import Reference, kinks
+from ...reference.rounding import Recorded, Reference
 from ...reference.told import Result
 from ..reading.elements import Array
 from ..references.row import References
@@ -135,7 +135,7 @@ def _turned(trace: Trace) -> set[Any]:
     """Places of the walk, a call's number or that and an argument's, at which a branch's argument has another sign."""
 
     def branches(own: Mapping[Result, Array]) -> dict[Any, Array]:
-        return kinks(lambda c: trace.walk(own, c))
+        return Recorded(lambda c: trace.walk(own, c)).kinks
 
     true = branches({})
     return {

@@ -120,7 +120,7 @@ class Trace:
 
         def compute(c: Exact) -> dict[Result, Array]:
             found = self.walk(own, c, made, calls=calls, exact=slack)
-            return {key: np.asarray(found[key], dtype=np.float64) for key in keys}
+            return {key: found[key] for key in keys}
 
         size = sum(a.size for a in self.inputs.values())
         drawn = (np.asarray(self.inputs[name]).tobytes() for name in sorted(self.inputs))

@@ -14,7 +14,7 @@ from ...reference.backprop import backprop
 from ...reference.contexts import EXACT, Exact
 from ...reference.formats import FORMATS
 from ...reference.program import Program
-from ...reference.rounding import Computed, Reference, alike, expected, seed_of
+from ...reference.rounding import Computed, Recorded, Reference, seed_of
 from ..case.variant import Variant
 from ..roles import Key
 from .cache import Cache
@@ -143,8 +143,8 @@ class VariantReference:
         """
 
         def perturbed(of: str) -> References:
-            serves = len(self.variant.dtypes) == 1 or alike(compute)
-            return References.of(expected(compute, size, seed, dtype=of), serves)
+            recorded = Recorded(compute)
+            return References.of(recorded.expected(size, seed, dtype=of), recorded.alike)
 
         def known(of: str) -> References:
             if self._cache is None:

@@ -72,7 +72,8 @@ def _pow_x(c, out, x, y, g):
     """Y x^(y - 1), and 0 for y = 0. Frameworks round y - 1, where it isn't exact in float32."""
     exponent = y - 1
     if not c.exact:
-        exponent = np.where(np.float32(exponent) == exponent, exponent, c.r(exponent))
+        narrow = np.positive(exponent, dtype=np.float32, casting="same_kind")
+        exponent = np.where(narrow == exponent, exponent, c.r(exponent))
     slope = c.r(vanishing(y, y * c.fn("pow", x, exponent)))
     return unbroadcast(c, c.r(vanishing(g, g * slope)), x)
 
@@ -218,13 +219,13 @@ def _matrices(x, y, g):
 def _matmul_left(c, out, x, y, g):
     _, y2, g2 = _matrices(x, y, g)
     dx = c.matmul(g2, reached(y2.swapaxes(-1, -2), g2))
-    return unbroadcast(c, dx.squeeze(-2) if x.ndim == 1 else dx, x)
+    return unbroadcast(c, np.squeeze(dx, -2) if x.ndim == 1 else dx, x)
 
 
 def _matmul_right(c, out, x, y, g):
     x2, _, g2 = _matrices(x, y, g)
     dy = c.matmul(reached(x2, g2.swapaxes(-1, -2)).swapaxes(-1, -2), g2)
-    return unbroadcast(c, dy.squeeze(-1) if y.ndim == 1 else dy, y)
+    return unbroadcast(c, np.squeeze(dy, -1) if y.ndim == 1 else dy, y)
 
 
 row(

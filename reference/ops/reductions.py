@@ -67,7 +67,7 @@ row(
 def _norm(c, x, *, axis=None, keepdims=False):
     """Scale * norm(x / scale), with a power of two near the largest element: no square over- or underflows."""
     largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
-    scale = np.ldexp(1.0, np.frexp(np.asarray(largest, np.float64))[1] - 1)
+    scale = np.ldexp(1.0, np.frexp(np.positive(largest, dtype=np.float64, casting="unsafe"))[1] - 1)
     squares = c.sum(c.r(np.square(x / scale)), axis, keepdims=True)
     out = scale * c.fn("sqrt", squares)
     return out if keepdims else np.squeeze(out, shapes.axes_of(axis, x.shape))

@@ -11,7 +11,7 @@ def _basic_index(index):
 
 
 def _index_vjp(c, out, x, g, *, index):
-    dx = np.zeros_like(x)
+    dx = np.zeros_like(g, shape=x.shape)
     dx[_basic_index(index)] = g
     return dx
 

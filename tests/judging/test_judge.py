@@ -12,7 +12,8 @@ from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.run.lines import LARGEST
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.reference.formats import FORMATS
-from gradient_conformance.reference.rounding import K, Reference, floor
+from gradient_conformance.reference.recording import floor
+from gradient_conformance.reference.rounding import K, Reference
 
 KEY = ("gradient", "W")
 PRODUCT = """title = "t"

@@ -16,7 +16,7 @@ from ....reference.ops.arithmetic import unbroadcast
 from ..blame import FORWARD, SEED, SUM, VJP
 from .conventions import CONVENTIONS, Convention
 from .numbers import simple
-from .supposing import EVERY, DoesNotApply, Site
+from .supposing import EVERY, DoesNotApply, Site, as_dtype
 
 DIGITS = range(1, 9)
 """Decimals to which people print and copy."""
@@ -124,9 +124,9 @@ def _lacking(site: Site, at: tuple[int, int]) -> Array:
 
 def _without(a: Array, at: tuple[int, int]) -> Array:
     axis, i = at
-    left = np.array(a)
-    np.moveaxis(left, axis, 0)[i] = 0
-    return _something(left)
+    left = np.ones(np.shape(a), bool)
+    np.moveaxis(left, axis, 0)[i] = False
+    return _something(np.where(left, a, 0.0))
 
 
 def _something(a: Array) -> Array:
@@ -179,7 +179,7 @@ def _narrowed(site: Site, a: Array, name: str) -> Array:
     """Rounded to a format that is narrower than the cell's."""
     if name == "float32" and site.trace.dtype != "float64":
         raise DoesNotApply
-    return FORMATS[name](np.asarray(a, np.float64))
+    return FORMATS[name](a)
 
 
 def _to_bits(a: Array, digits: int) -> Array:
@@ -189,7 +189,7 @@ def _to_bits(a: Array, digits: int) -> Array:
 
 
 FORMATS: dict[str, Callable[[Array], Array]] = {
-    "float32": lambda a: a.astype(np.float32).astype(np.float64),
+    "float32": lambda a: as_dtype(as_dtype(a, "float32"), "float64"),
     "11 binary digits (float16, TF32)": partial(_to_bits, digits=11),
     "8 binary digits (bfloat16)": partial(_to_bits, digits=8),
 }
@@ -206,7 +206,7 @@ def _all_narrowed(site: Site, name: str) -> Array:
 
 def _decimals(site: Site, a: Array, k: int) -> Array:
     """Rounded in the subject's dtype, as it rounds."""
-    return _something(np.round(np.asarray(a).astype(site.trace.dtype), k).astype(np.float64))
+    return _something(as_dtype(np.round(as_dtype(a, site.trace.dtype), k), "float64"))
 
 
 def _before(site: Site, name: str) -> Array:
@@ -228,7 +228,7 @@ def _of_other(site: Site, _: Any) -> Array:
     if len(site.node.args) != 2 or site.forwards:
         raise DoesNotApply
     other = 1 - site.argument
-    return unbroadcast(site.c, np.asarray(site.again(argument=other)), site.x)
+    return unbroadcast(site.c, site.again(argument=other), site.x)
 
 
 def _swapped(site: Site, _: Any) -> Array:
@@ -240,7 +240,7 @@ def _swapped(site: Site, _: Any) -> Array:
 def _term(site: Site, how: tuple[int, float]) -> Array:
     """A sum in which one term is there so many times more."""
     k, times = how
-    return site.c.r(site.right + times * np.asarray(site.args[k]))
+    return site.c.r(site.right + times * site.args[k])
 
 
 def _sum_terms(site: Site) -> Iterator[tuple[int, float]]:

@@ -77,7 +77,7 @@ def _targets(words: str, change: Callable[[Site, Array], Array]) -> Convention:
     """A cross-entropy with other targets."""
 
     def instead(site: Site) -> Array:
-        return site.with_argument(1, change(site, np.asarray(site.args[1])))
+        return site.with_argument(1, change(site, site.args[1]))
 
     return Convention(instead, words)
 

@@ -45,7 +45,7 @@ class Supposed(Told):
         made = self._instead(Site(self, suspect, result, argument, c, a))
         if np.shape(made) != np.shape(a):
             raise DoesNotApply
-        return super().read(result, np.asarray(made, np.float64), c)
+        return super().read(result, as_dtype(made, "float64"), c)
 
     def _gives(self, suspect: Suspect, result: Result) -> bool:
         role, name = result
@@ -72,6 +72,11 @@ class Supposed(Told):
 
     def out(self, call: int) -> Array:
         return self._outs[call][0]
+
+
+def as_dtype(a: Array, dtype: str) -> Array:
+    """Its numbers in a dtype, of one run or of several."""
+    return np.positive(a, dtype=dtype, casting="unsafe")
 
 
 def _of_use(name: str) -> Suspect:
@@ -137,7 +142,7 @@ class Site:
     @property
     def x(self) -> Array:
         """The input whose cotangent is given; forwards the first."""
-        return np.asarray(self.args[max(self.argument, 0)])
+        return self.args[max(self.argument, 0)]
 
     @property
     def name(self) -> str:

@@ -1,0 +1,174 @@
+"""The exact run, and what it leaves for perturbed ones.
+
+Contractions: with n products p, their sum s, bias b and output o, the error's amplitude is
+u sqrt((n/6 + 2) q + (n/3 + 1) s^2 + n (b^2 + |b s|) + o^2), where q = sum p^2; the first two terms are the variance
+of recursive summation in random order with roundings of variance u^2/3 (Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd ed., section 4.2), the next those of a bias added first.
+"""
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .contexts import Array, Exact
+from .formats import FORMATS
+from .terms import effective_products, effective_terms
+
+U = FORMATS["float32"].u
+
+TERMS, TERM, PARTIAL_SUMS, SUM = 1 / 6, 2.0, 1 / 3, 1.0
+"""Of a contraction's variance in u^2: n TERMS + TERM for each product's square, n PARTIAL_SUMS + SUM for the sum's."""
+BIAS_FIRST, WITH_BIAS = 1.0, 1.0
+"""And n BIAS_FIRST for b^2 + |b s|, WITH_BIAS for the output's square."""
+
+LARGE = 2.0**300
+"""Beyond it, and below its reciprocal, squares may leave the range of float64."""
+FLUSHED = 2.0**10
+"""So many times the smallest number that keeps its accuracy: above it what is flushed is less than a share of u."""
+TOGETHER = 2**14
+"""Elements of results that are looked at in one go."""
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """Of a contraction's outputs: how far they may err, and, of a product, the largest of each column and each row."""
+
+    amplitude: Array
+    columns: Array = None
+    rows: Array = None
+
+
+@dataclass
+class Tape:
+    """What the exact run leaves for the perturbed ones, by place and by order within the place."""
+
+    kinks: dict[Hashable, Array] = field(default_factory=dict)
+    contractions: dict[Hashable, Contraction] = field(default_factory=dict)
+    elements: int = 1
+    """Of the result that has most."""
+    _range: tuple[float, float] = (math.inf, 0.0)
+    _unseen: list[Array] = field(default_factory=list)
+    _waiting: int = 0
+
+    def saw(self, a: Array) -> None:
+        self._unseen.append(np.ravel(a))
+        self._waiting += np.size(a)
+        self.elements = max(self.elements, np.size(a))
+        if self._waiting > TOGETHER:
+            self._look()
+
+    def _look(self) -> tuple[float, float]:
+        """The smallest and the largest magnitude of all results, but for 0 and what is not finite; of many in one go."""
+        if not self._unseen:
+            return self._range
+        sizes = np.abs(np.concatenate(self._unseen))
+        told = sizes[np.isfinite(sizes) & (sizes > 0)]
+        smallest, largest = self._range
+        self._range = float(np.min(told, initial=smallest)), float(np.max(told, initial=largest))
+        self._unseen, self._waiting = [], 0
+        return self._range
+
+    def leaves(self, dtype: str) -> bool:
+        """Whether some result is beyond the dtype's range, or so near its ends that a perturbed one may be."""
+        smallest, largest = self._look()
+        return largest > FORMATS[dtype].largest / 4 or smallest < floor(dtype) / U
+
+    def flushes(self, dtype: str) -> bool:
+        """Whether some result is so small that a dtype which flushes subnormals may err by more than it rounds."""
+        return self._look()[0] < FLUSHED * floor(dtype) / U
+
+    @property
+    def extreme(self) -> bool:
+        """Whether the square of some result, or of its error, may leave the range of float64."""
+        smallest, largest = self._look()
+        return largest > LARGE or smallest < 1 / LARGE
+
+
+def floor(dtype: str) -> float:
+    """In float32's terms, below which numbers of the dtype lose accuracy: several frameworks flush subnormals to zero."""
+    return FORMATS[dtype].smallest_normal * (U / FORMATS[dtype].u)
+
+
+class Places:
+    """Counts the calls made at a place, so that the same call of another run has the same key."""
+
+    def __init__(self) -> None:
+        self.place: Hashable = None
+        self.calls = 0
+
+    def at(self, place: Hashable) -> None:
+        self.place, self.calls = place, 0
+
+    def key(self, what: str) -> Hashable:
+        self.calls += 1
+        return self.place, what, self.calls
+
+
+class Recording(Exact):
+    """The exact context, keeping branch arguments, how far contractions may err and the range of the results."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.kink_calls, self.sum_calls = Places(), Places()
+
+    def at(self, place: Hashable) -> None:
+        self.kink_calls.at(place)
+        self.sum_calls.at(place)
+
+    def r(self, a: Array, c: float = 1.0) -> Array:
+        self.tape.saw(a)
+        return super().r(a, c)
+
+    def fn(self, name: str, *args: Array) -> Array:
+        return self.r(super().fn(name, *args))
+
+    def absolute(self, a: Array, m: Array) -> Array:
+        return self.r(super().absolute(a, m))
+
+    def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
+        out = self.r(super().sum(a, axis, keepdims))
+        n, size = np.reshape(effective_terms(a, axis), np.shape(out)), _size(a)
+        q = np.sum(np.square(a / size), axis=axis, keepdims=keepdims)
+        variance = np.where(
+            n > 1, (n * TERMS + TERM) * q + (n * PARTIAL_SUMS + SUM) * np.square(out / size), 0
+        )
+        self.tape.contractions[self.sum_calls.key("sum")] = Contraction(U * size * np.sqrt(variance))
+        return out
+
+    def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
+        out = self.r(super().matmul(x, w, bias))
+        matrix = out if np.ndim(out) > 1 else np.reshape(out, (-1, 1))
+        columns, rows = (np.max(np.abs(matrix), axis=axis, keepdims=True, initial=0) for axis in (-2, -1))
+        self.tape.contractions[self.sum_calls.key("matmul")] = Contraction(_erring(x, w, bias), columns, rows)
+        return out
+
+    def kink(self, z: Array) -> Array:
+        self.tape.kinks[self.kink_calls.key("kink")] = z
+        return z
+
+
+def _erring(x: Array, w: Array, bias: Array | None) -> Array:
+    """The amplitude of a product's error."""
+    n, size, other = effective_products(x, w), _size(x), _size(w)
+    x, w = x / size, w / other
+    s = x @ w
+    left = np.sum(x * x, axis=-1)
+    right = np.sum(w * w, axis=-2) if w.ndim > 1 else np.sum(w * w)
+    if x.ndim > 1 and w.ndim > 1:
+        left, right = left[..., :, None], right[..., None, :]
+    variance = (n * TERMS + TERM) / max(x.shape[-1], 1) * left * right
+    variance = variance + (n * PARTIAL_SUMS + SUM) * (s * s)
+    if bias is not None:
+        bias = bias / size / other
+        variance = variance + n * BIAS_FIRST * (bias * bias + np.abs(bias * s))
+        variance = variance + WITH_BIAS * np.square(s + bias)
+    return U * np.sqrt(variance) * size * other
+
+
+def _size(a: Array) -> float:
+    """What to divide an operand by, so that no square of it over- or underflows: a power of two near its largest."""
+    largest = np.max(np.abs(a), where=np.isfinite(a), initial=0.0)
+    return float(np.ldexp(1.0, np.frexp(largest)[1] - 1)) if largest else 1.0
