@@ -155,9 +155,7 @@ class Rounding(Exact):
     def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
         left = self.tape.contractions[self.sum_calls.key("matmul")]
         out = super().matmul(x, w, bias)
-        noise = self.coherent(out, left)
-        noise *= raw(left.amplitude)
-        return self._off(out, noise)
+        return self._off(out, self.coherent(out, left) * raw(left.amplitude))
 
     def coherent(self, out: Array, of: Contraction) -> Array:
         """Noise in (-1, 1) that is the same for nearly equal outputs of one column, or of one row.
@@ -186,8 +184,8 @@ class Rounding(Exact):
             np.multiply(part, raw(1 / np.maximum(largest, self.floor)) * units, out=some)
             some += in_runs(self.random.random(math.prod(phases) * count), tuple(phases), count)
         turns -= np.rint(turns)  # what is left needs no more than float32, whose cosine is many times faster
-        angles = np.multiply(turns, 2 * math.pi, dtype=np.float32, casting="same_kind")
-        found = np.multiply(np.cos(angles, out=angles), 1.0, out=turns)
+        found = np.multiply(turns, 2 * math.pi, dtype=np.float32, casting="same_kind")
+        np.cos(found, out=found)
         return found if np.ndim(out) > 1 else found[:, 0]
 
     def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
@@ -308,18 +306,21 @@ class Recorded:
                 some = range(start, min(count, start + at_once))
                 found = self._compute(Rounding(seed, self._tape, some, dtype, magnification))
                 for key, a in found.items():
-                    deviation = _deviation(a, self.values[key], len(some))
-                    total[key] = self._root_of_squares(total[key], deviation)
-            rms = {key: a / math.sqrt(count) for key, a in total.items()}
+                    self._add(total[key], _deviation(a, self.values[key], len(some)))
+            rms = {key: self._root(a, count) for key, a in total.items()}
             return {
                 key: Reference(a, _sigma(a, rms[key], count, floor(dtype))) for key, a in self.values.items()
             }
 
-    def _root_of_squares(self, total: Array, deviation: Array) -> Array:
-        """Of those of earlier runs, whose root is `total`, and of the deviations of more, whose squares may underflow."""
+    def _add(self, total: Array, deviation: Array) -> None:
+        """To what there is of earlier runs: the sum of squares, or the root of that where squares may underflow."""
         if self._tape.extreme:
-            return np.hypot(total, np.hypot.reduce(deviation, axis=-1))
-        return np.sqrt(np.square(total) + np.sum(np.square(deviation, out=deviation), axis=-1))
+            np.hypot(total, np.hypot.reduce(deviation, axis=-1), out=total)
+        else:
+            total += np.sum(np.square(deviation, out=deviation), axis=-1)
+
+    def _root(self, total: Array, count: int) -> Array:
+        return total / math.sqrt(count) if self._tape.extreme else np.sqrt(total / count)
 
 
 def expected(
@@ -337,7 +338,8 @@ def expected(
 def _deviation(perturbed: Array, exact: Array, runs: int) -> Array:
     """How far runs are from the exact value: 0 where that is not finite, infinite where a run alone is not."""
     difference = raw(perturbed) - raw(exact)
-    difference = np.array(np.broadcast_to(difference, (*exact.shape, runs)))
+    if difference.shape[-1:] != (runs,) or not isinstance(perturbed, Runs):  # the same in all runs
+        difference = np.array(np.broadcast_to(difference, (*exact.shape, runs)))
     if np.isfinite(difference).all():
         return difference
     return np.where(np.isfinite(raw(exact)), np.where(np.isfinite(difference), difference, np.inf), 0.0)

@@ -12,6 +12,8 @@ Array = Any
 
 UNLUCKY = 4.0
 """Partial sums are a random walk unless their squares, in the order in which the terms stand, are so many times larger."""
+FEW = 3 * UNLUCKY
+"""Of n terms in whatever order they are at most (n - 1/n) / 3 times larger, by Cauchy and Schwarz."""
 LARGEST_ORDERED = 2**22
 """Products, at most, whose order is looked at: of more, frameworks sum blocks."""
 TOGETHER = 2**12
@@ -65,6 +67,8 @@ def unluckiness(terms: Array, axis: int) -> Array:
     Terms in an order, such as sorted ones that cancel, run far away and come back; who adds them as they stand rounds
     numbers of that size on the way.
     """
+    if terms.shape[axis] <= FEW:
+        return 1.0
     away = np.cumsum(
         terms - np.mean(terms, axis=axis, keepdims=True), axis=axis
     )  # from the straight way to the sum
@@ -74,6 +78,8 @@ def unluckiness(terms: Array, axis: int) -> Array:
 
 def unlucky_products(x: Array, w: Array) -> Array:
     """The same for the terms of each output of x @ w, a few at a time: all products together would fill the memory."""
+    if x.shape[-1] <= FEW:
+        return 1.0
     rank = max(x.ndim, w.ndim)
     x, w = (a.reshape(*(1,) * (rank - a.ndim), *a.shape) for a in (x, w))
     x, w = (np.float32(a / (np.max(np.abs(a), initial=0.0) or 1.0)) for a in (x, w))
@@ -93,5 +99,7 @@ def unlucky_products(x: Array, w: Array) -> Array:
 def _beyond_chance(walked: Array, squares: Array, n: int) -> Array:
     """By the squares of n partial sums, less the straight way, and those of the terms."""
     by_chance = n / 2 * squares
+    if not np.any(walked > UNLUCKY * by_chance):
+        return 1.0
     ratio = np.divide(walked, by_chance, out=np.ones_like(walked), where=by_chance > 0)
     return np.where(np.isfinite(ratio) & (ratio > UNLUCKY), ratio, 1.0)
