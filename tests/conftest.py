@@ -19,6 +19,7 @@ pytest_plugins = ["pytester"]
 TOGETHER = (
     "adapters",
     "browser",
+    "cluster",
     "installed",
     "lanes",
     "mutants",

@@ -40,7 +40,7 @@ ROOMS = {
     "engine": "frameworks judging ledger plan references roles run verdict workers",
     "own": "case errors frameworks judging ledger plan reading reference references report roles run verdict workers",
     "power": "case errors judging reference references roles verdict",
-    "plugin": "case engine errors frameworks ledger plan reading references report roles run truth verdict workers",
+    "plugin": "case engine errors frameworks judging ledger plan reading references report roles run truth verdict workers",
     "cli": "case engine errors frameworks judging ledger own plan power reading reference references report roles run"
     " truth verdict workers",
 }

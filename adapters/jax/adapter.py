@@ -138,7 +138,8 @@ def compiling() -> float:
 
 
 def to_native(array: np.ndarray) -> jax.Array:
-    return jnp.array(array)
+    """A copy, since JAX may take the memory it is given for its own; `jnp.array` compiles one for each new shape."""
+    return jax.device_put(array.copy())
 
 
 def to_numpy(tensor: jax.Array) -> np.ndarray:

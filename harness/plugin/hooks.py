@@ -186,6 +186,8 @@ def _record(config: pytest.Config, ids: Sequence[str]) -> None:
         require_posix()
         if folder is not None:
             arrays.check_owner(folder, file, one_of_many=is_kept(config))
+        matrix = matrix_of(config)
+        matrix.engine = matrix.cluster()
         config.pluginmanager.register(Recorder(config, ids), RECORDER)
         if folder is not None:
             arrays.claim(folder, file, one_of_many=is_kept(config))

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ from ..roles import Answered
 from ..run import arrays
 from ..run.lines import STRICT, CellLine, Header, Kept
 from ..run.provenance import header as record_header
+from ..run.provenance import own_contents
 from ..run.reading import Unfinished
 from ..workers.sharing.limits import cores
 from ..workers.waiting import Say
 from ..workers.worker import CELL_TIMEOUT, START_TIMEOUT
-from . import files, shards
+from . import cluster, files, shards
+from .cluster import Cluster, Work
 from .files import arrays_folder, record_path
 from .options import Option, carried, check_given, count, seconds, several
 from .resume import resumed
@@ -118,6 +120,7 @@ OPTIONS = (
     ),
     *files.OPTIONS,
     *shards.OPTIONS,
+    *cluster.OPTIONS,
 )
 
 
@@ -160,8 +163,16 @@ class Matrix:
         self.given_interpreters = dict(interpreters.assignment(text) for text in option.interpreter)
         check_columns("--interpreter", self.given_interpreters, self.frameworks)
         check_columns("harness_interpreters", self.named_interpreters, self.frameworks)
+        self.interpreter = partial(
+            interpreters.interpreter_of,
+            given=self.given_interpreters,
+            ini=self.named_interpreters,
+            root=config.rootpath,
+        )
+        if option.dask and getattr(option, "dist", "no") != "no":
+            raise HarnessError("--dask: spreads the cells itself; leave -n out")
         self.cache = None if option.no_cache else cache.given()
-        self.engine: Engine | None = None
+        self.engine: Engine | Cluster | None = None
         self.sent: set[str] = set()
 
     def _is_one_file(self, *given: str) -> bool:
@@ -210,7 +221,7 @@ class Matrix:
     def cells(self, case: Case) -> Iterator[Cell]:
         return cells(case.variants, self.frameworks, self.selection)
 
-    def engine_for(self, cell: Cell, selected: Callable[[], Iterator[Cell]]) -> Engine:
+    def engine_for(self, cell: Cell, selected: Callable[[], Iterator[Cell]]) -> Engine | Cluster:
         """The engine, with the cell on its way among those that are `selected`.
 
         The first cell sends every selected one. Under xdist the selection is spread over processes by framework,
@@ -218,7 +229,7 @@ class Matrix:
         """
         if self.engine is None:
             self.engine = Engine(
-                self._interpreter,
+                self.interpreter,
                 self.ledgers,
                 self.config.option.cell_timeout,
                 self._keep_arrays(),
@@ -284,10 +295,24 @@ class Matrix:
     def _ledger(self, framework: Framework) -> Ledger:
         return load_ledger(framework.folder / DEVIATIONS, framework.name)
 
-    def _interpreter(self, framework: Framework) -> interpreters.Interpreter | interpreters.Absent:
-        return interpreters.interpreter_of(
-            framework, self.given_interpreters, self.named_interpreters, self.config.rootpath
+    def cluster(self) -> Cluster | None:
+        """The Dask cluster on which cells are run, if one is given. Raises ClusterError."""
+        option = self.config.option
+        if option.dask is None:
+            return None
+        work = Work(
+            own_contents(),
+            self.interpreter,
+            self.ledgers,
+            option.cell_timeout,
+            option.start_timeout,
+            every_call=option.judge == "calls",
+            cached=self.cache is not None,
+            kept=arrays_folder(self.config) is not None,
+            abouts={} if self.done is None else self.done.abouts,
         )
+        tally = cache.Tally() if self.cache is None else self.cache.tally
+        return Cluster(option.dask, work, self._keep_arrays(), tally, self._say(), _show)
 
 
 def _show(text: str) -> None:
