@@ -228,7 +228,8 @@ def _but_infinities(exact: Array, noisy: Array) -> Array:
 class Reference:
     """What one tensor must be: the float64 reference and, for each element, sigma in float32's terms.
 
-    Sigma is infinite where the value is finite and a correct run need not be: such an element can't be judged.
+    Sigma is infinite where a correct run need not be finite and the value is, or need not be what an infinite value is:
+    such an element can't be judged.
     """
 
     value: Array
@@ -336,13 +337,14 @@ def expected(
 
 
 def _deviation(perturbed: Array, exact: Array, runs: int) -> Array:
-    """How far runs are from the exact value: 0 where that is not finite, infinite where a run alone is not."""
+    """How far runs are from the exact value: infinite where one of the two alone is infinite or NaN."""
     difference = raw(perturbed) - raw(exact)
     if difference.shape[-1:] != (runs,) or not isinstance(perturbed, Runs):  # the same in all runs
         difference = np.array(np.broadcast_to(difference, (*exact.shape, runs)))
     if np.isfinite(difference).all():
         return difference
-    return np.where(np.isfinite(raw(exact)), np.where(np.isfinite(difference), difference, np.inf), 0.0)
+    same = (raw(perturbed) == raw(exact)) | (np.isnan(raw(perturbed)) & np.isnan(raw(exact)))
+    return np.where(same, 0.0, np.where(np.isfinite(difference), difference, np.inf))
 
 
 def _sigma(reference: Array, rms: Array, runs: int, floor: float) -> Array:

@@ -64,7 +64,7 @@ def _compared(
     if got.size:
         with np.errstate(all="ignore"):  # what is not finite is dealt with, not warned of
             error = distance(got, due.value, dtype)
-            unjudged = np.isfinite(due.value) & ~np.isfinite(tolerance)
+            unjudged = ~np.isfinite(tolerance)
             error = np.where(unjudged, 0.0, error)
             used = np.where(unjudged, 0.0, _ratio(error, tolerance))
     else:

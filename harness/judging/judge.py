@@ -5,8 +5,8 @@ Every tensor that was asked for is judged whether or not it came back.
 Frameworks are asked strictly: what does not come back, or in another dtype, is a disagreement. What somebody's own code
 does not show isn't held against it, and numbers of more digits than the cell's dtype are as good.
 
-What isn't finite concerns its elements. Where the reference is infinite or NaN, right is the same; where the reference
-is finite and its tolerance is not, nobody can judge the element, and a tensor with half its elements so is inconclusive.
+What isn't finite concerns its elements. Where the reference is infinite or NaN, right is the same; where the tolerance
+isn't finite, nobody can judge the element, and a tensor with half its elements so is inconclusive.
 """
 
 import functools

@@ -109,8 +109,8 @@ class References(Mapping[Any, Reference]):
 
     @cached_property
     def _median_sigma(self) -> list[float]:
-        finite = np.isfinite(self.value)
-        return [_median(self.sigma[start:stop][finite[start:stop]]) for _, start, stop in self.spans.values()]
+        told = np.isfinite(self.value) | ~np.isfinite(self.sigma)
+        return [_median(self.sigma[start:stop][told[start:stop]]) for _, start, stop in self.spans.values()]
 
     @cached_property
     def _starts(self) -> list[int]:

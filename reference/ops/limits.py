@@ -28,6 +28,12 @@ def reached(w, g):
     return np.where(strange & ~np.any(g != 0, axis=-2)[..., :, None], 0.0, w)
 
 
+def unheld(c, a, m):
+    """What follows from a maximum `m`. At +inf some subtract infinities and have NaN: so has a run in which anything may err."""
+    at_infinity = m == np.inf
+    return a if c.exact or not np.any(at_infinity) else np.where(at_infinity, np.nan, a)
+
+
 def shifted(c, x, axis):
     """X - max(x). At an infinite maximum, if it is the only one, its limit 0; where there are several there is no limit.
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from . import shapes
 from .elementary import sigmoid
-from .limits import shifted, vanishing
+from .limits import shifted, unheld, vanishing
 from .reductions import log_softmax, logsumexp, softmax
 from .row import Doc, row
 from .units import softplus_slope
@@ -134,7 +134,7 @@ def _cross_entropy(c, z, target, *, axis=-1, reduction="mean"):
 
 
 def log_softmax_terms(c, z, axis):
-    return z - logsumexp(c, z, axis)
+    return unheld(c, z - logsumexp(c, z, axis), np.max(z, axis=axis, keepdims=True))
 
 
 def _probabilities(c, z, axis):

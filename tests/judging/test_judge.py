@@ -133,6 +133,19 @@ def test_an_overflow_is_as_good_as_a_largest_number_that_is_near():
     assert judged(-infinite, near, scale=largest).verdict is Verdict.DISAGREE
 
 
+@pytest.mark.parametrize("got", [np.nan, np.inf, 1.0])
+def test_an_infinity_that_a_correct_run_need_not_have_is_held_against_nobody(got):
+    """As a log-softmax of +inf, where frameworks subtract infinities."""
+    assert (
+        judged(np.array([got], np.float32), expected([np.inf], sigma=np.inf)).verdict is Verdict.INCONCLUSIVE
+    )
+    beside = judged(
+        np.array([1.0, 2.0, got], np.float32),
+        expected([1.0, 2.0, np.inf], sigma=np.array([1e-7, 1e-7, np.inf])),
+    )
+    assert (beside.verdict, beside.unjudged) == (Verdict.AGREE, 1)
+
+
 @pytest.mark.parametrize(
     ("got", "problem"),
     [

@@ -106,6 +106,18 @@ def test_values_are_limits_too():
     assert low["l"] == -np.inf
 
 
+@pytest.mark.parametrize("text", ["c = log_softmax(x)[0]", "c = cross_entropy(x, t)"])
+def test_what_infinities_are_subtracted_for_has_a_value_that_nobody_is_held_to(text):
+    """The loss is infinite; torch has NaN. Beside a mask of -inf the same loss is judged."""
+    target = {"t": np.array([1.0, 0.0])} if "t)" in text else {}
+    found = certified(text, {"x": np.array([0.0, np.inf]), **target}, "value")["c"]
+    assert np.isinf(found.value).any()
+    assert np.isinf(found.sigma).all()
+    masked = certified(text, {"x": np.array([-np.inf, 1.0]), **target}, "value")["c"]
+    assert np.isinf(masked.value).any()
+    assert np.isfinite(masked.sigma).all()
+
+
 @pytest.mark.parametrize(("base", "exponent"), [(0.0, 0.0), (-1.0, 2.0)])
 def test_where_no_derivative_exists_nothing_is_judged(base, exponent):
     found = certified("c = sum(a ** b)", {"a": np.array([base, 2.0]), "b": np.array([exponent, 3.0])})["b"]
