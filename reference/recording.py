@@ -130,8 +130,9 @@ class Recording(Exact):
 
     def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
         out = self.r(super().sum(a, axis, keepdims))
-        n, size = np.reshape(effective_terms(a, axis), np.shape(out)), _size(a)
-        q = np.sum(np.square(a / size), axis=axis, keepdims=keepdims)
+        sizes = _sizes(a, axis)
+        n, size = (np.reshape(each, np.shape(out)) for each in (effective_terms(a, axis), sizes))
+        q = np.sum(np.square(a / sizes), axis=axis, keepdims=keepdims)
         variance = np.where(
             n > 1, (n * TERMS + TERM) * q + (n * PARTIAL_SUMS + SUM) * np.square(out / size), 0
         )
@@ -152,23 +153,23 @@ class Recording(Exact):
 
 def _erring(x: Array, w: Array, bias: Array | None) -> Array:
     """The amplitude of a product's error."""
-    n, size, other = effective_products(x, w), _size(x), _size(w)
+    n, shape = effective_products(x, w), np.shape(x @ w)
+    x, w = x[None] if x.ndim == 1 else x, w[:, None] if w.ndim == 1 else w
+    size, other = _sizes(x, -1), _sizes(w, -2)
     x, w = x / size, w / other
     s = x @ w
-    left = np.sum(x * x, axis=-1)
-    right = np.sum(w * w, axis=-2) if w.ndim > 1 else np.sum(w * w)
-    if x.ndim > 1 and w.ndim > 1:
-        left, right = left[..., :, None], right[..., None, :]
+    n = np.reshape(n, s.shape) if np.ndim(n) else n
+    left, right = np.sum(x * x, axis=-1, keepdims=True), np.sum(w * w, axis=-2, keepdims=True)
     variance = (n * TERMS + TERM) / max(x.shape[-1], 1) * left * right
     variance = variance + (n * PARTIAL_SUMS + SUM) * (s * s)
     if bias is not None:
         bias = bias / size / other
         variance = variance + n * BIAS_FIRST * (bias * bias + np.abs(bias * s))
         variance = variance + WITH_BIAS * np.square(s + bias)
-    return U * np.sqrt(variance) * size * other
+    return np.reshape(U * np.sqrt(variance) * size * other, shape)
 
 
-def _size(a: Array) -> float:
-    """What to divide an operand by, so that no square of it over- or underflows: a power of two near its largest."""
-    largest = np.max(np.abs(a), where=np.isfinite(a), initial=0.0)
-    return float(np.ldexp(1.0, np.frexp(largest)[1] - 1)) if largest else 1.0
+def _sizes(a: Array, axis: Any) -> Array:
+    """What to divide operands by, so that no square over- or underflows: a power of two near the largest of each sum."""
+    largest = np.max(np.abs(a), axis=axis, where=np.isfinite(a), initial=0.0, keepdims=True)
+    return np.where(largest > 0, np.ldexp(1.0, np.frexp(largest)[1] - 1), 1.0)

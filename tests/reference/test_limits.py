@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.reference import backprop, parse
+from gradient_conformance.reference.backprop import forward
 from gradient_conformance.reference.formats import FORMATS
 from gradient_conformance.reference.recording import Tape, floor
 from gradient_conformance.reference.rounding import Rounding, U, expected
@@ -194,3 +195,13 @@ w = {{ values = [1.0, 2.0] }}
     )
     assert small.out_of_range("float32", small=False) is None
     assert VariantReference(case(text=text.format("8")).variants[0]).out_of_range("float32") is None
+
+
+@pytest.mark.parametrize("text", ["y = linear(x, W)", "y = sum(x, axis=1)"])
+def test_a_row_of_very_small_numbers_errs_by_its_own_size(text):
+    """Beside others: as the cotangents of saturated units do."""
+    x, W = np.full((2, 9), 1.5), np.ones((4, 9))
+    x[1] = np.linspace(1, 2, 9) * 1e-250
+    given = {"x": x, "W": W} if "W" in text else {"x": x}
+    found = expected(lambda c: {"y": forward(parse(text), given, c)["y"]}, 8, 0, dtype="float64")["y"]
+    assert np.all(found.sigma[1] > U * np.abs(found.value[1]))
