@@ -1,5 +1,6 @@
 """What a tensor is to a case: a value, a gradient, or a parameter after a step."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from .reading.elements import Array
@@ -31,9 +32,12 @@ def unmarked(mark: str, kept: Answered) -> dict[tuple[str, str, int | None], Arr
     }
 
 
-def of_step(arrays: Answered, step: int | None) -> dict[Key, Array]:
-    """What was answered for one step; None for a case without training."""
-    return {(role, name): a for (role, name, own), a in arrays.items() if own == step}
+def by_step(arrays: Answered) -> defaultdict[int | None, dict[Key, Array]]:
+    """What was answered for each step; None stands for a case without training."""
+    found: defaultdict[int | None, dict[Key, Array]] = defaultdict(dict)
+    for (role, name, step), a in arrays.items():
+        found[step][role, name] = a
+    return found
 
 
 def in_words(key: Key, where: Sequence[int] | None = None, step: int | None = None) -> str:

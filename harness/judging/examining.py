@@ -15,7 +15,7 @@ from ..ledger.causes import WrongCall
 from ..plan import Cell
 from ..reading.elements import Array
 from ..references.variant import VariantReference
-from ..roles import COPIED, TRACED, Answered, marked, of_step
+from ..roles import COPIED, TRACED, Answered, by_step, marked
 from ..run.lines import LARGEST, Compared
 from ..workers.answer import Answer
 from .blame import FORWARD, SUM, UPDATE, VJP, Suspect, several, suspects_of
@@ -96,7 +96,7 @@ def examine(
     for step in chosen_steps(judgement.steps):
         trace = trace_of(cell, wanted, plain.arrays, step)
         if trace is not None:
-            own = {key: a for key, a in of_step(answer.arrays, step).items() if key[0] != "parameter"}
+            own = {key: a for key, a in by_step(answer.arrays)[step].items() if key[0] != "parameter"}
             found.append(_examined(cell, wanted, trace, own, copies))
     kept = marked(TRACED, plain.arrays) | marked(COPIED, copies.arrays)
     return Examination(found, judgement.updates, kept=kept)
@@ -140,7 +140,7 @@ def trace_of(
             return None
         inputs = wanted.inputs_at(step, {n: np.asarray(a, np.float64) for n, a in parameters.items()})
     told = {
-        _result(role, name): a for (role, name), a in of_step(arrays, step).items() if role != "parameter"
+        _result(role, name): a for (role, name), a in by_step(arrays)[step].items() if role != "parameter"
     }
     before = trace_of(cell, wanted, arrays, step - 1, alone=True) if step and not alone else None
     return Trace(

@@ -21,7 +21,7 @@ from ..references.ranges import OutOfRange
 from ..references.row import References
 from ..references.training import Walk
 from ..references.variant import Array, VariantReference
-from ..roles import Answered, Key, of_step
+from ..roles import Answered, Key, by_step
 from ..run.lines import Compared
 from ..verdict import Verdict, worst
 from .comparing import compare, describe, has_digits, not_shown, unasked
@@ -66,7 +66,7 @@ def judge(
     """Judge all that a subject answered for one cell; `strict` as frameworks are."""
     if wanted.variant.training is None:
         found, due = _Found(), wanted.single(dtype)
-        tensors = _judge_together(due, dtype, of_step(arrays, None), None, strict)
+        tensors = _judge_together(due, dtype, by_step(arrays)[None], None, strict)
         found.add(due, tensors, _excused(tensors, functools.partial(wanted.out_of_range, dtype)))
     else:
         found = _judge_steps(wanted, dtype, arrays, strict, reached)
@@ -183,10 +183,10 @@ def _judge_steps(
     """
     variant = wanted.variant
     assert variant.training is not None
-    walk, found = wanted.walk(), _Found()
+    walk, found, answers = wanted.walk(), _Found(), by_step(arrays)
     for step in range(variant.training.steps):
         reached(step, variant.training.steps)
-        answer = of_step(arrays, step)
+        answer = answers[step]
         inputs = walk.inputs()
         due = wanted.at(inputs, variant.values, variant.gradients, dtype)
         before = {n: history[-1] for n, history in walk.parameters.items()}
