@@ -42,6 +42,7 @@ from .answers import (
 from .cases import Own, variant_of, with_asked
 from .checked import Checked
 from .errors import OwnError
+from .held import put_back
 from .inputs import Inputs
 from .traced.rendering import Text
 from .tracing import named, trace
@@ -113,11 +114,15 @@ def _of_function(
         variant = variant_of(own.document(dtypes=[dtype]))
         notes.append(f"{text.output} has shape {shape_text(shape)}: the one number in it is differentiated")
     copies: dict[str, Array] = {}
-    returned = inputs.call(forward, lambda name, a: copies.setdefault(name, np.array(a)))
     names = list(parameters or _differentiated(forward, inputs))
     seed = variant.cotangent(dtype)
     seed = None if seed is None else seed.astype(dtype)
-    told = _told(answers, inputs, returned, text.output, names, seed)
+    with put_back(forward, *[answers] * callable(answers)):
+        told = inputs.call(
+            forward,
+            lambda name, a: copies.setdefault(name, np.array(a)),
+            lambda returned: _told(answers, inputs, returned, text.output, names, seed),
+        )
     if not callable(answers) and variant.upstream is not None and own.cotangent is None:
         raise OwnError(
             f"{named(forward)} returns {text.output} of shape {shape_text(shape)}: gradients are those of one number. Say of which"

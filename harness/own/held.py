@@ -6,6 +6,8 @@ stands in the place of each, and its own afterwards, so that an object that lear
 
 import dis
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from operator import setitem
@@ -39,6 +41,40 @@ def slots_of(function: Callable[..., Any]) -> list[Slot]:
         for name, value, put in _around(function, seen)
         for slot in _slots((name,), value, put, DEEPEST, seen)
     ]
+
+
+@contextmanager
+def put_back(*functions: Callable[..., Any]) -> Iterator[None]:
+    """Whatever the functions put into their objects, into what they close over and into variables is as before then.
+
+    So every call starts from the same state, and what is judged is what a first call gives.
+    """
+    seen: set[int] = set()
+    places = [place for function in functions for place in _around(function, seen)]
+    containers = [inside for _, value, _ in places for inside in _containers(value, DEEPEST, seen)]
+    before = [(inside, copy(inside)) for inside in containers]
+    try:
+        yield
+    finally:
+        for _, value, put in places:
+            put(value)
+        for inside, content in before:
+            inside.clear()
+            if isinstance(inside, list):
+                inside.extend(content)
+            else:
+                inside.update(content)
+
+
+def _containers(value: Any, levels: int, seen: set[int]) -> Iterator[dict[Any, Any] | list[Any]]:
+    """The containers in a value, and of what the objects in it have."""
+    inside = _inside(value)
+    if not levels or inside is None or len(inside) > MOST or id(value) in seen:
+        return
+    seen.add(id(value))
+    yield inside
+    for item in list(inside if isinstance(inside, list) else inside.values()):
+        yield from _containers(item, levels - 1, seen)
 
 
 Place = tuple[str, Any, Callable[[Any], None]]

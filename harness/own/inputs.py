@@ -54,14 +54,19 @@ class Inputs:
         inside = {*self.held, *(name for group in self.groups.values() for name in self._names(group))}
         return [*(name for name in self.arrays if name not in inside), *self.groups, *self.settings]
 
-    def call(self, function: Callable[..., Any], make: Callable[[str, Array], Any]) -> Any:
-        """What a function returns for these inputs, each array made anew; what it holds is as before then."""
+    def call(
+        self,
+        function: Callable[..., Any],
+        make: Callable[[str, Array], Any],
+        read: Callable[[Any], Any] = lambda returned: returned,
+    ) -> Any:
+        """What is read in what a function returns for these inputs, each array made anew; what it holds is as before then."""
         made = {name: make(name, a) for name, a in self.arrays.items()}
         try:
             for name, slots in self.held.items():
                 for slot in slots:
                     slot.put(made[name])
-            return function(**self.arguments(made))
+            return read(function(**self.arguments(made)))
         finally:
             for slots in self.held.values():
                 for slot in slots:

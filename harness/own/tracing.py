@@ -27,7 +27,7 @@ from ..reading.elements import Array
 from ..reading.text import shown, visible
 from ..references.row import References
 from .errors import OwnError
-from .held import slots_of
+from .held import put_back
 from .inputs import Inputs
 from .traced import functions, shapes, ufuncs  # noqa: F401  (they fill the tables)
 from .traced.arrays import NOT_THEIRS, UFUNCS, Node, Recorder, Traced, place_of, traced_in
@@ -48,35 +48,14 @@ def trace(function: Callable[..., Any], inputs: Inputs, pick: Pick = lambda retu
     if not np.array_equal(np.asarray(own), np.asarray(again), equal_nan=True):
         raise OwnError(
             f"{named(function)} gives {shown(own)} and then {shown(again)} for the same inputs: it draws random"
-            " numbers, or keeps something from one call to the next; give it what it draws as an input"
+            " numbers, or keeps something where it can't be put back; give it what it draws as an input"
         )
-    _check_nothing_kept(function, inputs, pick, own)
     with np.errstate(all="ignore"):  # what it warns of it has warned of
         text = _traced(function, inputs, pick)[0]
         _check_value(function, text, inputs, own)
         _check_others(function, inputs, pick, text)
         _check_still(function, inputs, pick, text)
     return text
-
-
-def _check_nothing_kept(function: Callable[..., Any], inputs: Inputs, pick: Pick, own: Any) -> None:
-    """Raises OwnError where a call reads what the first one has put somewhere: that would count as a constant."""
-    known = {slot.path for slots in inputs.held.values() for slot in slots}
-    for slot in slots_of(function):
-        if slot.path in known:
-            continue
-        slot.put(slot.array * (1 + SHARES[-1]) + SHARES[-1])
-        try:
-            found = pick(run(function, inputs))
-        finally:
-            slot.put(slot.array)
-        if not np.array_equal(np.asarray(found), np.asarray(own), equal_nan=True):
-            path = ".".join(slot.path)
-            raise OwnError(
-                f"{named(function)} keeps {path} from its first call and reads it in the next ones, where it would count as a"
-                " constant, without a gradient: if it follows from the inputs, work it out in each call; if it is a weight,"
-                " call the function once before it is checked"
-            )
 
 
 def _numbers(function: Callable[..., Any], found: Any) -> Any:
@@ -93,8 +72,9 @@ def named(function: Any) -> str:
 
 
 def run(function: Callable[..., Any], inputs: Inputs) -> Any:
-    """What the function returns for copies of the inputs."""
-    return inputs.call(function, lambda _, a: np.array(a))
+    """What the function returns for copies of the inputs; what it holds is as before then."""
+    with put_back(function):
+        return inputs.call(function, lambda _, a: np.array(a))
 
 
 def check_signature(function: Callable[..., Any], inputs: Inputs) -> None:
@@ -173,7 +153,7 @@ def _traced(function: Callable[..., Any], inputs: Inputs, pick: Pick) -> tuple[T
         return Traced(recorder, Node(np.array(a), name=name)) if a.dtype.kind == "f" else np.array(a)
 
     try:
-        with _remembering(recorder), _watching(recorder):
+        with put_back(function), _remembering(recorder), _watching(recorder):
             returned = inputs.call(function, remembering)
         output = _output(function, recorder, pick(returned))
     except OwnError:
