@@ -159,8 +159,9 @@ def digits(a: Array) -> Array:
 
 
 def nearest(a: Array) -> Array:
-    """The array in float64 again."""
-    return np.asarray(a).astype(np.float64)
+    """The array in float64 again, infinite where that has no such number."""
+    with np.errstate(over="ignore"):
+        return np.asarray(a).astype(np.float64)
 
 
 class Digits(Exact):

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -54,7 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
         replace(arguments.write, text)
     except OSError as error:
         raise HarnessError(f"--write {arguments.write}: {error.strerror}") from None
-    print(f"{arguments.write}: run it with: pytest {arguments.write}")
+    root = arguments.write.parent.parent
+    print(
+        f"{arguments.write}: run it with: {shlex.join(['pytest', f'--cases={root}', str(arguments.write)])}"
+    )
     return 0
 
 

@@ -29,6 +29,8 @@ class Inputs:
     @classmethod
     def of(cls, given: Mapping[str, Any], function: Callable[..., Any] | None = None) -> "Inputs":
         """Raises OwnError for what is neither an array nor a setting, and for a name that stands twice."""
+        if not isinstance(given, Mapping):
+            raise OwnError(f"inputs are {shown(given)}, but must be arrays by name, as in {{'X': X, 'y': y}}")
         arrays: dict[str, Array] = {}
         groups: dict[str, Mapping[Any, str] | Sequence[str]] = {}
         settings: dict[str, Any] = {}

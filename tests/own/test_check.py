@@ -107,6 +107,11 @@ def test_what_cancels_in_a_region_accuses_nobody(dtype):
 # What may be given
 
 
+def test_inputs_without_names_are_refused():
+    with pytest.raises(OwnError, match=r"must be arrays by name, as in \{'X': X, 'y': y\}"):
+        check(lambda x: (x * x).sum(), [X])
+
+
 def test_a_program_is_checked_against_gradients_by_name():
     assert check(PROGRAM, {"W": W, "x": X}, gradients())
     wrong = check(

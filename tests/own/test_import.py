@@ -58,7 +58,10 @@ def numbers(a):
 
 def test_a_function_is_written_as_a_case_that_is_right(mine, capsys):
     assert main(["import", "--numpy", "mine.py:forward", "--write", "cases/own/mlp.toml"]) == 0
-    assert capsys.readouterr().out == "cases/own/mlp.toml: run it with: pytest cases/own/mlp.toml\n"
+    assert (
+        capsys.readouterr().out
+        == "cases/own/mlp.toml: run it with: pytest --cases=cases cases/own/mlp.toml\n"
+    )
     names = {}
     exec(MINE, names)
     arrays = names["inputs"]()
