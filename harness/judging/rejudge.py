@@ -165,8 +165,9 @@ class Sources:
     def _framework(self, cell: CellLine) -> Framework:
         """The cell's column; of a subject that is not named here, all that judging needs of it."""
         known = self.frameworks.get(cell.framework)
-        strict = self.run.header.contents.get(STRICT) != "no"
-        return known or Framework(cell.framework, Path(), (cell.mode,), subject=Path(), strict=strict)
+        subject = Path() if "files" in self.run.abouts.get(cell.framework, {}) else None
+        strict = subject is None or self.run.header.contents.get(STRICT) != "no"
+        return known or Framework(cell.framework, Path(), (cell.mode,), subject=subject, strict=strict)
 
     def _version(self, cell: CellLine) -> str:
         return str(self.run.abouts.get(cell.framework, {}).get("version", ""))

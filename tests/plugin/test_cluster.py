@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 from copied import Copied
@@ -17,7 +18,7 @@ from distributed import LocalCluster
 
 if __name__ == "__main__":
     dask.config.set({"distributed.scheduler.allowed-failures": 1})
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=int(sys.argv[1]), threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 """
@@ -45,14 +46,22 @@ ABOUT["version"] = str(time.time())
 """A framework of which no two workers have the same version."""
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """Of a scheduler with two processes, one family at a time each; a task may be lost once."""
-    script = tmp_path_factory.mktemp("cluster") / "cluster.py"
+@contextmanager
+def scheduler(folder, processes):
+    """The address of one with so many processes, one family at a time each; a task may be lost once."""
+    script = folder / "cluster.py"
     script.write_text(CLUSTER)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, script], cwd=script.parent, text=True, **pipes) as process:
+    with subprocess.Popen(
+        [sys.executable, script, str(processes)], cwd=folder, text=True, **pipes
+    ) as process:
         yield process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with scheduler(tmp_path_factory.mktemp("cluster"), 2) as found:
+        yield found
 
 
 @pytest.fixture
@@ -115,11 +124,13 @@ def test_a_family_that_kills_every_process_costs_its_own_cells_alone(run):
     assert {cell.message for cell in crashed} == {f"{told}; run this cell alone, without --dask"}
 
 
-def test_one_run_is_of_one_version_on_the_whole_cluster(run):
+def test_one_run_is_of_one_version_on_the_whole_cluster(run, tmp_path):
+    """The one process is killed and comes again, with a worker of another version for the families that are left."""
     adapter = run.matrix.adapters / "faultless" / "adapter.py"
     adapter.write_text(adapter.read_text() + CHANGING)
     (run.matrix.path / "kills").write_text("1")
-    spread, _ = run("spread", columns=["faultless", "mine"])
+    with scheduler(tmp_path, 1) as alone:
+        spread, _ = run("spread", columns=["faultless", "mine"], on=alone)
     cells = [cell for cell in read_run(spread).cells if cell.framework == "faultless"]
     told = {cell.message.partition(" are not the same: version ")[0] for cell in cells if cell.message}
     assert {cell.verdict for cell in cells} == {"agree", "crashed"}
