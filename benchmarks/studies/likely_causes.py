@@ -166,7 +166,7 @@ def _update(arrays: Sequence[np.ndarray], options: dict[str, float], dtype: str)
         return ""
     compared = NOTHING_WRONG(role="parameter", name="p")
     update = Update(compared, (p, p), (one, two), got, due, due.tolerance(dtype))
-    return likely_update(update, MOMENTUM, options, dtype)
+    return likely_update(update, MOMENTUM, options, dtype, {})
 
 
 def small(count: int, first: int) -> Iterator[Variant]:

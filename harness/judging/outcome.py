@@ -128,7 +128,8 @@ def _likely(cell: Cell, found: Found) -> str:
     options = training.options if training else {}
     if not isinstance(found.of, Examined):
         assert training is not None
-        return likely_update(found.of, OPTIMIZERS[training.optimizer], options, cell.dtype)
+        shapes = {name: cell.variant.specs[name].shape for name in cell.variant.sources}
+        return likely_update(found.of, OPTIMIZERS[training.optimizer], options, cell.dtype, shapes)
     made = likely(found.of.trace, found.suspects, found.of.judged.alarms, options)
     if made is None:
         return ""

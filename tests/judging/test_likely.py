@@ -348,7 +348,7 @@ def test_simple_numbers_are_few_and_told_as_themselves():
 # Steps of an optimizer
 
 
-def stepped(change, parameters=None, gradients=None, dtype="float32", options=None, optimizer=None):
+def stepped(change, parameters=None, gradients=None, dtype="float32", options=None, optimizer=None, **more):
     """What is said of a step that gives `change(before, gradient, right)`."""
     options = options or {"lr": 0.125}
     optimizer = optimizer or OPTIMIZERS["sgd"]
@@ -359,8 +359,8 @@ def stepped(change, parameters=None, gradients=None, dtype="float32", options=No
     due = expected(lambda c: {"p": optimizer.moved(c, rows, grads, **options)}, 12, 1, dtype=dtype)["p"]
     got = np.asarray(change(rows, grads, due.value)).astype(dtype).astype(np.float64)
     compared = NOTHING_WRONG(role="parameter", name="p")
-    update = Update(compared, tuple(rows), tuple(grads), got, due, due.tolerance(dtype))
-    return likely_update(update, optimizer, options, dtype)
+    update = Update(compared, tuple(rows), tuple(grads), got, due, due.tolerance(dtype), **more)
+    return likely_update(update, optimizer, options, dtype, {"X": (32, 4), "W": (4, 3)})
 
 
 STEPS = {
@@ -382,6 +382,15 @@ STEPS = {
 def test_what_people_do_wrong_in_a_step_is_named(cause, dtype):
     change, words = STEPS[cause]
     assert stepped(change, dtype=dtype) == words
+
+
+def test_of_a_gradient_that_was_not_told_the_sizes_of_the_inputs_explain_a_multiple():
+    def change(p, g, right):
+        return p[-1] - 0.125 * 32 * g[-1]
+
+    missing = "a division by 32 = X.shape[0] is missing"
+    assert stepped(change, derived=True) == f"the step is 32 × what it should be: {missing}"
+    assert stepped(change) == ""
 
 
 def test_a_velocity_with_the_wrong_sign_or_scale_is_named():

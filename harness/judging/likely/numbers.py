@@ -57,9 +57,9 @@ def sizes(trace: Trace, calls: Iterable[int]) -> dict[int, str]:
     every = dict.fromkeys((*trace.inputs, *trace.producer))
     seen: dict[int, str] = {}
     for name in (*_called(names), *_called(every)):
-        for where, size in _sizes_of(trace, name):
+        for where, size in _sizes_of(name, np.shape(trace.value(name))):
             seen.setdefault(size, where)
-    near = dict.fromkeys(size for name in names for _, size in _sizes_of(trace, name))
+    near = dict.fromkeys(size for name in names for _, size in _sizes_of(name, np.shape(trace.value(name))))
     return {size: seen[size] for size in near if size in seen}
 
 
@@ -68,8 +68,7 @@ def _called(names: Iterable[str]) -> list[str]:
     return [name for name in names if "." not in name]
 
 
-def _sizes_of(trace: Trace, name: str) -> Iterator[tuple[str, int]]:
-    shape = np.shape(trace.value(name))
+def _sizes_of(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, int]]:
     told = [(f"{name}.shape[{axis}]", size) for axis, size in enumerate(shape)]
     told += [(f"{name}.size", math.prod(shape))] * (len(shape) > 1)
     return ((where, size) for where, size in told if size > 1)
@@ -79,9 +78,10 @@ def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> d
     """Every number that has a name here, the likelier first, and how it is explained; simple ones explain themselves."""
     found: dict[float, list[str]] = {}
     squares = any(trace.program.nodes[i].op in SQUARES for i in calls)
-    for n, where in sizes(trace, calls).items():
-        found.setdefault(n, []).append(f"a division by {n} = {where} is missing")
-        found.setdefault(1 / n, []).append(f"it is divided by {n} = {where} once too often")
+    there = sizes(trace, calls)
+    for f, why in _divisions(there).items():
+        found.setdefault(f, []).append(why)
+    for n, where in there.items():
         if squares:
             found.setdefault(n / 2, []).append(f"a factor of 2/{n}, with {n} = {where}, is missing")
             found.setdefault(2 / n, []).append(
@@ -91,6 +91,23 @@ def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> d
         found.setdefault(value, []).append(f"{option} = {value:g} is multiplied into it")
     numbers = (*USUAL, *found, *SIMPLE)
     return {f: ", or ".join(found.get(f, ())) for f in numbers if f not in (0, 1)}
+
+
+def _divisions(sizes: Mapping[int, str]) -> dict[float, str]:
+    found: dict[float, str] = {}
+    for n, where in sizes.items():
+        found[n] = f"a division by {n} = {where} is missing"
+        found.setdefault(1 / n, f"it is divided by {n} = {where} once too often")
+    return found
+
+
+def of_inputs(shapes: Mapping[str, tuple[int, ...]]) -> dict[float, str]:
+    """What multiples the sizes of a case's inputs explain of a step by a gradient that nobody told."""
+    seen: dict[int, str] = {}
+    for name, shape in shapes.items():
+        for where, size in _sizes_of(name, shape):
+            seen.setdefault(size, where)
+    return _divisions(seen)
 
 
 def of_options(options: Mapping[str, float]) -> dict[float, str]:

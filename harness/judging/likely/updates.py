@@ -6,7 +6,7 @@ explains every element is said, by the rules of `trying`.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from ....reference.optimizers import Optimizer
 from ....reference.rounding import expected, seed_of
 from ..comparing import distance
 from ..judge import Update
-from .numbers import SIMPLE, USUAL, explained, near, of_options, simple
+from .numbers import SIMPLE, USUAL, explained, near, of_inputs, of_options, simple
 from .trying import CHANCE, CLEARLY, NEAREST, bits
 
 
@@ -29,6 +29,8 @@ class Step:
     parameters: Sequence[Array]
     gradients: Sequence[Array]
     options: Mapping[str, float]
+    names: Mapping[float, str]
+    """Numbers that have a name here, and what a multiple by them is explained by."""
 
     @property
     def before(self) -> Array:
@@ -93,17 +95,27 @@ def _turned(option: str, value: float) -> Cause:
 
 
 def _multiple(step: Step, *holding: float) -> str:
-    f, why = explained(list(holding), of_options(step.options))
+    f, why = explained(list(holding), step.names)
     if f == -1:
         return "the step goes the other way: it is added, not subtracted"
     return f"the step is {simple(f)} × what it should be" + f": {why}" * bool(why)
 
 
-def likely_update(update: Update, optimizer: Optimizer, options: Mapping[str, float], dtype: str) -> str:
-    """The cause of a wrong step in words; empty where nobody knows."""
+def likely_update(
+    update: Update,
+    optimizer: Optimizer,
+    options: Mapping[str, float],
+    dtype: str,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> str:
+    """The cause of a wrong step in words; empty where nobody knows. `shapes` are those of the case's inputs.
+
+    Of a gradient that was told all multiples have been judged; one that was not may lack a division by a size.
+    """
     if not np.isfinite(update.got).all():
         return ""
-    exact = Step(EXACT, optimizer, update.parameters, update.gradients, options)
+    names = {**(of_inputs(shapes) if update.derived else {}), **of_options(options)}
+    exact = Step(EXACT, optimizer, update.parameters, update.gradients, options, names)
     rows = list(causes(exact))
     for cause in rows:
         holding = [
@@ -126,7 +138,7 @@ def _numbers(cause: Cause, exact: Step, update: Update) -> list[tuple[float | No
     if not length:
         return []
     fitted = float(along @ (np.ravel(update.got) - start)) / length
-    numbers = list(dict.fromkeys((*USUAL, *of_options(exact.options), *SIMPLE)))
+    numbers = list(dict.fromkeys((*USUAL, *exact.names, *SIMPLE)))
     return [(f, 1 + numbers.index(f)) for f in near(numbers, fitted)[:NEAREST]]
 
 
@@ -134,8 +146,7 @@ def _holds(cause: Cause, f: float | None, exact: Step, update: Update, dtype: st
     number = () if f is None else (f,)
 
     def compute(c: Exact) -> dict[str, Array]:
-        step = Step(c, exact.optimizer, exact.parameters, exact.gradients, exact.options)
-        return {"it": cause.instead(step, *number)}
+        return {"it": cause.instead(replace(exact, c=c), *number)}
 
     found = np.asarray(cause.instead(exact, *number))
     off, left = (distance(update.got, np.asarray(a, np.float64), dtype) for a in (update.due.value, found))
