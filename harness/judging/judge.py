@@ -178,8 +178,8 @@ def _judge_steps(
     """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
 
     An update by a gradient that it does not show is judged as a step from these parameters. A subject that loses a
-    parameter cannot be followed further: its remaining steps are not shown, and where that is strictly asked the
-    missing parameter is a disagreement.
+    parameter, or has one that is infinite or NaN, cannot be followed further: its remaining steps are not shown, and
+    where that is strictly asked a missing parameter is a disagreement.
     """
     variant = wanted.variant
     assert variant.training is not None
@@ -199,11 +199,14 @@ def _judge_steps(
         found.add(due, tensors, excused)
         wrong = (t for t in excused if t.role == "parameter" and t.used > 1 and not t.problem)
         found.updates += [_update(t, walk, answer, together[t.role, t.name], dtype) for t in wrong]
-        following = {n: answer.get(("parameter", n)) for n in before}
-        if any(not _same_shape(p, before[n]) for n, p in following.items()):
+        told = {n: answer.get(("parameter", n)) for n in before}
+        following = {
+            n: p.astype(np.float64) for n, p in told.items() if p is not None and _goes_on(p, before[n])
+        }
+        if len(following) < len(before):
             found.unshown(variant.training.steps - step - 1)
             break
-        walk.go_on({n: _usable(p) for n, p in following.items() if p is not None})
+        walk.go_on(following)
     return found
 
 
@@ -272,9 +275,9 @@ def _same_shape(array: Array | None, like: Array) -> bool:
     return array is not None and array.shape == like.shape
 
 
-def _usable(array: Array) -> Array:
-    """A subject's own parameter, to go on from: what is not finite in it has been judged already."""
-    return np.nan_to_num(array.astype(np.float64))
+def _goes_on(parameter: Array, like: Array) -> bool:
+    """Whether a next step can be worked out from it."""
+    return parameter.shape == like.shape and bool(np.isfinite(parameter).all())
 
 
 def _judge_together(

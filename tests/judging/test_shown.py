@@ -281,6 +281,27 @@ def test_the_first_wrong_step_is_named_and_what_was_right_before_it(judged, wron
     assert told in line.message.splitlines()
 
 
+def test_behind_a_parameter_that_is_no_number_nothing_is_said_to_be_wrong(judged):
+    """From it no step can be worked out: what should be there isn't known."""
+    line = judged(
+        """
+        calls = [-1]
+        def layer(X, W, b):
+            calls[0] += 1
+            own = backward(X, W, b)
+            return {}, own if calls[0] != 1 else {**own, "W": own["W"] * np.nan}
+    """,
+        SGD,
+    )
+    assert line.verdict is Verdict.DISAGREE
+    assert "gradient of W[0, 0] in step 1 = nan" in line.message
+    assert "in step 2" not in line.message
+    assert "in step 3" not in line.message
+    assert unshown(line) == dict.fromkeys(
+        ("gradient X", "gradient W", "gradient b", "parameter W", "parameter b"), 2
+    ) | dict.fromkeys(("value a", "value loss"), 4)
+
+
 FORMS = {
     "lists": "{k: g.tolist() for k, g in own.items()}",
     "float64": "{k: g.astype(float) for k, g in own.items()}",
