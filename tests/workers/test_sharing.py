@@ -209,6 +209,20 @@ def test_a_worker_more_that_cannot_be_used_costs_nothing(napping, failing):
     wait_until(lambda: len(run.engine._lanes["faultless"].lanes) == 1)
 
 
+def test_a_family_is_fetched_while_its_lane_can_take_no_other(napping, monkeypatch):
+    """Else another may go before it; where that hangs, whoever waits does so until it is given up."""
+    pull, held = Families.pull, []
+
+    def watched(families, request):
+        held.append(run.engine._lanes["faultless"].lanes[0]._changed._is_owned())
+        return pull(families, request)
+
+    monkeypatch.setattr(Families, "pull", watched)
+    run = napping(1, struck=0)
+    run.engine.result(list(run.cells.values())[-1])
+    assert held == [True]
+
+
 @pytest.mark.usefixtures("quick_starts")
 @pytest.mark.parametrize(
     "order", [reversed(SIZES), SIZES[-1:], SIZES[::9]], ids=["backwards", "last", "some"]

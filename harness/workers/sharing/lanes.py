@@ -5,7 +5,7 @@ started, so that one that doesn't start costs nothing, and no answer depends on 
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +84,21 @@ class Lanes:
     def demand(self, request: Request) -> Lane:
         """Somebody waits for this request: it goes before those that nobody waits for. The lane that has it."""
         with self._lock:
-            lane, family = self._lane_of.get(request), list[Request]()
-            if lane is None:
-                lane, family = self._idlest(), self._families.pull(request)
-                self._lane_of.update(dict.fromkeys(family, lane))
-        if family:
-            lane.submit(family)
+            lane = self._lane_of.get(request)
+            idlest = self._idlest()
+        if lane is None:
+            idlest.submit(self._pulled(request, idlest))
+            with self._lock:
+                lane = self._lane_of.get(request, idlest)
         lane.demand(request)
         return lane
+
+    def _pulled(self, request: Request, lane: Lane) -> Iterator[Request]:
+        """Its family, if no lane has it: asked for by the lane, which holds its own lock and so takes no others meanwhile."""
+        with self._lock:
+            family = [] if request in self._lane_of else self._families.pull(request)
+            self._lane_of.update(dict.fromkeys(family, lane))
+        yield from family
 
     def judged(self, request: Request) -> None:
         """An answer has been used: its lane may go on by one."""
