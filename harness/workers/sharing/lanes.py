@@ -83,22 +83,22 @@ class Lanes:
 
     def demand(self, request: Request) -> Lane:
         """Somebody waits for this request: it goes before those that nobody waits for. The lane that has it."""
+
+        def family() -> Iterator[Request]:
+            """Its family, if no lane has it: the lane holds its own lock meanwhile, and so takes no other."""
+            with self._lock:
+                pulled = [] if request in self._lane_of else self._families.pull(request)
+                self._lane_of.update(dict.fromkeys(pulled, idlest))
+            yield from pulled
+
         with self._lock:
-            lane = self._lane_of.get(request)
-            idlest = self._idlest()
+            lane, idlest = self._lane_of.get(request), self._idlest()
         if lane is None:
-            idlest.submit(self._pulled(request, idlest))
+            idlest.submit(family())
             with self._lock:
                 lane = self._lane_of.get(request, idlest)
         lane.demand(request)
         return lane
-
-    def _pulled(self, request: Request, lane: Lane) -> Iterator[Request]:
-        """Its family, if no lane has it: asked for by the lane, which holds its own lock and so takes no others meanwhile."""
-        with self._lock:
-            family = [] if request in self._lane_of else self._families.pull(request)
-            self._lane_of.update(dict.fromkeys(family, lane))
-        yield from family
 
     def judged(self, request: Request) -> None:
         """An answer has been used: its lane may go on by one."""
