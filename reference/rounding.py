@@ -117,12 +117,11 @@ class Rounding(Exact):
         noise += about + scale / (2 * LEVELS)
         return noise
 
-    def r(self, a: Array, c: Array = 1.0) -> Array:
-        """Relative to the element, so that a zero stays zero and an infinity infinite; near 0 it may be flushed."""
-        return self.erring(a, c)
+    def r(self, a: Array, c: Array = 1.0, bias: Array = 0.0) -> Array:
+        """Relative to the element, so that a zero stays zero and an infinity infinite; near 0 it may be flushed.
 
-    def erring(self, a: Array, c: Array, bias: Array = 0.0) -> Array:
-        """With an error of at most c u |a| for each element, and one of `bias` u |a| that a run's elements share."""
+        The elements of a run share an error of `bias` u |a| beside their own of at most c u |a|.
+        """
         if np.ndim(c):
             noise = self.noise(np.shape(a), U)
             noise *= raw(c)
@@ -145,7 +144,7 @@ class Rounding(Exact):
     def fn(self, name: str, *args: Array) -> Array:
         function = FUNCTIONS[name]
         bias = function.bias * self.shared[name] if function.bias else 0.0
-        return self.erring(function.exact(*args), function.spread, bias)
+        return self.r(function.exact(*args), function.spread, bias)
 
     def absolute(self, a: Array, m: Array) -> Array:
         noise = self.noise(np.shape(a), U)

@@ -32,7 +32,7 @@ from ..run.lines import CellLine, Kept, grounds_apart, noted
 from ..run.provenance import own_contents
 from ..verdict import Verdict
 from ..workers.answer import Answer
-from ..workers.waiting import LONG_START, Say
+from ..workers.waiting import Say, Seldom
 from .options import Option
 
 OPTIONS = (Option("--dask", "run the cells on the Dask cluster of this scheduler", {"metavar": "ADDRESS"}),)
@@ -73,8 +73,8 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one cell: its line, or in words why there is none."""
+class Returned:
+    """What came back of one cell: its line, or in words why there is none."""
 
     line: CellLine | None
     error: str = ""
@@ -86,7 +86,7 @@ class Outcome:
 class Done:
     """What became of a family's cells, by their ids; what its frameworks told of themselves; its references."""
 
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, Returned]
     abouts: Mapping[str, Mapping[str, Any]]
     tally: Tally
 
@@ -127,7 +127,7 @@ class Place:
         told = {cell.framework.name: self.engine.about(cell.framework.name) for cell in cells}
         return Done(outcomes, {name: about for name, about in told.items() if about}, tally)
 
-    def _outcome(self, cell: Cell) -> Outcome:
+    def _outcome(self, cell: Cell) -> Returned:
         line, error = None, ""
         try:
             line = self.engine.result(cell)
@@ -136,7 +136,7 @@ class Place:
         except Exception:  # noqa: BLE001 (a mistake of ours: it fails this cell where the run is, as it would here)
             error = traceback.format_exc()
         printed, self.printed[:] = tuple(self.printed), []
-        return Outcome(line, error, self.arrays.pop(cell.id, None), printed)
+        return Returned(line, error, self.arrays.pop(cell.id, None), printed)
 
 
 _PLACES: dict[tuple[str, int], tuple[Place, threading.Timer]] = {}
@@ -278,7 +278,7 @@ class Cluster:
         file, kept = self._keep(cell.id, outcome.arrays)
         return msgspec.structs.replace(outcome.line, arrays=file, kept=kept)
 
-    def _outcome(self, cell: Cell, family: Family) -> tuple[Outcome, str]:
+    def _outcome(self, cell: Cell, family: Family) -> tuple[Returned, str]:
         """A cell's, and in words how its framework there is another than that of the cells before."""
         if family.done is None:
             self._wait(cell, family.future)
@@ -292,16 +292,10 @@ class Cluster:
         return family.done.outcomes[cell.id], apart
 
     def _wait(self, cell: Cell, future: Any) -> None:
-        begun, after = time.monotonic(), LONG_START
+        say = Seldom(self._say)
         while not future.done():
             time.sleep(STEP)
-            waited = time.monotonic() - begun
-            if waited >= after and self._say is not None:
-                there = len(self._client.nthreads())
-                self._say(
-                    f"waiting for the cluster at {self._address}, of {there} processes, for {waited:.0f} s: {cell.id}"
-                )
-                after *= 2
+            say(f"waiting for the cluster at {self._address}: {cell.id}")
 
     def _lost(self, cell: Cell, error: Exception) -> CellLine:
         """The line of a cell whose processes died one after the other. Raises ClusterError where all is lost."""

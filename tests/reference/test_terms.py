@@ -234,7 +234,7 @@ def unmoved(self, place, number):
     return number
 
 
-def no_floor(self, a, c, bias=0.0):
+def no_floor(self, a, c=1.0, bias=0.0):
     return Runs(raw(a) * self.noise(np.shape(a), c * U, 1.0))
 
 
@@ -276,7 +276,7 @@ TERMS = {
     "every output its own noise": (rounding.Rounding, "coherent", plainly, "outputs that are nearly equal"),
     "one order of adding": (rounding.Rounding, "shuffled", in_order, "contributions that cancel"),
     "exact literals": (rounding.Rounding, "literal", unmoved, "a literal"),
-    "no floor": (rounding.Rounding, "erring", no_floor, "a number near 0"),
+    "no floor": (rounding.Rounding, "r", no_floor, "a number near 0"),
     "no intermediate": (
         rounding.Rounding,
         "absolute",
