@@ -3,19 +3,21 @@
 For case `notebooks/two_branches` it has a function `two_branches`. It is given its tensors by name (the very
 arrays: changing one in place is found out) and, where its signature names them, sizes, `cotangents` and
 `optimizer`. It returns (values, gradients), two dicts by name, or (values, gradients, parameters), the last
-being those after an optimizer's step; without them plain SGD moves the parameters.
+being those after an optimizer's step; without them the case's own moves the parameters.
 
 A function of one parameter called `case` is given the case's hands instead (subject_hands.py), and returns nothing.
 Of a notebook the definitions are loaded (subject_cells.py). What is loaded is what is told (subject_files.py):
-`about` has the digests.
+`about` has the digests. Each cell finds it as it was loaded (subject_state.py).
 """
 
 import builtins
 import contextlib
 import importlib.util
 import inspect
+import io
 import json
 import platform
+import random
 import re
 import sys
 import traceback
@@ -29,7 +31,10 @@ import numpy as np
 from subject_cells import Cells
 from subject_files import Finder, Loader, Sources, digest
 from subject_hands import MOST_ELEMENTS, Hands, too_large
+from subject_optimizers import OPTIMIZERS as ROWS
+from subject_optimizers import clipped
 from subject_sayings import Sayings, nobody
+from subject_state import Fresh
 from worker import Refused, Task, Unsupported
 
 MODES = ("eager",)
@@ -46,6 +51,7 @@ MAX_LISTED = 500
 """Files whose digests are told one by one; the version is that of all."""
 
 subject: ModuleType
+fresh: Fresh
 file: Path
 sources: Sources
 cells: Cells | None = None
@@ -57,7 +63,7 @@ def load(path: str, notebook: dict[str, Any] | None = None) -> None:
 
     Of a notebook, whose cells come with the greeting, the definitions. Raises Refused, with the file's own lines.
     """
-    global subject, file, sources, cells  # noqa: PLW0603 - a worker has one subject
+    global fresh, file, sources, cells  # noqa: PLW0603 - a worker has one subject
     file = Path(path) if notebook else Path(path).resolve()
     sources = Sources(file.parent)
     if notebook:
@@ -71,7 +77,14 @@ def load(path: str, notebook: dict[str, Any] | None = None) -> None:
     sys.meta_path.insert(sys.meta_path.index(PathFinder), Finder(sources))
     builtins.input = sys.breakpointhook = nobody  # pdb asks by input() too
     with contextlib.redirect_stdout(sayings):
-        subject = module_of_cells(cells) if cells else module_of_file()
+        fresh = Fresh(lambda: module_of_cells(cells) if cells else module_of_file())
+
+
+def begin() -> None:
+    """What loading it prints was said when it was loaded first."""
+    global subject  # noqa: PLW0603 - as above
+    with contextlib.redirect_stdout(io.StringIO()):
+        subject = fresh.module()
 
 
 def source_at(path: str) -> None:
@@ -126,6 +139,7 @@ def theirs(name: str) -> bool:
 
 def setup(threads: int, seed: int) -> None:  # noqa: ARG001
     np.random.seed(seed)  # noqa: NPY002 - for a file that draws from it
+    random.seed(seed)
 
 
 def about() -> dict[str, Any]:
@@ -179,27 +193,71 @@ def kind(found: Any) -> str:
     return "None" if found is None else f"a{'n' * (name[0] in 'aeiou')} {name}"
 
 
-def sgd(params: dict[str, Any], *, lr: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    weights = params
+class Plain:
+    """The reference's optimizers in float64."""
 
-    def step(grads: dict[str, Any]) -> dict[str, Any]:
-        """The moved parameters; none where a gradient has another shape, which is for the host to judge."""
-        nonlocal weights
-        if any(np.shape(grads[name]) != w.shape for name, w in weights.items()):
-            return {}
-        weights = {name: w - np.asarray(lr, w.dtype) * np.asarray(grads[name]) for name, w in weights.items()}
-        return weights
+    exact = True
 
-    return step
+    def at(self, place: Any) -> None:
+        """Where the walk is says nothing here."""
+
+    def literal(self, place: Any, number: float) -> float:  # noqa: ARG002
+        return number
+
+    def r(self, a: Any) -> Any:
+        return a
+
+    def sum(self, a: Any, axis: Any) -> Any:
+        return np.sum(a, axis)
+
+    def fn(self, name: str, *args: Any) -> Any:
+        return {"sqrt": np.sqrt, "pow": np.power}[name](*args)
+
+    def kink(self, z: Any) -> Any:
+        return z
 
 
-OPTIMIZERS = {"sgd": sgd}
+def moving(row: Any) -> Callable[..., Callable[[dict[str, Any]], dict[str, Any]]]:
+    """An optimizer of the reference, for code that returns no parameters."""
+
+    def start(params: dict[str, Any], **options: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        weights, count = params, 0
+        states = {name: row.started(w) for name, w in params.items()}
+
+        def step(grads: dict[str, Any]) -> dict[str, Any]:
+            """The moved parameters; none where a gradient has another shape, which is for the host to judge."""
+            nonlocal weights, count
+            if any(np.shape(grads[name]) != w.shape for name, w in weights.items()):
+                return {}
+            count, moved = count + 1, {}
+            for name, w in weights.items():
+                gradient = np.asarray(to_numpy(grads[name]), np.float64)
+                after, states[name] = row.took(
+                    Plain(), w.astype(np.float64), gradient, states[name], count, options
+                )
+                moved[name] = np.asarray(after, w.dtype)
+            weights = moved
+            return weights
+
+        return step
+
+    return start
+
+
+def clipping(gradients: dict[str, Any], **limits: float) -> dict[str, Any]:
+    """Of gradients all of which are numbers."""
+    wide = {name: np.asarray(to_numpy(g), np.float64) for name, g in gradients.items()}
+    return clipped(Plain(), wide, **limits)
+
+
+CLIPS = {"value": clipping, "norm": clipping}
+OPTIMIZERS = {name: moving(row) for name, row in ROWS.items()}
 
 
 def arguments(function: Callable[..., Any], task: Task, inputs: dict[str, Any]) -> dict[str, Any]:
     """All tensors; of the rest, what the signature names (everything if it has **kwargs)."""
-    cotangents = {} if task.cotangent is None else {task.output: task.cotangent}
-    offered = {**task.bindings, "cotangents": cotangents, "optimizer": task.optimizer}
+    offered = {**task.bindings, "cotangents": task.cotangents, "optimizer": task.optimizer}
+    offered |= {"clip": task.clip} if task.clip else {}
     signature = inspect.signature(function).parameters
     every = any(p.kind is p.VAR_KEYWORD for p in signature.values())
     tensors = {name: array for name, array in inputs.items() if name not in task.probes}
@@ -236,12 +294,13 @@ def by_case_names(gradients: dict[str, Any], task: Task, inputs: dict[str, Any])
 
 def one_number(values: dict[str, Any], task: Task) -> dict[str, Any]:
     """A loss in an array of one element, as `keepdims` leaves it, as the number that it is; it is printed."""
-    loss = values.get(task.output)
-    if task.cotangent is not None or loss is None or np.size(loss) != 1 or not np.ndim(loss):
+    output = task.outputs[0]
+    loss = values.get(output)
+    if task.cotangents or loss is None or np.size(loss) != 1 or not np.ndim(loss):
         return values
     with contextlib.redirect_stdout(sayings):
-        print(f"{task.output} has shape {np.shape(loss)}: it is taken as the one number in it")  # noqa: T201 - told as subjects tell
-    return {**values, task.output: np.reshape(loss, ())}
+        print(f"{output} has shape {np.shape(loss)}: it is taken as the one number in it")  # noqa: T201 - told as subjects tell
+    return {**values, output: np.reshape(loss, ())}
 
 
 def wants_hands(name: str, function: Callable[..., Any], task: Task, inputs: dict[str, Any]) -> bool:

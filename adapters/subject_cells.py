@@ -50,7 +50,6 @@ class Cells:
     def __init__(self, name: str, cells: Sequence[str], first: int, last: int) -> None:
         self.name, self.cells, self.first, self.last = name, cells, first, last
         self.left_out: list[LeftOut] = []
-        self._flags = 0
 
     def __str__(self) -> str:
         every = (self.first, self.last) == (1, len(self.cells))
@@ -62,6 +61,7 @@ class Cells:
 
     def run(self, module: ModuleType) -> None:
         """Fill the module with what the cells define."""
+        self.left_out, self._flags = [], 0
         for number, source in enumerate(self.cells, 1):
             file = self.file(number)
             linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)

@@ -64,8 +64,8 @@ class Hands:
         self._held: list[tuple[Any, dict[str, Held]]] = []
         self._words = dict(task.bindings)
         self.sizes = {name: size for name, size in task.bindings.items() if type(size) is int}
-        self.cotangents = {} if task.cotangent is None else {task.output: task.cotangent.copy()}
-        self.optimizer = task.optimizer
+        self.cotangents = {name: g.copy() for name, g in task.cotangents.items()}
+        self.optimizer, self.clip = task.optimizer, task.clip
 
     def __getitem__(self, name: str) -> Any:
         """A tensor, a size or a swept word. Raises LookupError."""

@@ -30,7 +30,8 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
-from worker_interface import Incomplete, blank, check, checked_about
+from worker_interface import Incomplete, Unsupported, asks, attributes, blank, check, checked_about, join
+from worker_steps import optimizer
 from worker_wire import (
     PROTOCOL,
     REMEMBERED,
@@ -55,15 +56,12 @@ BUFFER = 65536
 COMPILED: Path | None = None
 """A folder in which an adapter may let its framework keep what it compiles, from one run to the next."""
 
+CONTENT = ""
+"""Digest of the adapter and of these modules: what is compiled for a request depends on them too."""
+
 Arrays = dict[str, Any]
-Round = tuple[int | None, Arrays, Any]
+Round = tuple[int | None, Arrays, Arrays]
 Received = list[tuple[Place, np.ndarray]]
-
-
-class Unsupported(Exception):
-    """The framework cannot say this: raised by an adapter with the reason; the worker adds the op."""
-
-    op: str | None = None
 
 
 class Refused(Exception):
@@ -76,7 +74,8 @@ class Family:
     Each is made once, from the shared line of its requests, and kept: so it is its own key.
     """
 
-    def __init__(self, adapter: ModuleType, mode: str, shared: dict[str, Any]) -> None:
+    def __init__(self, adapter: ModuleType, mode: str, line: bytes) -> None:
+        self.line, shared = line, json.loads(line)
         self.training = shared["training"]
         self.values, self.gradients = shared["values"], shared["gradients"]
         self.parameters: list[str] = self.training["parameters"] if self.training else []
@@ -87,12 +86,16 @@ class Family:
             raise ValueError(f"mode {mode!r}: the adapter has {', '.join(adapter.MODES)}")
         self.task = {
             "mode": mode,
-            "output": shared["output"],
+            "outputs": tuple(shared["outputs"]),
             "wanted_values": tuple(self.values),
             "wrt": tuple(dict.fromkeys([*self.gradients, *self.parameters])),  # no name twice
             "probes": frozenset(self.probes),
             "optimizer": self.training["optimizer"] if self.training else None,
-            "calls": [Call(self.typed(adapter, node, shared), adapter.OPS) for node in shared["program"]],
+            "clip": self.training.get("clip", {}) if self.training else {},
+            "calls": [
+                Call(self.typed(adapter, node, shared), adapter.OPS, shared["dtype"])
+                for node in shared["program"]
+            ],
         }
 
     def typed(self, adapter: ModuleType, node: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
@@ -111,13 +114,14 @@ class Task:
     family: Family
     case: str = field(compare=False)
     bindings: dict[str, int] = field(compare=False)
-    cotangent: Any = field(compare=False)
+    cotangents: Arrays = field(compare=False)
     mode: str = field(compare=False)
-    output: str = field(compare=False)
+    outputs: tuple[str, ...] = field(compare=False)
     wanted_values: tuple[str, ...] = field(compare=False)
     wrt: tuple[str, ...] = field(compare=False)
     probes: frozenset[str] = field(compare=False)
     optimizer: dict[str, Any] | None = field(compare=False)
+    clip: dict[str, float] = field(compare=False)
     calls: "list[Call]" = field(compare=False, repr=False)
 
     def walk(self, env: Arrays) -> Arrays:
@@ -138,24 +142,16 @@ class Task:
 class Call:
     """One node of a program: the adapter's native call with the node's attributes, and its arguments' names."""
 
-    def __init__(self, node: dict[str, Any], ops: dict[str, Callable[..., Any]]) -> None:
+    def __init__(self, node: dict[str, Any], ops: dict[str, Callable[..., Any]], dtype: str) -> None:
         self.op, self.outs, self.args, self.kw = node["op"], node["out"], node["args"], node["kw"]
-        self.native = functools.partial(ops.get(self.op, no_such_op), **attributes(self.op, self.kw))
+        function = ops.get(self.op, no_such_op)
+        cell = {"dtype": dtype} if asks(function, "dtype") else {}
+        self.native = functools.partial(function, **attributes(self.op, self.kw), **cell)
         self.single = len(self.outs) == 1
 
 
 def no_such_op(*_: Any, **__: Any) -> Any:
     raise Unsupported("the adapter has no such op")
-
-
-def attributes(op: str, kw: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples, slices or ellipsis: an axis list becomes a tuple, an index a real index."""
-    decode = basic_index if op == "index" else tuple
-    return {name: decode(value) if isinstance(value, list) else value for name, value in kw.items()}
-
-
-def basic_index(index: list[Any]) -> tuple[Any, ...]:
-    return tuple(slice(*p) if isinstance(p, list) else Ellipsis if p == "..." else p for p in index)
 
 
 def unpack(family: Family, payload: bytes) -> tuple[Received, bytearray]:
@@ -174,11 +170,11 @@ Replied = tuple[dict[str, Any], Reply | None]
 
 @functools.lru_cache(maxsize=REMEMBERED)
 def family_of(adapter: ModuleType, mode: str, shared: bytes) -> Family:
-    return Family(adapter, mode, json.loads(shared))
+    return Family(adapter, mode, shared)
 
 
 def rounds(adapter: ModuleType, family: Family, received: Received) -> Iterator[Round]:
-    """(step, native inputs by name, cotangent): one round without training, where step is None."""
+    """(step, native inputs, cotangents of outputs): one round without training, where step is None; a loss has no cotangent."""
     native, training = adapter.to_native, family.training
     fixed = {place[:2]: native(array) for place, array in received if not place.each}
     for name, (shape, dtype) in family.probes.items():
@@ -187,8 +183,11 @@ def rounds(adapter: ModuleType, family: Family, received: Received) -> Iterator[
         )  # the neutral element: 0.0 would turn -0.0 round
     for step in range(training["steps"]) if training else [None]:
         now = fixed | {place[:2]: native(array[step, ...]) for place, array in received if place.each}
-        cotangent = now.pop(("cotangent", family.task["output"]), None)
-        yield step, {name: array for (_, name), array in now.items()}, cotangent
+        inputs, cotangents = (
+            {name: array for (role, name), array in now.items() if role == of}
+            for of in ("input", "cotangent")
+        )
+        yield step, inputs, cotangents
 
 
 class Report:
@@ -223,10 +222,10 @@ def run(adapter: ModuleType, request: dict[str, Any], family: Family, received: 
     told, case, bindings = Report(adapter, family), request["case"], request["bindings"]
     parameters: Arrays = {}
     move: Callable[[Arrays], Arrays] | None = None
-    for step, inputs, cotangent in rounds(adapter, family, received):
+    for step, inputs, cotangents in rounds(adapter, family, received):
         if step == 0:
             parameters = {name: inputs[name] for name in family.parameters}
-        task = Task(family, case, bindings, cotangent, **family.task)
+        task = Task(family, case, bindings, cotangents, **family.task)
         values, gradients, *moved = adapter.differentiate(task, inputs | parameters)
         told.add("value", step, family.values, values)
         told.add("gradient", step, family.gradients, gradients)
@@ -234,23 +233,13 @@ def run(adapter: ModuleType, request: dict[str, Any], family: Family, received: 
             if moved:
                 told.moved.update(moved[0])
             elif all(name in gradients for name in parameters):
-                move = move or optimizer(adapter, family.training["optimizer"], parameters)
+                move = move or optimizer(adapter, family.training, parameters)
                 moved = [move({name: gradients[name] for name in parameters})]
             parameters = moved[0] if moved else {}
             told.add("parameter", step, family.parameters, parameters)
             if not all(name in parameters for name in family.parameters):
                 break
     return told
-
-
-def optimizer(adapter: ModuleType, spec: dict[str, Any], parameters: Arrays) -> Callable[[Arrays], Arrays]:
-    [(name, options)] = spec.items()
-    if name not in adapter.OPTIMIZERS:
-        error = Unsupported("the adapter has no such optimizer")
-        error.op = name
-        raise error
-    step: Callable[[Arrays], Arrays] = adapter.OPTIMIZERS[name](parameters, **options)
-    return step
 
 
 def whole(text: str) -> str:
@@ -263,6 +252,7 @@ def answer(adapter: ModuleType, request: dict[str, Any], shared: bytes, payload:
     try:
         family = family_of(adapter, request["mode"], shared)
         received, memory = unpack(family, payload)
+        adapter.begin()
         start, compiled = time.perf_counter(), adapter.compiling()
         told = run(adapter, request, family, received)
         spent = {"seconds": time.perf_counter() - start, "compiling": adapter.compiling() - compiled}
@@ -286,7 +276,8 @@ def answer(adapter: ModuleType, request: dict[str, Any], shared: bytes, payload:
 
 def load_adapter(hello: dict[str, Any]) -> ModuleType:
     """Execute the adapter's source as module `adapter`, behind the modules that it imports; tracebacks know their lines."""
-    global COMPILED  # noqa: PLW0603 - a worker has one adapter
+    global COMPILED, CONTENT  # noqa: PLW0603 - a worker has one adapter
+    CONTENT = hello.get("content", "")
     if hello.get("compiled") and Path(hello["compiled"]).is_dir():  # it is not where the host's files are not
         COMPILED = Path(hello["compiled"])
     path = hello["path"]
@@ -295,10 +286,12 @@ def load_adapter(hello: dict[str, Any]) -> ModuleType:
     for name, source in hello.get("modules", {}).items():
         execute(name, str(Path(path).with_name(f"{name}.py")), source)
     module = execute("adapter", path, hello["adapter"])
+    for name, source in hello.get("families", {}).items():
+        join(module, execute(name, str(Path(path).with_name(f"{name}.py")), source))
     check(module)
+    module.setup(hello["threads"], hello["seed"])
     if hello.get("subject"):
         module.load(hello["subject"], hello.get("notebook"))
-    module.setup(hello["threads"], hello["seed"])
     return module
 
 

@@ -6,6 +6,7 @@ docs/adapters.md tells what each name is for.
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -24,18 +25,33 @@ TABLES = {
 }
 """The tables that every adapter has, as they look."""
 
+FUNCTIONS_BY_NAME = ("OPS", "OPTIMIZERS", "CLIPS")
+"""The tables of functions."""
+
 DEFAULTS: dict[str, Callable[[], Any]] = {
+    "CLIPS": dict,
     "COMPILED_MODES": tuple,
     "FORMULAS": set,
     "OPTIMIZERS": dict,
+    "begin": lambda: nothing,
     "compiling": lambda: no_seconds,
     "printed": lambda: no_words,
 }
 """What an adapter may leave out, and what stands for it."""
 
 
+class Unsupported(Exception):
+    """The framework cannot say this: raised by an adapter with the reason; the worker adds the op."""
+
+    op: str | None = None
+
+
 class Incomplete(Exception):
     """An adapter that is not one yet; the message is all that is wrong with it."""
+
+
+def nothing() -> None:
+    pass
 
 
 def no_seconds() -> float:
@@ -53,6 +69,18 @@ def blank(path: str) -> ModuleType:
     for name, default in DEFAULTS.items():
         setattr(module, name, default())
     return module
+
+
+def join(module: ModuleType, family: ModuleType) -> None:
+    """What a family's tables hold becomes the adapter's. Raises Incomplete where something stands in both."""
+    for table in FUNCTIONS_BY_NAME:
+        own, more = getattr(module, table), getattr(family, table, {})
+        if twice := sorted(set(own) & set(more)):
+            raise Incomplete(
+                f"{Path(str(family.__file__)).name} has {', '.join(twice)}, which stands elsewhere too"
+            )
+        setattr(module, table, {**own, **more})
+    module.FORMULAS = {*module.FORMULAS, *family.FORMULAS}
 
 
 def check(module: ModuleType) -> None:
@@ -75,7 +103,7 @@ def malformed(module: ModuleType) -> Iterator[str]:
     compiled = module.COMPILED_MODES
     if not (isinstance(compiled, tuple) and set(compiled) <= set(modes if isinstance(modes, tuple) else ())):
         yield f"COMPILED_MODES is {compiled!r}, should be a tuple of some of MODES"
-    for name in ("OPS", "OPTIMIZERS"):
+    for name in FUNCTIONS_BY_NAME:
         table = getattr(module, name, {})
         if not isinstance(table, dict):
             yield f"{name} is of type {type(table).__name__}, should be a dict of functions"
@@ -104,6 +132,32 @@ def takes(function: Callable[..., Any], count: int) -> bool:
     except TypeError:
         return False
     return True
+
+
+def attributes(op: str, kw: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples, slices or ellipsis: an axis list becomes a tuple, an index a real index."""
+    decode = basic_index if op == "index" else tuple
+    return {name: decode(value) if isinstance(value, list) else value for name, value in kw.items()}
+
+
+def basic_index(index: list[Any]) -> tuple[Any, ...]:
+    return tuple(slice(*p) if isinstance(p, list) else Ellipsis if p == "..." else p for p in index)
+
+
+def asks(function: Callable[..., Any], name: str) -> bool:
+    """Whether it has a keyword of its own of this name."""
+    code = getattr(function, "__code__", None)
+    names = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount] if code else ()
+    return name in names
+
+
+def named(function: Callable[..., Any], options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The options that an optimizer names, and the names of others that say something: neither 0 nor false."""
+    known = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        return options, []
+    given = {name: value for name, value in options.items() if name in known}
+    return given, [name for name, value in options.items() if value and name not in known]
 
 
 def tellable(value: Any) -> bool:

@@ -41,7 +41,7 @@ except ImportError as error:
 if tuple(map(int, np.__version__.split(".")[:2])) < OLDEST_NUMPY:
     sys.exit(missing_numpy(f"NumPy {np.__version__}"))
 
-PROTOCOL = 2
+PROTOCOL = 3
 PREFIX = struct.Struct("<4sIQ")
 MAGIC = b"GCH1"
 DTYPES = ("float16", "float32", "float64", "int32", "int64", "bool")

@@ -43,7 +43,7 @@ class _Prepared:
     """What cells of one variant share."""
 
     wanted: VariantReference
-    known: dict[str, requests.Shared] = field(default_factory=dict)
+    known: dict[requests.Whose, requests.Shared] = field(default_factory=dict)
 
 
 class Engine:

@@ -21,7 +21,9 @@ FOLD: dict[type, Callable[[Any, Any], Any]] = {
     ast.FloorDiv: lambda x, y: x // y,
     ast.Pow: lambda x, y: float(x) ** float(y),
 }
-FUNCTIONS = {name for name, row in OPS.items() if row.shape in (shapes.same, shapes.broadcast)}
+FUNCTIONS = {
+    name for name, row in OPS.items() if row.shape in (shapes.same, shapes.broadcast) and not row.gives
+}
 """Ops that are functions of single numbers: of numbers alone they are numbers."""
 MAX_INTEGER = 2**53
 

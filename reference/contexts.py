@@ -49,6 +49,14 @@ class Exact:
         """The argument of a branch."""
         return z
 
+    def step(self, function: Any, *args: Array) -> Array:
+        """A function that is constant but where it jumps, such as `np.floor`: of the arguments that a branch has."""
+        return function(*map(self.kink, args))
+
+    def order(self, z: Array) -> Array:
+        """The argument of what chooses elements by their order: a perturbed run chooses those of the exact one."""
+        return self.kink(z)
+
     def shuffled(self, terms: Sequence[Array]) -> Sequence[Array]:
         """Terms that come from different calls, in the order in which they are added."""
         return terms

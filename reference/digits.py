@@ -2,12 +2,10 @@
 
 Where every op call of a program is right and the whole is not, it may be the reference's own rounding that is
 amplified: p / (p (1 - p)) at a rounded p, where a framework takes p (1 - p) of the same p. The rows are evaluated
-through a context whose numbers are decimal; the standard library has their arithmetic, roots, exponentials and
-logarithms, and sines are summed here.
+through a context whose numbers are decimal.
 """
 
 import decimal
-import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +14,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from . import decimals
 from .contexts import Exact
 
 Array = Any
-
-PRECISION = 50
-_CONTEXT = decimal.Context(prec=PRECISION, Emin=-(10**6), Emax=10**6, traps=[])
-"""Nothing is trapped: what has no value is NaN, as it is in float64."""
 
 
 def _value(number: Any) -> Decimal:
@@ -58,55 +53,21 @@ def _function(compute: Callable[[Decimal], Decimal]) -> Callable[["Number"], "Nu
     return apply
 
 
-def _log1p(x: Decimal) -> Decimal:
-    with decimal.localcontext(_CONTEXT) as wide:
-        wide.prec = 2 * PRECISION + max(0, -x.adjusted()) if x else PRECISION
-        return (1 + x).ln()
+def _rounded(way: str) -> Callable[["Number"], "Number"]:
+    """To an integer."""
+    return _function(lambda x: x.to_integral_value(way))
 
 
-def _tanh(x: Decimal) -> Decimal:
-    with decimal.localcontext(_CONTEXT) as wide:
-        wide.prec = 2 * PRECISION + max(0, -x.adjusted()) if x else PRECISION
-        e = (-2 * abs(x)).exp()
-        return ((1 - e) / (1 + e)).copy_sign(x)
+def _quotient(x: Decimal, y: Decimal) -> Decimal:
+    return (x / y).to_integral_value(decimal.ROUND_FLOOR)
+
+
+def _modulo(x: Decimal, y: Decimal) -> Decimal:
+    return x - y * _quotient(x, y)
 
 
 def _power(x: Decimal, y: Decimal) -> Decimal:
     return Decimal(1) if not y else x**y
-
-
-@functools.cache
-def _pi(digits: int) -> Decimal:
-    """Pi to so many digits, by Machin's formula."""
-    one: int = 10 ** (digits + 10)
-
-    def arccot(n: int) -> int:
-        total = term = one // n
-        k, sign = 3, -1
-        while term:
-            term //= n * n
-            total, k, sign = total + sign * (term // k), k + 2, -sign
-        return total
-
-    return Decimal(4 * (4 * arccot(5) - arccot(239))).scaleb(-(digits + 10))
-
-
-def _sine(x: Decimal, turned: int) -> Decimal:
-    """sin(x + turned pi / 2), by its series around the nearest multiple of pi."""
-    if not x.is_finite():
-        return Decimal("NaN")
-    with decimal.localcontext(_CONTEXT) as wide:
-        wide.prec = 2 * PRECISION + max(0, x.adjusted())
-        pi = _pi(wide.prec)
-        x = x + turned * pi / 2
-        halves = (x / pi).to_integral_value()
-        x -= halves * pi
-        term = total = x
-        k = 1
-        while term and term.adjusted() > -2 * PRECISION + min(0, x.adjusted()):
-            term *= -x * x / ((k + 1) * (k + 2))
-            total, k = total + term, k + 2
-        return -total if halves % 2 else total
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,8 +89,22 @@ class Number:
     __lt__, __le__ = _comparison(operator.lt), _comparison(operator.le)
     __gt__, __ge__ = _comparison(operator.gt), _comparison(operator.ge)
     exp, log, sqrt = _function(Decimal.exp), _function(Decimal.ln), _function(Decimal.sqrt)
-    log1p, tanh = _function(_log1p), _function(_tanh)
-    sin, cos = _function(lambda x: _sine(x, 0)), _function(lambda x: _sine(x, 1))
+    expm1, log1p, tanh = _function(decimals.expm1), _function(decimals.log1p), _function(decimals.tanh)
+    sin, cos, tan = _function(decimals.sin), _function(decimals.cos), _function(decimals.tan)
+    arcsin, arccos, arctan = map(_function, (decimals.arcsin, decimals.arccos, decimals.arctan))
+    sinh, cosh = _function(decimals.sinh), _function(decimals.cosh)
+    arcsinh, arccosh, arctanh = map(_function, (decimals.arcsinh, decimals.arccosh, decimals.arctanh))
+    log2, log10, exp2 = _function(decimals.log2), _function(Decimal.log10), _function(decimals.exp2)
+    lgamma, digamma = _function(decimals.lgamma), _function(decimals.digamma)
+    arctan2, _ = _arithmetic(decimals.arctan2)
+    hypot, _ = _arithmetic(lambda x, y: (x * x + y * y).sqrt())
+    __mod__, __rmod__ = _arithmetic(_modulo)
+    __floordiv__, __rfloordiv__ = _arithmetic(_quotient)
+    __floor__, __ceil__ = _rounded(decimal.ROUND_FLOOR), _rounded(decimal.ROUND_CEILING)
+    rint = _rounded(decimal.ROUND_HALF_EVEN)
+    erf, erfc, erf_slope = _function(decimals.erf), _function(decimals.erfc), _function(decimals.erf_slope)
+
+    normal_cdf, normal_density = _function(decimals.normal_cdf), _function(decimals.normal_density)
 
     def __neg__(self) -> "Number":
         return Number(self.value.copy_negate())
@@ -172,7 +147,7 @@ class Digits(Exact):
         return digits(a)
 
     def fn(self, name: str, *args: Array) -> Array:
-        return self.r(super().fn(name, *args))
+        return self.r(super().fn(name, *map(digits, args)))
 
     def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
         return self.r(super().matmul(x, w, bias))
@@ -183,8 +158,14 @@ class Digits(Exact):
     def kink(self, z: Array) -> Array:
         return np.sign(nearest(z))
 
+    def step(self, function: Any, *args: Array) -> Array:
+        return self.r(function(*args))
+
+    def order(self, z: Array) -> Array:
+        return nearest(z)
+
     def __enter__(self) -> Self:
-        self._manager = decimal.localcontext(_CONTEXT)
+        self._manager = decimal.localcontext(decimals.CONTEXT)
         self._manager.__enter__()
         return self
 

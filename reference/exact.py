@@ -41,7 +41,10 @@ def _value(number: Any) -> Fraction:
     """The exact value of a number; of NumPy's own as Python's, since a fraction of int64 would overflow."""
     if isinstance(number, Rational):
         return number.value
-    return Fraction(number.item() if isinstance(number, np.generic) else number)
+    try:
+        return Fraction(number.item() if isinstance(number, np.generic) else number)
+    except (ValueError, OverflowError):
+        raise NotExact(f"needs {number}, which is no finite number") from None
 
 
 def _fraction(number: Any) -> Fraction:
@@ -104,6 +107,8 @@ class Rational:
     __sub__, __rsub__ = _arithmetic(operator.sub)
     __mul__, __rmul__ = _arithmetic(operator.mul)
     __truediv__, __rtruediv__ = _arithmetic(_divide)
+    __mod__, __rmod__ = _arithmetic(operator.mod)
+    __floordiv__, __rfloordiv__ = _arithmetic(operator.floordiv)
     __eq__, __ne__ = _operation(operator.eq, bool), _operation(operator.ne, bool)
     __lt__, __le__ = _operation(operator.lt, bool), _operation(operator.le, bool)
     __gt__, __ge__ = _operation(operator.gt, bool), _operation(operator.ge, bool)
@@ -115,17 +120,21 @@ class Rational:
     def __abs__(self) -> "Rational":
         return Rational(abs(self.value))
 
+    def __floor__(self) -> "Rational":
+        return Rational(Fraction(math.floor(self.value)))
+
+    def __ceil__(self) -> "Rational":
+        return Rational(Fraction(math.ceil(self.value)))
+
+    def rint(self) -> "Rational":
+        return Rational(Fraction(round(self.value)))
+
     def __float__(self) -> float:
         return float(_fraction(self))
 
 
 def _rational(number: Any) -> Rational:
-    if isinstance(number, Rational):
-        return number
-    try:
-        return Rational(_value(number))
-    except (ValueError, OverflowError):
-        raise NotExact(f"needs {number}, which is no finite number") from None
+    return number if isinstance(number, Rational) else Rational(_value(number))
 
 
 _RATIONAL = np.frompyfunc(_rational, 1, 1)
@@ -159,7 +168,9 @@ class Fractions(Exact):
         self.place = place
 
     def literal(self, place: Hashable, number: float) -> Array:  # noqa: ARG002
-        """As the fraction that it is: a literal that some dtype has to round makes the case inexact."""
+        """As the fraction that it is: a literal that some dtype has to round makes the case inexact. Infinity is a word, such as an order."""
+        if math.isinf(number):
+            return number
         value = _rational(number)
         for dtype in self.dtypes:
             if not representable(value.value, dtype):
@@ -209,6 +220,9 @@ class Fractions(Exact):
                         f"{dtype} is sure to hold its partial sums up to {limit}"
                     )
         return self.r(result)
+
+    def step(self, function: Any, *args: Array) -> Array:
+        return self.r(function(*args))
 
     def kink(self, z: Array) -> Array:
         """Floats, exactly: a branch compares, or takes a sign."""

@@ -18,12 +18,24 @@ BINARY = {
     ast.Div: ("div", "/"),
     ast.MatMult: ("matmul", "@"),
     ast.Pow: ("pow", "**"),
+    ast.BitAnd: ("logical_and", "&"),
+    ast.BitOr: ("logical_or", "|"),
+}
+UNARY = {ast.USub: "neg", ast.Invert: "logical_not"}
+COMPARISONS = {
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+    ast.Eq: "equal",
+    ast.NotEq: "not_equal",
 }
 
 NO_BRANCH = (
-    "a comparison or condition is not allowed: a program does the same whatever its numbers are; relu, abs and maximum"
-    " turn by themselves, where(mask, x, y) takes a bool tensor of the case"
+    "a condition is not allowed: a program does the same whatever its numbers are; relu, abs and maximum turn by"
+    " themselves, where(x > 0, x, y) chooses element by element"
 )
+ONE_COMPARISON = "a comparison has two sides and one of > >= < <= == !=; join two as (x > 0) & (y > 0)"
 
 
 class Expressions:
@@ -67,10 +79,14 @@ class Expressions:
                     value,
                     f"operator not allowed; allowed are {' '.join(s for _, s in BINARY.values())}{power}",
                 )
-            case ast.Compare() | ast.IfExp():
+            case ast.Compare(left, [op], [right]) if type(op) in COMPARISONS:
+                return COMPARISONS[type(op)], self.arguments([left, right]), {}
+            case ast.Compare():
+                raise self.source.error(value, ONE_COMPARISON)
+            case ast.IfExp() | ast.BoolOp() | ast.UnaryOp(ast.Not()):
                 raise self.source.error(value, NO_BRANCH)
-            case ast.UnaryOp(ast.USub(), operand):
-                return "neg", self.arguments([operand]), {}
+            case ast.UnaryOp(op, operand) if type(op) in UNARY:
+                return UNARY[type(op)], self.arguments([operand]), {}
             case ast.Attribute(operand, "T"):
                 return "transpose", self.arguments([operand]), {"axes": (1, 0)}
             case ast.Attribute():

@@ -13,7 +13,6 @@ from typing import Any
 
 from .constants import CONSTANTS, Constants, Source
 from .expressions import Expressions
-from .ops import OPS
 from .program import Node, Program, ProgramError
 
 LEAVES = (ast.Name, ast.Constant, ast.operator, ast.unaryop)
@@ -165,7 +164,7 @@ class Reader:
             raise self.source.error(
                 target, f"a name may have at most {MAX_NAME} characters, this one has {len(name)}"
             )
-        kinds = ((self.bindings, "a size or placeholder"), (OPS, "an op"), (CONSTANTS, "a constant"))
+        kinds = ((self.bindings, "a size or placeholder"), (CONSTANTS, "a constant"))
         for names, what in ((self.tensors or (), "a tensor"), *kinds):
             if name in names:
                 raise self.source.error(target, f'"{name}" cannot be assigned: it is the name of {what}')

@@ -21,7 +21,8 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     written = {folded(a): a for a in reversed(candidates)}.get(folded(name))
     if written is None:
         alike = difflib.get_close_matches(name, candidates, n=ALIKE)
-        written = next((a for a in alike if is_misspelt(name, a)), None)
+        near_by = (a for a in alike if is_misspelt(name, a))
+        written = min(near_by, key=lambda a: (slips(name, a), sorted(name) != sorted(a)), default=None)
     return f'; did you mean "{written}"?' if written else ""
 
 

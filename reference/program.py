@@ -100,10 +100,10 @@ class Program:
 
 
 def traced_names(
-    program: Program, floats: Iterable[str], output: str, values: Iterable[str] = ()
+    program: Program, floats: Iterable[str], outputs: Iterable[str], values: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Every float name that lies on a way to the output, or to a compared value, in program order."""
-    useful = program.ancestors([output, *values])
+    """Every float name that lies on a way to an output, or to a compared value, in program order."""
+    useful = program.ancestors([*outputs, *values])
     return tuple(name for name in floats if name in useful)
 
 
@@ -129,17 +129,17 @@ def specs_of_outs(node: Node, env: Mapping[str, Spec]) -> dict[str, Spec]:
     """What one op call gives, from what is known of its arguments. Raises ProgramError."""
     args = [env[arg] if isinstance(arg, str) else SCALAR for arg in node.args]
     try:
-        shapes = OPS[node.op].infer(*args, **node.kw)
+        specs = OPS[node.op].infer(*args, **node.kw)
     except OpError as error:
         raise ProgramError(f"{node.op}: {error}", node.line, node.column) from None
-    if len(shapes) != len(node.outs):
-        message = f"{node.op} gives {len(shapes)} values, but {len(node.outs)} names are assigned"
+    if len(specs) != len(node.outs):
+        message = f"{node.op} gives {len(specs)} values, but {len(node.outs)} names are assigned"
         raise ProgramError(message, node.line, node.column)
-    for shape in shapes:
-        if len(shape) > MAX_DIMENSIONS:
-            message = f"{node.op} gives {len(shape)} dimensions; at most {MAX_DIMENSIONS} are allowed"
+    for spec in specs:
+        if len(spec.shape) > MAX_DIMENSIONS:
+            message = f"{node.op} gives {len(spec.shape)} dimensions; at most {MAX_DIMENSIONS} are allowed"
             raise ProgramError(message, node.line, node.column)
-    return {name: Spec(shape) for name, shape in zip(node.outs, shapes, strict=True)}
+    return dict(zip(node.outs, specs, strict=True))
 
 
 def lines_of(text: str) -> list[str]:

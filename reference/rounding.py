@@ -122,7 +122,7 @@ class Rounding(Exact):
 
         The elements of a run share an error of `bias` u |a| beside their own of at most c u |a|.
         """
-        if np.ndim(c):
+        if np.ndim(c) or isinstance(c, Runs):  # a single number of every run has no axis that is seen
             noise = self.noise(np.shape(a), U)
             noise *= raw(c)
             noise += 1 + U * bias
@@ -199,9 +199,12 @@ class Rounding(Exact):
         noise += raw(out)
         return self.held(_but_infinities(raw(out), noise))
 
+    def order(self, z: Array) -> Array:
+        return self.tape.kinks[self.kink_calls.key("kink")]
+
     def kink(self, z: Array) -> Array:
         """The reference's argument, or one that is moved further from it than rounding has."""
-        reference = self.tape.kinks[self.kink_calls.key("kink")]
+        reference = self.order(z)
         if not self.magnification:
             return reference
         moved = reference + self.magnification * (z - reference)

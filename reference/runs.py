@@ -219,6 +219,10 @@ def _taken(a: Runs, indices: Sequence[int], axis: int) -> Runs:
     return Runs(np.moveaxis(np.take(np.moveaxis(a.a, -1, 0), indices, axis % a.ndim + 1), 0, -1))
 
 
+def _taken_along(a: Runs, indices: Array, axis: int) -> Runs:
+    return Runs(np.take_along_axis(a.a, indices[..., None], axis % a.ndim))
+
+
 def _moved(a: Runs, source: int, destination: int) -> Runs:
     return Runs(np.moveaxis(a.a, source % a.ndim, destination % a.ndim))
 
@@ -246,6 +250,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.concatenate: _joined,
     np.split: _parts,
     np.take: _taken,
+    np.take_along_axis: _taken_along,
     np.moveaxis: _moved,
 }
 """The functions of NumPy that rows use, and what is tried in their place, of runs."""

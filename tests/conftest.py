@@ -23,6 +23,7 @@ TOGETHER = (
     "installed",
     "lanes",
     "mutants",
+    "opinfo",
     "power",
     "rejudge",
     "ssh",

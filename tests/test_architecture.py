@@ -152,7 +152,7 @@ def test_the_truth_about_ops_imports_nothing_of_the_reference():
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.ImportFrom) and node.level
     }
-    assert modules <= {"drawing", "numbers", "table", "reductions", None}
+    assert modules <= {file.stem for file in files} | {None}
     assert {name for file in files for name in imported(file)} & OURS == set()
 
 
@@ -184,7 +184,24 @@ def test_an_adapter_imports_its_own_framework_and_of_ours_only_the_worker(framew
     found = set(imported(ROOT / "adapters" / framework / "adapter.py"))
     assert found & OURS == {"worker"}
     assert framework in found
-    assert not found & (LIBRARIES - {framework, *(("optax",) if framework == "jax" else ())})
+    beside = [path for path in (ROOT / "adapters" / framework).glob("*.py") if path.name != "adapter.py"]
+    families = {name for path in beside for name in imported(path)}
+    assert families & OURS <= {"worker"}
+    assert not (found | families) & (LIBRARIES - {framework, *(("optax",) if framework == "jax" else ())})
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_no_two_texts_of_an_adapter_define_the_same_name(framework):
+    """A script of one call is made of all of them together."""
+    paths = [p for p in (ROOT / "adapters" / framework).glob("*.py") if not p.match("exporting*.py")]
+    texts = [path.read_text() for path in paths]
+    names = [
+        node.name
+        for text in texts
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_the_worker_needs_the_standard_library_and_numpy_alone():
@@ -193,10 +210,11 @@ def test_the_worker_needs_the_standard_library_and_numpy_alone():
 
 
 def test_a_subjects_modules_need_the_standard_library_and_numpy_alone_each_those_before_it():
-    assert {path.stem for path in (ROOT / "adapters").glob("subject_*.py")} == set(SUBJECT_MODULES)
-    for number, name in enumerate(SUBJECT_MODULES):
-        found = set(imported(ROOT / "adapters" / f"{name}.py"))
-        assert found - sys.stdlib_module_names <= {"numpy", "worker", *SUBJECT_MODULES[:number]}, name
+    beside = {path.relative_to(ROOT).as_posix() for path in (ROOT / "adapters").glob("subject_*.py")}
+    assert beside | {"reference/optimizers.py"} == set(SUBJECT_MODULES.values())
+    for number, (name, file) in enumerate(SUBJECT_MODULES.items()):
+        found = set(imported(ROOT / file))
+        assert found - sys.stdlib_module_names <= {"numpy", "worker", *list(SUBJECT_MODULES)[:number]}, name
 
 
 def test_no_framework_is_imported_by_the_host():

@@ -178,6 +178,8 @@ def small_project(work, changed=()):
     for name in FRAMEWORKS:
         folder = work / "adapters" / name
         shutil.copy(FAKES / "adapters" / dict(changed).get(name, "faultless") / "adapter.py", folder)
+        for family in (*folder.glob("ops_*.py"), folder / "optimizers.py"):
+            family.unlink()
         (folder / "requirements.txt").write_text("six\nnumpy==2.2.6  # held: for the test\n")
         (folder / "lock.txt").write_text("six==1.16.0\nnumpy==2.2.6\n")
         (folder / "deviations.toml").write_text("")

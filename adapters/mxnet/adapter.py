@@ -20,7 +20,7 @@ from worker import Task, Unsupported
 npx.set_np()  # NumPy shapes: a scalar is 0-d, not (1,)
 
 MODES = ("imperative",)
-FORMULAS = {"logsumexp", "sum_squares"}
+FORMULAS = {"logical_and", "logical_or", "logsumexp", "sum_squares"}
 
 REDUCE = {"mean": np.mean, "sum": np.sum, "none": lambda x: x}
 
@@ -31,15 +31,6 @@ def per_element(loss: Any) -> Callable[..., Any]:
         return REDUCE[reduction](samples.reshape(prediction.shape))
 
     return call
-
-
-def cross_entropy(z: Any, target: Any, *, axis: int, reduction: str) -> Any:
-    sparse = target.dtype == onp.int64
-    z = np.moveaxis(z, axis, -1)
-    positions, classes = z.shape[:-1], z.shape[-1]
-    target = target.reshape(-1) if sparse else np.moveaxis(target, axis, -1).reshape(-1, classes)
-    loss = losses.SoftmaxCrossEntropyLoss(sparse_label=sparse)
-    return REDUCE[reduction](loss(z.reshape(-1, classes), target).reshape(positions))
 
 
 def linear(x: Any, W: Any, b: Any = None, *, weights: str) -> Any:
@@ -67,12 +58,6 @@ def index(x: Any, *, index: tuple[Any, ...]) -> Any:
     return x[index]
 
 
-def norm(x: Any, *, axis: Any, keepdims: bool) -> Any:
-    if isinstance(axis, tuple) and len(axis) > 2:
-        raise Unsupported("np.linalg.norm of MXNet takes two axes at most")
-    return np.linalg.norm(x, axis=axis, keepdims=keepdims)
-
-
 OPS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "sub": operator.sub,
@@ -96,6 +81,15 @@ OPS: dict[str, Callable[..., Any]] = {
     "leaky_relu": leaky_relu,
     "maximum": np.maximum,
     "where": np.where,
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
+    "less": np.less,
+    "less_equal": np.less_equal,
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+    "logical_and": lambda x, y: np.where(x, y, x),  # bitwise_and takes no bools of different shapes
+    "logical_or": lambda x, y: np.where(x, x, y),  # bitwise_or takes no bools
+    "logical_not": np.logical_not,
     "matmul": np.matmul,
     "transpose": lambda x, *, axes: np.transpose(x, axes),
     "reshape": lambda x, *, shape: np.reshape(x, shape),
@@ -109,29 +103,9 @@ OPS: dict[str, Callable[..., Any]] = {
     "log_softmax": lambda x, *, axis: npx.log_softmax(x, axis=axis),
     "logsumexp": logsumexp,
     "linear": linear,
-    "norm": norm,
     "sum_squares": lambda x: np.sum(np.square(x)),
     "mse": per_element(losses.L2Loss(weight=2.0)),  # L2Loss is half the square
-    "bce": per_element(losses.SigmoidBCELoss(from_sigmoid=True)),  # takes log(p + 1e-12), log(1 - p + 1e-12)
-    "bce_with_logits": per_element(losses.SigmoidBCELoss()),
-    "cross_entropy": cross_entropy,
 }
-
-
-def sgd(params: dict[str, Any], *, lr: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """The updater that gluon.Trainer uses; Trainer.step(n) would divide the gradient by n as well."""
-    weights = {name: value.copy() for name, value in params.items()}
-    update = mx.optimizer.get_updater(mx.optimizer.SGD(learning_rate=lr, rescale_grad=1.0))
-
-    def step(grads: dict[str, Any]) -> dict[str, Any]:
-        for number, (name, weight) in enumerate(weights.items()):
-            update(number, grads[name], weight)
-        return {name: weight.copy() for name, weight in weights.items()}
-
-    return step
-
-
-OPTIMIZERS = {"sgd": sgd}
 
 
 def setup(threads: int, seed: int) -> None:  # noqa: ARG001
@@ -170,15 +144,15 @@ def differentiate(task: Task, inputs: dict[str, Any]) -> tuple[dict[str, Any], d
         leaf.attach_grad()
     with mx.autograd.record():
         env = task.walk({**inputs, **leaves})
-    if depends(task):  # otherwise the gradients are the zeros that they are attached as
-        env[task.output].backward(task.cotangent)
+    if outputs := dependent(task):  # otherwise the gradients are the zeros that they are attached as
+        mx.autograd.backward([env[name] for name in outputs], [task.cotangents.get(name) for name in outputs])
     return {name: env[name] for name in task.wanted_values}, {n: leaf.grad for n, leaf in leaves.items()}
 
 
-def depends(task: Task) -> bool:
-    """Whether the output depends on any tensor whose gradient is asked for: backward() refuses one that doesn't."""
+def dependent(task: Task) -> list[str]:
+    """The outputs that depend on any tensor whose gradient is asked for: backward() refuses one that doesn't."""
     reached = set(task.wrt)
     for call in task.calls:
         if not reached.isdisjoint(a for a in call.args if isinstance(a, str)):
             reached.update(call.outs)
-    return task.output in reached
+    return [name for name in task.outputs if name in reached]

@@ -14,12 +14,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
-from worker import Task, Unsupported
+from worker import Task
 
 MODES = ("eager",)
 FORMULAS: set[str] = set()
 
 REDUCE = {"mean": tf.reduce_mean, "sum": tf.reduce_sum, "none": tf.identity}
+KERAS_REDUCE = {"mean": "sum_over_batch_size", "sum": "sum", "none": "none"}
 
 
 @lru_cache(maxsize=512)
@@ -46,24 +47,9 @@ def mse(prediction: tf.Tensor, target: tf.Tensor, *, reduction: str) -> tf.Tenso
     return tf.keras.losses.MeanSquaredError(dtype=prediction.dtype.name)(target, prediction)
 
 
-def cross_entropy(z: tf.Tensor, target: tf.Tensor, *, axis: int, reduction: str) -> tf.Tensor:
-    if target.dtype.is_floating:  # a negative axis other than -1 raises InvalidArgumentError in tf.range
-        return REDUCE[reduction](tf.nn.softmax_cross_entropy_with_logits(target, z, axis=axis % z.ndim))
-    order = [a for a in range(z.ndim) if a != axis % z.ndim] + [axis % z.ndim]  # labels: the last axis only
-    return REDUCE[reduction](tf.nn.sparse_softmax_cross_entropy_with_logits(target, tf.transpose(z, order)))
-
-
 def transpose(x: tf.Tensor, *, axes: tuple[int, ...] | None) -> tf.Tensor:
     # A negative axis raises InvalidArgumentError in the gradient.
     return tf.transpose(x, perm=None if axes is None else [axis % x.ndim for axis in axes])
-
-
-def norm(x: tf.Tensor, *, axis: Any, keepdims: bool) -> tf.Tensor:
-    if isinstance(axis, tuple) and len(axis) == 1:  # one axis is a number, two are a Frobenius norm
-        [axis] = axis
-    if isinstance(axis, tuple) and len(axis) > 2:
-        raise Unsupported("tf.norm takes two axes at most")
-    return tf.norm(x, axis=axis, keepdims=keepdims)
 
 
 OPS: dict[str, Callable[..., Any]] = {
@@ -87,6 +73,15 @@ OPS: dict[str, Callable[..., Any]] = {
     "leaky_relu": lambda x, *, slope: tf.nn.leaky_relu(x, alpha=slope),
     "maximum": tf.maximum,
     "where": tf.where,
+    "greater": tf.greater,
+    "greater_equal": tf.greater_equal,
+    "less": tf.less,
+    "less_equal": tf.less_equal,
+    "equal": tf.equal,
+    "not_equal": tf.not_equal,
+    "logical_and": tf.logical_and,
+    "logical_or": tf.logical_or,
+    "logical_not": tf.logical_not,
     "matmul": tf.experimental.numpy.matmul,  # tf.matmul has no 1-D operands
     "transpose": transpose,
     "reshape": lambda x, *, shape: tf.reshape(x, shape),
@@ -100,32 +95,9 @@ OPS: dict[str, Callable[..., Any]] = {
     "log_softmax": lambda x, *, axis: tf.nn.log_softmax(x, axis=axis),
     "logsumexp": lambda x, *, axis, keepdims: tf.reduce_logsumexp(x, axis=axis, keepdims=keepdims),
     "linear": linear,
-    "norm": norm,
     "sum_squares": lambda x: 2 * tf.nn.l2_loss(x),  # l2_loss is half of it
     "mse": mse,
-    # Keras clips p to [1e-7, 1 - 1e-7]: the identity with gradient 1 between, another function outside.
-    "bce": lambda p, t, *, reduction: REDUCE[reduction](tf.keras.ops.binary_crossentropy(t, p)),
-    "bce_with_logits": lambda z, t, *, reduction: REDUCE[reduction](
-        tf.nn.sigmoid_cross_entropy_with_logits(labels=t, logits=z)
-    ),
-    "cross_entropy": cross_entropy,
 }
-
-
-def sgd(params: dict[str, tf.Tensor], *, lr: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    weights = {name: tf.Variable(value) for name, value in params.items()}
-    for weight in weights.values():
-        tf.keras.config.set_floatx(weight.dtype.name)  # Keras keeps the learning rate itself in floatx
-    optimizer = tf.keras.optimizers.SGD(learning_rate=lr)
-
-    def step(grads: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        optimizer.apply([grads[name] for name in weights], list(weights.values()))
-        return {name: tf.identity(weight) for name, weight in weights.items()}
-
-    return step
-
-
-OPTIMIZERS = {"sgd": sgd}
 
 
 def setup(threads: int, seed: int) -> None:
@@ -158,7 +130,7 @@ def vjp(call: Callable[..., Any], inputs: list[tf.Tensor], towards: int, g: Any)
     with tf.GradientTape() as tape:
         tape.watch(x)
         out = call(*inputs)
-    return out, tf.convert_to_tensor(tape.gradient(out, x, g))
+    return out, tf.convert_to_tensor(tape.gradient(out, x, g, unconnected_gradients="zero"))
 
 
 VJPS = {"eager": vjp}
@@ -170,5 +142,6 @@ def differentiate(task: Task, inputs: dict[str, tf.Tensor]) -> tuple[dict[str, A
         tape.watch(wrt)
         env = task.walk(inputs)
     values = {name: env[name] for name in task.wanted_values}
-    grads = tape.gradient(env[task.output], wrt, task.cotangent, unconnected_gradients="zero")
+    outputs, cotangents = [env[name] for name in task.outputs], list(task.cotangents.values()) or None
+    grads = tape.gradient(outputs, wrt, cotangents, unconnected_gradients="zero")
     return values, {name: tf.convert_to_tensor(grad) for name, grad in grads.items()}

@@ -37,13 +37,6 @@ def linear(x: torch.Tensor, W: torch.Tensor, b: torch.Tensor | None = None, *, w
     return F.linear(x, kernel, b) if b is None or b.ndim == 1 else F.linear(x, kernel) + b  # b: one dimension
 
 
-def cross_entropy(z: torch.Tensor, target: torch.Tensor, *, axis: int, reduction: str) -> torch.Tensor:
-    classes = min(1, z.ndim - 1)  # where torch expects the class axis
-    if target.ndim == z.ndim:
-        target = target.movedim(axis, classes)
-    return F.cross_entropy(z.movedim(axis, classes), target, reduction=reduction)
-
-
 OPS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "sub": operator.sub,
@@ -66,6 +59,15 @@ OPS: dict[str, Callable[..., Any]] = {
     "leaky_relu": lambda x, *, slope: F.leaky_relu(x, negative_slope=slope),
     "maximum": lambda x, y: torch.maximum(like(x, y), like(y, x)),
     "where": torch.where,
+    "greater": torch.gt,
+    "greater_equal": torch.ge,
+    "less": torch.lt,
+    "less_equal": torch.le,
+    "equal": torch.eq,
+    "not_equal": torch.ne,
+    "logical_and": torch.logical_and,
+    "logical_or": torch.logical_or,
+    "logical_not": torch.logical_not,
     "matmul": torch.matmul,
     "transpose": transpose,
     "reshape": lambda x, *, shape: torch.reshape(x, shape),
@@ -81,29 +83,9 @@ OPS: dict[str, Callable[..., Any]] = {
         x, dim=tuple(range(x.ndim)) if axis is None else axis, keepdim=keepdims
     ),
     "linear": linear,
-    "norm": lambda x, *, axis, keepdims: torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims),
     "sum_squares": lambda x: torch.sum(torch.square(x)),
     "mse": F.mse_loss,
-    "bce": F.binary_cross_entropy,
-    "bce_with_logits": F.binary_cross_entropy_with_logits,
-    "cross_entropy": cross_entropy,
 }
-
-
-def sgd(params: dict[str, torch.Tensor], *, lr: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    weights = {name: value.detach().clone() for name, value in params.items()}
-    optimizer = torch.optim.SGD(weights.values(), lr=lr)
-
-    def step(grads: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        for name, weight in weights.items():
-            weight.grad = grads[name]
-        optimizer.step()
-        return {name: weight.clone() for name, weight in weights.items()}
-
-    return step
-
-
-OPTIMIZERS = {"sgd": sgd}
 
 
 def setup(threads: int, seed: int) -> None:
@@ -137,7 +119,10 @@ def vjp(
 ) -> tuple[Any, torch.Tensor]:
     x = inputs[towards].requires_grad_()
     out = call(*inputs)
-    return out, torch.autograd.grad(out, x, g)[0]
+    outs = out if isinstance(out, tuple) else (out,)
+    if not any(part.requires_grad for part in outs):
+        return out, torch.zeros_like(x)
+    return out, torch.autograd.grad(out, x, g, materialize_grads=True)[0]
 
 
 VJPS = {"eager": vjp}
@@ -146,8 +131,14 @@ VJPS = {"eager": vjp}
 def differentiate(task: Task, inputs: dict[str, torch.Tensor]) -> tuple[dict[str, Any], dict[str, Any]]:
     wrt = {name: inputs[name].detach().requires_grad_() for name in task.wrt}
     env = task.walk({**inputs, **wrt})
-    values, output = {name: env[name] for name in task.wanted_values}, env[task.output]
-    if not output.requires_grad:
+    values = {name: env[name] for name in task.wanted_values}
+    outputs = [name for name in task.outputs if env[name].requires_grad]  # grad() refuses any other
+    if not outputs:
         return values, {name: torch.zeros_like(leaf) for name, leaf in wrt.items()}
-    grads = torch.autograd.grad(output, tuple(wrt.values()), task.cotangent, materialize_grads=True)
+    grads = torch.autograd.grad(
+        [env[name] for name in outputs],
+        tuple(wrt.values()),
+        [task.cotangents.get(name) for name in outputs],
+        materialize_grads=True,
+    )
     return values, dict(zip(wrt, grads, strict=True))

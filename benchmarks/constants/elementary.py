@@ -79,6 +79,11 @@ def one(_: Array, f: Array) -> Array:
     return np.ones_like(f)
 
 
+def beside_one(x: Array, _: Array) -> Array:
+    """1 + |x|: the terms are larger than the result, which may be 0."""
+    return 1 + np.abs(x)
+
+
 def shifted(x: Array, f: Array) -> Array:
     """|f| (1 + max - x): the shift of the logits is rounded before its exponential is taken."""
     return np.abs(f) * (1 + np.max(x, axis=-1, keepdims=True) - x)
@@ -114,6 +119,29 @@ RANGES = (
     *_unary("log", ("[0.9, 1.1]", evenly(0.9, 1.1))),
     Range("log1p", "y = bce(x, t, reduction='none')", "-log1p(-p) of bce, p in [0.3, 0.9]", with_zeros(0.3, 0.9)),
     Range("log1p", "y = bce_with_logits(x, t, reduction='none')", "of exp [-30, 0], in u (1 + |f|)", with_zeros(-30, 0), lambda _, f: 1 + f),
+    *_unary("expm1", ("[-1e-6, 1e-6]", evenly(-1e-6, 1e-6)), ("[-1, 1]", evenly(-1, 1)), ("[-20, 80]", evenly(-20, 80))),
+    *_unary("log1p", ("[-1e-6, 1e-6]", evenly(-1e-6, 1e-6)), ("[-0.9, 2]", evenly(-0.9, 2)), ("[2, 1e30]", magnitudes(2, 1e30))),
+    *_unary("erf", ("[-1, 1]", evenly(-1, 1)), ("[-6, 6]", evenly(-6, 6)), ("[1e-30, 1e-3]", magnitudes(1e-30, 1e-3))),
+    *_unary("erfc", ("[-6, 0]", evenly(-6, 0)), ("[0, 2]", evenly(0, 2)), ("[2, 9]", evenly(2, 9))),
+    *_unary("log2", ("[1e-30, 0.5]", magnitudes(1e-30, 0.5)), ("[0.9, 1.1]", evenly(0.9, 1.1)), ("[2, 1e30]", magnitudes(2, 1e30))),
+    *_unary("log10", ("[1e-30, 0.5]", magnitudes(1e-30, 0.5)), ("[0.9, 1.1]", evenly(0.9, 1.1)), ("[2, 1e30]", magnitudes(2, 1e30))),
+    *_unary("exp2", ("[-1, 1]", evenly(-1, 1)), ("[-120, 120]", evenly(-120, 120))),
+    *_unary("tan", ("[-1, 1]", evenly(-1, 1)), ("[-100, 100]", evenly(-100, 100))),
+    *_unary("asin", ("[-0.5, 0.5]", evenly(-0.5, 0.5)), ("[-1, 1]", evenly(-1, 1))),
+    *_unary("acos", ("[-1, 0.5]", evenly(-1, 0.5)), ("[0.5, 1]", evenly(0.5, 1))),
+    *_unary("atan", ("[-1, 1]", evenly(-1, 1)), ("[1, 1e10]", magnitudes(1, 1e10))),
+    *_unary("sinh", ("[-1, 1]", evenly(-1, 1)), ("[-80, 80]", evenly(-80, 80)), ("[1e-8, 0.1]", magnitudes(1e-8, 0.1))),
+    *_unary("cosh", ("[-1, 1]", evenly(-1, 1)), ("[-80, 80]", evenly(-80, 80))),
+    *_unary("asinh", ("[-1, 1]", evenly(-1, 1)), ("[1, 1e10]", magnitudes(1, 1e10)), ("[-100, -1e-8]", magnitudes(1e-8, 100, -1))),
+    *_unary("acosh", ("[1.01, 2]", evenly(1.01, 2)), ("[2, 1e10]", magnitudes(2, 1e10))),
+    *_unary("atanh", ("[-0.5, 0.5]", evenly(-0.5, 0.5)), ("[-0.999, 0.999]", evenly(-0.999, 0.999)), ("[1e-8, 0.1]", magnitudes(1e-8, 0.1))),
+    Range("atan2", "y = atan2(x, t)", "[-4, 4] of [-4, 4]", pairs((-4, 4), (-4, 4))),
+    Range("hypot", "y = hypot(x, t)", "[-4, 4], [-4, 4]", pairs((-4, 4), (-4, 4))),
+    Range("logaddexp", "y = logaddexp(x, t)", "[-4, 4], [-4, 4], in u (1 + |x|)", pairs((-4, 4), (-4, 4)), beside_one),
+    Range("lgamma", "y = lgamma(x)", "[0.1, 4], in u (1 + |x|)", evenly(0.1, 4), beside_one),
+    *_unary("lgamma", ("[4, 1e10]", magnitudes(4, 1e10)), ("[1e-10, 0.5]", magnitudes(1e-10, 0.5))),
+    *_unary("reciprocal", ("[1e-30, 1e30]", magnitudes(1e-30, 1e30))),
+    *_unary("rsqrt", ("[1e-30, 1e30]", magnitudes(1e-30, 1e30))),
     *_unary("sin", ("[-3, 3]", evenly(-3, 3)), ("[-100, 100]", evenly(-100, 100))),
     *_unary("cos", ("[-1.5, 1.5]", evenly(-1.5, 1.5)), ("[-100, 100]", evenly(-100, 100))),
     *_unary("sqrt", ("[1e-30, 1e30]", magnitudes(1e-30, 1e30))),
@@ -247,7 +275,7 @@ def answer(subject: Subject, program: Program, dtype: str, inputs: Inputs) -> Ar
     own = {"type": "run", "id": identity, "case": "elementary", "bindings": {}, "mode": subject.mode}
     shared: dict[str, Any] = {
         "dtype": dtype, "program": [{"out": n.outs, "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in program.nodes],
-        "output": "y", "values": ["y"], "gradients": ["x"], "probes": {}, "training": None,
+        "outputs": ["y"], "values": ["y"], "gradients": ["x"], "probes": {}, "training": None,
     }  # fmt: skip
     sent = [Sent("input", n, a) for n, a in inputs.items()]
     sent.append(Sent("cotangent", "y", np.ones(shape, dtype)))

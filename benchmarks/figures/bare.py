@@ -53,7 +53,7 @@ def _program(cell: Cell) -> dict[str, Any]:
     nodes = variant.program.rounded(cell.dtype).nodes
     return {
         "program": [{"out": n.outs[0], "op": n.op, "args": n.args, "kw": dict(n.kw)} for n in nodes],
-        "output": variant.output,
+        "output": variant.outputs[0],
         "values": variant.values,
         "gradients": variant.gradients,
     }

@@ -3,7 +3,8 @@
     python -m benchmarks.studies.correct_called_wrong 500 --framework=torch,tensorflow,mxnet
     python -m benchmarks.studies.correct_called_wrong 60 --judge=calls --kinds=network,dag,sums --framework=jax --mode=all
 
-N programs of each kind: `network` as `harness power` draws them, and the kinds of `harness.power.programs`. For each
+N programs of each kind: `network` as `harness power` draws them, the kinds of `harness.power.programs`, and those of all
+rows that take part in networks (`harness.power.architectures`). For each
 framework, mode and dtype: the verdicts, the largest `used` of the cells that agree, and what is wrong in the others. A
 cell may agree by its calls alone: each is right at its own numbers, a branch or a choice at a kink moved the whole.
 
@@ -27,6 +28,7 @@ from gradient_conformance.harness.engine import Engine
 from gradient_conformance.harness.frameworks.found import DEVIATIONS
 from gradient_conformance.harness.ledger.reading import load as load_ledger
 from gradient_conformance.harness.plan import Cell, Selection, cells
+from gradient_conformance.harness.power.architectures import ARCHITECTURES
 from gradient_conformance.harness.power.networks import network
 from gradient_conformance.harness.power.programs import PROGRAMS
 from gradient_conformance.harness.run.lines import CallLine, CellLine
@@ -37,7 +39,7 @@ from gradient_conformance.harness.verdict import Verdict
 from .. import common
 from ..figures.measuring import interpreter_of, known_frameworks
 
-KINDS = {"network": lambda seed: network(seed).text, **PROGRAMS}
+KINDS = {"network": lambda seed: network(seed).text, **PROGRAMS, **ARCHITECTURES}
 
 
 @dataclass(frozen=True)

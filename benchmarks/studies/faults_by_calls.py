@@ -64,7 +64,7 @@ class Faults:
         self.implementation, self.variant = implementation, variant
         wanted = VariantReference(variant)
         self.problem = implementation.Problem(
-            wanted.program.nodes, wanted.inputs_at(0, {}), variant.output, wanted.cotangent, variant.values,
+            wanted.program.nodes, wanted.inputs_at(0, {}), wanted.cotangents, variant.values,
             variant.gradients, dtype,
         )  # fmt: skip
         ops = {node.op for node in variant.program.nodes}

@@ -24,7 +24,7 @@ from gradient_conformance.harness.judging.judge import Update
 from gradient_conformance.harness.judging.likely.trying import likely
 from gradient_conformance.harness.judging.likely.updates import likely_update
 from gradient_conformance.harness.power.faults import load_faults
-from gradient_conformance.reference.optimizers import MOMENTUM
+from gradient_conformance.reference.optimizers import OPTIMIZERS
 from gradient_conformance.reference.rounding import expected
 
 from .. import common
@@ -160,13 +160,13 @@ def _update(arrays: Sequence[np.ndarray], options: dict[str, float], dtype: str)
     """What is said of a parameter after two steps with these gradients; empty where it is right."""
     p, one, two, got = arrays
     due = expected(
-        lambda c: {"it": MOMENTUM.moved(c, [p, p], [one, two], **options)}, p.size, 1, dtype=dtype
+        lambda c: {"it": OPTIMIZERS["sgd"].moved(c, [p, p], [one, two], **options)}, p.size, 1, dtype=dtype
     )["it"]
     if np.all(distance(got, due.value, dtype) <= due.tolerance(dtype)):
         return ""
     compared = NOTHING_WRONG(role="parameter", name="p")
     update = Update(compared, (p, p), (one, two), got, due, due.tolerance(dtype))
-    return likely_update(update, MOMENTUM, options, dtype, {})
+    return likely_update(update, OPTIMIZERS["sgd"], options, dtype, {})
 
 
 def small(count: int, first: int) -> Iterator[Variant]:

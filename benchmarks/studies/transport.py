@@ -41,7 +41,7 @@ SIZES = {"24 B": (1000, 3), "64 KB": (200, 2**13), "32 MB": (5, 2**22)}
 
 def request(number: int, array: Any) -> Message:
     node = {"out": ["y"], "op": "add", "args": ["x", "x"], "kw": {}}
-    asked = {"program": [node], "output": "y", "values": ["y"], "gradients": [], "probes": {}}
+    asked = {"program": [node], "outputs": ["y"], "values": ["y"], "gradients": [], "probes": {}}
     own, sent = (
         {"type": "run", "id": number, "case": "c", "bindings": {}, "mode": "eager"},
         [Sent("input", "x", array)],

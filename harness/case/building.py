@@ -7,11 +7,10 @@ import itertools
 import math
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from msgspec import UNSET, structs
 
 from ...reference import exact
@@ -27,6 +26,9 @@ from .mistakes import Doubt, Mistake, Mistakes, Places, below, words_in
 from .names import ComparedNames, Naming, clashes, each_once, placeholders_in
 from .tensors import Source
 from .variant import Case, Training, Variant, specs_of
+
+OPTIMIZER = "optimizer"
+"""What tells variants apart, in their ids, that several optimizers make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Choice:
 
     texts: dict[str, str]
     bindings: dict[str, Any]
+    optimizer: str = ""
+    """The one that trains; empty where nothing does."""
 
     @property
     def id(self) -> str:
@@ -55,15 +59,17 @@ class Choice:
         return tuple([text for name, text in self.texts.items() if name in names])
 
 
-def choices(document: Document, mistakes: Mistakes) -> Iterator[Choice]:
-    """Every combination of the swept values in the file's order."""
+def choices(document: Document, mistakes: Mistakes, optimizers: Collection[str] = ()) -> Iterator[Choice]:
+    """Every combination of the swept values in the file's order, each with every optimizer where there are several."""
     swept = [
         [(name, *pair) for pair in _swept_texts(name, values, mistakes)]
         for name, values in document.sweep.items()
     ]
     for chosen in itertools.product(*swept):
-        texts = {name: text for name, text, _ in chosen}
-        yield Choice(texts, {**document.sizes, **{name: value for name, _, value in chosen}})
+        bindings = {**document.sizes, **{name: value for name, _, value in chosen}}
+        for optimizer in optimizers or [""]:
+            told = {OPTIMIZER: optimizer} if len(optimizers) > 1 else {}
+            yield Choice({**{name: text for name, text, _ in chosen}, **told}, bindings, optimizer)
 
 
 def _swept_texts(name: str, values: Sequence[Any], mistakes: Mistakes) -> list[tuple[str, Any]]:
@@ -83,20 +89,34 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def training_of(document: Document, mistakes: Mistakes, doubt: Doubt) -> Training | None:
+def trainings_of(document: Document, mistakes: Mistakes, doubt: Doubt) -> dict[str, Training]:
+    """By optimizer, in the table's order; none where the case has no training."""
     training = document.training
     if training is UNSET:
-        return None
+        return {}
     inputs = document.tensors
     allowed = [name for name, t in inputs.items() if t.drawn_dtype == "float" and t.each is UNSET]
     for i, name in enumerate(each_once(training.parameters, mistakes, "training", "parameters")):
         if name not in allowed and name not in doubt.tensors:
             message = f'"{name}" cannot be trained; {allowed_names(name, allowed)}'
-            unknown = "" if name in inputs else name
+            unknown = "" if name in inputs or name in document.constants else name
             mistakes.tell(Mistake(message, ("training", "parameters", i), unknown=unknown))
-    optimizer = training.optimizer.given(tuple(training.optimizer.__struct_fields__))[0]
-    options = structs.asdict(getattr(training.optimizer, optimizer))
-    return Training(optimizer, options, tuple(training.parameters), training.steps)
+    given = {name: structs.asdict(getattr(training.optimizer, name)) for name in training.optimizer.names}
+    for optimizer, options in given.items():
+        rate = options["lr"]
+        if isinstance(rate, tuple) and len(rate) != training.steps:
+            counted = f"has {len(rate)} numbers, but there are {training.steps} steps"
+            message = f"training.optimizer.{optimizer}.lr {counted}"
+            mistakes.tell(Mistake(message, ("training", "optimizer", optimizer, "lr")))
+    if len(given) > 1 and OPTIMIZER in document.sweep:
+        message = f'"{OPTIMIZER}" cannot be swept beside several optimizers, of which each is a variant by that name'
+        mistakes.tell(Mistake(message, ("sweep", OPTIMIZER), on_key=True))
+    clip = {} if training.clip is UNSET else structs.asdict(training.clip)
+    clipped = {name: float(number) for name, number in clip.items() if number is not UNSET}
+    return {
+        optimizer: Training(optimizer, options, tuple(training.parameters), training.steps, clipped)
+        for optimizer, options in given.items()
+    }
 
 
 class Inputs:
@@ -104,12 +124,13 @@ class Inputs:
 
     def __init__(self, document: Document, origin: Origin, mistakes: Mistakes, doubt: Doubt) -> None:
         self.document, self.origin, self.mistakes, self.doubt = document, origin, mistakes, doubt
+        self.entries = document.inputs
         self.sources: dict[Hashable, Source | None] = {}
 
     @cached_property
     def sizes_in(self) -> dict[str, set[str]]:
         """The names in each tensor's shape."""
-        return {name: self._names_in_shape(name, tensor) for name, tensor in self.document.tensors.items()}
+        return {name: self._names_in_shape(name, tensor) for name, tensor in self.entries.items()}
 
     def _names_in_shape(self, name: str, tensor: Input) -> set[str]:
         if isinstance(tensor.shape, str):
@@ -118,7 +139,9 @@ class Inputs:
         labels = [] if tensor.labels is UNSET else [(("labels",), tensor.labels)]
         used: set[str] = set()
         for path, size in (*sizes, *labels):
-            found = self.mistakes.attempt(below, ("tensors", name, *path), tensors.sizes_in, size)
+            found = self.mistakes.attempt(
+                below, (*self.document.place_of(name), *path), tensors.sizes_in, size
+            )
             if found is None:
                 self.doubt.tensors.add(name)
                 self.doubt.mentioned |= words_in(size)
@@ -128,7 +151,7 @@ class Inputs:
     def all(self, choice: Choice) -> dict[str, Source]:
         """The source of each tensor; of one that is a mistake there is none."""
         found = {}
-        for name in self.document.tensors:
+        for name in self.entries:
             if (source := self.source(name, choice)) is not None:
                 found[name] = source
         return found
@@ -138,12 +161,16 @@ class Inputs:
         key = name, *choice.among(sizes)
         if key not in self.sources:
             doubtful = name in self.doubt.tensors or not self.doubt.sizes.isdisjoint(sizes)
-            given = name, self.document.tensors[name], choice.bindings
+            given = name, self.entries[name], choice.bindings
             self.sources[key] = None if doubtful else self.mistakes.attempt(self._made, *given)
         return self.sources[key]
 
     def _made(self, name: str, tensor: Input, bindings: Mapping[str, Any]) -> Source:
-        training, path = self.document.training, ("tensors", name)
+        training, path = self.document.training, self.document.place_of(name)
+        if tensor.each is not UNSET and name in self.document.constants:
+            raise Mistake(
+                'a constant is the same in each step: each = "step" is for tensors', (*path, "each")
+            )
         if tensor.each is not UNSET and training is UNSET and "training" not in self.doubt.keys:
             raise Mistake('each = "step" needs a [training] with steps', (*path, "each"))
         labels = tensor.labels is not UNSET
@@ -162,11 +189,17 @@ class Inputs:
         below(path, tensors.check, source)
         return source
 
-    def upstream(self, output: str, spec: Spec) -> Source | None:
-        """The output's cotangent: given, or random, since ones would hide transpositions."""
+    def cotangents(self, outputs: Sequence[str], specs: Mapping[str, Spec]) -> dict[str, Source]:
+        """The sources of the cotangents of outputs whose shapes are known; none where it is 1."""
+        of, known = partial(self.cotangent, alone=len(outputs) == 1), [n for n in outputs if n in specs]
+        found = {name: self.mistakes.attempt(of, name, specs[name]) for name in known}
+        return {name: source for name, source in found.items() if source is not None}
+
+    def cotangent(self, output: str, spec: Spec, *, alone: bool) -> Source | None:
+        """The output's cotangent: given, or random, since ones would hide transpositions, and one output in another's place."""
         given = self.document.cotangents.get(output)
         path = ("cotangents", output)
-        if spec.shape == ():
+        if alone and spec.shape == ():
             if given is not None:
                 raise Mistake(
                     f'"{output}" is a scalar: its cotangent is 1 and cannot be given', path, on_key=True
@@ -215,7 +248,7 @@ class Builder:
         if "program" not in self.doubt.keys:
             self.reader = mistakes.attempt(Reader, document.program, self.known_tensors)
             self.read = self.reader.names if self.reader else set()
-        self.training = training_of(document, mistakes, self.doubt)
+        self.trainings = trainings_of(document, mistakes, self.doubt)
         variants = tuple(self.variants(1 if too_many_variants else None))
         self.check_used()
         self.check_cotangents()
@@ -234,7 +267,9 @@ class Builder:
     @property
     def known_tensors(self) -> list[str] | None:
         """Names that a program may read; None where nobody knows, and so any."""
-        return None if "tensors" in self.doubt.keys else [*self.document.tensors, *self.doubt.tensors]
+        if {"tensors", "constants"} & self.doubt.keys:
+            return None
+        return [*self.document.inputs, *self.doubt.tensors]
 
     @cached_property
     def dtypes(self) -> tuple[str, ...]:
@@ -244,13 +279,12 @@ class Builder:
     def placeholders(self) -> set[str]:
         """Those in output, values and gradients."""
         document = self.document
-        output = [] if document.output is UNSET else [document.output]
         values = [] if document.values is UNSET else document.values
         gradients = [] if document.gradients is UNSET else document.gradients
-        return {name for text in (*output, *values, *gradients) for name in placeholders_in(text)}
+        return {name for text in (*document.outputs, *values, *gradients) for name in placeholders_in(text)}
 
     def variants(self, most: int | None) -> Iterator[Variant]:
-        for choice in itertools.islice(choices(self.document, self.mistakes), most):
+        for choice in itertools.islice(choices(self.document, self.mistakes, self.trainings), most):
             self.mistakes.variant = choice.id
             sources = self.inputs.all(choice)
             if self.reader is not None:
@@ -258,18 +292,16 @@ class Builder:
         self.mistakes.variant = ""
 
     def variant(self, choice: Choice, sources: dict[str, Source], reading: Reading) -> Variant:
-        program, every = reading.program, self.mistakes.every
+        program, every, training = reading.program, self.mistakes.every, self.trainings.get(choice.optimizer)
         specs = specs_of(program, sources, self.mistakes.tell if every else None)
         vague = self.vague_in(reading, specs) if every else set()
         if not vague:
-            self.mistakes.tell_all(too_large(program, specs, self.training.steps if self.training else 1))
-        output, values, gradients = self.compared(choice, reading, specs, vague)
-        self.outputs.add(output)
-        known = output in specs
-        upstream = self.mistakes.attempt(self.inputs.upstream, output, specs[output]) if known else None
+            self.mistakes.tell_all(too_large(program, specs, training.steps if training else 1))
+        outputs, values, gradients, discrete = self.compared(choice, reading, specs, vague)
+        self.outputs.update(outputs or ("",))
         variant = Variant(
-            self.origin.name, choice.id, choice.bindings, program, output, values, gradients, self.training,
-            self.dtypes, self.origin.file, sources, upstream, self.text, self.document.exact,
+            self.origin.name, choice.id, choice.bindings, program, outputs, values, gradients, training,
+            self.dtypes, self.origin.file, sources, self.inputs.cotangents(outputs, specs), self.text, self.document.exact, discrete, frozenset(self.document.constants),
         )  # fmt: skip
         if every:
             self.vague[choice.id] = vague
@@ -280,7 +312,7 @@ class Builder:
     def vague_in(self, reading: Reading, specs: Mapping[str, Spec]) -> set[str]:
         """Names whose shapes aren't known: what is broken, and what depends on it."""
         outs = {name for node in reading.program.nodes for name in node.outs}
-        return {*reading.vague, *outs, *self.document.tensors, *self.doubt.tensors} - specs.keys()
+        return {*reading.vague, *outs, *self.document.inputs, *self.doubt.tensors} - specs.keys()
 
     def reading(self, choice: Choice, reader: Reader) -> Reading:
         """The program; parsed once for all variants that differ only outside of it."""
@@ -308,10 +340,10 @@ class Builder:
                 message = f"{node.op} of numbers alone; it needs a tensor"
                 self.mistakes.tell(ProgramError(message, node.line, node.column))
         read = {*reading.program.inputs, *reading.left, *self.doubt.mentioned}
-        for name in self.document.tensors:
+        for name in self.document.inputs:
             if name not in read:
                 message = f'the program does not use the tensor "{name}"'
-                self.mistakes.tell_unused(Mistake(message, ("tensors", name), on_key=True))
+                self.mistakes.tell_unused(Mistake(message, self.document.place_of(name), on_key=True))
 
     def compared(
         self, choice: Choice, reading: Reading, specs: Mapping[str, Spec], vague: Collection[str]
@@ -322,7 +354,7 @@ class Builder:
             naming = Naming(
                 self.document, choice.bindings, reading.program, specs, self.mistakes, self.doubt, vague, reading.left
             )  # fmt: skip
-            self.names[key] = naming.compared(self.training)
+            self.names[key] = naming.compared(self.trainings.get(choice.optimizer))
         return self.names[key]
 
     def check_used(self) -> None:
@@ -337,7 +369,7 @@ class Builder:
     def check_cotangents(self) -> None:
         for name in self.document.cotangents if "" not in self.outputs and self.outputs else ():
             if name not in self.outputs:
-                message = f'"{name}" is not the output; {allowed_names(name, sorted(self.outputs))}'
+                message = f'"{name}" is no output; {allowed_names(name, sorted(self.outputs))}'
                 self.mistakes.tell(Mistake(message, ("cotangents", name), on_key=True))
 
 
@@ -349,6 +381,5 @@ def prove(variants: Sequence[Variant], mistakes: Mistakes) -> None:
         if size > MAX_EXACT:
             raise Mistake(f"{size} elements, but an exact case may have at most {MAX_EXACT}", ("exact",))
         dtype = variant.narrowest
-        upstream = variant.cotangent(dtype)
-        cotangents = {variant.output: np.ones(()) if upstream is None else upstream}
-        exact.prove(variant.program, variant.draw(dtype), cotangents, variant.gradients, variant.dtypes)
+        given = variant.draw(dtype), variant.cotangents(dtype)
+        exact.prove(variant.program, *given, variant.gradients, variant.dtypes)

@@ -130,7 +130,7 @@ class Input(Generated, frozen=True, kw_only=True):
 def _options(optimizer: str) -> type[msgspec.Struct]:
     """The keys that an optimizer takes: the keyword arguments of its row."""
     fields = [
-        (p.name, float) if p.default is p.empty else (p.name, float, p.default)
+        (p.name, p.annotation) if p.default is p.empty else (p.name, p.annotation, p.default)
         for p in OPTIMIZERS[optimizer].options.values()
     ]
     return msgspec.defstruct(optimizer, fields, bases=(Table,), frozen=True, kw_only=True)
@@ -139,17 +139,22 @@ def _options(optimizer: str) -> type[msgspec.Struct]:
 OPTIONS = {name: _options(name) for name in OPTIMIZERS}
 
 
-class OneOptimizer(Table, frozen=True):
-    """`{ sgd = { lr = 0.1 } }`."""
+class Optimizers(Table, frozen=True):
+    """`{ sgd = { lr = 0.1 } }`; of several, each is a variant."""
 
     def __post_init__(self) -> None:
-        self.exactly_one(tuple(OPTIMIZERS), "optimizer")
+        if not self.names:
+            raise ValueError(f"has no optimizer, but must have one or more of {', '.join(OPTIMIZERS)}")
+
+    @property
+    def names(self) -> list[str]:
+        return self.given(tuple(OPTIMIZERS))
 
 
 Optimizer: Any = msgspec.defstruct(
     "Optimizer",
     [(name, options | UnsetType, UNSET) for name, options in OPTIONS.items()],
-    bases=(OneOptimizer,),
+    bases=(Optimizers,),
     frozen=True,
     kw_only=True,
 )
@@ -159,12 +164,32 @@ def _one_of(names: tuple[str, ...]) -> dict[str, Any]:
     return {"oneOf": [{"required": [name]} for name in names]}
 
 
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Clip(Table, frozen=True, kw_only=True):
+    """`{ value = 0.5 }`, or `{ norm = 1 }` of all parameters together."""
+
+    value: Positive | UnsetType = UNSET
+    norm: Positive | UnsetType = UNSET
+    epsilon: Annotated[float, Meta(ge=0)] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        self.exactly_one(("value", "norm"), "way")
+        if self.value is not UNSET and self.epsilon is not UNSET:
+            raise ValueError("has an epsilon, which is added to a norm only")
+
+
+ONE_CLIP = {"oneOf": [{"required": ["value"], "not": {"required": ["epsilon"]}}, {"required": ["norm"]}]}
+
+
 class Training(Table, frozen=True, kw_only=True):
     """Steps of an optimizer."""
 
-    optimizer: Annotated[Optimizer, Meta(extra_json_schema=_one_of(tuple(OPTIMIZERS)))]
+    optimizer: Annotated[Optimizer, Meta(extra_json_schema={"minProperties": 1})]
     parameters: Annotated[list[str], Meta(min_length=1)]
     steps: Annotated[int, Meta(ge=1, le=MAX_STEPS)]
+    clip: Annotated[Clip, Meta(extra_json_schema=ONE_CLIP)] | UnsetType = UNSET
 
 
 class Expect(Table, frozen=True, kw_only=True):
@@ -188,13 +213,17 @@ class Expect(Table, frozen=True, kw_only=True):
         return self.given(ROLES)[0]
 
 
+ONE_INPUT = {**_one_of(GENERATORS), "anyOf": [{"required": ["values"]}, {"required": ["shape"]}]}
+Inputs = dict[Name, Annotated[Input, Meta(extra_json_schema=ONE_INPUT)]]
+
+
 class Document(Table, frozen=True, kw_only=True):
     """A whole case file."""
 
     title: Annotated[str, Meta(min_length=1)]
     source: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
     program: str
-    output: str | UnsetType = UNSET
+    output: str | Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
     values: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
     gradients: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
     dtypes: Annotated[list[Literal[DTYPES]], Meta(min_length=1)] = msgspec.field(  # type: ignore[valid-type]
@@ -204,24 +233,27 @@ class Document(Table, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=MAX_SIZE)] = 0
     sizes: dict[Name, Annotated[int, Meta(ge=0, le=MAX_SIZE)]] = {}
     sweep: dict[Name, Annotated[list[SweepValue], Meta(min_length=1)]] = {}
-    tensors: Annotated[
-        dict[
-            Name,
-            Annotated[
-                Input,
-                Meta(
-                    extra_json_schema={
-                        **_one_of(GENERATORS),
-                        "anyOf": [{"required": ["values"]}, {"required": ["shape"]}],
-                    }
-                ),
-            ],
-        ],
-        Meta(min_length=1),
-    ]
+    tensors: Annotated[Inputs, Meta(min_length=1)]
+    constants: Inputs = {}
     cotangents: dict[str, Annotated[Generated, Meta(extra_json_schema=_one_of(GENERATORS))]] = {}
     training: Training | UnsetType = UNSET
     expect: list[Annotated[Expect, Meta(extra_json_schema=_one_of(ROLES))]] = []
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """Whatever the program may read without assigning it."""
+        return {**self.tensors, **self.constants}
+
+    def place_of(self, name: str) -> tuple[str, str]:
+        """The path of an input's entry."""
+        return "tensors" if name in self.tensors else "constants", name
+
+    @property
+    def outputs(self) -> list[str]:
+        """Those that `output` names, as it names them; none where it isn't given."""
+        if self.output is UNSET:
+            return []
+        return [self.output] if isinstance(self.output, str) else self.output
 
 
 def _check_nested(value: Any, kinds: tuple[type, ...], allowed: str) -> None:

@@ -36,7 +36,8 @@ def work_of(program: Program, specs: Mapping[str, Spec]) -> tuple[int, int]:
     for node in program.nodes:
         moved += sum([size[name] for name in (*node.inputs, *node.outs)])
         if terms := OPS[node.op].terms:
-            products += size[node.outs[0]] * max(1, terms(*(specs[name].shape for name in node.inputs)))
+            given = (specs[name].shape for name in node.inputs)
+            products += size[node.outs[0]] * max(1, terms(*given, **node.kw))
     return moved, products
 
 
@@ -50,7 +51,8 @@ def traced(program: Program, specs: Mapping[str, Spec]) -> int:
 
 def too_many(document: Document, text: str) -> Iterator[Mistake]:
     """What is wrong with the number of variants, before one is made."""
-    count = math.prod(len(values) for values in document.sweep.values())
+    optimizers = 1 if document.training is UNSET else len(document.training.optimizer.names)
+    count = optimizers * math.prod(len(values) for values in document.sweep.values())
     if count > MAX_VARIANTS:
         message = f"{shown(count)} variants, but at most {MAX_VARIANTS} are allowed"
         yield Mistake(message, ("sweep",), on_key=True)

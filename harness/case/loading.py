@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET
 
 from ...reference.formats import DTYPES
 from ...reference.names import nearest
+from ...reference.optimizers import OPTIMIZERS
 from ...reference.program import ProgramError
 from ..errors import CaseError
 from ..reading import toml
@@ -181,7 +182,7 @@ def structure(document: Mapping[str, Any]) -> Document:
 # Structure, of what has mistakes in it
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {
-    "tensors": Input, "cotangents": Generated, "training": Training, "expect": Expect,
+    "tensors": Input, "constants": Input, "cotangents": Generated, "training": Training, "expect": Expect,
 }  # fmt: skip
 """Keys whose tables, or whose entries', have keys of their own."""
 
@@ -210,7 +211,11 @@ def _sound_field(key: str, value: Any, mistakes: Mistakes, doubt: Doubt) -> Any:
     with suppress(msgspec.ValidationError):
         return getattr(msgspec.convert({key: value}, ALONE[key]), key)
     kept: Any = UNSET
-    if isinstance(value, Mapping) and value and key in ("tensors", "sizes", "sweep", "cotangents"):
+    if (
+        isinstance(value, Mapping)
+        and value
+        and key in ("tensors", "constants", "sizes", "sweep", "cotangents")
+    ):
         kept = {name: _sound_entry(key, name, entry, mistakes, doubt) for name, entry in value.items()}
         kept = {name: entry for name, entry in kept.items() if entry is not UNSET}
     elif isinstance(value, list) and key == "expect":
@@ -236,7 +241,13 @@ def _sound_entry(key: str, name: str | int, entry: Any, mistakes: Mistakes, doub
             name,
         ):  # no name, and nobody knows what is meant by its parts
             doubt.sizes |= words_in(name)
-    names = {"tensors": doubt.tensors, "sizes": doubt.sizes, "sweep": doubt.sizes}.get(key, set[str]())
+    tables = {
+        "tensors": doubt.tensors,
+        "constants": doubt.tensors,
+        "sizes": doubt.sizes,
+        "sweep": doubt.sizes,
+    }
+    names = tables.get(key, set[str]())
     names.add(str(name))
     doubt.mentioned |= words_in(entry)
     return UNSET
@@ -371,13 +382,15 @@ def _kinds(names: str) -> str:
 
 
 def _choices(path: Keys) -> tuple[str, ...]:
+    if path[:2] == ("training", "optimizer"):
+        return get_args(OPTIMIZERS[str(path[2])].options[str(path[3])].annotation)
     return {"dtype": ("int64", "bool"), "each": ("step",)}.get(str(path[-1]), DTYPES)
 
 
 def keys_of(path: Keys) -> tuple[str, ...]:
     """The keys that the table at `path` may have."""
     kinds: dict[str, type[msgspec.Struct]] = {
-        "tensors": Input, "cotangents": Generated, "training": Training, "expect": Expect,
+        "tensors": Input, "constants": Input, "cotangents": Generated, "training": Training, "expect": Expect,
     }  # fmt: skip
     if path[:2] == ("training", "optimizer"):
         kind = OPTIONS[str(path[2])] if len(path) > 2 else Optimizer

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from msgspec import UNSET
 
 from ...reference.constants import CONSTANTS
-from ...reference.ops import OPS, Spec
+from ...reference.ops import Spec
 from ...reference.program import Program, ProgramError
 from ..reading.text import allowed_names
 from .document import PLACEHOLDER, Document
@@ -16,14 +16,15 @@ from .mistakes import Doubt, Mistake, Mistakes
 from .variant import Training
 
 Name = TypeVar("Name", str, str | None)
-ComparedNames = tuple[str, tuple[str, ...], tuple[str, ...]]
-"""Names of the output, of the values and of the gradients that are compared; the output's is empty where it isn't known."""
+ComparedNames = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""Names of the outputs, of the values and of the gradients that are compared, and of values that are integers or true
+or false; no output's where one isn't known."""
 
 
 def clashes(document: Document) -> Iterator[Mistake]:
-    """Sizes, placeholders, tensors, ops and constants share one namespace."""
-    tables = {"tensors": "a tensor", "sizes": "a size", "sweep": "swept"}
-    taken = {**dict.fromkeys(OPS, "an op"), **dict.fromkeys(CONSTANTS, "a constant")}
+    """Sizes, placeholders, tensors and constants share one namespace; ops, which alone are called, have their own."""
+    tables = {"tensors": "a tensor", "constants": "a constant tensor", "sizes": "a size", "sweep": "swept"}
+    taken = dict.fromkeys(CONSTANTS, "a constant")
     for table, what in tables.items():
         for name in getattr(document, table):
             if name in taken:
@@ -46,40 +47,63 @@ class Naming:
     left: Collection[str] = ()
 
     def compared(self, training: Training | None) -> ComparedNames:
-        output = self.output()
-        values, gradients = self.values(output), self.gradients(training)
-        self.check_feeds(output, values, gradients)
-        return output, values, gradients
+        outputs = self.outputs()
+        values, gradients = self.values(outputs), self.gradients(training)
+        self.check_feeds(outputs, values, gradients)
+        numbers = tuple([name for name in values if not self.no_float(name)])
+        return outputs, numbers, gradients, tuple([name for name in values if self.no_float(name)])
 
-    def output(self) -> str:
-        """The one that is given, or what is assigned last."""
-        given = self.document.output
-        if given is UNSET:
+    def outputs(self) -> tuple[str, ...]:
+        """Those that are given, or what is assigned last."""
+        given = self.document.outputs
+        if not given:
             unclear = self.left or "output" in self.doubt.keys or not self.program.nodes
-            return "" if unclear else self.program.nodes[-1].outs[-1]
-        name = self.bound(given, ("output",))
-        assigned = assigned_names(self.program)
-        if name is None or name in assigned or name in self.vague:
-            return name or ""
-        message = f'the output "{name}" is not assigned in the program; {allowed_names(name, assigned)}'
-        self.mistakes.tell(Mistake(message, ("output",), unknown=name))
-        return ""
+            last = "" if unclear else self.program.nodes[-1].outs[-1]
+            if self.no_float(last):
+                message = (
+                    f'the program ends with "{last}", which is {self.specs[last].dtype} and has no gradient'
+                )
+                self.mistakes.tell_unused(
+                    ProgramError(f"{message}; name an output of floats", self.program.nodes[-1].line, 1)
+                )
+                return ()
+            return (last,) if last else ()
+        alone = isinstance(self.document.output, str)
+        paths = [("output",) if alone else ("output", i) for i in range(len(given))]
+        names = [self.bound(text, path) for text, path in zip(given, paths, strict=True)]
+        each_once(names, self.mistakes, "output")
+        found = [name for name, path in zip(names, paths, strict=True) if self.is_output(name, path)]
+        return tuple(found) if len(found) == len(given) else ()
 
-    def values(self, output: str) -> tuple[str, ...]:
-        """The output, and what else the case lists."""
+    def is_output(self, name: str | None, path: tuple[str | int, ...]) -> TypeGuard[str]:
+        """Whether a name may be one, as far as is known."""
+        assigned = [name for name in assigned_names(self.program) if not self.no_float(name)]
+        if name is None or name in assigned or name in self.vague:
+            return name is not None
+        wrong = f"is {self.specs[name].dtype}" if self.no_float(name) else "is not assigned in the program"
+        message = f'the output "{name}" {wrong}; {allowed_names(name, assigned)}'
+        self.mistakes.tell(Mistake(message, path, unknown=name))
+        return False
+
+    def values(self, outputs: tuple[str, ...]) -> tuple[str, ...]:
+        """The outputs, and what else the case lists."""
         listed = () if self.document.values is UNSET else self.document.values
         names = self.known(listed, "values", assigned_names(self.program), "is not assigned in the program")
-        return names if output in names else (output, *names)
+        return (*(name for name in outputs if name not in names), *names)
+
+    def no_float(self, name: str) -> bool:
+        """Whether a name is known to be an integer or true or false, which has no gradient."""
+        return name in self.specs and self.specs[name].dtype != "float"
 
     def gradients(self, training: Training | None) -> tuple[str, ...]:
-        floats = [name for name, spec in self.specs.items() if spec.dtype == "float"]
+        constants = self.document.constants
+        floats = [n for n, spec in self.specs.items() if spec.dtype == "float" and n not in constants]
         if self.document.gradients is UNSET:
             return tuple(name for name in floats if name in self.document.tensors)
         for i, name in enumerate(self.document.gradients):
-            if name in self.specs and self.specs[name].dtype != "float":
-                message = (
-                    f'"{name}" is {self.specs[name].dtype} and has no gradient; {allowed_names(name, floats)}'
-                )
+            if self.no_float(name) or name in constants:
+                what = "a constant" if name in constants else self.specs[name].dtype
+                message = f'"{name}" is {what} and has no gradient; {allowed_names(name, floats)}'
                 self.mistakes.tell(Mistake(message, ("gradients", i)))
         names = self.known(self.document.gradients, "gradients", floats, "is no tensor and not assigned")
         return tuple(dict.fromkeys((*names, *(training.parameters if training else ()))))
@@ -90,7 +114,8 @@ class Naming:
         known = {None, *allowed, *self.vague}
         for i, name in enumerate(each_once(names, self.mistakes, key)):
             if name not in known:
-                message = f'"{name}" {wrong}; {allowed_names(str(name), allowed)}'
+                what = f"is {self.specs[name].dtype}" if name and self.no_float(name) else wrong
+                message = f'"{name}" {what}; {allowed_names(str(name), allowed)}'
                 unknown = "" if name in self.specs else str(name)
                 self.mistakes.tell(Mistake(message, (key, i), unknown=unknown))
         return tuple([name for name in names if name is not None])
@@ -108,11 +133,13 @@ class Naming:
             return None
         return text
 
-    def check_feeds(self, output: str, values: tuple[str, ...], gradients: tuple[str, ...]) -> None:
+    def check_feeds(
+        self, outputs: tuple[str, ...], values: tuple[str, ...], gradients: tuple[str, ...]
+    ) -> None:
         """An assignment that feeds nothing is a mistake."""
         inputs = (name for node in self.program.nodes for name in node.inputs)
-        wanted = {output, *values, *gradients, *inputs, *self.left, *self.doubt.mentioned}
-        for node in self.program.nodes if output else ():
+        wanted = {*outputs, *values, *gradients, *inputs, *self.left, *self.doubt.mentioned}
+        for node in self.program.nodes if outputs else ():
             if not wanted.intersection(node.outs):
                 names = ", ".join(node.outs)
                 message = (

@@ -22,7 +22,7 @@ from msgspec import UNSET
 
 from ...reference.ops.shapes import MAX_DIMENSIONS
 from ..reading.files import open_regular
-from ..reading.npy import NpyHeader, data_length, read_header
+from ..reading.npy import MAX_HEADER, NpyHeader, data_length, member, read_header
 from ..reading.text import allowed_names, shown
 from .document import MAX_SIZE, Generated, Input
 from .mistakes import Mistake, below
@@ -354,6 +354,8 @@ CHECKS: dict[str, Callable[[Source], None]] = {
 
 # Files
 
+WIDEST = 8
+"""Bytes of the widest element of `FILE_DTYPES`."""
 FILE_DTYPES = {
     "float": ("f2", "f4", "f8"),
     "int64": ("i1", "i2", "i4", "i8", "u1", "u2", "u4"),
@@ -381,11 +383,20 @@ def read_npy(source: Source) -> Array:
 
 
 def _opened(source: Source) -> IO[bytes]:
-    path = _inside(source)
+    """The file of an array; of an `.npz` file the array that is called like the tensor."""
+    path, name = _inside(source), source.spec.file
     try:
-        return open_regular(path)
+        stream = open_regular(path)
+        if path.suffix == ".npy":
+            return stream
+        with stream:
+            return member(stream, source.name, elements(source.shape) * WIDEST + 2 * MAX_HEADER)
     except OSError as error:
-        raise Mistake(f'"{source.spec.file}" cannot be opened: {error.strerror}', ("file",)) from None
+        raise Mistake(f'"{name}" cannot be opened: {error.strerror}', ("file",)) from None
+    except KeyError:
+        raise Mistake(f'"{name}" has no array "{source.name}"', ("file",)) from None
+    except ValueError as error:
+        raise Mistake(f'"{name}", array "{source.name}": {error}', ("file",)) from None
 
 
 def _inside(source: Source) -> Path:
@@ -401,8 +412,8 @@ def _inside(source: Source) -> Path:
         raise Mistake(f'there is no file "{name}" beside the case', ("file",)) from None
     if not path.is_relative_to(source.root.resolve()):
         raise Mistake(f'"{name}" lies outside the case root', ("file",))
-    if path.suffix != ".npy" or not path.is_file():
-        raise Mistake(f'"{name}" is no .npy file', ("file",))
+    if path.suffix not in (".npy", ".npz") or not path.is_file():
+        raise Mistake(f'"{name}" is no .npy or .npz file', ("file",))
     return path
 
 

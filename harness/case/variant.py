@@ -22,9 +22,12 @@ class Training:
     """Steps of one optimizer on some of the tensors."""
 
     optimizer: str
-    options: dict[str, float]
+    options: dict[str, Any]
+    """Numbers, words and what is true or false; the learning rate may be a tuple, a number for each step."""
     parameters: tuple[str, ...]
     steps: int
+    clip: dict[str, float] = field(default_factory=dict)
+    """By what gradients are clipped before a step: the options of `clipped` in reference/optimizers.py; none where they aren't."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,22 @@ class Variant:
     id: str
     bindings: dict[str, Any]
     program: Program
-    output: str
+    outputs: tuple[str, ...]
+    """What is differentiated: the sum of all of them, each times its cotangent."""
     values: tuple[str, ...]
     gradients: tuple[str, ...]
     training: Training | None
     dtypes: tuple[str, ...]
     file: str
     sources: dict[str, Source] = field(repr=False)
-    upstream: Source | None = field(repr=False)
+    upstream: dict[str, Source] = field(repr=False)
+    """The outputs' cotangents; of a scalar that is the only output there is none, since it is 1."""
     text: str = field(repr=False)
     exact: bool = False
+    discrete: tuple[str, ...] = ()
+    """Compared values that are integers, or true or false: they are right or wrong, and have no tolerance."""
+    constants: frozenset[str] = frozenset()
+    """Inputs that belong to the program: they have no gradient, and somebody's own code isn't given them."""
 
     @cached_property
     def specs(self) -> dict[str, Spec]:
@@ -53,6 +62,12 @@ class Variant:
         Worked out where it is first asked for: of thousands of variants that wait, it would be most of the memory.
         """
         return specs_of(self.program, self.sources)
+
+    @property
+    def ops(self) -> set[str]:
+        """What may be wrong by itself in a program and its training: op calls, and the optimizer."""
+        optimizer = {self.training.optimizer} if self.training else set()
+        return {node.op for node in self.program.nodes} | optimizer
 
     @cached_property
     def program_line(self) -> int:
@@ -69,15 +84,23 @@ class Variant:
     @cached_property
     def content(self) -> str:
         """Short digest of all that an answer depends on, the program but not where it stands."""
-        drawn = self.draw(self.narrowest), self.cotangent(self.narrowest)
+        drawn = self.draw(self.narrowest), self.cotangents(self.narrowest)
         return self.digest_of(self.program, *drawn).hex()[:16]
 
-    def digest_of(self, program: Program, inputs: Mapping[str, Array], cotangent: Array | None) -> bytes:
+    def digest_of(
+        self, program: Program, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
+    ) -> bytes:
         """SHA-256 of the program but not where it stands, the inputs, and what is asked."""
-        asked = (program.calls, self.output, self.values, self.gradients, self.training, self.exact)
-        arrays = sorted(inputs.items())
-        if cotangent is not None:
-            arrays.append(("its cotangent", cotangent))
+        asked = (
+            program.calls,
+            self.outputs,
+            self.values,
+            self.gradients,
+            self.training,
+            self.exact,
+            self.discrete,
+        )
+        arrays = [*sorted(inputs.items()), *cotangents.items()]
         shapes = [(name, a.dtype.str, a.shape) for name, a in arrays]
         return digest(repr((asked, shapes)).encode(), *(raw(a) for _, a in arrays))
 
@@ -94,10 +117,11 @@ class Variant:
         with np.errstate(over="ignore", invalid="ignore"):
             return {name: self._drawn(source, dtype) for name, source in self.sources.items()}
 
-    def cotangent(self, dtype: str | None = None) -> Array | None:
-        """The output's cotangent in its shape, rounded as `draw` does; None where the output is a scalar."""
+    def cotangents(self, dtype: str | None = None) -> dict[str, Array]:
+        """Each output's cotangent in its shape, rounded as `draw` does; 1 where there is none to draw."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return None if self.upstream is None else self._drawn(self.upstream, dtype)
+            drawn = {name: self._drawn(source, dtype) for name, source in self.upstream.items()}
+        return {name: drawn.get(name, np.ones(())) for name in self.outputs}
 
     def _drawn(self, source: Source, dtype: str | None) -> Array:
         try:

@@ -98,7 +98,9 @@ def check(arguments: argparse.Namespace) -> int:
     if not adapter.is_file():
         raise HarnessError(f"{arguments.folder}: has no {ADAPTER}; what one is: {ADAPTERS_PAGE}")
     name = checked_name(folder.name, folder)
-    framework = Framework(name, adapter, (), source=source_of(adapter))
+    framework = Framework(
+        name, adapter, (), families=found.families_beside(adapter), source=source_of(adapter)
+    )
     place = interpreter_of(framework, interpreters(arguments.interpreter, [framework]), {}, Path())
     if not isinstance(place, Interpreter):
         raise HarnessError(str(place))

@@ -110,7 +110,7 @@ def silent(variants: Iterable[Variant]) -> dict[str, str]:
     """The names whose gradient is exactly 0 everywhere, units being dead or saturated, and the variants in which it is."""
     found: dict[str, list[str]] = {}
     for variant in variants:
-        useful = variant.program.ancestors([variant.output])
+        useful = variant.program.ancestors(variant.outputs)
         reference = VariantReference(variant)
         for name, g in reference.gradients_at(reference.inputs_at(0, {}), variant.gradients).items():
             if name in useful and g.size and not g.any():
@@ -182,7 +182,7 @@ def skeleton(case: Case, run: str) -> str:
     lines += ["", "import numpy as np", "", "", f"def {function_name(case)}({_parameters(case)}):"]
     lines += [f"    # {told}" for told in _given(case)]
     for role, compared in (
-        ("values", _all(v.values for v in case.variants)),
+        ("values", _all((*v.values, *v.discrete) for v in case.variants)),
         ("gradients", _gradients(case)),
     ):
         lines += [f"    {role} = {{", *_entries(case, role, compared), "    }"]
@@ -194,28 +194,34 @@ def skeleton(case: Case, run: str) -> str:
 def _parameters(case: Case) -> str:
     first, named = case.variants[0], Reader(case.program, None).names
     offered = [name for name in first.bindings if name in named]
-    offered += ["cotangents"] * (first.upstream is not None) + ["optimizer"] * (first.training is not None)
-    return ", ".join([*first.sources, *["*"] * bool(offered), *offered])
+    offered += ["cotangents"] * (bool(first.upstream)) + ["optimizer"] * (first.training is not None)
+    offered += ["clip"] * bool(first.training and first.training.clip)
+    given = [name for name in first.sources if name not in first.constants]
+    return ", ".join([*given, *["*"] * bool(offered), *offered])
 
 
 def _given(case: Case) -> Iterator[str]:
     """What each parameter is."""
     first, named = case.variants[0], Reader(case.program, None).names
     yield "Given are arrays:"
-    yield from (f"  {name}: {_shapes(case, name)}" for name in first.sources)
+    yield from (f"  {name}: {_shapes(case, name)}" for name in first.sources if name not in first.constants)
     for name in first.bindings:
         if name in named:
             yield f"  {name}: {_some(repr(v.bindings[name]) for v in case.variants)}"
-    if first.upstream is not None:
-        output = _some(f'cotangents["{v.output}"]: {_shapes(case, v.output)}' for v in case.variants)
-        yield f"  {output}, the gradient of the output, from which all others follow"
+    if first.upstream:
+        outputs = _all(v.outputs for v in case.variants)
+        given = (f'cotangents["{name}"]: {_shapes(case, name)}' for name in outputs)
+        every = " and ".join(given) if len(first.outputs) > 1 else _some(given)
+        yield f"  {every}, the gradient of the output, from which all others follow"
 
 
 def _trained(variant: Variant) -> Iterator[str]:
     training = variant.training
     assert training is not None
     moved = ", ".join(f'"{name}": ...' for name in training.parameters)
-    yield "A training: this is called once a step, with the parameters as they are, and plain SGD moves them by `gradients`."
+    yield "A training: this is called once a step, with the parameters as they are, and its optimizer moves them by `gradients`."
+    if training.clip:
+        yield f"clip is {json.dumps(training.clip)}: the optimizer is given gradients that are clipped by it; what is returned isn't."
     yield f"optimizer is {json.dumps({training.optimizer: training.options})}; code that makes the step itself returns what it"
     yield f"moved: return values, gradients, {{{moved}}}"
 
@@ -228,7 +234,7 @@ def _entries(case: Case, role: str, compared: Sequence[str]) -> Iterator[str]:
     """A line for each name that is compared, and for those that say where a difference begins."""
     prefix = "d" if role == "gradients" else ""
     first = case.variants[0]
-    known = {*first.sources, *compared, *(v.output for v in case.variants if role == "gradients")}
+    known = {*first.sources, *compared, *(n for v in case.variants for n in v.outputs if role == "gradients")}
     between = [name for name in first.specs if name.isidentifier() and name not in known]
     for name in compared:
         yield f'        # "{name}": {prefix}{name.replace(".", "_")},  # {_shapes(case, name)}'

@@ -140,15 +140,17 @@ def _literal(text: str) -> str:
 
 
 def _keys(framework: Framework, name: str) -> set[str]:
-    """The strings of a dict's keys, or of a set, that stands at the top of an adapter under `name`."""
-    for node in ast.parse(framework.source).body:
+    """The strings of the keys of dicts, or of sets, that stand at the top of an adapter and its families under `name`."""
+    keys = set[str]()
+    for node in (node for text in framework.sources for node in ast.parse(text).body):
         match node:
             case ast.AnnAssign(ast.Name(found), _, value) | ast.Assign([ast.Name(found)], value) if (
                 found == name
             ):
                 elements = getattr(value, "keys", None) or getattr(value, "elts", [])
-                return {e.value for e in elements if isinstance(e, ast.Constant) and isinstance(e.value, str)}
-    return set()
+                constants = [e.value for e in elements if isinstance(e, ast.Constant)]
+                keys.update(word for word in constants if isinstance(word, str))
+    return keys
 
 
 def list_frameworks(arguments: argparse.Namespace) -> int:

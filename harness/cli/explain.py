@@ -22,14 +22,12 @@ from ..errors import HarnessError
 from ..frameworks.found import DEVIATIONS, Framework
 from ..frameworks.interpreters import interpreter_of
 from ..judging.blame import results_of
-from ..judging.calls import diagnosis
-from ..judging.comparing import compare
+from ..judging.calls import compared_with, diagnosis
 from ..judging.examining import Examined
 from ..ledger.reading import load as load_ledger
 from ..plan import Cell, Selection
 from ..reading.elements import Array
 from ..references import cache
-from ..references.row import References
 from ..roles import Key
 from ..run.lines import LARGEST, CellLine, Compared
 from ..verdict import Verdict
@@ -196,16 +194,14 @@ def _column(cell: Cell, engine: Engine) -> Column:
         return Column(cell, result, None, {})
     trace = step.trace
     told = [key for key in trace.own if key[0] != "use"]
-    found = compare(
-        References.of(trace.due({}, told)), {key: trace.answered[key] for key in told}, cell.dtype
-    )
+    found = compared_with(trace, trace.due({}, told), trace.answered)
     return Column(cell, result, step, {(t.role, t.name): t for t in found})
 
 
 def _rows(variant: Variant, due: Mapping[Key, Any]) -> Iterator[Row]:
     """Values in program order; then cotangents, each where it is complete: at the first call that reads the name."""
     program = variant.program
-    useful = program.ancestors([variant.output])
+    useful = program.ancestors(variant.outputs)
     nodes = [node for node in program.nodes if useful.intersection(node.outs)]
     yield from ((node, ("value", name)) for node in nodes for name in node.outs if name in useful)
     seen: set[str] = set()
@@ -213,7 +209,7 @@ def _rows(variant: Variant, due: Mapping[Key, Any]) -> Iterator[Row]:
     for node in nodes:
         new = [name for name in dict.fromkeys(node.inputs) if name not in seen]
         seen.update(new)
-        own = [variant.output] if variant.output in node.outs else []
+        own = [name for name in node.outs if name in variant.outputs]
         complete = [(node, ("gradient", name)) for name in (*own, *new)] + complete
     yield from (row for row in complete if row[1] in due)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...reference.names import nearest
 from ...reference.ops import OPS
+from ...reference.optimizers import OPTIMIZERS
 from ...reference.spellings import unknown_op
 from .. import ROOT
 from ..case.library import case_files
@@ -16,7 +17,9 @@ from ..case.loading import load
 from ..errors import HarnessError
 from ..power.faults import load_faults
 from ..power.figures import Power, power_markdown, power_text
-from ..power.measuring import measure_all
+from ..power.layer_figures import LayerPower, layers_markdown, layers_text
+from ..power.layers import layer_cases, load_layers, measure_layers
+from ..power.measuring import measure_all, side_by_side
 from ..power.specimens import specimens
 from ..reading.files import real
 from ..references import cache
@@ -45,6 +48,8 @@ def _add_certify(commands: Any) -> None:
 def _add_power(commands: Any) -> None:
     text = "measure how many faults the tolerances catch, and how often they call correct code wrong"
     made = command(commands, "power", power, text)
+    text = "implementation: faults of one in NumPy, in networks (default); layers: of layers and optimizers, in shipped cases"
+    made.add_argument("--of", choices=("implementation", "layers"), default="implementation", help=text)
     made.add_argument("--networks", type=int, default=120, metavar="N", help="random networks (120)")
     made.add_argument("--seed", type=int, default=0, metavar="S", help="number of the first network (0)")
     text = "whole: by the tolerances of what is compared (default); calls: each op call by itself too, which takes longer"
@@ -65,7 +70,6 @@ def certify(arguments: argparse.Namespace) -> int:
     try:
         from ..truth.certificate import report  # noqa: PLC0415 (mpmath is optional)
         from ..truth.programs import is_small  # noqa: PLC0415 (mpmath is optional)
-        from ..truth.steps import ROWS  # noqa: PLC0415 (mpmath is optional)
     except ModuleNotFoundError as error:
         if error.name != "mpmath":
             raise
@@ -74,14 +78,14 @@ def certify(arguments: argparse.Namespace) -> int:
         if name not in OPS:
             raise HarnessError(f"{unknown_op(name)}; `harness ops` lists all")
     for name in arguments.optimizer:
-        if name not in ROWS:
-            raise HarnessError(f'no optimizer "{name}"{nearest(name, ROWS)}')
+        if name not in OPTIMIZERS:
+            raise HarnessError(f'no optimizer "{name}"{nearest(name, OPTIMIZERS)}')
     everything = not (arguments.op or arguments.optimizer or arguments.cases)
     paths = arguments.cases or ([Path("cases")] if everything and Path("cases").is_dir() else [])
     variants = [v for path, root in case_files(paths, None) for v in load(path, root).variants]
     if everything:
         variants = [variant for variant in variants if is_small(variant)]
-    rows, optimizers = (OPS, ROWS) if everything else (arguments.op, arguments.optimizer)
+    rows, optimizers = (OPS, OPTIMIZERS) if everything else (arguments.op, arguments.optimizer)
     if not rows and not optimizers and not variants:
         raise HarnessError(f"no case file (*.toml) in {', '.join(map(str, paths))}")
     return 0 if report(list(rows), list(optimizers), variants, console()) else 1
@@ -92,8 +96,11 @@ def power(arguments: argparse.Namespace) -> int:
     if arguments.networks < 0:
         raise HarnessError(f"--networks {arguments.networks}: must be a number, 0 or more")
     folder = real(arguments.faults)
-    faults = load_faults(folder).FAULTS
-    what, by_calls = specimens(arguments.networks, arguments.seed, ROOT / "cases"), arguments.judge == "calls"
+    if arguments.of == "layers":
+        return power_of_layers(folder, arguments.format)
+    implementation = load_faults(folder)
+    faults, by_calls = implementation.FAULTS, arguments.judge == "calls"
+    what = specimens(arguments.networks, arguments.seed, ROOT / "cases", implementation.FORWARD)
     found = Power(measure_all(what, folder, by_calls=by_calls), faults, by_calls)
     if arguments.format == "json":
         print(json.dumps(found.as_json(), indent=1))
@@ -105,6 +112,21 @@ def power(arguments: argparse.Namespace) -> int:
         print(power_markdown(found, line), end="")
     else:
         print(power_text(found))
+    return 0
+
+
+def power_of_layers(folder: Path, form: str) -> int:
+    """The same of faults of layers and optimizers; the page is docs/power_of_layers.md."""
+    root = ROOT / "cases"
+    faults = load_layers(folder)
+    tasks = {name: (measure_layers, name, root, folder) for name in layer_cases(root)}
+    found = LayerPower(side_by_side(tasks), faults)
+    if form == "json":
+        print(json.dumps(found.as_json(), indent=1))
+    elif form == "markdown":
+        print(layers_markdown(found, "harness power --of layers --format markdown"), end="")
+    else:
+        print(layers_text(found))
     return 0
 
 

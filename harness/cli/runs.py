@@ -15,8 +15,10 @@ import msgspec
 
 from ...reference.names import nearest
 from ..errors import HarnessError
-from ..frameworks.found import frameworks, shipped_adapters
+from ..frameworks.found import DEVIATIONS, frameworks, shipped_adapters
+from ..ledger import findings
 from ..ledger.propose import propose
+from ..ledger.reading import load
 from ..reading.files import real
 from ..reading.text import count_of
 from ..report import markdown, model
@@ -42,10 +44,10 @@ def add(commands: Any) -> None:
     _add_summary(commands)
     _add_diff(commands)
     _add_merge(commands)
-    text = "write ledger entries for what disagrees in a run, for review"
+    text = "the shipped ledgers as a page; or ledger entries for what disagrees in a run, for review"
     made = command(commands, "deviations", deviations, text)
     made.add_argument(
-        "--propose", required=True, type=path, metavar="RUN", help="a run file, such as reports/latest.jsonl"
+        "--propose", type=path, metavar="RUN", help="entries for a run file, such as reports/latest.jsonl"
     )
 
 
@@ -113,8 +115,12 @@ def diff(arguments: argparse.Namespace) -> int:
 
 
 def deviations(arguments: argparse.Namespace) -> int:
-    """Print the entries; that there are some is no failure."""
-    print(propose(read_run(arguments.propose)), end="")
+    """Print the page, or the entries; that there are some is no failure."""
+    if arguments.propose is None:
+        known = frameworks([shipped_adapters()])
+        print(findings.page(load(f.folder / DEVIATIONS, f.name) for f in known), end="")
+    else:
+        print(propose(read_run(arguments.propose)), end="")
     return 0
 
 

@@ -17,11 +17,20 @@ from .notebooks import Notebook
 ADAPTER = "adapter.py"
 REQUIREMENTS = "requirements.txt"
 DEVIATIONS = "deviations.toml"
+FAMILIES = ("ops_*.py", "optimizers.py")
+"""Beside an adapter, families of ops, and its optimizers: tables `OPS`, `FORMULAS`, `OPTIMIZERS`, `CLIPS` that join the adapter's own."""
 SUBJECT_ADAPTER = "subject.py"
-SUBJECT_MODULES = ("subject_files", "subject_cells", "subject_sayings", "subject_hands")
-"""What a subject's adapter imports, in the order in which it is executed before it."""
+SUBJECT_MODULES = {
+    "subject_optimizers": "reference/optimizers.py",
+    **{
+        f"subject_{name}": f"adapters/subject_{name}.py"
+        for name in ("files", "cells", "sayings", "hands", "state")
+    },
+}
+"""What a subject's adapter imports and where it stands, in the order in which it is executed before it: the reference's optimizers
+move the parameters of code that moves none."""
 
-SOURCES = ("worker_wire", "worker_interface", "worker")
+SOURCES = ("worker_wire", "worker_interface", "worker_steps", "worker")
 """The worker's modules, in the order in which they are sent: each imports only those before it."""
 
 MAX_BYTES = 10_000_000
@@ -44,6 +53,8 @@ class Framework:
     """Its cells, where the subject is a notebook."""
     modules: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and texts of what the adapter imports of ours beside the worker."""
+    families: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and texts of the modules beside the adapter whose tables join its own, in the order in which they are executed after it."""
     source: str = field(default="", repr=False)
     """The adapter's text, read once: what its modes are read from is what workers are sent."""
     content: str = ""
@@ -52,6 +63,11 @@ class Framework:
     @property
     def folder(self) -> Path:
         return self.adapter.parent
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The texts in which its tables stand: the adapter's, and those beside it."""
+        return (self.source, *(text for _, text in self.families))
 
 
 def shipped_adapters() -> Path:
@@ -85,8 +101,23 @@ def framework(name: str, adapter: Path) -> Framework:
     """The column of an adapter, which is read and not imported, since that loads a framework. Raises HarnessError."""
     source = source_of(adapter)
     modes, compiled = modes_of(adapter, source)
-    content = _content(source.encode(), *worker_sources())
-    return Framework(checked_name(name, adapter), adapter, modes, compiled, source=source, content=content)
+    families = families_beside(adapter)
+    content = _content(source.encode(), *(text.encode() for _, text in families), *worker_sources())
+    return Framework(
+        checked_name(name, adapter),
+        adapter,
+        modes,
+        compiled,
+        families=families,
+        source=source,
+        content=content,
+    )
+
+
+def families_beside(adapter: Path) -> tuple[tuple[str, str], ...]:
+    """Names and texts of the modules beside an adapter whose tables join its own."""
+    paths = (path for pattern in FAMILIES for path in sorted(adapter.parent.glob(pattern)))
+    return tuple((path.stem, source_of(path)) for path in paths)
 
 
 def subject(path: Path, taken: Sequence[Framework], *, strict: bool = False) -> Framework:
@@ -105,7 +136,7 @@ def subject(path: Path, taken: Sequence[Framework], *, strict: bool = False) -> 
         )
     notebook = notebooks.read(file, chosen) if file.suffix == notebooks.SUFFIX else None
     adapter = shipped_adapters() / SUBJECT_ADAPTER
-    modules = tuple((module, source_of(adapter.with_name(f"{module}.py"))) for module in SUBJECT_MODULES)
+    modules = tuple((name, source_of(ROOT / file)) for name, file in SUBJECT_MODULES.items())
     column = framework(name, adapter)
     own = notebook.content() if notebook else _bytes_of(file)
     content = _content(column.content.encode(), *(source.encode() for _, source in modules), own)

@@ -25,14 +25,14 @@ class Suspect(NamedTuple):
 
 
 def several(trace: Trace) -> set[tuple[int, int]]:
-    """Every use of a name that is read several times, or is the output too."""
-    return {u for name, uses in trace.uses.items() if len(uses) + (name == trace.output) > 1 for u in uses}
+    """Every use of a name that is read several times, or is an output too."""
+    return {u for name, uses in trace.uses.items() if len(uses) + (name in trace.seeds) > 1 for u in uses}
 
 
 def contribution(trace: Trace, call: int, argument: int) -> Result:
     """The result by which a call's contribution is known: the cotangent itself where nothing else is added to it."""
     name = trace.program.nodes[call].args[argument]
-    alone = len(trace.uses[str(name)]) + (name == trace.output) == 1
+    alone = len(trace.uses[str(name)]) + (name in trace.seeds) == 1
     return ("gradient", str(name)) if alone else use(call, argument)
 
 
@@ -78,9 +78,9 @@ def _behind(trace: Trace, key: Result, values: Values) -> Iterator[Suspect]:
                 ask(*(("gradient", o) for o in outs if ("gradient", o) not in trace.own))
             case "gradient", name:
                 uses = trace.uses.get(name, [])
-                if name == trace.output:
-                    yield Suspect(SEED)
-                if len(uses) + (name == trace.output) > 1:
+                if name in trace.seeds:
+                    yield Suspect(SEED, name=name)
+                if len(uses) + (name in trace.seeds) > 1:
                     yield Suspect(SUM, name=name)
                 ask(*(("use", i, k) for i, k in uses if use(i, k) not in trace.own))
 
@@ -107,7 +107,9 @@ def _values_used(trace: Trace, call: int, argument: int) -> list[tuple[str, str]
     """And the output of a function of one tensor, which people take f' from: sigma' = y (1 - y), that of relu is 1 where y > 0."""
     node = trace.program.nodes[call]
     found = _values_needed(trace, call, argument)
-    untold = [("value", o) for o in node.outs if ("value", o) not in trace.own]
+    given = OPS[node.op].given(len(node.outs))
+    floats = [out for out, dtype in zip(node.outs, given, strict=True) if dtype == "float"]
+    untold = [("value", o) for o in floats if ("value", o) not in trace.own]
     alone = untold and len(node.inputs) == 1
     return found + (untold if alone and _depends(trace, call, argument, str(node.args[argument])) else [])
 
@@ -147,6 +149,4 @@ def results_of(trace: Trace, suspect: Suspect) -> list[Result]:
             node = trace.program.nodes[suspect.call]
             names = node.inputs if suspect.argument < 0 else [str(node.args[suspect.argument])]
             return [("gradient", name) for name in names if name in trace.floats]
-        case "sum":
-            return [("gradient", suspect.name)]
-    return [("gradient", trace.output)]
+    return [("gradient", suspect.name)]

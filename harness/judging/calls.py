@@ -22,8 +22,8 @@ from ..reading.elements import Array
 from ..references.row import References
 from ..run.lines import Compared
 from .blame import FORWARD, SEED, VJP, Suspect, calls_of, cleared_by, contribution, suspects_of
-from .comparing import INCONCLUSIVE, compare
-from .trace import Trace, beyond
+from .comparing import INCONCLUSIVE, compare, compare_discrete
+from .trace import Trace, beyond, chosen_at_a_tie
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,13 @@ def judge_calls(trace: Trace) -> Judged:
     """Judge every told result of a trace at the subject's own numbers."""
     zero = proven(trace) if trace.exact else frozenset()
     used = {key: _at_most(trace, key, key in zero) for key in trace.own}
-    due = _due(trace, [key for key, u in used.items() if not u <= 1], zero)
+    doubtful = [key for key, u in used.items() if not u <= 1]
+    due = _due(trace, [key for key in doubtful if key not in trace.discrete], zero)
+    due |= {
+        key: _only(trace.here[key])
+        for key in doubtful
+        if key in trace.discrete and not chosen_at_a_tie(trace, key)
+    }
     found = _compared(trace, due)
     used |= {key: compared.used for key, compared in found.items()}
     alarms = [_alarm(trace, key, due[key], compared) for key, compared in found.items() if compared.used > 1]
@@ -106,9 +112,13 @@ def judge_calls(trace: Trace) -> Judged:
 
 def _at_most(trace: Trace, key: Result, exact: bool) -> float:
     """Error / tolerance of a result if it were allowed the final rounding alone: more it never is."""
-    got, due = trace.own[key], np.asarray(trace.here[key], dtype=np.float64)
+    got, due = (np.asarray(a, dtype=np.float64) for a in (trace.own[key], trace.here[key]))
     with np.errstate(all="ignore"):
-        room = 0.0 if exact else K * FINAL_ROUNDING * FORMATS[trace.dtype].u * np.abs(due)
+        room = (
+            0.0
+            if exact or key in trace.discrete
+            else K * FINAL_ROUNDING * FORMATS[trace.dtype].u * np.abs(due)
+        )
         used = np.where(got == due, 0.0, np.abs(got - due) / room)
         return float(np.max(np.where(np.isnan(used), np.inf, used), initial=0.0))
 
@@ -144,12 +154,29 @@ def _users(trace: Trace, keys: Iterable[Result]) -> set[int]:
 
 
 def _compared(trace: Trace, due: Mapping[Result, Reference]) -> dict[Result, Compared]:
-    found = compare(References.of(due), {key: trace.answered[key] for key in due}, trace.dtype)
+    found = compared_with(trace, due, trace.answered)
     return {(c.role, c.name): c for c in found}
 
 
+def compared_with(
+    trace: Trace, due: Mapping[Result, Reference], answered: Mapping[Result, Array]
+) -> list[Compared]:
+    """Results of a trace, each against what it has to be."""
+    numbers = {key: e for key, e in due.items() if key not in trace.discrete}
+    discrete = {key: e.value for key, e in due.items() if key in trace.discrete}
+    found = compare(References.of(numbers), {key: answered[key] for key in numbers}, trace.dtype)
+    return found + compare_discrete(discrete, answered)
+
+
+def _only(a: Array) -> Reference:
+    """What has to be met exactly."""
+    value = np.asarray(a, dtype=np.float64)
+    return Reference(value, np.zeros_like(value))
+
+
 def _alarm(trace: Trace, key: Result, due: Reference, compared: Compared) -> Alarm:
-    return Alarm(key, suspects_of(trace, key), compared, due, trace.own[key], trace.dtype)
+    got = np.asarray(trace.own[key], dtype=np.float64)
+    return Alarm(key, suspects_of(trace, key), compared, due, got, trace.dtype)
 
 
 def _not_of_own_output(trace: Trace, alarms: list[Alarm]) -> list[Alarm]:
@@ -191,7 +218,7 @@ def _is_generalised_gradient(trace: Trace, alarm: Alarm) -> bool:
     if row.kinks is None:
         return False
     args = tuple(trace.value(a) if isinstance(a, str) else a for a in node.args)
-    out, g = trace.here["value", node.outs[0]], trace.cotangent(suspect.call)
+    out, g = trace.here["value", node.outs[0]], trace.cotangent(node.outs[0])
     with np.errstate(all="ignore"):
         own = np.nan_to_num(alarm.got)  # what is no number is no gradient
         at = Kink(row, EXACT, suspect.argument, out, args, g, dict(node.kw), _others(trace, suspect))
@@ -203,14 +230,14 @@ def _is_generalised_gradient(trace: Trace, alarm: Alarm) -> bool:
 
 
 def _others(trace: Trace, suspect: Suspect) -> dict[int, Array]:
-    """What the same call was told to contribute to its other inputs."""
+    """What the same call was told to contribute to its other inputs; what is no number is no gradient of these either."""
     args = enumerate(trace.program.nodes[suspect.call].args)
     keys = {
         k: contribution(trace, suspect.call, k)
         for k, a in args
         if k != suspect.argument and a in trace.floats
     }
-    return {k: trace.own[key] for k, key in keys.items() if key in trace.own}
+    return {k: np.nan_to_num(trace.own[key]) for k, key in keys.items() if key in trace.own}
 
 
 def _of_another_convention(trace: Trace, alarms: Sequence[Alarm]) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...reference.formats import FORMATS
 from ...reference.recording import floor
-from ...reference.rounding import K
+from ...reference.rounding import K, Reference
 from ..reading.elements import Array
 from ..references.row import References
 from ..roles import Key, in_words
@@ -41,6 +41,10 @@ def compare(
     problems = {
         key: _structure(answer.get(key), span.shape, dtype, strict) for key, span in due.spans.items()
     }
+    turned = (
+        key for key, found in problems.items() if found and _is_turned(answer.get(key), due[key], dtype)
+    )
+    problems |= {key: f"{problems[key]}: it is the transpose of what it should be" for key in turned}
     scales, whole = scales or [1.0] * len(due), due
     if any(problems.values()):
         scales = [scale for scale, problem in zip(scales, problems.values(), strict=True) if not problem]
@@ -55,6 +59,37 @@ def compare(
         else _broken(key, step, problem)
         for key, problem in problems.items()
     ]
+
+
+def compare_discrete(
+    due: Mapping[Key, Array], answer: Mapping[Key, Array], step: int | None = None, *, strict: bool = False
+) -> list[Compared]:
+    """Integers, and what is true or false: each element is right or wrong.
+
+    Where not strictly asked, whole numbers of another dtype are taken by value.
+    """
+    return [_discrete(key, a, answer.get(key), step, strict) for key, a in due.items()]
+
+
+def _discrete(key: Key, due: Array, got: Array | None, step: int | None, strict: bool) -> Compared:
+    problem = _shape_problem(got, due.shape, strict)
+    if problem == UNSHOWN:
+        return not_shown(key, step)
+    if problem or got is None:
+        return _broken(key, step, problem)
+    if strict and got.dtype != due.dtype:
+        return _broken(key, step, f"has dtype {got.dtype}, should be {due.dtype}")
+    wrong = np.flatnonzero(got != due)
+    if not due.size:
+        return NOTHING_WRONG(role=key[0], name=key[1], step=step)
+    at = int(wrong[0]) if wrong.size else 0
+    found, want = float(got.flat[at]), float(due.flat[at])
+    used, error = LARGEST * bool(wrong.size), abs(found - want)
+    return Compared(
+        role=key[0], name=key[1], step=step, error=error if math.isfinite(error) else LARGEST, tolerance=0.0,
+        used=used, ratio=used, width=0.0, ulp=None, relative=wrong.size / due.size, where=_index(at, due.shape),
+        got=f"{found:.17g}", want=f"{want:.17g}", verdict=Verdict.DISAGREE if wrong.size else Verdict.AGREE,
+    )  # fmt: skip
 
 
 def _compared(
@@ -148,12 +183,25 @@ UNSHOWN = "was not shown"
 
 def _structure(got: Array | None, shape: tuple[int, ...], dtype: str, strict: bool) -> str:
     """What is wrong before any element is looked at, or an empty text."""
-    if got is None:
-        return "did not come back" if strict else UNSHOWN
-    if got.shape != shape:
-        return f"has shape {got.shape}, should be {shape}"
+    if problem := _shape_problem(got, shape, strict):
+        return problem
+    assert got is not None
     as_asked = got.dtype == dtype or (not strict and has_digits(str(got.dtype), dtype))
     return "" if as_asked else f"has dtype {got.dtype}, should be {dtype}"
+
+
+def _shape_problem(got: Array | None, shape: tuple[int, ...], strict: bool) -> str:
+    if got is None:
+        return "did not come back" if strict else UNSHOWN
+    return "" if got.shape == shape else f"has shape {got.shape}, should be {shape}"
+
+
+def _is_turned(got: Array | None, due: Reference, dtype: str) -> bool:
+    """Whether what came back in another shape is right when its axes are reversed."""
+    if got is None or not got.size or got.shape == due.value.shape or got.T.shape != due.value.shape:
+        return False
+    with np.errstate(all="ignore"):
+        return bool(np.all(distance(got.T, due.value, dtype) <= due.tolerance(dtype)))
 
 
 def has_digits(own: str, dtype: str) -> bool:
@@ -234,11 +282,18 @@ def line_of(t: Compared) -> str:
     name = in_words((t.role, t.name), t.where, t.step)
     if t.problem:
         return f"{name} {t.problem}"
+    if t.ulp is None and not t.tolerance:
+        return f"{name} = {t.got}, should be {t.want}"
     if t.verdict is Verdict.INCONCLUSIVE and t.width == LARGEST:
         return f"{name} can't be judged, nor can half of the tensor: a correct run need not be finite there"
     if t.verdict is Verdict.INCONCLUSIVE:
         return f"{name}: the tolerance, {t.tolerance:.2g} at {t.want}, is too wide to say anything"
     return f"{name} = {t.got}, should be {short(t.want, t.tolerance)} ± {t.tolerance:.2g}   ({times(t.used, t.got)})"
+
+
+def is_number(got: str) -> bool:
+    """Whether what was found is a finite number, or nothing."""
+    return not got or math.isfinite(float(got))
 
 
 def times(used: float, got: str) -> str:

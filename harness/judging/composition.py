@@ -19,8 +19,8 @@ from ..reading.elements import Array
 from ..references.row import References
 from ..run.lines import Compared
 from .blame import FORWARD, VJP, contribution, suspects_of
-from .comparing import compare
-from .trace import Trace
+from .comparing import compare, compare_discrete
+from .trace import Trace, chosen_at_a_tie
 
 CHUNKS = 32
 """Into so many parts the told results are divided, and again the part that is looked into, for the error budget."""
@@ -32,7 +32,8 @@ def composed(trace: Trace, excused: Collection[Result], answer: Mapping[Result, 
     Of an exact case nothing may err but what the excuse has changed: that is computed from numbers nobody proved.
     """
     own = {key: trace.own[key] for key in excused}
-    keys = [key for key in answer if key in trace.true and key not in own]
+    asked = [key for key in answer if key in trace.true and key not in own]
+    keys = [key for key in asked if key not in trace.discrete]
     due = trace.due(own, keys) if keys else {}
     if trace.exact:
         due = {
@@ -40,7 +41,10 @@ def composed(trace: Trace, excused: Collection[Result], answer: Mapping[Result, 
             for key, e in due.items()
         }
     references = References.of(due)
-    return compare(references, {key: answer[key] for key in due}, trace.dtype, references.scales, trace.step)
+    found = compare(references, {key: answer[key] for key in due}, trace.dtype, references.scales, trace.step)
+    discrete = trace.walk(own) if len(keys) < len(asked) else {}
+    chosen = {key: np.asarray(discrete[key]) for key in asked if key in trace.discrete}
+    return found + compare_discrete(chosen, answer, trace.step)
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,17 @@ def flips(trace: Trace) -> Flips:
             found.add(contribution(trace, *place))
         else:
             found.update(("value", name) for name in trace.program.nodes[place].outs)
+    found.update(key for key in trace.discrete & trace.own.keys() if _chose_otherwise(trace, key))
     told = frozenset(key for key in found if key in trace.own)
     return Flips(told, any(role == "use" for role, _ in found - told))
+
+
+def _chose_otherwise(trace: Trace, key: Result) -> bool:
+    """Whether a place, a whole number or what is true is another one than the reference's, and as right."""
+    own = trace.own[key]
+    if np.array_equal(own, trace.true[key]):
+        return False
+    return np.array_equal(own, trace.here[key]) or chosen_at_a_tie(trace, key)
 
 
 def _turned(trace: Trace) -> set[Any]:
@@ -141,7 +154,7 @@ class Pooled:
 def pooled(trace: Trace) -> list[Pooled]:
     """Every op's errors in units of sigma, the largest first: where no call is wrong by itself, whose are large."""
     found: dict[tuple[str, str], list[Array]] = defaultdict(list)
-    keys = [key for key in trace.own if len(suspects_of(trace, key)) == 1]
+    keys = [key for key in trace.own if key not in trace.discrete and len(suspects_of(trace, key)) == 1]
     for key, e in trace.due(trace.own, keys).items():
         [suspect] = suspects_of(trace, key)
         if suspect.phase in (FORWARD, VJP):

@@ -18,11 +18,12 @@ from ..references.variant import VariantReference
 from ..roles import COPIED, TRACED, Answered, by_step, marked
 from ..run.lines import LARGEST, Compared
 from ..workers.answer import Answer
-from .blame import FORWARD, SUM, UPDATE, VJP, Suspect, several, suspects_of
+from .blame import FORWARD, SUM, UPDATE, VJP, Suspect, contribution, results_of, several, suspects_of
 from .calls import Alarm, Judged, diagnosis, judge_calls
 from .comparing import NOTHING_WRONG, distance
 from .composition import flips
 from .judge import Judgement, Update
+from .likely.trying import likely
 from .precise import alarms_of_more_digits
 from .trace import Trace
 
@@ -93,7 +94,7 @@ def examine(
         )
     copies = Copies(ask)
     found: list[Examined] = []
-    for step in chosen_steps(judgement.steps):
+    for step in sorted(chosen_steps(judgement.steps), key=lambda step: step or 0):
         trace = trace_of(cell, wanted, plain.arrays, step)
         if trace is not None:
             own = {key: a for key, a in by_step(answer.arrays)[step].items() if key[0] != "parameter"}
@@ -146,11 +147,11 @@ def trace_of(
     return Trace(
         program=wanted.program,
         inputs=inputs,
-        output=variant.output,
-        seed=np.ones(()) if wanted.cotangent is None else wanted.cotangent,
+        seeds=wanted.cotangents,
         dtype=cell.dtype,
         answered=told,
         values=variant.values,
+        constants=variant.constants,
         compiled=cell.mode in cell.framework.compiled,
         exact=variant.exact,
         step=step,
@@ -203,7 +204,7 @@ class Found:
     elements: int
     relative: float
     call: WrongCall | None
-    """What a ledger is asked about; None where no single op call is to blame."""
+    """What a ledger is asked about; None where no single op call is to blame, as of an update by a gradient that isn't shown."""
     of: Examined | Update
     """The step in which it was found, or that of an optimizer."""
 
@@ -216,10 +217,46 @@ class Found:
 def findings(cell: Cell, examination: Examination) -> list[Found]:
     """All that is wrong by itself, in the order of the walk: the fewest causes, each by its largest alarm."""
     found: list[Found] = []
-    for step in examination.steps:
-        for suspects in diagnosis(step.trace, step.judged.alarms, step.judged.of_own_output):
+    for step in (part for whole in examination.steps for part in _apart(cell, whole)):
+        for suspects in _diagnosed(step):
             found += _explained(cell, step, suspects)
     return found + [_update(cell, update) for update in examination.updates]
+
+
+def _diagnosed(step: Examined) -> list[frozenset[Suspect]]:
+    return diagnosis(step.trace, step.judged.alarms, step.judged.of_own_output)
+
+
+def _apart(cell: Cell, step: Examined) -> tuple[Examined, ...]:
+    """The step, or what is wrong of its values and of its gradients, each alone: where a likely cause explains one of these, and none both.
+
+    Between names that nobody told a call forwards explains either, and one fault is fewer than two: the 1e-12 of a `log(p + 1e-12)` in
+    the loss would be all that is said of gradients that lack a division.
+    """
+    alarms = step.judged.alarms
+    values, gradients = (
+        tuple(a for a in alarms if (a.key[0] == "value") is forwards) for forwards in (True, False)
+    )
+    both = [s for s in _diagnosed(step) if all(any(a.suspects & s for a in of) for of in (values, gradients))]
+    if not both or any(_is_named(cell, step, suspects) for suspects in both):
+        return (step,)
+    hidden = {a.key for a in gradients}
+    answered = {key: a for key, a in step.trace.answered.items() if key not in hidden}
+    apart = (
+        replace(
+            step,
+            trace=replace(step.trace, answered=answered),
+            judged=replace(step.judged, alarms=values),
+        ),
+        replace(step, judged=replace(step.judged, alarms=gradients)),
+    )
+    told = (all(_is_named(cell, part, suspects) for suspects in _diagnosed(part)) for part in apart)
+    return apart if any(told) else (step,)
+
+
+def _is_named(cell: Cell, step: Examined, suspects: frozenset[Suspect]) -> bool:
+    training = cell.variant.training
+    return likely(step.trace, suspects, step.judged.alarms, training.options if training else {}) is not None
 
 
 def _explained(cell: Cell, step: Examined, suspects: frozenset[Suspect]) -> Iterator[Found]:
@@ -238,7 +275,7 @@ def _explained(cell: Cell, step: Examined, suspects: frozenset[Suspect]) -> Iter
             int(np.count_nonzero(alarm.wrong)),
             alarm.wrong.size,
             alarm.relative,
-            wrong_call(cell, step.trace, alarm),
+            wrong_call(cell, step.trace, alarm, suspects),
             step,
         )
 
@@ -247,10 +284,16 @@ def _towards(suspects: Iterable[Suspect]) -> frozenset[Suspect]:
     return frozenset(Suspect(VJP, s.call) for s in suspects if s.phase == VJP)
 
 
-def wrong_call(cell: Cell, trace: Trace, alarm: Alarm) -> WrongCall | None:
-    """What a ledger is asked about an alarm; None where it is not one op call that is to blame."""
-    suspect = alarm.suspect
-    if suspect is None or suspect.phase not in (FORWARD, VJP):
+def wrong_call(
+    cell: Cell, trace: Trace, alarm: Alarm, suspects: frozenset[Suspect] | None = None
+) -> WrongCall | None:
+    """What a ledger is asked about an alarm; None where it is not one op call's own result that is wrong.
+
+    `suspects` are those that are left once what is right has cleared others (None: all of the alarm's).
+    """
+    suspects = alarm.suspects if suspects is None else suspects
+    suspect = next(iter(suspects))
+    if len(suspects) > 1 or suspect.phase not in (FORWARD, VJP) or not _gives(trace, suspect, alarm.key):
         return None
     node, backwards = trace.program.nodes[suspect.call], suspect.phase == VJP
     names = trace.arguments(suspect.call)
@@ -261,13 +304,20 @@ def wrong_call(cell: Cell, trace: Trace, alarm: Alarm) -> WrongCall | None:
         dtype=trace.dtype,
         mode=cell.mode,
         names=names,
-        g=trace.cotangent(suspect.call) if backwards else None,
+        g=trace.cotangent(node.outs[0]) if backwards else None,
         got=alarm.got,
         want=alarm.due.value,
         tolerance=alarm.tolerance,
         wrong=alarm.wrong,
         relative=alarm.relative,
     )
+
+
+def _gives(trace: Trace, suspect: Suspect, key: Result) -> bool:
+    """Whether a result is what the call itself gives."""
+    if suspect.phase == FORWARD:
+        return key in results_of(trace, suspect)
+    return suspect.argument >= 0 and key == contribution(trace, suspect.call, suspect.argument)
 
 
 def _update(cell: Cell, update: Update) -> Found:
@@ -278,8 +328,8 @@ def _update(cell: Cell, update: Update) -> Found:
     wrong = ~(error <= update.tolerance)
     scale = float(np.max(np.abs(update.due.value), initial=0)) or 1.0
     relative = min(float(np.max(error, initial=0)) / scale, LARGEST)
-    names = {"parameter": update.before, "gradient": update.gradient, **training.options}
-    call = WrongCall(
+    names = {"parameter": update.before, "gradient": update.gradient, **update.options(training.options)}
+    call = None if update.derived else WrongCall(
         op=training.optimizer, phase=UPDATE, towards="", dtype=cell.dtype, mode=cell.mode, names=names,
         g=update.gradient, got=update.got, want=update.due.value, tolerance=update.tolerance, wrong=wrong,
         relative=relative,

@@ -10,12 +10,15 @@ isn't finite, nobody can judge the element, and a tensor with half its elements 
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
 
+from ...reference.contexts import EXACT
+from ...reference.optimizers import at_step
 from ...reference.rounding import Reference
 from ..references.ranges import OutOfRange
 from ..references.row import References
@@ -24,12 +27,12 @@ from ..references.variant import Array, VariantReference
 from ..roles import Answered, Key, by_step
 from ..run.lines import Compared
 from ..verdict import Verdict, worst
-from .comparing import compare, describe, has_digits, not_shown, unasked
+from .comparing import compare, compare_discrete, describe, has_digits, is_number, not_shown, unasked
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A cell's verdict, its tensors (the worst step of each), and what to say of it."""
+    """A cell's verdict, its tensors (the worst step of each, or the first wrong one where the worst is no number), and what to say of it."""
 
     verdict: Verdict
     tensors: tuple[Compared, ...]
@@ -39,7 +42,7 @@ class Judgement:
     updates: tuple["Update", ...] = ()
     """The optimizer's steps that are wrong."""
     first_wrong: str = ""
-    """Of a training whose first step is right and another is not: which steps agree, and which is the first that is wrong."""
+    """Of a training of several steps: which agree, and which is the first that is wrong."""
     notes: tuple[str, ...] = ()
     """What is to be said of the subject whatever the verdict."""
     silent: tuple[str, ...] = ()
@@ -66,26 +69,28 @@ def judge(
     """Judge all that a subject answered for one cell; `strict` as frameworks are."""
     if wanted.variant.training is None:
         found, due = _Found(), wanted.single(dtype)
-        tensors = _judge_together(due, dtype, by_step(arrays)[None], None, strict)
+        discrete = wanted.discrete_at(wanted.inputs)
+        tensors = _judge_together(due, discrete, dtype, by_step(arrays)[None], None, strict)
         found.add(due, tensors, _excused(tensors, functools.partial(wanted.out_of_range, dtype)))
     else:
         found = _judge_steps(wanted, dtype, arrays, strict, reached)
-    judged = _of_something(list(found.tensors.values()), wanted.variant.output)
+    judged = _of_something(list(found.telling), _seeds_alone(wanted))
     verdict = worst(t.verdict for t in judged)
-    useful = wanted.program.ancestors([wanted.variant.output]) - found.informative
+    useful = wanted.program.ancestors(wanted.variant.outputs) - found.informative
     silent = tuple(
         t.name for t in judged if t.role == "gradient" and t.where is not None and t.name in useful
     )
-    notes = () if strict else tuple(_wider(arrays, dtype))
+    notes = () if strict else tuple(_wider(arrays, dtype, wanted.variant.discrete))
     about = describe(judged, verdict)
     return Judgement(
         verdict, tuple(judged), about, found.steps, tuple(found.updates), found.first_wrong, notes, silent
     )
 
 
-def _wider(arrays: Answered, dtype: str) -> Iterator[str]:
+def _wider(arrays: Answered, dtype: str, discrete: Collection[str]) -> Iterator[str]:
     """What is said once of numbers that have more digits than were asked for."""
-    for own in dict.fromkeys(str(a.dtype) for a in arrays.values() if a.dtype != dtype):
+    numbers = (a for (role, name, _), a in arrays.items() if role != "value" or name not in discrete)
+    for own in dict.fromkeys(str(a.dtype) for a in numbers if a.dtype != dtype):
         if has_digits(own, dtype):
             yield f"it computes in {own}: in {dtype} cells it is judged by {dtype}'s tolerances"
 
@@ -101,6 +106,8 @@ class _Found:
     """Names whose gradient is not 0 everywhere."""
     wrong: dict[int, bool] = field(default_factory=dict)
     """Whether a step of a training is wrong, of those that were judged."""
+    first: dict[Key, Compared] = field(default_factory=dict)
+    """Of each tensor the first step that is wrong."""
 
     def add(self, due: References, tensors: Iterable[Compared], excused: Iterable[Compared]) -> None:
         """One step: what it must be, what was judged of it, and the same where the range excuses something."""
@@ -109,10 +116,18 @@ class _Found:
         for tensor, told in zip(tensors, excused, strict=True):
             key = (tensor.role, tensor.name)
             self.tensors[key] = worse(self.tensors[key], told) if key in self.tensors else told
+            if told.verdict is Verdict.DISAGREE:
+                self.first.setdefault(key, told)
             if told.step is not None:
                 self.wrong[told.step] = self.wrong.get(told.step, False) or told.verdict is Verdict.DISAGREE
             if tensor.role != "parameter" and not tensor.problem:
                 self.steps[tensor.step] = max(self.steps.get(tensor.step, 0.0), tensor.used)
+
+    @property
+    def telling(self) -> Iterator[Compared]:
+        """Each tensor: a training that diverges ends in what is no number, which tells nothing; where it began does."""
+        for key, tensor in self.tensors.items():
+            yield tensor if is_number(tensor.got) else in_place_of(tensor, self.first.get(key, tensor))
 
     def unshown(self, steps: int) -> None:
         """So many steps more were not shown."""
@@ -121,31 +136,38 @@ class _Found:
 
     @property
     def first_wrong(self) -> str:
-        """`steps 0 and 1 agree; from step 2 on all are wrong`; empty where the first step is wrong, or none is."""
+        """`steps 0 and 1 agree; from step 2 on all are wrong`; empty where there is one step, or none is wrong."""
         bad = [step for step, wrong in self.wrong.items() if wrong]
-        if not bad or bad[0] == 0:
+        if not bad or len(self.wrong) == 1:
             return ""
-        before = (
-            "step 0 agrees" if bad[0] == 1 else f"steps 0 {'and' if bad[0] == 2 else 'to'} {bad[0] - 1} agree"
-        )
+        agree = {0: "", 1: "step 0 agrees; ", 2: "steps 0 and 1 agree; "}
+        before = agree.get(bad[0], f"steps 0 to {bad[0] - 1} agree; ")
         rest = len(self.wrong) - bad[0]
         if len(bad) == rest > 1:
-            return f"{before}; from step {bad[0]} on all are wrong"
+            return f"{before}from step {bad[0]} on all are wrong"
         more = f", and {len(bad) - 1} of the {rest - 1} behind it" * (len(bad) > 1)
-        return f"{before}; step {bad[0]} is the first that is wrong{more}"
+        return f"{before}step {bad[0]} is the first that is wrong{more}"
 
 
-def _of_something(tensors: Sequence[Compared], output: str) -> list[Compared]:
-    """The same, where nothing was judged (no elements, or the output's own cotangent alone) inconclusive, or not shown."""
+def _seeds_alone(wanted: VariantReference) -> set[str]:
+    """The outputs whose gradient is the cotangent that was given and no more: no other output comes of them."""
+    outputs = set(wanted.variant.outputs)
+    return {n for n in outputs if wanted.program.descendants([n]).isdisjoint(outputs - {n})}
+
+
+def _of_something(tensors: Sequence[Compared], given: Collection[str]) -> list[Compared]:
+    """The same, where nothing was judged (no elements, or cotangents that were `given`) inconclusive, or not shown."""
     shown = [t for t in tensors if t.verdict is not Verdict.NOT_SHOWN]
     judged = [
-        t for t in shown if t.problem or (t.where is not None and (t.role, t.name) != ("gradient", output))
+        t
+        for t in shown
+        if t.problem or (t.where is not None and not (t.role == "gradient" and t.name in given))
     ]
     if judged or not shown:
         return list(tensors)
     if len(shown) < len(tensors):
         return [t if t.verdict is Verdict.NOT_SHOWN else not_shown((t.role, t.name), t.step) for t in tensors]
-    why = "has nothing to judge: no elements, or only the output's own cotangent"
+    why = "has nothing to judge: no elements, or only an output's own cotangent"
     return [msgspec.structs.replace(t, verdict=Verdict.INCONCLUSIVE, problem=why) for t in tensors]
 
 
@@ -162,6 +184,14 @@ class Update:
     tolerance: Array
     derived: bool = False
     """Whether the gradient is the reference's own, since none was told."""
+    unclipped: tuple[Array, ...] = ()
+    """The gradients as they were told, where they are clipped before each step; those above are as the steps are given them."""
+    every: Mapping[str, tuple[Sequence[Array], Sequence[Array]]] = field(default_factory=dict)
+    """Each parameter of the training and its gradients, in its order: an optimizer may mix them up."""
+
+    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The optimizer's options as they are in this step."""
+        return at_step(given, len(self.parameters))
 
     @property
     def before(self) -> Array:
@@ -194,7 +224,7 @@ def _judge_steps(
         shown = {n: answer["gradient", n].astype(np.float64) for n in before if n not in hidden}
         walk.took({**shown, **wanted.gradients_at(inputs, hidden)}, derived=hidden)
         together = References.of({**due, **_moved(wanted, walk, due, dtype, answer)})
-        tensors = _judge_together(together, dtype, answer, step, strict)
+        tensors = _judge_together(together, wanted.discrete_at(inputs), dtype, answer, step, strict)
         excused = _excused(tensors, functools.partial(wanted.out_of_range, dtype, inputs))
         found.add(due, tensors, excused)
         wrong = (t for t in excused if t.role == "parameter" and t.used > 1 and not t.problem)
@@ -233,8 +263,13 @@ def _moved(
 def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Reference, dtype: str) -> Update:
     name = tensor.name
     got = np.asarray(answer[tensor.role, name], dtype=np.float64)
-    histories = tuple(walk.parameters[name]), tuple(walk.gradients[name])
-    return Update(tensor, *histories, got, due, due.tolerance(dtype), name in walk.derived[-1])
+    told, clipped = walk.gradients[name], walk.clipped(EXACT, walk.gradients)
+    given = clipped[name]
+    every = {n: (tuple(history), tuple(clipped[n])) for n, history in walk.parameters.items()}
+    return Update(
+        tensor, tuple(walk.parameters[name]), tuple(given), got, due, due.tolerance(dtype),
+        name in walk.derived[-1], () if given is told else tuple(told), every,
+    )  # fmt: skip
 
 
 def _excused(tensors: list[Compared], left: Callable[..., OutOfRange | None]) -> list[Compared]:
@@ -255,14 +290,20 @@ def _excused(tensors: list[Compared], left: Callable[..., OutOfRange | None]) ->
 
 def worse(one: Compared, other: Compared) -> Compared:
     """The worse of two steps, with the largest ratio and width of both: all that another K needs to know."""
-    width = max(one.width or 0.0, other.width or 0.0)
-    worse = max(one, other, key=_badness)
-    return msgspec.structs.replace(
-        worse,
+    both = msgspec.structs.replace(
+        one,
         unshown=one.unshown + other.unshown,
         ratio=max(one.ratio, other.ratio),
-        width=width,
+        width=max(one.width or 0.0, other.width or 0.0),
         unjudged=max(one.unjudged, other.unjudged),
+    )
+    return in_place_of(both, max(one, other, key=_badness))
+
+
+def in_place_of(every: Compared, step: Compared) -> Compared:
+    """One step of a tensor, with what is known of all of them."""
+    return msgspec.structs.replace(
+        step, unshown=every.unshown, ratio=every.ratio, width=every.width, unjudged=every.unjudged
     )
 
 
@@ -281,8 +322,13 @@ def _goes_on(parameter: Array, like: Array) -> bool:
 
 
 def _judge_together(
-    due: References, dtype: str, answer: Mapping[Key, Array], step: int | None, strict: bool
+    due: References,
+    discrete: Mapping[Key, Array],
+    dtype: str,
+    answer: Mapping[Key, Array],
+    step: int | None,
+    strict: bool,
 ) -> list[Compared]:
-    return compare(due, answer, dtype, due.scales, step, strict=strict) + [
-        unasked(key, step) for key in answer if key not in due
-    ]
+    found = compare(due, answer, dtype, due.scales, step, strict=strict)
+    found += compare_discrete(discrete, answer, step, strict=strict)
+    return found + [unasked(key, step) for key in answer if key not in due and key not in discrete]

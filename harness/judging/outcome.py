@@ -21,7 +21,7 @@ from ..roles import in_words as tensor_in_words
 from ..run.lines import LARGEST, CallLine, CellLine, Compared, Share
 from ..verdict import Verdict
 from .blame import FORWARD, SEED, SUM, UPDATE, Suspect
-from .comparing import line_of, short, times
+from .comparing import is_number, line_of, short, times
 from .composition import budget, composed, pooled
 from .examining import Examination, Examined, Found, findings, wrong_call
 from .judge import Judgement, Update
@@ -93,16 +93,15 @@ def _with_causes(
 ) -> Outcome:
     """Of a cell in which something is wrong by itself."""
     lines, excused = [], True
-    tried: set[str] = set()
     for one in found:
         cause, notes = (None, []) if one.call is None else ledger.cause_of(one.call, version)
         excused = excused and cause is not None
         note = cause.reason if cause else "; ".join(notes)
-        line = call_line(cell, one, cause.place if cause else "", note)
-        if cause is None and line.place not in tried:
-            tried.add(line.place)
-            line = replace(line, likely=_likely(cell, one))
-        lines.append(line)
+        lines.append(call_line(cell, one, cause.place if cause else "", note))
+    for same in by_cause(lines):
+        i = telling(lines, same)
+        if not lines[i].entry:
+            lines[i] = replace(lines[i], likely=_likely(cell, found[i]))
     told = (*_told(lines), *_whose_lines(cell))
     if not excused or _broken(judgement):
         return Outcome(Verdict.DISAGREE, (*told, *_follows(judgement, lines)), tuple(lines))
@@ -135,8 +134,8 @@ def _likely(cell: Cell, found: Found) -> str:
         return ""
     if made.places == found.suspects or not all(p.call >= 0 for p in made.places) or not made.places:
         return made.words
-    if len(made.places) == 1:
-        where = place(made.places, found.trace, cell.variant.program_line).partition(":")[0]
+    if len({p.call for p in made.places}) == 1:
+        where = place({min(made.places)}, found.trace, cell.variant.program_line).partition(":")[0]
         return f"{made.words} ({where})"
     nodes = found.of.trace.program.nodes
     lines = sorted({cell.variant.program_line + nodes[p.call].line - 1 for p in made.places})
@@ -327,7 +326,8 @@ def _source(suspects: Iterable[Suspect], trace: Trace | None) -> str:
 
 def _place(suspect: Suspect, trace: Trace | None, program_line: int) -> str:
     if suspect.phase == SEED:
-        return "the seed of the backward pass"
+        several = trace is not None and len(trace.seeds) > 1
+        return "the seed of the backward pass" + f" at {suspect.name}" * several
     if suspect.phase == SUM:
         return f"adding up the cotangents of {suspect.name}"
     if suspect.phase == UPDATE or trace is None:
@@ -356,14 +356,21 @@ def by_cause(lines: Sequence[CallLine]) -> list[list[int]]:
     return list(causes.values())
 
 
+def telling(lines: Sequence[CallLine], same: Sequence[int]) -> int:
+    """Of lines that tell of one cause the worst; in a training that ended in what is no number, that of the first step."""
+    first = [i for i in same if lines[i].step == lines[same[0]].step]
+    of = same if all(is_number(lines[i].got) for i in same) else first
+    return max(of, key=lambda i: lines[i].used)
+
+
 def _told(lines: Sequence[CallLine]) -> Iterator[str]:
     """Each cause, its worst element and what is known of it; of steps that have the same cause, one."""
-    causes = [[lines[i] for i in same] for same in by_cause(lines)]
+    causes = by_cause(lines)
     yield "wrong by itself:" if len(causes) == 1 else "wrong by themselves:"
     for same in causes:
-        where, entry = same[0].place, same[0].entry
-        worst = max(same, key=lambda line: line.used)
-        steps = len({line.step for line in same})
+        worst = lines[telling(lines, same)]
+        where, entry = worst.place, worst.entry
+        steps = len({lines[i].step for i in same})
         yield f"  {where}" + f" (in {steps} steps)" * (steps > 1)
         index = f"[{', '.join(map(str, worst.where))}]" if worst.where else ""
         share = f"{worst.wrong} of {worst.elements} element{'s' * (worst.elements != 1)}"
@@ -371,8 +378,8 @@ def _told(lines: Sequence[CallLine]) -> Iterator[str]:
         yield f"    {worst.name}{index} = {worst.got}, should be {due}   ({times(worst.used, worst.got)}, {share})"
         if worst.note:
             yield f"    known: {worst.note} ({_shown(entry)})" if entry else f"    {worst.note}"
-        if causes_told := next((line.likely for line in same if line.likely), ""):
-            yield f"    likely: {causes_told}"
+        if likely_told := next((lines[i].likely for i in same if lines[i].likely), ""):
+            yield f"    likely: {likely_told}"
 
 
 def _whose_lines(cell: Cell) -> Iterator[str]:

@@ -52,20 +52,24 @@ def precisely(
 ) -> Precise | None:
     """What is asked, given what is excused, by a more precise reference; None where that takes more operations than `most`."""
     own = {key: trace.own[key] for key in excused}
-    keys = [key for key in asked if key in trace.true and key not in own]
+    keys = [key for key in asked if key in trace.true and key not in own and key not in trace.discrete]
     return _precise(trace, own, trace.due(own, keys)) if keys and _operations(trace) <= most else None
 
 
 def alarms_of_more_digits(trace: Trace, alarms: Sequence[Alarm]) -> tuple[Alarm, ...]:
     """The alarms that are left, with what should be, where the rounding of float64 is amplified between told names."""
-    if not alarms or _operations(trace) > LARGEST_PRECISE:
+    numbers = {alarm.key: alarm.due for alarm in alarms if alarm.key not in trace.discrete}
+    if not numbers or _operations(trace) > LARGEST_PRECISE:
         return tuple(alarms)
-    precise = _precise(trace, trace.own, {alarm.key: alarm.due for alarm in alarms})
+    precise = _precise(trace, trace.own, numbers)
     if precise.off <= 1:
         return tuple(alarms)
     found = {(t.role, t.name): t for t in precise.compared(trace.answered)}
-    wrong = (alarm for alarm in alarms if found[alarm.key].used > 1)
-    return tuple(replace(a, due=precise.due[a.key], compared=found[a.key]) for a in wrong)
+    return tuple(
+        replace(a, due=precise.due[a.key], compared=found[a.key]) if a.key in found else a
+        for a in alarms
+        if a.key not in found or found[a.key].used > 1
+    )
 
 
 def _precise(trace: Trace, own: Mapping[Result, Array], due: Mapping[Result, Reference]) -> Precise:
@@ -85,16 +89,19 @@ def _longdouble(a: Array) -> Array:
 
 def _held_to(trace: Trace, due: Mapping[Result, Reference], walked: Mapping[Result, Array]) -> Precise:
     precise = References.of({key: Reference(nearest(walked[key]), e.sigma) for key, e in due.items()})
-    before = {key: e.value.astype(trace.dtype) for key, e in due.items()}
+    with np.errstate(over="ignore"):  # what is beyond the dtype's range is told as that
+        before = {key: e.value.astype(trace.dtype) for key, e in due.items()}
     return Precise(trace, precise, max(t.used for t in compare(precise, before, trace.dtype)), 0.0)
 
 
 def _in_numbers(
     trace: Trace, own: Mapping[Result, Array], wide: Callable[[Array], Array], c: Exact
 ) -> dict[Result, Array]:
-    told = {key: wide(a) for key, a in own.items()}
+    told = {key: a if key in trace.discrete else wide(a) for key, a in own.items()}
     inputs = {name: wide(a) if a.dtype.kind == "f" else a for name, a in trace.inputs.items()}
-    return replace(trace, inputs=inputs, seed=wide(trace.seed)).walk(told, c)
+    return replace(trace, inputs=inputs, seeds={name: wide(g) for name, g in trace.seeds.items()}).walk(
+        told, c
+    )
 
 
 def _operations(trace: Trace) -> int:
@@ -106,5 +113,5 @@ def _operations(trace: Trace) -> int:
 def _operations_of(node: Node, arrays: Mapping[str, Array]) -> int:
     inputs = [np.shape(arrays[name]) for name in node.inputs]
     terms = OPS[node.op].terms
-    each = sum(np.size(arrays[name]) for name in node.outs) * (terms(*inputs) if terms else 1)
+    each = sum(np.size(arrays[name]) for name in node.outs) * (terms(*inputs, **node.kw) if terms else 1)
     return max(each, *(np.size(arrays[name]) for name in node.inputs), 1)

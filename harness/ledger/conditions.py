@@ -19,8 +19,9 @@ from ...reference.constants import Constants, Source
 from ...reference.contexts import EXACT, Array
 from ...reference.language import Reader, syntax
 from ...reference.names import nearest
-from ...reference.ops.losses import positions, reduced, unreduced
-from ...reference.ops.reductions import spread
+from ...reference.ops.classification import positions
+from ...reference.ops.losses import counted, reduced, unreduced
+from ...reference.ops.reductions import softmax, spread
 from ...reference.program import ProgramError
 from ..reading.text import shown
 
@@ -135,7 +136,7 @@ def each(g: Any, x: Any, reduction: Any, *axis: Any) -> Array:
     """The cotangent of every element's loss, or with an axis of every position's, from that of the reduced loss."""
     x = _array(x)
     if not axis:
-        return unreduced(EXACT, _array(g), x.size, reduction)
+        return unreduced(EXACT, _array(g), counted(x, reduction), reduction)
     g = unreduced(EXACT, _array(g), positions(x, *axis), reduction)
     return np.expand_dims(g, axis) if reduction == "none" else g
 
@@ -151,6 +152,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
     "ties": (ties, 2, 2),
     "inner_batch_axis": (inner_batch_axis, 2, 2),
     "abs": (lambda x: np.abs(_array(x)), 1, 1),
+    "exp": (lambda x: np.exp(_array(x)), 1, 1),
     "log": (lambda x: np.log(_array(x)), 1, 1),
     "float32": (float32, 1, 1),
     "total": (total, 2, 2),
@@ -158,6 +160,8 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
     "reduced": (lambda loss, reduction: reduced(EXACT, _array(loss), reduction), 2, 2),
     "each": (each, 3, 4),
     "losses": (losses, 3, 3),
+    "size": (lambda x, axis: np.shape(x)[axis], 2, 2),
+    "softmax": (lambda x, axis: softmax(EXACT, _array(x), axis), 2, 2),
     "matmul": (matmul, 2, 2),
     "transposed": (transposed, 1, 1),
     "folded": (folded, 2, 2),

@@ -115,7 +115,7 @@ def _of_function(
         notes.append(f"{text.output} has shape {shape_text(shape)}: the one number in it is differentiated")
     copies: dict[str, Array] = {}
     names = list(parameters or _differentiated(forward, inputs))
-    seed = variant.cotangent(dtype)
+    seed = variant.cotangents(dtype)[text.output] if variant.upstream else None
     seed = None if seed is None else seed.astype(dtype)
     with put_back(forward, *[answers] * callable(answers)):
         told = inputs.call(
@@ -123,7 +123,7 @@ def _of_function(
             lambda name, a: copies.setdefault(name, np.array(a)),
             lambda returned: _told(answers, inputs, returned, text.output, names, seed),
         )
-    if not callable(answers) and variant.upstream is not None and own.cotangent is None:
+    if not callable(answers) and variant.upstream and own.cotangent is None:
         raise OwnError(
             f"{named(forward)} returns {text.output} of shape {shape_text(shape)}: gradients are those of one number. Say of which"
             " sum, cotangent=array, or give the backward pass, which takes it: check(forward, inputs, backward)"

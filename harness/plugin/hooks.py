@@ -26,7 +26,7 @@ from ..run.ids import framework_in
 from ..workers.process import require_posix
 from . import options
 from .files import INPUT, arrays_folder, is_kept, latest_path, record_path
-from .items import CaseFile, CellItem, LedgerItem, Refused
+from .items import QUICK, CaseFile, CellItem, LedgerItem, Refused
 from .session import LEDGER, MATRIX, OPTIONS, RECORDER, case_roots, given_roots, is_xdist_worker, matrix_of
 
 TALLY = "gradient_conformance_references"
@@ -40,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", f"{QUICK}: cells of few variants that call every op of their case file"
+    )
     if case_roots(config):
         _check_alone(config)
     if config.option.cases and config.args_source is not config.ArgsSource.ARGS:

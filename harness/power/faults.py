@@ -24,11 +24,11 @@ def load_faults(folder: Path) -> Any:
         sys.path.append(str(folder))
     for path in [folder / f"{IMPLEMENTATION}.py", *sorted(folder.glob(CATALOGUES))]:
         if path.stem not in sys.modules:
-            _import(path)
+            imported(path)
     return sys.modules[IMPLEMENTATION]
 
 
-def _import(path: Path) -> None:
+def imported(path: Path) -> None:
     """A module by its path: the folder is no package, and its names must not hide others."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None

@@ -177,7 +177,7 @@ class Power:
 # Reports
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
@@ -189,22 +189,22 @@ def figures(power: Power) -> list[list[str]]:
             "the same, where correct code passes",
             *(str(len(power.caught_somewhere(s, told=True))) for s in power.schemes),
         ],
-        *([f"mean share, {d}", *(_percent(power.mean(d, s)) for s in power.schemes)] for d in DTYPES),
+        *([f"mean share, {d}", *(percent(power.mean(d, s)) for s in power.schemes)] for d in DTYPES),
         *(
             [
                 f"the same, where correct code passes, {d}",
-                *(_percent(power.mean(d, s, told=True)) for s in power.schemes),
+                *(percent(power.mean(d, s, told=True)) for s in power.schemes),
             ]
             for d in DTYPES
         ),
         [
             f"mean share, float32, depth >= 6, width > 200: {len(power.deep_wide_cells)} cells",
-            *(_percent(power.deep_wide(s)) for s in power.schemes),
+            *(percent(power.deep_wide(s)) for s in power.schemes),
         ],
     ]
     for name, dtype in (("layer_x1.00001", "float32"), ("layer_x1+1e-12", "float64"), ("sub_f32", "float64")):
         found = power.share(power.of(dtype), name)
-        rows.append([f"{name}, {dtype}", *(_percent(found.of(s)) for s in power.schemes)])
+        rows.append([f"{name}, {dtype}", *(percent(found.of(s)) for s in power.schemes)])
     for d in DTYPES:
         total = len(power.of(d))
         rows.append(
@@ -219,14 +219,14 @@ def figures(power: Power) -> list[list[str]]:
 def fault_rows(power: Power) -> list[list[str]]:
     """A row a fault and dtype: what it is, where it applies, and the share of each rule."""
     return [
-        [name, dtype, str(found.applicable), *(_percent(found.of(s)) for s in power.schemes)]
+        [name, dtype, str(found.applicable), *(percent(found.of(s)) for s in power.schemes)]
         for name, fault in power.faults.items()
         for dtype in fault.dtypes
         for found in [power.share(power.of(dtype), name)]
     ]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -266,7 +266,7 @@ def power_markdown(power: Power, command: str) -> str:
     """The page docs/power.md."""
     summary = power.summary()
     ranges = [
-        [name, dtype, str(found.applicable), *(_percent(found.of(s)) for s in power.schemes)]
+        [name, dtype, str(found.applicable), *(percent(found.of(s)) for s in power.schemes)]
         for name in power.names(ranges=True)
         for dtype in DTYPES
         for found in [power.share(power.of(dtype, "large_logits"), name)]
@@ -279,12 +279,12 @@ def power_markdown(power: Power, command: str) -> str:
         about=", ".join(f"{kinds[kind]} {text}" for kind, text in KINDS.items())
         + ", in float32 and float64.",
         faults=len(power.faults),
-        figures=_table(["", *power.schemes], figures(power)),
+        figures=table(["", *power.schemes], figures(power)),
         placed=_placed_markdown(power) if power.by_calls else "",
         used=summary["largest_used"],
         unsaid=_unsaid(summary),
-        ranges=_table(["fault", "dtype", "cells", *power.schemes], ranges),
-        every=_table(["fault", "dtype", "cells", *power.schemes], fault_rows(power)),
+        ranges=table(["fault", "dtype", "cells", *power.schemes], ranges),
+        every=table(["fault", "dtype", "cells", *power.schemes], fault_rows(power)),
         says="\n".join(f"- `{name}`: {fault.says}" for name, fault in power.faults.items()),
     )
 
@@ -319,7 +319,7 @@ def placed_rows(power: Power) -> list[list[str]]:
     return [
         [
             name,
-            f"{found.exact} of {found.faults}, {_percent(found.exact / found.faults if found.faults else None)}",
+            f"{found.exact} of {found.faults}, {percent(found.exact / found.faults if found.faults else None)}",
             f"{found.false} of {found.alarms}",
             f"{found.on_correct} in {len(cells)}",
         ]
@@ -333,7 +333,7 @@ PLACED_HEAD = ["", "placed exactly", "false alarms", "alarms in correct cells"]
 
 def _placed_markdown(power: Power) -> str:
     return PLACED.format(
-        plain=PLAIN, table=_table(PLACED_HEAD, placed_rows(power)), unshown=_unshown(placed(power.cells))
+        plain=PLAIN, table=table(PLACED_HEAD, placed_rows(power)), unshown=_unshown(placed(power.cells))
     )
 
 
@@ -342,12 +342,19 @@ def _unshown(found: Placed) -> str:
     return ", ".join(told) or "none"
 
 
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows for a terminal; an empty one is an empty line."""
+    wide = max(len(row[0]) for row in rows if row)
+    return "\n".join(
+        f"{row[0]:<{wide}}" + "".join(f"{box:>14}" for box in row[1:]) if row else "" for row in rows
+    )
+
+
 def power_text(power: Power) -> str:
     """The figures and the faults for a terminal."""
     rows = [["", *power.schemes], *figures(power), [], ["fault dtype cells", *power.schemes]]
     rows += [[" ".join(row[:3]), *row[3:]] for row in fault_rows(power)]
-    wide = max(len(row[0]) for row in rows if row)
-    lines = [f"{row[0]:<{wide}}" + "".join(f"{box:>14}" for box in row[1:]) if row else "" for row in rows]
+    lines = [columns(rows)]
     if power.by_calls:
         lines += ["", *(f"{name}: {exact} placed exactly; false alarms {false}; alarms in correct cells {correct}"
                         for name, exact, false, correct in placed_rows(power))]  # fmt: skip

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from ...reference.formats import FORMATS
-from ...reference.optimizers import MOMENTUM
+from ...reference.optimizers import OPTIMIZERS
 from ...reference.rounding import expected, seed_of
 from ..case.variant import Variant
 from ..judging.comparing import compare
@@ -114,8 +114,8 @@ class _Measured:
         v = self.variant
         lr = v.training.options["lr"] if v.training else self.implementation.LR
         return self.implementation.Problem(
-            self.wanted.program.nodes, {**self.inputs, **(parameters or {})}, v.output,
-            self.wanted.cotangent, v.values, v.gradients, dtype, lr,
+            self.wanted.program.nodes, {**self.inputs, **(parameters or {})},
+            self.wanted.cotangents, v.values, v.gradients, dtype, lr,
         )  # fmt: skip
 
     @property
@@ -144,8 +144,8 @@ class _Cell:
 
     def fill(self) -> None:
         step = _Step(self)
-        gradients = _Judged(self.due, self.correct, self.dtype)
-        parameters = _Judged(step.due, step.answer(None, self.dtype), self.dtype)
+        gradients = Judged(self.due, self.correct, self.dtype)
+        parameters = Judged(step.due, step.answer(None, self.dtype), self.dtype)
         self.judge_correct(gradients, parameters)
         for fault in self.m.implementation.FAULTS.values():
             if self.dtype not in fault.dtypes or (fault.ops and not fault.ops & self.m.ops):
@@ -170,7 +170,7 @@ class _Cell:
     def placement(self, *faults: Any) -> Placement:
         return placement(traced(self.m.implementation, self.problem, self.m.variant, faults))
 
-    def judge_correct(self, *judged: "_Judged") -> None:
+    def judge_correct(self, *judged: "Judged") -> None:
         result = self.result
         result.correct_rejected = {s: any(j.any_rejected(s) for j in judged) for s in SCHEMES}
         result.used, result.used_at = max(j.worst for j in judged)
@@ -211,7 +211,7 @@ class _Step:
         def compute(c: Any) -> dict[Key, Array]:
             wide = {n: [g[n].astype(np.float64) for g in self.history] for n in before}
             return {
-                ("parameter", n): MOMENTUM.moved(c, [p.astype(np.float64)] * 2, wide[n], **options)
+                ("parameter", n): OPTIMIZERS["sgd"].moved(c, [p.astype(np.float64)] * 2, wide[n], **options)
                 for n, p in self.parameters.items()
             }
 
@@ -254,7 +254,7 @@ def _moved(truth: Array, moved: Array, scale: float) -> float:
     return difference / scale if np.isfinite(difference) and scale else np.inf
 
 
-class _Judged:
+class Judged:
     """What every rule says of the correct answer, tensor by tensor, and then of faulty ones."""
 
     def __init__(self, due: References, correct: Answer, dtype: str) -> None:
@@ -296,13 +296,17 @@ def measure_all(
 ) -> list[CellResult]:
     """Measure every specimen, side by side; progress goes to stderr."""
     load_faults(faults)
+    return side_by_side({one.name: (measure, one, faults, by_calls) for one in what}, processes)
+
+
+def side_by_side(tasks: Mapping[str, tuple[Any, ...]], processes: int = 2) -> list[CellResult]:
+    """What each task, a function and its arguments, gives, in their order."""
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     begun, results = time.monotonic(), dict[str, list[CellResult]]()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(measure, specimen, faults, by_calls): specimen for specimen in what}
+        futures = {pool.submit(*task): name for name, task in tasks.items()}
         for done in as_completed(futures):
-            specimen = futures[done]
-            results[specimen.name] = done.result()
-            seconds = time.monotonic() - begun
-            sys.stderr.write(f"{len(results)}/{len(what)}  {seconds:.0f} s  {specimen.name}\n")
-    return [cell for specimen in what for cell in results[specimen.name]]
+            name = futures[done]
+            results[name] = done.result()
+            sys.stderr.write(f"{len(results)}/{len(tasks)}  {time.monotonic() - begun:.0f} s  {name}\n")
+    return [cell for name in tasks for cell in results[name]]

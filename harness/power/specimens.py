@@ -1,7 +1,7 @@
 """The programs into which faults are put."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,8 +35,11 @@ class Specimen:
         return parse(self.text, self.name) if self.text else load(self.root / f"{self.name}.toml", self.root)
 
 
-def specimens(networks: int, seed: int, root: Path) -> list[Specimen]:
-    """The shipped cases below `root`, random networks, and some with large logits, with a penalty, deep and wide."""
+def specimens(networks: int, seed: int, root: Path, ops: Collection[str]) -> list[Specimen]:
+    """The shipped cases below `root` that consist of these ops, random networks, and some with large logits, with a penalty, deep and wide.
+
+    `ops` are those that the implementation with the faults has.
+    """
     if not any((root / theme).is_dir() for theme in SHIPPED):
         raise HarnessError(f"{root}: none of {', '.join(SHIPPED)} is here; `harness power` needs a checkout")
     shipped = [
@@ -45,7 +48,7 @@ def specimens(networks: int, seed: int, root: Path) -> list[Specimen]:
         for path in sorted((root / theme).glob("*.toml"))
     ]
     return [
-        *shipped,
+        *(one for one in shipped if _ops(one.case()) <= set(ops)),
         *_random(range(seed, seed + networks)),
         *_some(LARGE_LOGITS, networks, seed, "large_logits", large_logits),
         *_some(PENALISED, networks, seed, "penalised", penalised),
@@ -54,6 +57,10 @@ def specimens(networks: int, seed: int, root: Path) -> list[Specimen]:
             for s in range(seed, seed + min(DEEP_WIDE, networks))
         ),
     ]
+
+
+def _ops(case: Case) -> set[str]:
+    return {node.op for variant in case.variants for node in variant.program.nodes}
 
 
 def _random(seeds: range) -> Iterator[Specimen]:

@@ -67,8 +67,7 @@ def traced(implementation: Any, problem: Any, variant: Variant, faults: Sequence
         bare = Trace(
             program=variant.program,
             inputs=inputs,
-            output=problem.output,
-            seed=np.ones(()) if problem.cotangent is None else np.asarray(problem.cotangent, np.float64),
+            seeds={name: np.asarray(g, np.float64) for name, g in problem.cotangents.items()},
             dtype=problem.dtype,
             answered={},
             values=problem.values,
@@ -146,10 +145,10 @@ def _due_sums(trace: Trace) -> Iterator[Due]:
     """The cotangents of names that several calls read, added up as the walk does; and of the output, the seed."""
     for name in trace.floats:
         uses = sorted(trace.uses.get(name, ()), key=lambda u: (-u[0], u[1]))
-        seed = (trace.seed.astype(trace.dtype),) if name == trace.output else ()
+        seed = (trace.seeds[name].astype(trace.dtype),) if name in trace.seeds else ()
         terms = (*seed, *(trace.answered[use(i, k)] for i, k in uses)) if len(uses) + len(seed) > 1 else seed
         if terms:
-            suspect = Suspect(SUM, name=name) if uses[1:] or (uses and seed) else Suspect(SEED)
+            suspect = Suspect(SUM, name=name) if uses[1:] or (uses and seed) else Suspect(SEED, name=name)
             yield Due(suspect, ("gradient", name), np.asarray(reduce(np.add, terms)), terms)
 
 

@@ -1,10 +1,14 @@
 """Arrays in NumPy's own format, from a stranger: what the header claims is held to before anything is allocated."""
 
 import ast
+import io
+import lzma
 import math
 import os
 import re
 import struct
+import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -61,5 +65,33 @@ def _header(found: Any) -> NpyHeader:
 
 
 def data_length(stream: IO[bytes]) -> int:
-    """How many bytes follow the stream's place in its file."""
-    return os.fstat(stream.fileno()).st_size - stream.tell()
+    """How many bytes follow the stream's place, where it stays."""
+    place = stream.tell()
+    length = stream.seek(0, os.SEEK_END) - place
+    stream.seek(place)
+    return length
+
+
+def member(archive: IO[bytes], name: str, most: int) -> IO[bytes]:
+    """The array `name` of an .npz file as a .npy file of its own, of at most so many bytes whatever the archive claims.
+
+    Raises KeyError where it has none of the name, and ValueError where it can't be read.
+    """
+    try:
+        with zipfile.ZipFile(archive) as files, files.open(f"{name}.npy") as stream:
+            data = stream.read(most + 1)
+    except KeyError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        EOFError,
+    ):
+        raise ValueError("it is no archive that can be read") from None
+    if len(data) > most:
+        raise ValueError(f"it holds more than {most} bytes")
+    return io.BytesIO(data)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...reference.contexts import Exact
-from ...reference.optimizers import OPTIMIZERS
+from ...reference.optimizers import OPTIMIZERS, clipped
 from ..case.variant import Variant
 
 Array = np.ndarray[Any, Any]
@@ -39,6 +39,7 @@ class Walk:
         training = variant.training
         self._options = {} if training is None else training.options
         self._optimizer = None if training is None else OPTIMIZERS[training.optimizer]
+        self._clip = {} if training is None else training.clip
         names = () if training is None else training.parameters
         self.parameters: dict[str, list[Array]] = {name: [inputs[name]] for name in names}
         self.gradients: dict[str, list[Array]] = {name: [] for name in names}
@@ -79,10 +80,23 @@ class Walk:
             if derive is not None and self.derived[step]:
                 for name, a in derive(self.inputs(step), self.derived[step], c).items():
                     gradients[name][step] = a
+        given = self.clipped(c, gradients)
         return {
-            name: self._optimizer.moved(c, history, gradients[name], **self._options)
+            name: self._optimizer.moved(c, history, given[name], **self._options)
             for name, history in self.parameters.items()
         }
+
+    def clipped(self, c: Exact, gradients: Mapping[str, Sequence[Array]]) -> Mapping[str, Sequence[Array]]:
+        """Gradients of all steps as the optimizer is given them in those on which this one depends."""
+        if not self._clip:
+            return gradients
+        found = {name: list(history) for name, history in gradients.items()}
+        for step in range(self.first, len(self.derived)):
+            c.at(("clip", step))
+            now = {name: history[step] for name, history in found.items()}
+            for name, a in clipped(c, now, **self._clip).items():
+                found[name][step] = a
+        return found
 
     def go_on(self, parameters: Mapping[str, Array]) -> None:
         """To the next step, from these parameters."""
@@ -92,8 +106,8 @@ class Walk:
 
     @property
     def first(self) -> int:
-        """The first step on which the parameters after this one depend: without a state, this one."""
-        return self.step if self._optimizer is not None and not self._optimizer.state else 0
+        """The first step on which the parameters after this one depend."""
+        return 0 if self._optimizer is None else self._optimizer.first(self.step, self._options)
 
     @property
     def depends_on(self) -> list[tuple[str, Array]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.backprop import backprop
+from ...reference.backprop import backprop, forward
 from ...reference.contexts import EXACT, Exact
 from ...reference.formats import FORMATS
 from ...reference.program import Program
@@ -32,7 +32,7 @@ class VariantReference:
         self.variant, self._cache = variant, cache
         self.program: Program = variant.program
         self.inputs: dict[str, Array] = variant.draw(variant.narrowest)
-        self.cotangent = variant.cotangent(variant.narrowest)
+        self.cotangents: dict[str, Array] = variant.cotangents(variant.narrowest)
         self._single: dict[str, References] = {}
 
     def single(self, dtype: str | None = None) -> References:
@@ -55,7 +55,7 @@ class VariantReference:
         inputs = self.inputs if inputs is None else inputs
         names = self._differentiated
         with np.errstate(all="ignore"):
-            env, grads = backprop(self.program, inputs, names, {self.variant.output: self._cotangent})
+            env, grads = backprop(self.program, inputs, names, self.cotangents)
         return first_out_of_range(self.variant, env, grads, dtype, small=small)
 
     def gradients_at(
@@ -65,12 +65,21 @@ class VariantReference:
         if not names:
             return {}
         with np.errstate(all="ignore"):
-            return backprop(self.program, inputs, names, {self.variant.output: self._cotangent}, c)[1]
+            return backprop(self.program, inputs, names, self.cotangents, c)[1]
+
+    def discrete_at(self, inputs: Mapping[str, Array]) -> dict[Key, Array]:
+        """The compared values at these inputs that are integers, or true or false."""
+        names = self.variant.discrete
+        if not names:
+            return {}
+        with np.errstate(all="ignore"):
+            env = forward(self.program, inputs)
+        return {("value", name): np.asarray(env[name]) for name in names}
 
     @cached_property
     def _differentiated(self) -> list[str]:
         """The names whose cotangents the compared gradients need."""
-        useful = self.program.ancestors([self.variant.output])
+        useful = self.program.ancestors(self.variant.outputs)
         return [
             name
             for name in self.program.descendants(self.variant.gradients)
@@ -85,7 +94,7 @@ class VariantReference:
     @cached_property
     def digest(self) -> bytes:
         """The same in full, of the arrays that are drawn already."""
-        return self.variant.digest_of(self.program, self.inputs, self.cotangent)
+        return self.variant.digest_of(self.program, self.inputs, self.cotangents)
 
     def at(
         self,
@@ -96,13 +105,9 @@ class VariantReference:
     ) -> References:
         """Values and gradients by name at these inputs in `dtype`, by default the narrowest of the case."""
         values, gradients = tuple(values), tuple(gradients)
-        asked = ("values and gradients", self.program.calls, self.variant.output, values, gradients)
-        arrays = [*sorted(inputs.items()), ("its cotangent", self._cotangent)]
+        asked = ("values and gradients", self.program.calls, self.variant.outputs, values, gradients)
+        arrays = [*sorted(inputs.items()), *self.cotangents.items()]
         return self._evaluated(inputs, values, gradients, asked, arrays, dtype or self.variant.narrowest)
-
-    @property
-    def _cotangent(self) -> Array:
-        return np.ones(()) if self.cotangent is None else self.cotangent
 
     def _evaluated(
         self,
@@ -116,7 +121,7 @@ class VariantReference:
         """The same; `asked` and `arrays` are its name in the cache."""
 
         def compute(c: Exact) -> dict[Key, Array]:
-            env, grads = backprop(self.program, inputs, gradients, {self.variant.output: self._cotangent}, c)
+            env, grads = backprop(self.program, inputs, gradients, self.cotangents, c)
             wanted = {("value", name): env[name] for name in values}
             return wanted | {("gradient", name): grads[name] for name in gradients}
 
@@ -158,10 +163,15 @@ class VariantReference:
         """The inputs of one training step: the given parameters, and the slices drawn anew for this step."""
         return inputs_at(self.variant, self.inputs, step, parameters)
 
-    def optimizer_options(self, dtype: str) -> dict[str, Any]:
-        """The optimizer's literals as a cell has them, rounded to its dtype."""
+    def training_options(self, dtype: str) -> tuple[dict[str, Any], dict[str, float]]:
+        """The literals of the optimizer and of clipping as a cell has them, rounded to its dtype."""
         training, rounded = self.variant.training, FORMATS[dtype].rounded
-        return {} if training is None else {name: rounded(value) for name, value in training.options.items()}
+        options, clip = ({}, {}) if training is None else (training.options, training.clip)
+        own = {
+            name: tuple(map(rounded, value)) if isinstance(value, tuple) else rounded(value)
+            for name, value in options.items()
+        }
+        return own, {name: rounded(value) for name, value in clip.items()}
 
     def walk(self) -> Walk:
         """The training at its first step."""
@@ -172,8 +182,8 @@ class VariantReference:
         arrays, derived = walk.depends_on, walk.derived[walk.first :]
         asked: tuple[Any, ...] = ("update", self.variant.training)
         if any(derived):
-            cotangent = ("its cotangent", self._cotangent)
-            arrays, asked = [*arrays, cotangent], (*asked, self.program.calls, self.variant.output, derived)
+            arrays = [*arrays, *self.cotangents.items()]
+            asked = (*asked, self.program.calls, self.variant.outputs, derived)
 
         def compute(c: Exact) -> dict[Key, Array]:
             return {("parameter", name): a for name, a in walk.moved(c, self.gradients_at).items()}

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ..case.library import Library
-from ..case.variant import Variant
 from ..errors import HarnessError
 from ..reading.text import display
 from ..run.lines import Run
@@ -42,17 +41,11 @@ def _cases(run: Run, library: Library) -> dict[str, CaseFacts]:
 def ops(library: Library, cases: Iterable[CaseFacts]) -> dict[tuple[str, str], frozenset[str]]:
     """The ops and the optimizer of each variant, by case and variant, of the cases that can be shown."""
     return {
-        (case.name, id): frozenset(ops_of(variant))
+        (case.name, id): frozenset(variant.ops)
         for case in cases
         if not case.problem
         for id, variant in library.variants(case.name).items()
     }
-
-
-def ops_of(variant: Variant) -> set[str]:
-    """What may be wrong by itself in a program and its training."""
-    optimizer = {variant.training.optimizer} if variant.training else set()
-    return {node.op for node in variant.program.nodes} | optimizer
 
 
 def case_facts(name: str, library: Library, ran: Mapping[str, str]) -> CaseFacts:

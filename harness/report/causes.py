@@ -72,6 +72,8 @@ class Cause(_Facts, frozen=True, kw_only=True):
     """The smallest case that shows it: the entry's, or that of `shown`."""
     shown: str
     """The id of the cell with the fewest elements."""
+    likely: list[str]
+    """What explains every element of its calls, in words."""
 
     @property
     def name(self) -> str:
@@ -106,7 +108,7 @@ class Cause(_Facts, frozen=True, kw_only=True):
     def kind(self) -> str:
         """One of KINDS."""
         phases = set(self.phases) - {""}
-        if not phases:
+        if not phases or (phases == {"update"} and not self.ops):
             return "no single call"
         if phases <= _GRADIENT:
             return "gradients"
@@ -262,6 +264,7 @@ def _cause(group: _Group, every: Iterable[CellLine], ledgers: Ledgers, ops: Ops)
         relative=max((call.relative for call in group.calls), default=None),
         case=(deviation and deviation.case) or _variant(smallest),
         shown=smallest.cell,
+        likely=_distinct(call.likely for call in group.calls),
     )
 
 

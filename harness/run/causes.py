@@ -98,10 +98,10 @@ def in_words(op: str, phase: str, towards: str) -> str:
         return "the seed of the backward pass"
     if phase == "sum":
         return "adding up cotangents"
+    if phase == "update":
+        return f"update by {op}" if op else "a gradient that is not shown, or its update"
     if not op:
         return "one of several calls"
-    if phase == "update":
-        return f"update by {op}"
     if phase == "vjp":
         return f"backward of {op}" + f" towards {towards}" * bool(towards)
     return op

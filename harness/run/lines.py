@@ -236,7 +236,7 @@ class CallLine(_Strict, frozen=True, kw_only=True):
     line: Count
     """Of the case file; that of the first call where several may be to blame."""
     op: Text
-    """The optimizer where `phase` is update; empty where several calls may be to blame."""
+    """The optimizer where `phase` is update; empty where several calls may be to blame, or the gradient of an update that isn't shown."""
     phase: Text
     """forward, vjp, update; sum: the adding up of a name's cotangents; seed: the backward pass's own."""
     towards: Text = ""

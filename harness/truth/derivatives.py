@@ -59,7 +59,7 @@ def _differences(
     forward: Callable[[MpArray], tuple[MpArray, ...]], x: MpArray
 ) -> Iterator[tuple[MpArray, ...]]:
     """(f(x + h) - f(x - h)) / 2h for each element in C order: two forwards each."""
-    steps = _steps(x)
+    steps = steps_at(x)
     for place in np.ndindex(x.shape):
         above, below = forward(_moved(x, place, steps[place])), forward(_moved(x, place, -steps[place]))
         yield tuple(objects((a - b) / (2 * steps[place])) for a, b in zip(above, below, strict=True))
@@ -71,12 +71,12 @@ def _moved(x: MpArray, place: tuple[int, ...], step: Any) -> MpArray:
     return moved
 
 
-def _steps(x: MpArray) -> MpArray:
-    """Relative to the element; at a zero, to the smallest other: norm(0, 1e-300) needs a step below it.
+def steps_at(x: MpArray) -> MpArray:
+    """By how much each element is moved: relative to it; at a zero, to the smallest other: norm(0, 1e-300) needs a step below it.
 
     And so small there that its square is no float64: the slope of x^3 at 0 is 0, and is to come out as that.
     """
-    sizes = [abs(v) for v in x.flat if v != 0]
+    sizes = [abs(v) for v in x.flat if v != 0 and MP.isfinite(v)]
     at_zero = min(MP.mpf(STEP) * min(sizes, default=MP.one), MP.mpf(ZERO_STEP))
     return apply(lambda v: MP.mpf(STEP) * abs(v) if v != 0 else at_zero, x)
 
@@ -85,10 +85,10 @@ def digits_for(values: Iterable[Any]) -> int:
     """Digits to work with: `STEP_DIGITS`, and room for the smallest number's step and square beside the largest.
 
     The square counts because a slope may be as small as the number, as that of cos x = 1 - x^2 / 2. Exponentials widen that range: e^x beside e^-x spans 2x / log 10 digits. Beyond x = 1000 no float64 holds
-    either of them.
+    either of them. What is infinite needs none.
     """
     floats = [exact(value) for value in values if is_float(value)]
-    elements = [abs(v) for array in floats for v in array.flat]
+    elements = [abs(v) for array in floats for v in array.flat if MP.isfinite(v)]
     sizes = [size for size in elements if size]
     zero = ZERO_DIGITS if len(sizes) < len(elements) else 0
     largest, smallest = max(sizes, default=MP.one), min(sizes, default=MP.one)

@@ -63,8 +63,7 @@ def check_variant(variant: "Variant", expects: Sequence[Expectation]) -> list[Ex
 def compute(variant: "Variant", expects: Sequence[Expectation], c: Exact) -> dict[Key, Array]:
     """What the expectations speak of: values and gradients at the parameters after so many steps, and those."""
     walk = Walk(variant, variant.draw())
-    upstream = variant.cotangent()
-    cotangents = {variant.output: np.ones(()) if upstream is None else upstream}
+    cotangents = variant.cotangents()
     wanted = dict.fromkeys([*walk.parameters, *(e.name for e in expects if e.what == "gradient")])
     last = max(e.after_step for e in expects)
     found: dict[Key, Array] = {}

@@ -1,21 +1,24 @@
 """Whole programs held to numerical derivatives with 50 digits."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...reference.program import Program
+from ...reference.ops import OPS
+from ...reference.program import Node, Program
 from ...reference.rounding import Reference
 from ..case.variant import Variant
 from ..references.variant import VariantReference
-from .derivatives import digits_for, is_float, tensors
+from .derivatives import digits_for, is_float, steps_at, tensors
 from .numbers import MP, MpArray, exact, objects
 from .ops import TRUTH
 from .rows import SMALLEST_NORMAL, U
 
+SIDES, FAR = 8, 1e4
+"""So many points around one at a kink are looked at, so many steps of a difference away."""
 OWN_SHARE = 1 / math.sqrt(2)
 """Of the float64 tolerance: its root of 2 is the reference's own rounding beside the framework's."""
 UNCERTAIN = MP.mpf("1e-20")
@@ -44,11 +47,15 @@ class ProgramCertificate:
 
 
 def evaluate_program(
-    program: Program, inputs: Mapping[str, Any], probes: Mapping[str, Any] | None = None
+    program: Program,
+    inputs: Mapping[str, Any],
+    probes: Mapping[str, Any] | None = None,
+    held: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Every value of the program by name, inputs included; labels and conditions stay integers and bools.
+    """Every value of the program by name, inputs included; labels, places and conditions are integers and bools.
 
-    `probes` are added to the values that they name, inputs and intermediates alike.
+    `probes` are added to the values that they name, inputs and intermediates alike. What is held (by `stop_gradient`, and
+    an embedding's row for padding) is as `held` has it, the values without probes: no derivative sees it move.
     """
     probes = probes or {}
     environment: dict[str, Any] = {}
@@ -60,10 +67,24 @@ def evaluate_program(
         bind(name, exact(value) if is_float(value) else np.asarray(value))
     for node in program.nodes:
         arguments = [environment[arg] if isinstance(arg, str) else arg for arg in node.args]
-        outputs = tensors(TRUTH[node.op].forward(*arguments, **node.kw))
-        for name, value in zip(node.outs, outputs, strict=True):
-            bind(name, value)
+        outputs = _held(node, arguments, held or environment)
+        outputs = outputs or tensors(TRUTH[node.op].forward(*arguments, **node.kw))
+        for name, value, dtype in zip(node.outs, outputs, OPS[node.op].given(len(outputs)), strict=True):
+            bind(name, value if dtype == "float" else np.asarray(value).astype(dtype))
     return environment
+
+
+def _held(node: Node, arguments: list[Any], before: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The outputs of a call that holds its argument, or a part of it; none of any other."""
+    match node.op, node.kw.get("padding_idx"):
+        case "stop_gradient", _:
+            return (before[str(node.args[0])],)
+        case "embedding", int(padding):
+            labels, table = arguments
+            rows = table.copy()
+            rows[padding] = before[str(node.args[1])][padding]
+            return (TRUTH[node.op].forward(labels, rows),)
+    return ()
 
 
 def is_small(variant: Variant) -> bool:
@@ -95,21 +116,24 @@ class _Program:
         parameters = variant.training.parameters if variant.training else ()
         self.variant, self.program = variant, wanted.program
         self.inputs = wanted.inputs_at(0, {n: wanted.inputs[n] for n in parameters})
-        self.cotangent = exact(1.0 if wanted.cotangent is None else wanted.cotangent)
-        self.values = [name for node in self.program.nodes for name in node.outs]
-        self.gradients = [n for n, a in self.inputs.items() if a.dtype.kind == "f"]
-        self.due = wanted.at(self.inputs, self.values, self.gradients, "float64")
+        self.cotangents = {name: exact(g) for name, g in wanted.cotangents.items()}
+        assigned = [name for node in self.program.nodes for name in node.outs]
+        self.values = [name for name in assigned if variant.specs[name].dtype == "float"]
+        floats = [n for n, a in self.inputs.items() if a.dtype.kind == "f"]
+        self.due = wanted.at(self.inputs, self.values, floats, "float64")
+        self.gradients = [n for n in floats if n in variant.gradients or self._is_finite(("gradient", n))]
+        """Those that are compared, and all others that there are: towards t, that of t log(0) is infinite."""
 
     def certificate(self, name: str) -> ProgramCertificate:
-        if strange := [key for key, e in self.due.items() if not np.isfinite([e.value, e.sigma]).all()]:
+        asked = [*(("value", n) for n in self.values), *(("gradient", n) for n in self.gradients)]
+        if strange := [key for key in asked if not self._is_finite(key)]:
             problem = f"{name}: {strange[0][0]} of {strange[0][1]} or its tolerance is not finite, of which 50 digits say nothing"
             return ProgramCertificate(name, 0, 0, math.nan, math.nan, math.nan, (problem,))
         with MP.workdps(digits_for(evaluate_program(self.program, self.inputs).values())):
             truth = evaluate_program(self.program, self.inputs)
             values = [self._against(("value", n), dict(np.ndenumerate(truth[n]))) for n in self.values]
             places = {n: self._places(n) for n in self.gradients}
-            start = self._sum({})
-            slopes = {n: {p: self._slope(n, p, start) for p in places[n]} for n in self.gradients}
+            slopes = {n: {p: self._slope(n, p, truth) for p in places[n]} for n in self.gradients}
             gradients = [self._against(("gradient", n), slopes[n]) for n in self.gradients]
         found = [*values, *gradients]
         return ProgramCertificate(
@@ -122,8 +146,12 @@ class _Program:
             tuple(f"{name}: {text}" for _, share, text in found if not share <= OWN_SHARE),
         )
 
+    def _is_finite(self, key: tuple[str, str]) -> bool:
+        return bool(np.isfinite([self.due[key].value, self.due[key].sigma]).all())
+
     def _places(self, name: str) -> list[tuple[int, ...]]:
-        places = list(np.ndindex(self.inputs[name].shape))
+        """Those at which derivatives are taken: what is infinite can't be moved."""
+        places = [tuple(map(int, place)) for place in np.argwhere(np.isfinite(self.inputs[name]))]
         total = max(sum(self.inputs[n].size for n in self.gradients), 1)
         most = min(DIFFERENTIATED, EVALUATED // total)
         if total <= most:
@@ -132,24 +160,40 @@ class _Program:
         chosen = np.random.default_rng(3).choice(len(places), count, replace=False)
         return [places[i] for i in chosen]
 
-    def _slope(self, name: str, place: tuple[int, ...], start: Any) -> Any:
-        """The derivative of sum(cotangent * output): at a kink, between those of both sides the one nearest to ours.
+    def _slope(self, name: str, place: tuple[int, ...], truth: Mapping[str, Any]) -> Any:
+        """The derivative of sum(cotangent * output): at a kink, between those of all sides the one nearest to ours.
 
-        The caller sets the working digits, and gives the sum at the inputs themselves.
+        The caller sets the working digits, and gives the values at the inputs themselves.
         """
-        x = self.inputs[name]
-        h = MP.mpf("1e-25") * abs(exact(x[place])[()] or 1)
-        probe = exact(np.zeros(x.shape))
-        sides = []
-        for step in (h, -h):
-            probe[place] = step
-            sides.append((self._sum({name: probe}) - start) / step)
-        return min(max(exact(self.due["gradient", name].value[place])[()], min(sides)), max(sides))
+        step = steps_at(exact(self.inputs[name]))[place]
+        due: Reference = self.due["gradient", name]
+        ours, allowed = exact(due.value[place])[()], exact(due.tolerance("float64")[place])[()]
 
-    def _sum(self, probes: Mapping[str, MpArray]) -> Any:
-        return np.sum(
-            self.cotangent * evaluate_program(self.program, self.inputs, probes)[self.variant.output]
-        )
+        def slope(step: Any, beside: Mapping[str, MpArray], start: Mapping[str, Any]) -> Any:
+            probe = beside.get(name, exact(np.zeros(self.inputs[name].shape))).copy()
+            probe[place] += step
+            moved = evaluate_program(self.program, self.inputs, {**beside, name: probe}, truth)
+            return (self._total(moved) - self._total(start)) / step
+
+        sides = [slope(step, {}, truth), slope(-step, {}, truth)]
+        if not min(sides) - allowed <= ours <= max(sides) + allowed:
+            for beside in self._beside():
+                start = evaluate_program(self.program, self.inputs, beside, truth)
+                sides.append(slope(step, beside, start))
+        return min(max(ours, min(sides)), max(sides))
+
+    def _total(self, values: Mapping[str, Any]) -> Any:
+        return sum(np.sum(g * values[name]) for name, g in self.cotangents.items())
+
+    def _beside(self) -> Iterator[dict[str, MpArray]]:
+        """What moves the inputs to either side of every kink that they are at, and nowhere else: three equal numbers have six orders."""
+        random = np.random.default_rng(5)
+        finite = {n: a for n, a in self.inputs.items() if a.dtype.kind == "f" and np.isfinite(a).all()}
+        for _ in range(SIDES):
+            yield {
+                n: objects(FAR * steps_at(exact(a)) * exact(random.uniform(-1, 1, a.shape)))
+                for n, a in finite.items()
+            }
 
     def _against(
         self, key: tuple[str, str], truth: Mapping[tuple[int, ...], Any]

@@ -25,6 +25,7 @@ it and the truth is lost to everybody who is judged by it.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from ...reference.contexts import EXACT
 from ...reference.ops import OPS
 from .derivatives import contract, digits_for, numerical_jacobian, tensors
 from .drawing import Sample
-from .numbers import MP, MpArray, exact
+from .numbers import MP, MpArray, apply, exact
 from .ops import TRUTH, Definition
 from .ops.table import Scale
 
@@ -133,7 +134,7 @@ def measure(op: str, sample: Sample) -> Iterator[Measured]:
     yield from _values(truth, sample, tensors(out), jacobians)
     for which, jacobian in jacobians.items():
         got = row.vjp(EXACT, which, out, frozen(inputs), g, kw)
-        scale, bound = vjp_scale(truth, jacobian, tensors(g))
+        scale, bound = vjp_scale(truth, sample, jacobian, tensors(g))
         where = f"input {which} of {call(op, sample)}"
         yield compare(f"vjp {which}", got, contract(jacobian, tensors(g)), scale, bound, where)
         along = _Direction(truth, sample, which, tensors(g))
@@ -156,7 +157,15 @@ def _values(
     for number, (got, value) in enumerate(zip(outs, right, strict=True)):
         slopes = {i: jacobian[number] for i, jacobian in jacobians.items()}
         scale = value_scale(truth.relative_to, sample.inputs, value, slopes)
-        yield compare("value", got, value, scale, bound, f"output {number} of {call(truth.name, sample)}")
+        if truth.size is not None:
+            scale = apply(partial(truth.size, **sample.kw), *sample.inputs)
+        where = f"output {number} of {call(truth.name, sample)}"
+        yield compare("value", _as_number(got), value, scale, bound, where)
+
+
+def _as_number(got: Array) -> Array:
+    """Integers, and what is true or false, as floats; floats as they are, so that a wrong dtype is seen."""
+    return np.asarray(got, np.float64) if np.asarray(got).dtype.kind in "biu" else got
 
 
 class _Direction:
@@ -209,9 +218,12 @@ def measure_kink(op: str, sample: Sample) -> Iterator[Measured]:
     out = OPS[op].forward(EXACT, *frozen(inputs), **kw)
     value = truth.forward(*inputs, **kw)
     where = f"{call(op, sample)} at a kink"
-    yield compare("value", out, value, magnitude(value), CONTRACTION_BOUND, where)
+    for got, right in zip(tensors(out), tensors(value), strict=True):
+        yield compare("value", _as_number(got), right, magnitude(right), CONTRACTION_BOUND, where)
+    ones = tuple(np.ones(np.shape(part)) for part in tensors(out))
     for which in float_inputs(inputs):
-        got = exact(OPS[op].vjp(EXACT, which, out, frozen(inputs), np.ones_like(out), kw))
+        g = ones if isinstance(out, tuple) else ones[0]
+        got = exact(OPS[op].vjp(EXACT, which, out, frozen(inputs), g, kw))
         beyond = []
         for place in np.ndindex(got.shape):
             low, high = sorted(one_sided_slope(truth, sample, which, place, side) for side in (-1, 1))
@@ -220,13 +232,19 @@ def measure_kink(op: str, sample: Sample) -> Iterator[Measured]:
 
 
 def one_sided_slope(truth: Definition, sample: Sample, which: int, place: tuple[int, ...], side: int) -> Any:
-    """(f(x + h) - f(x)) / h of the outputs' sum, h of the given sign: 20 digits."""
+    """(f(x + 2h) - f(x + h)) / h, h of the given sign, f the sum of the outputs that are floats: 20 digits, also where f jumps at x."""
     step = side * MP.mpf("1e-22")
+    further, beside = (_stepped(truth, sample, which, place, h) for h in (2 * step, step))
+    return (further - beside) / step
+
+
+def _stepped(truth: Definition, sample: Sample, which: int, place: tuple[int, ...], step: Any) -> Any:
+    """The sum of the outputs that are floats, with one element moved."""
     moved = exact(sample.inputs[which]).copy()
     moved[place] += step
-    inputs = (*sample.inputs[:which], moved, *sample.inputs[which + 1 :])
-    above, here = truth.forward(*inputs, **sample.kw), truth.forward(*sample.inputs, **sample.kw)
-    return np.sum(above - here) / step
+    outs = tensors(truth.forward(*sample.inputs[:which], moved, *sample.inputs[which + 1 :], **sample.kw))
+    dtypes = OPS[truth.name].given(len(outs))
+    return sum(np.sum(out) for out, dtype in zip(outs, dtypes, strict=True) if dtype == "float")
 
 
 # Scales: exact sums of |terms|
@@ -245,8 +263,13 @@ def value_scale(
     return at_least(scale, MP.one) if relative_to == "one" else scale
 
 
-def vjp_scale(truth: Definition, jacobians: Sequence[MpArray], g: Sequence[Array]) -> tuple[MpArray, int]:
+def vjp_scale(
+    truth: Definition, sample: Sample, jacobians: Sequence[MpArray], g: Sequence[Array]
+) -> tuple[MpArray, int]:
     """|J|^T |g| for each element of the input, and how many u of it a correct row may be off."""
+    if truth.slope_size is not None:
+        sizes = apply(partial(truth.slope_size, **sample.kw), *sample.inputs)
+        return magnitude(sizes * magnitude(g[0])), ELEMENTWISE_BOUND
     scale = at_least(
         contract([magnitude(jacobian) for jacobian in jacobians], [magnitude(c) for c in g]), SMALLEST_NORMAL
     )

@@ -5,14 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...reference.contexts import EXACT
-from ...reference.optimizers import MOMENTUM, OPTIMIZERS
+from ...reference.optimizers import OPTIMIZERS
 from .derivatives import numerical_jacobian
 from .drawing import Sample
 from .optimizers import TRUTH, Optimizer
 from .rows import CONTRACTION_BOUND, Certificate, Measured, call, compare, frozen, value_scale
-
-ROWS = {**OPTIMIZERS, "sgd_momentum": MOMENTUM}
-"""Beside the table stands what no adapter has: faults are put into it (harness/power)."""
 
 
 def certify_optimizer(name: str) -> Certificate:
@@ -36,7 +33,7 @@ def measure_steps(truth: Optimizer, sample: Sample) -> Iterator[Measured]:
     parameters = [start]
     for count in range(1, len(gradients) + 1):
         parameters.append(
-            np.asarray(ROWS[truth.name].moved(EXACT, parameters, gradients[:count], **sample.kw))
+            np.asarray(OPTIMIZERS[truth.name].moved(EXACT, parameters, gradients[:count], **sample.kw))
         )
         inputs = start, gradients[:count]
         right = truth.forward(*inputs, **sample.kw)

@@ -21,28 +21,32 @@ from .wire import Sent, python_json, shared_line
 
 Shared = tuple[bytes, Asked]
 """What requests of one variant and dtype share: the line that says it, and what it asks for."""
+Whose = tuple[str, bool]
+"""The dtype, and whether somebody's own code is asked, which is given no constants."""
 
 
-def whole(cell: Cell, wanted: VariantReference, known: dict[str, Shared]) -> Message:
-    """A cell's request. `known`: by dtype what requests of this variant share, the same for every framework."""
+def whole(cell: Cell, wanted: VariantReference, known: dict[Whose, Shared]) -> Message:
+    """A cell's request. `known`: what requests of this variant share, the same for every framework."""
     variant = cell.variant
     arrays = _arrays(cell, wanted, wanted.inputs, each_step(variant))
-    if cell.dtype not in known:
-        line = shared_line(_shared(cell, wanted, variant.values, variant.gradients), arrays)
-        known[cell.dtype] = line, _asked(cell, variant.values, variant.gradients)
-    return _own(cell), arrays, *known[cell.dtype]
+    whose = cell.dtype, cell.framework.subject is not None
+    if whose not in known:
+        values = (*variant.values, *variant.discrete)
+        line = shared_line(_shared(cell, wanted, values, variant.gradients), arrays)
+        known[whose] = line, _asked(cell, values, variant.gradients)
+    return _own(cell), arrays, *known[whose]
 
 
 def trace(cell: Cell, wanted: VariantReference, copies: Collection[tuple[int, int]] = ()) -> Message:
     """A cell's request with every value and cotangent asked for, and what each use contributes that reads a copy."""
     variant, program = cell.variant, wanted.program
-    floats = [name for name, spec in variant.specs.items() if spec.dtype == "float"]
-    names = traced_names(program, floats, variant.output, variant.values)
-    cotangents = traced_names(program, floats, variant.output)
+    floats = [n for n, spec in variant.specs.items() if spec.dtype == "float" and n not in variant.constants]
+    names = traced_names(program, floats, variant.outputs, (*variant.values, *variant.discrete))
+    cotangents = traced_names(program, floats, variant.outputs)
     copied, zeros = with_copies(program, copies) if copies else (program, {})
     nothing = {zero: np.full(variant.specs[name].shape, -0.0) for zero, name in zeros.items()}
     arrays = _arrays(cell, wanted, {**wanted.inputs, **nothing}, each_step(variant))
-    values = [name for name in names if name not in wanted.inputs]
+    values = [*(name for name in names if name not in wanted.inputs), *variant.discrete]
     shared = _shared(cell, wanted, values, [*cotangents, *zeros])
     line = shared_line(shared | {"program": _nodes(copied, cell.dtype)}, arrays)
     return _own(cell), arrays, line, _asked(cell, values, cotangents, zeros)
@@ -57,10 +61,10 @@ def _own(cell: Cell) -> dict[str, Any]:
 def _arrays(
     cell: Cell, wanted: VariantReference, inputs: Mapping[str, Array], each: Iterable[str] = ()
 ) -> list[Sent]:
-    sent = [Sent("input", n, _cast(a, cell.dtype), n in each) for n, a in inputs.items()]
-    if wanted.cotangent is not None:
-        sent.append(Sent("cotangent", cell.variant.output, _cast(wanted.cotangent, cell.dtype)))
-    return sent
+    own = cell.variant.constants if cell.framework.subject else ()
+    sent = [Sent("input", n, _cast(a, cell.dtype), n in each) for n, a in inputs.items() if n not in own]
+    drawn = cell.variant.upstream  # that of a loss goes unsaid, as people ask for its gradients
+    return sent + [Sent("cotangent", n, _cast(wanted.cotangents[n], cell.dtype)) for n in drawn]
 
 
 def _cast(array: Array, dtype: str) -> Array:
@@ -79,7 +83,7 @@ def _shared(
     return {
         "dtype": cell.dtype,
         "program": _nodes(program, cell.dtype),
-        "output": variant.output,
+        "outputs": variant.outputs,
         "values": list(values),
         "gradients": gradients,
         "probes": {n: variant.specs[n].shape for n in gradients if n in assigned},
@@ -112,8 +116,10 @@ def _training(wanted: VariantReference, dtype: str) -> dict[str, Any] | None:
     training = wanted.variant.training
     if training is None:
         return None
+    options, clip = wanted.training_options(dtype)
     return {
-        "optimizer": {training.optimizer: wanted.optimizer_options(dtype)},
+        "optimizer": {training.optimizer: options},
+        "clip": clip,
         "parameters": list(training.parameters),
         "steps": training.steps,
     }

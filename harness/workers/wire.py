@@ -24,7 +24,7 @@ from ..reading.text import shortened, shown
 from ..roles import Answered
 from .asked import Asked
 
-PROTOCOL = 2
+PROTOCOL = 3
 MAGIC = b"GCH1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_BRACKETS = 2_000_000

@@ -113,11 +113,13 @@ class Worker:
             "protocol": PROTOCOL,
             "adapter": framework.source,
             "path": str(framework.adapter),
+            "content": framework.content,
             "threads": 1,
             "seed": 0,
             "subject": None if framework.subject is None else str(framework.subject),
             "notebook": None if framework.notebook is None else framework.notebook.told(),
             "modules": dict(framework.modules),
+            "families": dict(framework.families),
             "compiled": None if compiled is None else _made(compiled, self._argv),
         }
         self._send([sources(), *frame(greeting)], self._start_timeout, NOTHING)

@@ -6,14 +6,14 @@ import numpy as np
 
 from . import shapes
 from .kinks import between, divided
-from .limits import reached, vanishing
+from .limits import apart, reached, vanishing
 from .row import Doc, row
 
 
 def unbroadcast(c, g, x):
     """The cotangent of `x` from that of its broadcast: a sum over the axes along which `x` was repeated."""
     shape = np.shape(x)
-    lead = g.ndim - len(shape)
+    lead = np.ndim(g) - len(shape)
     axes = (*range(lead), *(lead + i for i, size in enumerate(shape) if size == 1 and g.shape[lead + i] != 1))
     return c.sum(g, axes).reshape(shape) if axes else g
 
@@ -167,17 +167,12 @@ row(
 )
 
 
-def _apart(x, y):
-    """How far one is above the other; equal infinities are a tie as well."""
-    return np.where(x == y, 0.0, x - y)
-
-
 row(
     "maximum",
     shapes.broadcast,
-    lambda c, x, y: np.where(c.kink(_apart(x, y)) > 0, x, y),
-    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(c.kink(_apart(x, y)), 0.5), x),
-    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(-c.kink(_apart(x, y)), 0.5), y),
+    lambda c, x, y: np.where(c.kink(apart(x, y)) > 0, x, y),
+    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(c.kink(apart(x, y)), 0.5), x),
+    lambda c, out, x, y, g: unbroadcast(c, g * np.heaviside(-c.kink(apart(x, y)), 0.5), y),
     kinks=divided,
     doc=Doc(
         "the larger of x and y, element by element",

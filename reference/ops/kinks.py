@@ -60,6 +60,16 @@ def between(at: Kink, dx: Array) -> Array:
     return np.clip(dx, low, high)
 
 
+def shared(at: Kink, dx: Array) -> Array:
+    """Of vectors along the last axis, each of which turns as a whole: the same share of both sides for all of a vector."""
+    one, other = (at.vjp(Beside(at.c, side), at.g) for side in (-1.0, 1.0))
+    step = other - one
+    length = np.sum(np.square(step), axis=-1, keepdims=True)
+    along = np.sum((dx - one) * step, axis=-1, keepdims=True)
+    share = np.divide(along, length, where=length != 0, out=np.zeros_like(length))
+    return one + np.clip(share, 0, 1) * step
+
+
 def divided(at: Kink, dx: Array) -> Array:
     """Of two inputs that are equal: what the other one was not given. Broadcast, each sum is judged for itself."""
     found, g = between(at, dx), at.g
@@ -71,29 +81,77 @@ def divided(at: Kink, dx: Array) -> Array:
 
 
 def shares(at: Kink, dx: Array) -> Array:
-    """Of a maximum: non-negative shares of the cotangent for those that are largest, which add up to all of it."""
+    """Of a maximum or minimum: non-negative shares of the cotangent for those that are it, which add up to all of it."""
     [x] = at.inputs
-    axes, whole = _along(at)
-    hit = x == np.max(x, axis=axes, keepdims=True)
-    weights = np.where(
-        hit & (whole != 0), np.maximum(np.divide(dx, whole, where=whole != 0, out=np.zeros_like(x)), 0), 0
-    )
+    axes, whole = along(at)
+    return shared_out(dx, whole, x == at.row.forward(at.c, x, axis=axes, keepdims=True), axes)
+
+
+def shared_out(dx: Array, whole: Array, hit: Array, axes: tuple[int, ...]) -> Array:
+    """Non-negative shares of the whole for those that are hit: those of `dx`, so far as they are."""
+    known = hit & (whole != 0)
+    weights = np.where(known, np.maximum(np.divide(dx, whole, where=known, out=np.zeros(np.shape(dx))), 0), 0)
     total = np.sum(weights, axis=axes, keepdims=True)
     equal = hit / np.sum(hit, axis=axes, keepdims=True)
     return whole * np.where(total > 0, weights / np.where(total > 0, total, 1), equal)
 
 
-def ball(at: Kink, dx: Array) -> Array:
-    """Of a norm at 0: any vector no longer than the cotangent."""
+def centred_ball(at: Kink, dx: Array) -> Array:
+    """Of a standard deviation of what is all equal: the part of a norm's ball that adds up to 0."""
     [x] = at.inputs
-    axes, whole = _along(at)
-    zero = np.all(x == 0, axis=axes, keepdims=True)
-    length = np.sqrt(np.sum(np.square(dx), axis=axes, keepdims=True))
-    inside = dx * np.minimum(1, np.divide(np.abs(whole), length, where=length != 0, out=np.ones_like(length)))
-    return np.where(zero, inside, at.vjp(at.c, at.g))
+    axes, whole = along(at)
+    equal = np.all(x == np.max(x, axis=axes, keepdims=True), axis=axes, keepdims=True)
+    n = x.size // max(1, whole.size)
+    centred = dx - np.sum(dx, axis=axes, keepdims=True) / n
+    length = np.sqrt(np.sum(np.square(centred), axis=axes, keepdims=True) * (n - at.kw["ddof"]))
+    inside = centred * np.minimum(
+        1, np.divide(np.abs(whole), length, where=length != 0, out=np.ones_like(length))
+    )
+    return np.where(equal, inside, at.vjp(at.c, at.g))
 
 
-def _along(at: Kink) -> tuple[tuple[int, ...], Array]:
+def disc(at: Kink, dx: Array) -> Array:
+    """Of a hypotenuse at the origin: what the other input has left of the cotangent's length. Broadcast, each sum for itself."""
+    zero, own = at.out == 0, at.vjp(at.c, at.g)
+    if np.shape(dx) != np.shape(at.g):
+        room = np.abs(at.vjp(at.c, np.where(zero, at.g, 0.0)))
+        return np.clip(dx, own - room, own + room)
+    known = [other for other in at.others.values() if np.shape(other) == np.shape(dx)]
+    rest = np.sqrt(np.maximum(np.square(at.g) - np.square(known[0]), 0)) if known else np.abs(at.g)
+    return np.where(zero, np.clip(dx, -rest, rest), own)
+
+
+def dealt(at: Kink, dx: Array) -> Array:
+    """Of what is sorted: equal elements may be dealt their cotangents in any order, or in a mean of several."""
+    axis, own = at.kw["axis"], at.vjp(at.c, at.g)
+    [x] = at.inputs
+    lines = [np.moveaxis(a, axis, -1).reshape(-1, x.shape[axis]) for a in (x, dx, own)]
+    found = np.array(lines[2])
+    for line, near, right in zip(*lines[:2], found, strict=True):
+        for value in np.unique(line):
+            same = line == value
+            right[same] = _nearest_mean(near[same], right[same])
+    return np.moveaxis(found.reshape(np.moveaxis(x, axis, -1).shape), -1, axis)
+
+
+def _nearest_mean(z: Array, w: Array) -> Array:
+    """The nearest to `z` of all means of the orders of `w`.
+
+    Blondel, Teboul, Berthet and Djolonga, Fast Differentiable Sorting and Ranking (2020), proposition 3.
+    """
+    falling = np.argsort(-z, kind="stable")
+    blocks: list[list[float]] = []
+    for excess in z[falling] - np.sort(w)[::-1]:
+        blocks.append([excess, 1])
+        while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] < blocks[-1][0] * blocks[-2][1]:
+            total, count = blocks.pop()
+            blocks[-1] = [blocks[-1][0] + total, blocks[-1][1] + count]
+    found = np.empty_like(w)
+    found[falling] = z[falling] - np.repeat([t / n for t, n in blocks], [int(n) for _, n in blocks])
+    return found
+
+
+def along(at: Kink) -> tuple[tuple[int, ...], Array]:
     """The axes of a reduction, and its cotangent with these."""
     axes = shapes.axes_of(at.kw["axis"], at.inputs[0].shape)
     return axes, at.g if at.kw["keepdims"] else np.expand_dims(at.g, axes)

@@ -15,6 +15,11 @@ def vanishing(factor, product):
     return np.where(undefined & (factor == 0), 0.0, product) if np.any(undefined) else product
 
 
+def apart(x, y):
+    """How far one is above the other; equal infinities are a tie as well."""
+    return np.where((x == y) & infinite(x), 0.0, x - y)
+
+
 def infinite(a):
     """Whether elements are infinite or NaN."""
     return a - a != 0

@@ -1,25 +1,32 @@
-"""Rows for losses. With reduction "mean" a loss is the mean over its elements (cross-entropy: over its positions)."""
+"""Rows for losses. With reduction "mean" a loss is the mean over its elements."""
 
 import numpy as np
 
 from . import shapes
+from .arithmetic import unbroadcast
 from .elementary import sigmoid
-from .limits import shifted, unheld, vanishing
-from .reductions import log_softmax, logsumexp, softmax
+from .limits import vanishing
 from .row import Doc, row
 from .units import softplus_slope
+
+MEANS = ("mean", "batchmean")
+
+
+def counted(x, reduction):
+    """By how many a mean divides: all elements, or as many as the first axis has."""
+    return len(x) if reduction == "batchmean" else x.size
 
 
 def reduced(c, loss, reduction):
     if reduction == "none":
         return loss
     total = c.sum(loss, None)
-    return c.r(total / loss.size) if reduction == "mean" else total
+    return c.r(total / counted(loss, reduction)) if reduction in MEANS else total
 
 
 def unreduced(c, g, size, reduction):
     """The cotangent of each element of a loss before its reduction."""
-    return c.r(g / size) if reduction == "mean" else g
+    return c.r(g / size) if reduction in MEANS else g
 
 
 row(
@@ -37,16 +44,25 @@ row(
 )
 
 
-def _bce(c, p, t, *, reduction="mean"):
+def weighted(c, a, w):
+    """Each element by its weight, where there are weights."""
+    return a if w is None else c.r(a * w)
+
+
+def _bce_losses(c, p, t):
     """-t log(p) - (1 - t) log(1 - p), in which 0 log 0 is 0."""
     log1m = c.fn("log1p", -p) if c.exact else c.fn("log", c.r(1 - p))
     hit, missed = vanishing(t, t * c.fn("log", p)), vanishing(1 - t, (1 - t) * log1m)
-    return reduced(c, c.r(-c.r(hit) - c.r(missed)), reduction)
+    return c.r(-c.r(hit) - c.r(missed))
 
 
-def _bce_p(c, out, p, t, g, *, reduction):
+def _bce(c, p, t, w=None, *, reduction="mean"):
+    return reduced(c, weighted(c, _bce_losses(c, p, t), w), reduction)
+
+
+def _bce_p(c, out, p, t, w, g, *, reduction):
     """(p - t) / (p (1 - p)): -1 / p for t = 1, also at p = 1, and 1 / (1 - p) for t = 0."""
-    g = unreduced(c, g, p.size, reduction)
+    g = weighted(c, unreduced(c, g, p.size, reduction), w)
     if c.exact:
         slope = np.where(t == 1, -1 / p, np.where(t == 0, 1 / (1 - p), (p - t) / (p * (1 - p))))
     else:
@@ -55,124 +71,101 @@ def _bce_p(c, out, p, t, g, *, reduction):
     return c.r(vanishing(g, g * slope))
 
 
-def _bce_t(c, out, p, t, g, *, reduction):
-    g = unreduced(c, g, p.size, reduction)
+def _bce_t(c, out, p, t, w, g, *, reduction):
+    g = weighted(c, unreduced(c, g, p.size, reduction), w)
     return c.r(vanishing(g, g * c.r(c.fn("log1p", -p) - c.fn("log", p))))
 
 
+def _bce_w(c, out, p, t, w, g, *, reduction):
+    g = unreduced(c, g, p.size, reduction)
+    return unbroadcast(c, c.r(vanishing(g, g * _bce_losses(c, p, t))), w)
+
+
+WEIGHTS = "weights of the elements, which broadcast to their shape; may be left out; no mean divides by them"
+
 row(
     "bce",
-    shapes.pair_loss,
+    shapes.weighted_loss,
     _bce,
     _bce_p,
     _bce_t,
+    _bce_w,
     doc=Doc(
-        "-t log(p) - (1 - t) log(1 - p), reduced; 0 log 0 is 0, and nothing is clipped",
-        gradient='g * (p - t) / (p * (1 - p)) towards p, g * log((1 - p) / p) towards t; by the number of elements with reduction="mean"',
-        arguments={"p": "probabilities, of any shape", "t": "targets from 0 to 1, of the same shape"},
+        "w * (-t log(p) - (1 - t) log(1 - p)), reduced; 0 log 0 is 0, and nothing is clipped",
+        gradient='g * w * (p - t) / (p * (1 - p)) towards p, g * w * log((1 - p) / p) towards t; by the number of elements with reduction="mean"',
+        arguments={
+            "p": "probabilities, of any shape",
+            "t": "targets from 0 to 1, of the same shape",
+            "w": WEIGHTS,
+        },
         example="loss = bce(p, t)",
     ),
 )
 
 
-def _bce_with_logits(c, z, t, *, reduction="mean"):
+def _logit_losses(c, z, t, pos_weight):
     """max(z, 0) - z t + log(1 + exp(-|z|)), or (1 - t) z - log(sigmoid(z)): the terms that are rounded are as large."""
-    loss = np.maximum(z, 0) - z * t + c.fn("log1p", c.fn("exp", -np.abs(z)))
-    return reduced(
-        c, c.absolute(loss, 2 + 2 * np.maximum(z, 0) + np.abs(z * t) + np.abs(z * (1 - t))), reduction
-    )
+    size = 2 + 2 * np.maximum(z, 0) + np.abs(z * t) + np.abs(z * (1 - t))
+    if pos_weight is None:
+        return c.absolute(np.maximum(z, 0) - z * t + c.fn("log1p", c.fn("exp", -np.abs(z))), size)
+    loss = pos_weight * t * c.fn("softplus", -z) + (1 - t) * c.fn("softplus", z)
+    return c.absolute(loss, size * np.maximum(1, np.abs(pos_weight)))
 
 
-def _bce_with_logits_z(c, out, z, t, g, *, reduction):
+def _bce_with_logits(c, z, t, w=None, pos_weight=None, *, reduction="mean"):
+    return reduced(c, weighted(c, _logit_losses(c, z, t, pos_weight), w), reduction)
+
+
+def _bce_with_logits_z(c, out, z, t, w, pos_weight, g, *, reduction):
     """The logistic function of z, less t; optax takes the slopes of two softplus, others subtract t."""
+    hit = t if pos_weight is None else pos_weight * t
     if c.exact:
-        residual = (1 - t) * sigmoid(z) - t * sigmoid(-z)
+        residual = (1 - t) * sigmoid(z) - hit * sigmoid(-z)
     else:
         up, down = softplus_slope(c, z), softplus_slope(c, -z)
-        residual = c.absolute((1 - t) * up - t * down, np.maximum(up, np.abs(t)))
-    return c.r(unreduced(c, g, z.size, reduction) * residual)
+        size = np.maximum(up, np.abs(t))
+        if pos_weight is not None:
+            size = size * (1 + np.abs(pos_weight))
+        residual = c.absolute((1 - t) * up - hit * down, size)
+    return c.r(weighted(c, unreduced(c, g, z.size, reduction), w) * residual)
 
 
-def _bce_with_logits_t(c, out, z, t, g, *, reduction):
+def _bce_with_logits_t(c, out, z, t, w, pos_weight, g, *, reduction):
     """-z; a framework that takes the loss from two log-sigmoids gets it as a difference of two softplus."""
-    slope = -z if c.exact else c.r(c.fn("softplus", -z) - c.fn("softplus", z))
-    return c.r(slope * unreduced(c, g, z.size, reduction))
+    if pos_weight is not None:
+        slope = c.r(c.r(pos_weight * c.fn("softplus", -z)) - c.fn("softplus", z))
+    else:
+        slope = -z if c.exact else c.r(c.fn("softplus", -z) - c.fn("softplus", z))
+    return c.r(slope * weighted(c, unreduced(c, g, z.size, reduction), w))
+
+
+def _bce_with_logits_w(c, out, z, t, w, pos_weight, g, *, reduction):
+    return unbroadcast(c, c.r(unreduced(c, g, z.size, reduction) * _logit_losses(c, z, t, pos_weight)), w)
+
+
+def _bce_with_logits_pos_weight(c, out, z, t, w, pos_weight, g, *, reduction):
+    """Frameworks have softplus(-z) as max(-z, 0) + log(1 + exp(-|z|))."""
+    g = weighted(c, unreduced(c, g, z.size, reduction), w)
+    return unbroadcast(c, c.r(g * c.r(t * c.fn("softplus", -z))), pos_weight)
 
 
 row(
     "bce_with_logits",
-    shapes.pair_loss,
+    shapes.weighted_loss,
     _bce_with_logits,
     _bce_with_logits_z,
     _bce_with_logits_t,
+    _bce_with_logits_w,
+    _bce_with_logits_pos_weight,
     doc=Doc(
-        "bce(sigmoid(z), t), that is max(z, 0) - z t + log(1 + exp(-|z|)), reduced",
-        gradient='g * (sigmoid(z) - t) towards z, -g * z towards t; by the number of elements with reduction="mean"',
-        arguments={"z": "logits, of any shape", "t": "targets from 0 to 1, of the same shape"},
-        example='loss = bce_with_logits(z, t, reduction="sum")',
-    ),
-)
-
-
-def distribution(z, target, axis):
-    """The target as a distribution over `axis`: labels become one-hot."""
-    if target.dtype.kind != "i":
-        return target
-    return np.moveaxis(np.eye(z.shape[axis])[target], -1, axis)
-
-
-def positions(z, axis):
-    return z.size // z.shape[axis]
-
-
-def _cross_entropy(c, z, target, *, axis=-1, reduction="mean"):
-    """logsumexp(z) sum(t) - sum(t z), from shifted logits; the rounded terms are as large as |max z| and |t z|."""
-    t = distribution(z, target, axis)
-    loss = -np.sum(vanishing(t, t * log_softmax_terms(c, z, axis)), axis=axis)
-    size = 2 + np.abs(np.max(z, axis=axis)) + np.sum(np.abs(vanishing(t, t * z)), axis=axis)
-    return reduced(c, c.absolute(loss, size), reduction)
-
-
-def log_softmax_terms(c, z, axis):
-    return unheld(c, z - logsumexp(c, z, axis), np.max(z, axis=axis, keepdims=True))
-
-
-def _probabilities(c, z, axis):
-    """The softmax as torch has it: exp of the rounded z - max(z) - log(sum(exp(z - max(z))))."""
-    below = shifted(c, z, axis)
-    logarithm = below - np.log(c.sum(np.exp(below), axis, keepdims=True))
-    return c.fn("exp", c.absolute(logarithm, 1 + np.abs(below) + np.abs(logarithm)))
-
-
-def _cross_entropy_z(c, out, z, target, g, *, axis, reduction):
-    """The softmax of z times the sum of t, less t."""
-    t = distribution(z, target, axis)
-    g = np.expand_dims(unreduced(c, g, positions(z, axis), reduction), () if reduction != "none" else axis)
-    p = softmax(c, z, axis) if c.exact else _probabilities(c, z, axis)
-    return c.r(g * c.r(c.r(p * np.sum(t, axis=axis, keepdims=True)) - t))
-
-
-def _cross_entropy_target(c, out, z, target, g, *, axis, reduction):
-    g = np.expand_dims(unreduced(c, g, positions(z, axis), reduction), () if reduction != "none" else axis)
-    return c.r(vanishing(g, -g * log_softmax(c, z, axis)))
-
-
-row(
-    "cross_entropy",
-    shapes.cross_entropy,
-    _cross_entropy,
-    _cross_entropy_z,
-    _cross_entropy_target,
-    dtypes={1: ("float", "int64")},
-    doc=Doc(
-        "-sum(t * log_softmax(z)) along the axis, reduced over the positions that are left",
-        gradient='g * (softmax(z) * sum(t) - t) towards z, -g * log_softmax(z) towards t; by the number of positions, not of elements, with reduction="mean"',
+        "bce(sigmoid(z), t, w), that is w * (max(z, 0) - z t + log(1 + exp(-|z|))), reduced; where t is 1, times pos_weight",
+        gradient='g * w * ((1 - t) * sigmoid(z) - pos_weight * t * sigmoid(-z)) towards z, -g * w * z towards t; by the number of elements with reduction="mean"',
         arguments={
-            "z": "logits, with the classes along the axis",
-            "target": "int64 labels, of z's shape without the axis; or weights of the classes t, of z's shape",
-            "axis": "the axis of the classes",
-            "reduction": '"mean" over the positions, "sum" of them, or "none": a loss for each',
+            "z": "logits, of any shape",
+            "t": "targets from 0 to 1, of the same shape",
+            "w": WEIGHTS,
+            "pos_weight": "what the part with t is multiplied by; it broadcasts to their shape, and may be left out",
         },
-        example="loss = cross_entropy(z, labels)",
+        example='loss = bce_with_logits(z, t, reduction="sum")',
     ),
 )

@@ -1,11 +1,11 @@
-"""Rows for reductions: sums, means, maxima, norms, and the softmax family."""
+"""Rows for reductions: sums, means, maxima, and the softmax family."""
 
 import math
 
 import numpy as np
 
 from . import shapes
-from .kinks import ball, shares
+from .kinks import shares
 from .limits import infinite, shifted, vanishing
 from .row import Doc, row
 
@@ -64,35 +64,6 @@ row(
 )
 
 
-def _norm(c, x, *, axis=None, keepdims=False):
-    """Scale * norm(x / scale), with a power of two near the largest element: no square over- or underflows."""
-    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
-    scale = np.ldexp(1.0, np.frexp(np.positive(largest, dtype=np.float64, casting="unsafe"))[1] - 1)
-    squares = c.sum(c.r(np.square(x / scale)), axis, keepdims=True)
-    out = scale * c.fn("sqrt", squares)
-    return out if keepdims else np.squeeze(out, shapes.axes_of(axis, x.shape))
-
-
-def _norm_vjp(c, out, x, g, *, axis, keepdims):
-    """The gradient of the norm at 0 is taken as 0, the smallest of its subgradients."""
-    out = spread(out, x, axis, keepdims)
-    g, direction = spread(g, x, axis, keepdims), c.r(np.divide(x, out, out=np.zeros_like(x), where=out != 0))
-    return c.r(vanishing(g, g * direction))
-
-
-row(
-    "norm",
-    shapes.reduce,
-    _norm,
-    _norm_vjp,
-    kinks=ball,
-    doc=Doc(
-        "the root of the sum of squares (of a matrix, Frobenius')",
-        gradient="g * x / norm(x)",
-        kinks="where all of x is 0 any vector no longer than g is right; the reference takes 0",
-        example="length = norm(x, axis=-1)",
-    ),
-)
 row(
     "sum_squares",
     shapes.scalar(shapes.same),

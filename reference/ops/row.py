@@ -50,9 +50,11 @@ class Row:
     doc: Doc
     dtypes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     terms: Callable[..., int] | None = None
-    """By the inputs' shapes, the products that each output element sums; None where no matrices are multiplied."""
+    """By the inputs' shapes and the attributes, the products that each output element sums; None where no matrices are multiplied."""
     kinks: Callable[..., Any] | None = None
     """The admissible gradients where there is no derivative (`kinks`); None where there is one everywhere."""
+    gives: tuple[str, ...] = ()
+    """The dtypes of the outputs; none where all are floats. What is no float has no gradient, and passes none on."""
 
     @cached_property
     def parameters(self) -> tuple[inspect.Parameter, ...]:
@@ -97,14 +99,19 @@ class Row:
         least, most = self.arity
         return least <= count and (most is None or count <= most)
 
-    def infer(self, *inputs: Spec, **kw: Any) -> tuple[Shape, ...]:
-        """The shapes of the outputs. Raises OpError where shapes, dtypes or attributes do not fit."""
+    def infer(self, *inputs: Spec, **kw: Any) -> tuple[Spec, ...]:
+        """Shapes and dtypes of the outputs. Raises OpError where shapes, dtypes or attributes do not fit."""
         for position, spec in enumerate(inputs):
             allowed = self.dtypes.get(position, FLOAT)
             if spec.dtype not in allowed:
                 raise OpError(f"input {position + 1} is {spec.dtype}, but must be {' or '.join(allowed)}")
         shapes = self.shape(*inputs, **kw) if self.dtypes else self.shape(*(s.shape for s in inputs), **kw)
-        return tuple(shapes) if isinstance(shapes, list) else (shapes,)
+        shapes = shapes if isinstance(shapes, list) else [shapes]
+        return tuple(map(Spec, shapes, self.given(len(shapes))))
+
+    def given(self, outputs: int) -> tuple[str, ...]:
+        """The dtypes of so many outputs."""
+        return self.gives or FLOAT * outputs
 
     def vjp(self, c: Any, i: int, out: Any, inputs: tuple[Any, ...], g: Any, kw: dict[str, Any]) -> Any:
         """The cotangent of input number `i`, given the output's cotangent `g` (a tuple for several outputs)."""
@@ -126,11 +133,12 @@ def row(
     dtypes: Mapping[int, tuple[str, ...]] | None = None,
     terms: Callable[..., int] | None = None,
     kinks: Callable[..., Any] | None = None,
+    gives: tuple[str, ...] = (),
 ) -> None:
     """Add a row to the op table; a name twice, or an input without its vjp, is refused."""
     if name in OPS:
         raise ValueError(f"op {name} is in the table twice")
-    made = Row(name, shape, forward, vjps, doc, dtypes or {}, terms, kinks)
+    made = Row(name, shape, forward, vjps, doc, dtypes or {}, terms, kinks, gives)
     most = made.arity[1]
     if len(vjps) != (most or 1):
         raise ValueError(f"op {name} has {len(vjps)} vjps, but takes {made.takes}")

@@ -40,7 +40,7 @@ def _and(sizes: tuple[int, ...]) -> str:
 
 def one_axis(axis: Any, x: Shape) -> int:
     """An axis of `x`, counted from 0."""
-    if not _is_integer(axis):
+    if not is_integer(axis):
         raise OpError(f"axis is {axis!r}, but must be an integer")
     if not -len(x) <= axis < len(x):
         raise OpError(f"axis {axis} is outside shape {text(x)}")
@@ -57,8 +57,22 @@ def axes_of(axis: Any, x: Shape) -> tuple[int, ...]:
     return result
 
 
-def _is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def bounded(x: Shape) -> Shape:
+    if len(x) > MAX_DIMENSIONS:
+        raise OpError(f"{len(x)} dimensions, but at most {MAX_DIMENSIONS} are allowed")
+    return x
+
+
+def integers(name: str, value: Any, least: int) -> tuple[int, ...]:
+    """A tuple of integers, none of them below `least`; one integer stands for itself."""
+    given = value if isinstance(value, tuple) else (value,)
+    if not all(is_integer(v) and v >= least for v in given):
+        raise OpError(f"{name} is {value!r}, but must be a tuple of integers of at least {least}")
+    return given
 
 
 def flag(name: str, value: Any) -> bool:
@@ -93,9 +107,14 @@ def along(x: Shape, *, axis: Any) -> Shape:
     return x
 
 
+def number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise OpError(f"{name} is {value!r}, but must be a finite number")
+    return value
+
+
 def sloped(x: Shape, *, slope: Any) -> Shape:
-    if isinstance(slope, bool) or not isinstance(slope, int | float) or not math.isfinite(slope):
-        raise OpError(f"slope is {slope!r}, but must be a finite number")
+    number("slope", slope)
     return x
 
 
@@ -109,7 +128,7 @@ def matmul(x: Shape, y: Shape) -> Shape:
     return broadcast(x[:-2], y[:-2]) + rows + columns
 
 
-def last(x: Shape, *_others: Shape) -> int:
+def last(x: Shape, *_others: Shape, **_attributes: Any) -> int:
     """The size that a product of matrices sums over."""
     return x[-1]
 
@@ -132,14 +151,14 @@ def linear(x: Shape, W: Shape, b: Shape | None = None, *, weights: Any) -> Shape
 
 def transpose(x: Shape, *, axes: Any) -> Shape:
     order = tuple(range(len(x)))[::-1] if axes is None else axes
-    if not isinstance(order, tuple) or not all(map(_is_integer, order)) or sorted(order) != [*range(len(x))]:
+    if not isinstance(order, tuple) or not all(map(is_integer, order)) or sorted(order) != [*range(len(x))]:
         raise OpError(f"axes {axes!r} do not order the {len(x)} dimensions of shape {text(x)}")
     return tuple(x[a] for a in order)
 
 
 def reshape(x: Shape, *, shape: Any) -> Shape:
     new = shape if isinstance(shape, tuple) else (shape,)
-    if not all(_is_integer(size) and size >= 0 for size in new) or len(new) > MAX_DIMENSIONS:
+    if not all(is_integer(size) and size >= 0 for size in new) or len(new) > MAX_DIMENSIONS:
         raise OpError(
             f"shape is {shape!r}, but must be a tuple of at most {MAX_DIMENSIONS} integers of at least 0"
         )
@@ -170,8 +189,8 @@ def index(x: Shape, *, index: Any) -> Shape:
 
 def _is_index(item: Any) -> bool:
     if isinstance(item, tuple):
-        return len(item) == 3 and all(part is None or _is_integer(part) for part in item)
-    return item is None or item == "..." or _is_integer(item)
+        return len(item) == 3 and all(part is None or is_integer(part) for part in item)
+    return item is None or item == "..." or is_integer(item)
 
 
 def _indexed(item: Any, size: int, x: Shape) -> list[int]:
@@ -196,7 +215,7 @@ def concat(*inputs: Shape, axis: Any) -> Shape:
 
 def split(x: Shape, *, parts: Any, axis: Any) -> list[Shape]:
     at = one_axis(axis, x)
-    if not _is_integer(parts) or not 1 <= parts <= 1000 or x[at] % parts:
+    if not is_integer(parts) or not 1 <= parts <= 1000 or x[at] % parts:
         raise OpError(
             f"parts is {parts!r}, but must be an integer that divides size {x[at]} of shape {text(x)}"
         )
@@ -207,21 +226,65 @@ def where(c: Spec, x: Spec, y: Spec) -> Shape:
     return broadcast(c.shape, x.shape, y.shape)
 
 
-def pair_loss(prediction: Shape, target: Shape, *, reduction: Any) -> Shape:
+def positive(name: str, value: Any) -> None:
+    if not number(name, value) > 0:
+        raise OpError(f"{name} is {value!r}, but must be positive")
+
+
+def pair_loss(prediction: Shape, target: Shape, *, reduction: Any, **scales: Any) -> Shape:
+    for name, value in scales.items():
+        positive(name, value)
     if prediction != target:
         raise OpError(f"prediction {text(prediction)} and target {text(target)} must have the same shape")
     return () if choice("reduction", reduction, REDUCTIONS) != "none" else prediction
 
 
-def cross_entropy(z: Spec, target: Spec, *, axis: Any, reduction: Any) -> Shape:
+def weighted_loss(prediction: Shape, target: Shape, *weights: Shape, reduction: Any) -> Shape:
+    """With weights that broadcast to the prediction's shape."""
+    for w in weights:
+        if broadcast(prediction, w) != prediction:
+            raise OpError(f"weights {text(w)} do not broadcast to shape {text(prediction)}")
+    return pair_loss(prediction, target, reduction=reduction)
+
+
+def loss(*inputs: Shape | Spec, reduction: Any, **numbers: Any) -> Shape:
+    """Of several tensors, element by element."""
+    for name, value in numbers.items():
+        number(name, value)
+    found = [x.shape if isinstance(x, Spec) else x for x in inputs]
+    if found.count(found[0]) < len(found):
+        raise OpError(f"shapes {' and '.join(map(text, found))} must be the same")
+    return () if choice("reduction", reduction, REDUCTIONS) != "none" else found[0]
+
+
+def cross_entropy(
+    z: Spec,
+    target: Spec,
+    w: Spec | None = None,
+    *,
+    axis: Any,
+    reduction: Any,
+    ignore_index: Any,
+    label_smoothing: Any,
+) -> Shape:
     at = one_axis(axis, z.shape)
     positions = z.shape[:at] + z.shape[at + 1 :]
-    expected = positions if target.dtype == "int64" else z.shape
+    labels = target.dtype == "int64"
+    expected = positions if labels else z.shape
     if target.shape != expected:
-        kind = "labels" if target.dtype == "int64" else "a distribution"
+        kind = "labels" if labels else "a distribution"
         raise OpError(
             f"logits {text(z.shape)} need {kind} of shape {text(expected)}, not {text(target.shape)}"
         )
+    if w is not None and w.shape != z.shape[at : at + 1]:
+        raise OpError(
+            f"{z.shape[at]} classes need weights of shape {text(z.shape[at : at + 1])}, not {text(w.shape)}"
+        )
+    if ignore_index is not None and not (labels and is_integer(ignore_index)):
+        what = "" if labels else ", and needs labels: a distribution has none that could be ignored"
+        raise OpError(f"ignore_index is {ignore_index!r}, but must be an integer or None{what}")
+    if not 0 <= number("label_smoothing", label_smoothing) <= 1:
+        raise OpError(f"label_smoothing is {label_smoothing!r}, but must be from 0 to 1")
     return () if choice("reduction", reduction, REDUCTIONS) != "none" else positions
 
 

@@ -12,7 +12,9 @@ def _basic_index(index):
 
 def _index_vjp(c, out, x, g, *, index):
     dx = np.zeros_like(g, shape=x.shape)
-    dx[_basic_index(index)] = g
+    dx[_basic_index(index if "..." in index else (*index, "..."))] = (
+        g  # of a single fraction itself, not its array
+    )
     return dx
 
 

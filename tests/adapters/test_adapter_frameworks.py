@@ -15,6 +15,7 @@ from gradient_conformance.harness.ledger import reading
 from gradient_conformance.harness.truth.derivatives import contract, numerical_jacobian, tensors
 from gradient_conformance.harness.truth.ops import TRUTH
 from gradient_conformance.harness.truth.rows import cotangents, float_inputs
+from gradient_conformance.reference.ops import OPS
 
 pytestmark = pytest.mark.framework
 
@@ -34,9 +35,17 @@ def form(op: str, number: int) -> tuple[Any, ...]:
     return op, *kinds, *sample.kw
 
 
+def said(op: str, number: int) -> tuple[Any, ...]:
+    """The same, and what the attributes are: other shapes are the business of the cases."""
+    return *form(op, number), *map(repr, TRUTH[op].samples[number].kw.values())
+
+
 NARROW = {form(op, n): (op, n) for op, n in PLAIN}
 """One sample of each form: what may come back wider, or as another number, is a promotion of dtypes."""
-SAMPLES = [(*sample, "float64") for sample in PLAIN] + [(*sample, "float32") for sample in NARROW.values()]
+WIDE = {said(op, n): (op, n) for op, n in PLAIN}
+SAMPLES = [(*sample, "float64") for sample in WIDE.values()] + [
+    (*sample, "float32") for sample in NARROW.values()
+]
 
 
 def u(*shape: int) -> np.ndarray:
@@ -47,25 +56,31 @@ def name_of(framework: Client) -> str:
     return str(framework.ready["about"]["framework"])
 
 
+def differentiated(op: str, outputs: int) -> int | None:
+    """The number of the last output that is a float."""
+    return next((n for n in reversed(range(outputs)) if OPS[op].given(outputs)[n] == "float"), None)
+
+
 @functools.cache
 def truth(op: str, number: int) -> tuple[list[np.ndarray], np.ndarray, Mapping[str, np.ndarray]]:
-    """The outputs of a sample, a cotangent of the last, and the gradients of its float inputs by their names."""
+    """The outputs of a sample, a cotangent of the last float, and the gradients of its float inputs by their names."""
     definition, sample = TRUTH[op], TRUTH[op].samples[number]
     outs = tensors(definition.forward(*sample.inputs, **sample.kw))
-    g = tensors(cotangents(outs))[-1] if outs[-1].ndim else np.ones(())
-    upstream = [*(np.zeros(out.shape) for out in outs[:-1]), g]
+    last = differentiated(op, len(outs))
+    g = tensors(cotangents(outs))[last or 0] if outs[last or 0].ndim else np.ones(())
+    upstream = [g if n == last else np.zeros(out.shape) for n, out in enumerate(outs)]
     vjps = {}
-    for i in float_inputs(sample.inputs):
+    for i in float_inputs(sample.inputs) if last is not None else ():
         jacobian = numerical_jacobian(definition.forward, sample.inputs, sample.kw, i)
         vjps[f"x{i}"] = contract(jacobian, upstream).astype(np.float64)
     return [out.astype(np.float64) for out in outs], g, vjps
 
 
 @functools.cache
-def known_wrong(framework: str) -> frozenset[str]:
-    """The ops that the framework's ledger knows to be wrong."""
+def known_wrong(framework: str, phase: str) -> frozenset[str]:
+    """The ops whose values, or gradients, the framework's ledger knows to be wrong."""
     ledger = reading.load(ADAPTERS / framework / "deviations.toml", framework)
-    return frozenset(op for cause in ledger.causes for op in cause.ops)
+    return frozenset(op for cause in ledger.causes if phase in cause.phases for op in cause.ops)
 
 
 @pytest.mark.parametrize(("op", "number", "dtype"), SAMPLES)
@@ -75,22 +90,25 @@ def test_an_op_means_what_its_definition_says(framework: Client, op: str, number
     given = {f"x{i}": x for i, x in enumerate(sample.inputs) if isinstance(x, np.ndarray)}
     args = [f"x{i}" if f"x{i}" in given else x for i, x in enumerate(sample.inputs)]
     program = [node(" ".join(names), op, *args, **TRUTH[op].defaults | sample.kw)]
-    inputs = {name: a.astype(dtype) if name in vjps else a for name, a in given.items()}
+    inputs = {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in given.items()}
     cotangent = g.astype(dtype) if g.ndim else None
     wanted = {"values": names, "gradients": list(vjps), "cotangent": cotangent, "dtype": dtype}
-    reply = framework.run(program, inputs, **wanted)
+    output = names[differentiated(op, len(outs)) or 0]
+    reply = framework.run(program, inputs, **wanted, outputs=[output])
     if reply["type"] == "unsupported":
         pytest.skip(reply["reason"])
     assert reply["type"] == "done", reply
-    for name, wanted in zip(names, outs, strict=True):
-        check(reply["arrays"]["value", name], wanted, dtype)
-    try:
-        for name, wanted in vjps.items():
-            check(reply["arrays"]["gradient", name], wanted, dtype)
-    except AssertionError:
-        if op not in known_wrong(name_of(framework)):
-            raise
-        pytest.xfail(f"adapters/{name_of(framework)}/deviations.toml knows of a wrong gradient of {op}")
+    given_as = [dtype if kind == "float" else kind for kind in OPS[op].given(len(outs))]
+    values = zip(names, outs, given_as, strict=True)
+    gradients = ((name, vjp, dtype) for name, vjp in vjps.items())
+    for role, phase, due in (("value", "forward", values), ("gradient", "vjp", gradients)):
+        try:
+            for name, wanted, kind in due:
+                check(reply["arrays"][role, name], wanted, kind)
+        except AssertionError:
+            if op not in known_wrong(name_of(framework), phase):
+                raise
+            pytest.xfail(f"adapters/{name_of(framework)}/deviations.toml knows of a wrong {role} of {op}")
 
 
 def check(found: np.ndarray, wanted: np.ndarray, dtype: str) -> None:
@@ -140,6 +158,16 @@ def test_a_gradient_without_a_path_is_zeros(framework: Client) -> None:
     reply = framework.run(program, {"a": u(3), "x": u(2, 2)}, gradients=["x"])
     assert reply["type"] == "done", reply
     np.testing.assert_array_equal(reply["arrays"]["gradient", "x"], np.zeros((2, 2)), strict=True)
+
+
+def test_several_outputs_are_differentiated_together_each_with_its_cotangent(framework: Client) -> None:
+    program = [node("y", "mul", "x", 3), node("s", "sum", "y", **ALL), node("z", "neg", "w")]
+    g = {"y": u(2), "s": np.float64(0.5), "z": u(1)}
+    inputs = {"x": u(2), "w": u(1)}
+    asked = {"outputs": ["y", "s", "z"], "cotangent": g, "probes": {"y": [2]}}
+    found = framework.run(program, inputs, gradients=["x", "y"], **asked)["arrays"]
+    np.testing.assert_allclose(found["gradient", "y"], g["y"] + 0.5)
+    np.testing.assert_allclose(found["gradient", "x"], 3 * (g["y"] + 0.5))
 
 
 def test_nothing_to_differentiate_is_a_forward_pass(framework: Client) -> None:

@@ -30,9 +30,22 @@ def assert_lives(toy: Client) -> None:
     assert toy.run(squares(), {"x": X})["arrays"]["value", "loss"] == 14
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_op_that_asks_for_a_dtype_is_told_the_cell_s(toy: Client, dtype: str) -> None:
+    program = [
+        node("t", "one_hot", "labels", classes=3),
+        node("y", "mul", "t", "w"),
+        node("l", "sum", "y", **SUM),
+    ]
+    inputs = {"labels": np.array([2, 0]), "w": np.ones(3, dtype)}
+    found = toy.run(program, inputs, values=["t"], dtype=dtype)["arrays"]["value", "t"]
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, [[0, 0, 1], [1, 0, 0]])
+
+
 def test_ready_tells_the_framework_and_the_interpreter(toy: Client) -> None:
     about = toy.ready["about"]
-    assert toy.ready["protocol"] == 2
+    assert toy.ready["protocol"] == 3
     assert about["framework"] == "toy"
     assert about["python"].startswith("3.")
     assert about["numpy"] == np.__version__
@@ -158,6 +171,23 @@ def test_a_parameter_may_be_trained_without_its_gradient_being_asked(toy: Client
     assert set(arrays) == {("value", "loss", 0), ("parameter", "w", 0)}
 
 
+def test_an_option_that_an_optimizer_does_not_name_is_unsupported_unless_it_says_nothing(toy: Client) -> None:
+    """The toy's sgd has a learning rate alone."""
+    program, given = [node("loss", "sum", "w", **SUM)], {"w": X}
+
+    def asked(**options: object) -> dict[str, object]:
+        training = {"optimizer": {"sgd": {"lr": 0.5, **options}}, "parameters": ["w"], "steps": 1}
+        return toy.run(program, given, gradients=["w"], training=training)
+
+    assert asked(momentum=0.0, nesterov=False)["type"] == "done"
+    reply = asked(momentum=0.5, nesterov=False)
+    assert (reply["type"], reply["op"], reply["reason"]) == (
+        "unsupported",
+        "sgd",
+        "the adapter's has no momentum",
+    )
+
+
 def test_an_optimizer_that_the_adapter_lacks_is_unsupported(toy: Client) -> None:
     training = {"optimizer": {"adam": {}}, "parameters": ["w"], "steps": 1}
     reply = toy.run(squares("w"), {"w": X}, training=training)
@@ -167,7 +197,7 @@ def test_an_optimizer_that_the_adapter_lacks_is_unsupported(toy: Client) -> None
 def test_another_protocol_version_is_refused_with_both_numbers() -> None:
     client = Client([sys.executable], TOY, protocol=1)
     assert client.ready["type"] == "failed"
-    assert "speaks protocol 2" in client.ready["error"]
+    assert "speaks protocol 3" in client.ready["error"]
     assert "protocol 1" in client.ready["error"]
     assert client.close() == 1
 
@@ -261,4 +291,29 @@ def test_what_an_adapter_must_tell_of_itself(tmp_path: Path, about: str, words: 
     adapter.write_text(f"{TOY.read_text()}\ndef about(): return {about}\n")
     client = Client([sys.executable], adapter)
     assert client.ready["error"].startswith(words)
+    client.close()
+
+
+def with_a_family(folder: Path, text: str) -> Client:
+    """The toy with a module of ops beside it."""
+    folder.joinpath("adapter.py").write_text(TOY.read_text())
+    folder.joinpath("ops_more.py").write_text(text)
+    return Client([sys.executable], folder / "adapter.py")
+
+
+def test_ops_beside_an_adapter_become_its_own(tmp_path: Path) -> None:
+    """They may take what the adapter has, which is executed before them."""
+    text = "import adapter\nOPS = {'twice': lambda x: adapter.OPS['add'](x, x)}\nFORMULAS = {'twice'}\n"
+    client = with_a_family(tmp_path, text)
+    assert "twice" in client.ready["ops"]
+    assert client.ready["formulas"] == ["twice"]
+    arrays = client.run([node("y", "twice", "x"), node("loss", "sum", "y", **SUM)], {"x": X})["arrays"]
+    assert arrays["value", "loss"] == 12
+    client.close()
+
+
+def test_an_op_that_stands_twice_is_told_with_its_file(tmp_path: Path) -> None:
+    client = with_a_family(tmp_path, "OPS = {'mul': None}\n")
+    assert client.ready["type"] == "failed"
+    assert "ops_more.py has mul, which stands elsewhere too" in client.ready["error"]
     client.close()

@@ -9,6 +9,7 @@ from gradient_conformance.harness.case.variant import Training
 from gradient_conformance.harness.errors import CaseError
 from gradient_conformance.reference.language import parse
 from gradient_conformance.reference.ops import Spec
+from gradient_conformance.reference.optimizers import OPTIMIZERS
 
 TRAINING = '\n[training]\noptimizer = { sgd = { lr = 0.1 } }\nparameters = ["A"]\nsteps = 4\n'
 
@@ -25,7 +26,7 @@ def test_a_case_without_sweep_has_one_variant_without_id(case: Any) -> None:
 def test_defaults(case: Any) -> None:
     loaded = case()
     (variant,) = loaded.variants
-    assert (variant.output, variant.values, variant.gradients) == ("z", ("z",), ("A", "x"))
+    assert (variant.outputs, variant.values, variant.gradients) == (("z",), ("z",), ("A", "x"))
     assert (loaded.dtypes, loaded.seed, variant.narrowest, variant.training) == (
         ("float32", "float64"), 0, "float32", None,
     )  # fmt: skip
@@ -86,8 +87,8 @@ def test_output_values_and_gradients_may_be_swept_words(case: Any) -> None:
         ('source = "s"', 'source = "s"\noutput = "{f}"\nvalues = ["w", "z"]\ngradients = ["A", "y"]'),
         add='\n[sweep]\nf = ["w", "z"]\n',
     )
-    assert [(v.output, v.values, v.gradients) for v in loaded.variants] == [
-        ("w", ("w", "z"), ("A", "y")), ("z", ("w", "z"), ("A", "y")),
+    assert [(v.outputs, v.values, v.gradients) for v in loaded.variants] == [
+        (("w",), ("w", "z"), ("A", "y")), (("z",), ("w", "z"), ("A", "y")),
     ]  # fmt: skip
 
 
@@ -114,18 +115,37 @@ def test_labels_and_masks_have_no_gradient_by_default(case: Any) -> None:
 
 def test_a_vector_has_a_random_cotangent_and_a_scalar_none(case: Any) -> None:
     (variant,) = case().variants
-    cotangent = variant.cotangent("float32")
-    assert cotangent is not None
+    [cotangent] = variant.cotangents("float32").values()
     assert cotangent.shape == (2,)
     assert not np.any(cotangent == 1)
     assert np.all(np.abs(cotangent) <= 1)
     assert np.array_equal(cotangent, cotangent.astype(np.float32))
-    assert case(("sigmoid(y)", "sum(y)")).variants[0].cotangent() is None
+    scalar = case(("sigmoid(y)", "sum(y)")).variants[0]
+    assert (scalar.upstream, scalar.cotangents()) == ({}, {"z": 1})
 
 
 def test_a_cotangent_may_be_given(case: Any) -> None:
     (variant,) = case(add="\n[cotangents]\nz = { values = [0.1, 2] }\n").variants
-    assert variant.cotangent() == pytest.approx([0.1, 2])
+    assert variant.cotangents()["z"] == pytest.approx([0.1, 2])
+
+
+def test_each_of_several_outputs_has_a_cotangent_of_its_own_scalars_too(case: Any) -> None:
+    outputs = ('source = "s"', 'source = "s"\noutput = ["y", "z"]')
+    (variant,) = case(("sigmoid(y)", "sum(y)"), outputs, add="\n[cotangents]\ny = { full = 3 }\n").variants
+    assert (variant.outputs, variant.values) == (("y", "z"), ("y", "z"))
+    assert set(variant.upstream) == {"y", "z"}
+    given = variant.cotangents()
+    assert given["y"].tolist() == [3, 3]
+    assert given["z"].shape == ()
+    assert 0 < abs(given["z"]) < 1
+
+
+def test_constants_are_read_and_have_no_gradient(case: Any) -> None:
+    add = "\n[constants]\nc = { shape = [2], uniform = [1, 2] }\n"
+    (variant,) = case(("sigmoid(y)", "y * c"), add=add).variants
+    assert variant.gradients == ("A", "x")
+    assert variant.constants == {"c"}
+    assert variant.draw()["c"].shape == variant.specs["c"].shape == (2,)
 
 
 def test_training_says_what_moves_and_how(case: Any) -> None:
@@ -134,11 +154,31 @@ def test_training_says_what_moves_and_how(case: Any) -> None:
         ('source = "s"', 'source = "s"\ngradients = ["x"]'),
         add=TRAINING,
     ).variants
-    assert variant.training == Training("sgd", {"lr": 0.1}, ("A",), 4)
+    assert variant.training == Training("sgd", OPTIMIZERS["sgd"].given({"lr": 0.1}), ("A",), 4)
     assert variant.gradients == ("x", "A")
     assert variant.specs["x"].shape == (3,)
     assert variant.draw()["x"].shape == (4, 3)
     assert len(np.unique(variant.draw()["x"])) == 12
+
+
+def test_of_several_optimizers_each_is_a_variant(case: Any) -> None:
+    several = TRAINING.replace("{ sgd = { lr = 0.1 } }", "{ lion = { lr = 0.2 }, sgd = { lr = 0.1 } }")
+    loaded = case(
+        ("sigmoid", "{f}"), add=f'\n[sweep]\nf = ["tanh", "sigmoid"]\n{several}'
+    ).variants  # fmt: skip
+    assert [v.id for v in loaded] == [
+        *(
+            "f:tanh-optimizer:sgd",
+            "f:tanh-optimizer:lion",
+            "f:sigmoid-optimizer:sgd",
+            "f:sigmoid-optimizer:lion",
+        )
+    ]
+    assert [(v.training.optimizer, v.training.options["lr"]) for v in loaded] == [
+        ("sgd", 0.1),
+        ("lion", 0.2),
+    ] * 2
+    assert loaded[0].digest_of(loaded[0].program, {}, {}) != loaded[1].digest_of(loaded[0].program, {}, {})
 
 
 def test_loading_draws_nothing(case: Any, monkeypatch: Any) -> None:

@@ -13,7 +13,8 @@ from gradient_conformance.harness.case.document import GENERATORS, Document, Exp
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.case.variant import Case, Variant
 from gradient_conformance.reference.backprop import backprop
-from gradient_conformance.reference.contexts import Exact
+from gradient_conformance.reference.contexts import EXACT, Exact
+from gradient_conformance.reference.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).parents[2] / "cases"
 FILES = sorted(ROOT.rglob("*.toml"))
@@ -63,26 +64,53 @@ class Kinks(Exact):
 
 def environments(variant: Variant) -> Iterator[tuple[dict[str, Any], Kinks]]:
     """Values and branches of each step."""
-    inputs, upstream = variant.draw(variant.narrowest), variant.cotangent(variant.narrowest)
-    cotangents = {variant.output: np.ones(()) if upstream is None else upstream}
+    inputs, cotangents = variant.draw(variant.narrowest), variant.cotangents(variant.narrowest)
     moved: dict[str, Any] = {}
+    row = OPTIMIZERS[variant.training.optimizer] if variant.training else None
+    states = {name: row.started(inputs[name]) for name in variant.training.parameters} if row else {}
     for step in range(variant.training.steps if variant.training else 1):
         kinks = Kinks()
         given = {name: a[step] if variant.sources[name].steps else a for name, a in inputs.items()} | moved
-        env, gradients = backprop(variant.program, given, variant.gradients, cotangents, kinks)
+        with np.errstate(invalid="ignore"):  # masked scores, of which rows take the limit
+            env, gradients = backprop(variant.program, given, variant.gradients, cotangents, kinks)
         yield {**env, **{f"d{name}": g for name, g in gradients.items()}}, kinks
         if variant.training:
-            rate = variant.training.options["lr"]
-            moved = {name: given[name] - rate * gradients[name] for name in variant.training.parameters}
+            for name, state in states.items():
+                at = given[name], gradients[name], state, step + 1
+                moved[name], states[name] = row.took(EXACT, *at, variant.training.options)
 
 
-@pytest.mark.parametrize("variant", [v for v in VARIANTS if not v.exact], ids=variant_id)
+AT_KINKS = re.compile(
+    r"boundary|ties|ops/(activations_near|functions_xlogy|losses_cosine_similarity_short)|models/mixture_of_experts"
+)
+"""Cases that stand at kinks and at the ends of domains: there admissible gradients and limits are what is compared."""
+CHOOSING = {
+    *("max", "min", "sort", "topk", "max_pool1d", "max_pool2d", "max_pool3d"),
+    *("inv", "solve", "det", "slogdet"),
+}
+"""Rows whose branches compare elements with each other, of which the one that is taken is always at its kink; norms of order inf too, and of matrices the pivots."""
+
+
+def holds_infinities(variant: Variant) -> bool:
+    """Whether infinity is data of a case: scores that are masked."""
+    written = [value for node in variant.program.nodes for value in (*node.args, *node.kw.values())]
+    return any(isinstance(value, float) and np.isinf(value) for value in written) or any(
+        np.isinf(a).any() for a in variant.draw().values() if a.dtype.kind == "f"
+    )
+
+
+@pytest.mark.parametrize(
+    "variant", [v for v in VARIANTS if not v.exact and not AT_KINKS.search(v.case_name)], ids=variant_id
+)
 def test_values_and_gradients_are_finite_and_away_from_kinks(variant: Variant) -> None:
-    """A unit within rounding of its kink would make the tolerance of what depends on it useless."""
+    """A unit within rounding of its kink would be told as a convention, or leave it to chance which branch is compared."""
+    infinities = holds_infinities(variant)
     for env, kinks in environments(variant):
-        assert all(np.all(np.isfinite(array)) for array in env.values())
+        for name, array in env.items():
+            assert np.all(np.isfinite(array)) or (infinities and not name.startswith("d")), name
         for i, near in kinks.nearest.items():
-            assert near > 2e-4 or variant.program.nodes[i].op == "max"
+            node = variant.program.nodes[i]
+            assert near > 2e-4 or node.op in CHOOSING or node.kw.get("p") == np.inf
         for node in variant.program.nodes:
             if node.op == "max":
                 assert np.min(np.diff(np.sort(env[node.inputs[0]].ravel()))) > 1e-4
@@ -137,9 +165,8 @@ def test_scalar_functions_have_the_gradients_of_two_sided_differences() -> None:
     case = next(case for case in CASES if case.name == "notebooks/scalar_functions")
     for variant in case.variants:
         inputs = variant.draw()
-        one = {variant.output: np.ones(())}
-        _, gradients = backprop(variant.program, inputs, variant.gradients, one)
+        _, gradients = backprop(variant.program, inputs, variant.gradients, variant.cotangents())
         for name in variant.gradients:
             up, down = ({**inputs, name: inputs[name] + h} for h in (1e-5, -1e-5))
-            values = [backprop(variant.program, moved, (), {})[0][variant.output] for moved in (up, down)]
+            values = [backprop(variant.program, moved, (), {})[0][variant.outputs[0]] for moved in (up, down)]
             assert gradients[name] == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-8)

@@ -32,7 +32,13 @@ def test_a_further_tensor_changes_no_other(case: Any) -> None:
 def test_tensors_cotangents_and_seeds_have_streams_of_their_own(case: Any) -> None:
     (one,) = case(("shape = [2, 3]", "shape = [3, 3]")).variants
     (other,) = case(("shape = [2, 3]", "shape = [3, 3]"), ('source = "s"', 'source = "s"\nseed = 1')).variants
-    streams = [one.draw()["A"][0], one.draw()["x"], one.cotangent(), other.draw()["x"], other.cotangent()]
+    streams = [
+        one.draw()["A"][0],
+        one.draw()["x"],
+        one.cotangents()["z"],
+        other.draw()["x"],
+        other.cotangents()["z"],
+    ]
     assert len({array.tobytes() for array in streams}) == len(streams)
 
 
@@ -191,7 +197,7 @@ def test_a_file_elsewhere_in_the_root_is_read(case: Any, folder: Path, tmp_path:
 def test_a_file_that_is_none_is_refused(case: Any, folder: Path, name: str) -> None:
     (folder / "x.txt").write_text("")
     (folder / "loop.npy").symlink_to(folder / "loop.npy")
-    with pytest.raises(CaseError, match=r"is no \.npy file|there is no file"):
+    with pytest.raises(CaseError, match=r"is no \.npy or \.npz file|there is no file"):
         drawn(case, f'shape = [3], file = "{name}"')
 
 
@@ -201,3 +207,37 @@ def test_a_file_that_changes_after_loading_is_refused_when_drawn(case: Any, fold
     np.save(folder / "x.npy", np.zeros(4))
     with pytest.raises(CaseError, match=r"tensor x: .* has shape \(4,\)"):
         variant.draw()
+
+
+# One file for many tensors
+
+ARCHIVE = 'shape = [3], file = "x.npz"'
+
+
+def test_of_an_archive_it_is_the_array_that_is_called_like_the_tensor(case, folder):
+    np.savez_compressed(folder / "x.npz", x=np.array([1.0, 2.0, 3.0]), B=np.zeros(9))
+    assert drawn(case, ARCHIVE).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data[: len(data) // 2], "it is no archive that can be read"),
+        (lambda data: data.replace(b"x.npy", b"C.npy"), 'has no array "x"'),
+        (
+            lambda data: data.replace(b"\x93NUMPY", b"\x93NUMBY"),
+            "it is no archive that can be read",
+        ),  # its checksum
+    ],
+)
+def test_a_damaged_archive_is_told(case, folder, damage, words):
+    np.savez(folder / "x.npz", x=np.array([1.0, 2.0, 3.0]))
+    (folder / "x.npz").write_bytes(damage((folder / "x.npz").read_bytes()))
+    with pytest.raises(CaseError, match=words):
+        drawn(case, ARCHIVE)
+
+
+def test_an_archive_that_grows_when_it_is_read_is_read_no_further_than_the_tensor_needs(case, folder):
+    np.savez_compressed(folder / "x.npz", x=np.zeros(10**6))
+    with pytest.raises(CaseError, match="holds more than"):
+        drawn(case, ARCHIVE)

@@ -102,15 +102,23 @@ def test_the_function_of_every_shipped_case_can_be_called_with_what_is_given(cas
     function = function_in(skeleton(case, "pytest"))
     assert function.__name__ == case.name.rpartition("/")[2]
     variant = case.variants[0]
-    offered = {**variant.bindings, "cotangents": {}, "optimizer": {}}
+    offered = {**variant.bindings, "cotangents": {}, "optimizer": {}, "clip": {}}
     named = {name: offered[name] for name in inspect.signature(function).parameters if name in offered}
-    assert function(**variant.draw("float32"), **named) == ({}, {})
+    given = {name: a for name, a in variant.draw("float32").items() if name not in variant.constants}
+    assert function(**given, **named) == ({}, {})
 
 
 def test_a_function_is_given_the_words_that_its_program_is_swept_over():
     text = skeleton(SHIPPED.case("notebooks/dense_features_first"), "pytest")
     assert "*, activation, cotangents, optimizer)" in text
     assert re.search(r"#   activation: 'sigmoid' or '\w+'", text)
+
+
+def test_who_makes_the_step_is_told_of_the_clipping_before_it():
+    text = skeleton(SHIPPED.case("optimizers/clipped_by_norm"), "pytest")
+    assert "*, optimizer, clip)" in text
+    assert 'clip is {"norm": 2.0}' in text
+    assert "clip is" not in skeleton(SHIPPED.case("optimizers/sgd_momentum"), "pytest")
 
 
 def test_a_case_is_found_by_the_last_part_of_its_name(capsys):

@@ -69,8 +69,8 @@ def differentiate(task, inputs):
     wide = {n: a.astype(np.float64) if a.dtype.kind == "f" else a for n, a in inputs.items()}
     nodes = tuple(Node(tuple(c.outs), c.op, tuple(c.args), plain(c.kw), 1, 1) for c in task.calls)
     env = task.walk(wide)
-    cotangent = np.ones(()) if task.cotangent is None else task.cotangent.astype(np.float64)
-    grads = backward(Program(nodes, ""), env, {task.output: cotangent}, task.wrt)
+    cotangents = {n: np.float64(task.cotangents.get(n, 1)) for n in task.outputs}
+    grads = backward(Program(nodes, ""), env, cotangents, task.wrt)
     return {n: env[n].astype(dtype) for n in task.wanted_values}, {
         n: g.astype(dtype) for n, g in grads.items()
     }

@@ -25,8 +25,7 @@ class Problem:
 
     nodes: tuple
     inputs: dict
-    output: str
-    cotangent: object
+    cotangents: dict
     values: tuple
     gradients: tuple
     dtype: str
@@ -112,8 +111,7 @@ class Implementation:
         return self.forwards[node.op](self, *args, **node.kw)
 
     def backward(self, env):
-        seed = np.ones(()) if self.problem.cotangent is None else self.problem.cotangent
-        grads = {self.problem.output: self.cast(seed)}
+        grads = {name: self.cast(g) for name, g in self.problem.cotangents.items()}
         for i, node in reversed(list(enumerate(self.nodes))):
             if node.outs[0] in grads:
                 out, g = env[node.outs[0]], grads[node.outs[0]]
@@ -245,19 +243,19 @@ def softplus(n, x):
 
 
 def cross_entropy_parts(z, target, axis):
-    """Logits and targets with the classes last, labels as one-hot vectors."""
+    """Logits and targets with the classes last, labels as one-hot vectors; no label is ignored, none is smoothed."""
     z = np.moveaxis(z, axis, -1)
     if target.dtype.kind == "i":
         return z, np.eye(z.shape[-1], dtype=z.dtype)[target]
     return z, np.moveaxis(target, axis, -1)
 
 
-def cross_entropy(n, z, target, *, axis=-1, reduction="mean"):
+def cross_entropy(n, z, target, *, axis=-1, reduction="mean", **_):
     z, t = cross_entropy_parts(z, target, axis)
     return -(t * n.log_softmax(z)).sum() / z[..., 0].size
 
 
-def cross_entropy_backward(n, loss, g, z, target, *, axis=-1, reduction="mean"):
+def cross_entropy_backward(n, loss, g, z, target, *, axis=-1, reduction="mean", **_):
     z, t = cross_entropy_parts(z, target, axis)
     count = z[..., 0].size
     dz = g * (n.softmax(z) * t.sum(axis=-1, keepdims=True) - t) / count
@@ -302,7 +300,7 @@ FORWARD = {
     "matmul": lambda n, x, y: n.matmul(x, y),
     "linear": linear,
     "sum": lambda n, x, *, axis=None, keepdims=False: x.sum(),
-    "norm": lambda n, x, *, axis=None, keepdims=False: np.sqrt((x * x).sum()),
+    "norm": lambda n, x, *, p=2, axis=None, keepdims=False: np.sqrt((x * x).sum()),
     "sum_squares": lambda n, x: (x * x).sum(),
     "sigmoid": lambda n, z: n.sigmoid(z),
     "tanh": lambda n, z: np.tanh(z),
@@ -326,7 +324,7 @@ BACKWARD = {
     "matmul": matmul_backward,
     "linear": linear_backward,
     "sum": lambda n, out, g, x, *, axis=None, keepdims=False: (np.broadcast_to(g, x.shape),),
-    "norm": lambda n, out, g, x, *, axis=None, keepdims=False: (g * x / out,),
+    "norm": lambda n, out, g, x, *, p=2, axis=None, keepdims=False: (g * x / out,),
     "sum_squares": lambda n, out, g, x: (g * 2 * x,),
     "sigmoid": lambda n, a, g, z: (g * a * (1 - a),),
     "tanh": lambda n, a, g, z: (g * (1 - a * a),),

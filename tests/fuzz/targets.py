@@ -141,11 +141,10 @@ def evaluate(variant: Variant) -> None:
         return
     if sum(source.size for source in variant.sources.values()) > EVALUATED:
         return
-    inputs, upstream = variant.draw(variant.narrowest), variant.cotangent(variant.narrowest)
+    inputs, cotangents = variant.draw(variant.narrowest), variant.cotangents(variant.narrowest)
     first = {n: a if variant.sources[n].steps is None else a[0] for n, a in inputs.items()}
-    cotangent = np.ones(()) if upstream is None else upstream
     with np.errstate(all="ignore"):
-        values, gradients = backprop(variant.program, first, variant.gradients, {variant.output: cotangent})
+        values, gradients = backprop(variant.program, first, variant.gradients, cotangents)
     assert all(np.shape(values[name]) == spec.shape for name, spec in variant.specs.items())
     assert all(np.shape(gradients[name]) == variant.specs[name].shape for name in variant.gradients)
 

@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradient_conformance.harness.frameworks.found import SUBJECT_MODULES, families_beside
 from gradient_conformance.harness.workers.wire import sources
 
-ADAPTERS = Path(__file__).resolve().parents[2] / "adapters"
-SUBJECT_MODULES = [ADAPTERS / f"subject_{name}.py" for name in ("files", "cells", "sayings", "hands")]
+ROOT = Path(__file__).resolve().parents[2]
+ADAPTERS = ROOT / "adapters"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BOOTSTRAP = (
     "import sys, types\n"
-    "for name in ('worker_wire', 'worker_interface', 'worker'):\n"
+    "for name in ('worker_wire', 'worker_interface', 'worker_steps', 'worker'):\n"
     "    source = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))\n"
     "    module = sys.modules[name] = types.ModuleType(name)\n"
     "    exec(compile(source, name + '.py', 'exec'), module.__dict__)\n"
@@ -42,7 +43,7 @@ class Client:
         *,
         subject: Path | None = None,
         notebook: dict[str, Any] | None = None,
-        protocol: int = 2,
+        protocol: int = 3,
         **popen: Any,
     ) -> None:
         modes = re.search(r"^MODES = (.*)$", adapter.read_text(), re.MULTILINE)
@@ -59,8 +60,11 @@ class Client:
         self.stdin.write(sources())
         hello = {"type": "hello", "protocol": protocol, "threads": 1, "seed": 0}
         paths = {"path": str(adapter), "subject": subject and str(subject), "notebook": notebook}
-        beside = {path.stem: path.read_text() for path in SUBJECT_MODULES} if subject else {}
-        self.send({**hello, **paths, "modules": beside, "adapter": adapter.read_text()})
+        beside = (
+            {name: (ROOT / file).read_text() for name, file in SUBJECT_MODULES.items()} if subject else {}
+        )
+        families = dict(families_beside(adapter))
+        self.send({**hello, **paths, "modules": beside, "families": families, "adapter": adapter.read_text()})
         self.ready, _ = self.receive()
 
     @property
@@ -120,17 +124,19 @@ def node(out: str, op: str, *args: Any, **kw: Any) -> dict[str, Any]:
 def pack_request(
     program: list[dict[str, Any]], inputs: dict[str, Any], request: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    output = request.get("output", program[-1]["out"][-1])
+    outputs = request.get("outputs", program[-1]["out"][-1:])
+    cotangent = request.pop("cotangent", None)
+    cotangents = cotangent if isinstance(cotangent, dict) else {outputs[0]: cotangent}
     each = request.pop("each", ())
     given = [("input", name, np.asarray(a)) for name, a in inputs.items()]
-    given += [("cotangent", output, np.asarray(a)) for a in [request.pop("cotangent", None)] if a is not None]
+    given += [("cotangent", name, np.asarray(a)) for name, a in cotangents.items() if a is not None]
     own = {"type": "run", "id": 7, "case": "toys/case", "bindings": {}, "mode": "eager"}
     own |= {name: request.pop(name) for name in own if name in request}
     shared = {
         "dtype": next((a.dtype.name for _, _, a in given if a.dtype.kind == "f"), "float64"),
         "program": program,
-        "output": output,
-        "values": [output],
+        "outputs": outputs,
+        "values": outputs,
         "gradients": [],
         "probes": {},
         "training": None,

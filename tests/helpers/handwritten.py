@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 from gradient_conformance.reference.contexts import EXACT
-from gradient_conformance.reference.ops.elementary import sigmoid
-from gradient_conformance.reference.ops.losses import distribution, positions
+from gradient_conformance.reference.ops.arithmetic import unbroadcast
+from gradient_conformance.reference.ops.classification import distribution, positions
+from gradient_conformance.reference.ops.elementary import normal_cdf, sigmoid
 from gradient_conformance.reference.ops.reductions import count, log_softmax, softmax, spread
 from gradient_conformance.reference.ops.structure import _basic_index
+from handwritten_convolution import convolution
+from handwritten_indexing import indexing
+from handwritten_normalization import normalization
 from mutations import Array, Call, Mutant, in_forward, in_vjp, with_unbroadcast
 
 
@@ -17,7 +21,10 @@ def next_axis(axis: int, ndim: int) -> int:
 
 
 def cross_entropy_over(call: Call, axis: int, targets: int = 1) -> Array:
-    z, target = call.inputs
+    """Of plain targets: weights, ignored labels and smoothing are left as they are."""
+    z, target, *weights = call.inputs
+    if weights or call.kw["ignore_index"] is not None or call.kw["label_smoothing"]:
+        return call.result()
     t = distribution(z, target, call.kw["axis"])
     over = call.kw["axis"] % z.ndim
     g = call.g / positions(z, over) if call.kw["reduction"] == "mean" else call.g
@@ -94,17 +101,26 @@ def handwritten() -> Iterator[Mutant]:
     )
     yield in_vjp("relu", 0, "1 at 0", lambda call: np.where(call.x >= 0, call.g, 0))
     yield in_vjp("relu", 0, "mask 1e-3 too high", lambda call: np.where(call.x > 1e-3, call.g, 0))
+    for op in ("floor", "ceil", "round", "sign", "stop_gradient", "clip"):
+        yield in_vjp(op, 0, "straight through", lambda call: call.g)
+    yield in_vjp("gelu", 0, "the cdf alone", lambda call: call.g * normal_cdf(call.x))
+    yield in_vjp("silu", 0, "the sigmoid alone", lambda call: call.g * sigmoid(call.x))
+    yield in_vjp("elu", 0, "y for y + alpha", lambda call: np.where(call.x > 0, call.g, call.g * call.out))
+    yield in_vjp("mod", 1, "towards the divisor forgotten", lambda call: np.zeros(np.shape(call.x)))
     yield in_vjp("leaky_relu", 0, "slope forgotten", lambda call: np.where(call.x > 0, call.g, 0))
     yield in_vjp("leaky_relu", 0, "slope 0.01", lambda call: np.where(call.x > 0, call.g, 0.01 * call.g))
     yield in_vjp("abs", 0, "1 at 0", lambda call: np.where(call.x >= 0, call.g, -call.g))
     yield in_vjp("sqrt", 0, "without 1/2", lambda call: call.g / call.out)
     yield in_vjp("square", 0, "without 2", lambda call: call.g * call.x)
-    yield in_vjp("div", 1, "without x", lambda call: -call.g / call.x**2)
+    yield in_vjp("div", 1, "without x", lambda call: unbroadcast(EXACT, -call.g / call.x**2, call.x))
     yield in_vjp("pow", 0, "exponent not lowered", lambda call: call.g * call.inputs[1] * call.out)
     yield in_vjp("pow", 1, "without the logarithm", lambda call: call.g * call.out)
     yield from reductions()
     yield from losses()
     yield from structure()
+    yield from indexing()
+    yield from normalization()
+    yield from convolution()
     yield from products()
 
 

@@ -21,19 +21,24 @@ class Played(Told):
 
     def read(self, result, a, c):
         """What the framework has, and goes on with."""
+        dtype = self.dtype if np.asarray(a).dtype.kind == "f" else np.asarray(a).dtype
         with np.errstate(all="ignore"):
-            moved = a * (1 + self.jitter * self.random.uniform(-1, 1, np.shape(a))) if self.jitter else a
-            stored = np.asarray(moved).astype(self.dtype)
-            stored = np.asarray(self.faults.get(result, lambda a: a)(stored)).astype(self.dtype)
+            moved = (
+                a * (1 + self.jitter * self.random.uniform(-1, 1, np.shape(a)))
+                if self.jitter and dtype == self.dtype
+                else a
+            )
+            stored = np.asarray(moved).astype(dtype)
+            stored = np.asarray(self.faults.get(result, lambda a: a)(stored)).astype(dtype)
         self.found[result] = stored
-        return stored.astype(np.float64)
+        return stored.astype(np.float64) if dtype == self.dtype else stored
 
     def outputs(self, call, node, env):
         """A framework's vjps read its own outputs."""
         return tuple(env[name] for name in node.outs)
 
 
-def played(text, inputs, faults=None, dtype="float32", seed=None, told=None, jitter=0.0, output=None, **more):
+def played(text, inputs, faults=None, dtype="float32", seed=None, told=None, jitter=0.0, **more):
     """The trace of a played framework. `told` chooses keys; without it contributions are left out, as in any trace.
 
     With `jitter` every result is off by as much of itself at most: no two frameworks have the same bits.
@@ -41,14 +46,15 @@ def played(text, inputs, faults=None, dtype="float32", seed=None, told=None, jit
     program = text if not isinstance(text, str) else parse(text)
     arrays = {name: np.asarray(a) for name, a in inputs.items()}
     arrays = {n: a.astype(dtype).astype(np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
-    walk, output = Played(dtype, faults or {}, jitter), output or program.nodes[-1].outs[-1]
-    seed = np.ones(()) if seed is None else np.asarray(seed, dtype=np.float64)
+    walk, seed = Played(dtype, faults or {}, jitter), np.ones(()) if seed is None else seed
+    seeds = seed if isinstance(seed, dict) else {program.nodes[-1].outs[-1]: seed}
+    seeds = {name: np.asarray(g, dtype=np.float64) for name, g in seeds.items()}
     floats = [n for n, a in arrays.items() if a.dtype.kind == "f"]
     floats += [out for node in program.nodes for out in node.outs]
-    useful = program.ancestors([output])
+    useful = program.ancestors(seeds)
     with np.errstate(all="ignore"):
         env = forward(program, arrays, EXACT, walk)
-        backward(program, env, {output: seed}, [n for n in floats if n in useful], EXACT, walk)
+        backward(program, env, seeds, [n for n in floats if n in useful], EXACT, walk)
     told = told or (lambda key: key[0] != "use")
     answered = {key: a for key, a in walk.found.items() if told(key)}
-    return Trace(program, arrays, output, seed, dtype, answered, **more)
+    return Trace(program, arrays, seeds, dtype, answered, **more)

@@ -35,6 +35,7 @@ OPS = {
     "sum": lambda x, *, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims),
     "split": lambda x, *, parts, axis: np.split(x, parts, axis),
     "index": lambda x, *, index: x[index],
+    "one_hot": lambda labels, *, classes, dtype: np.eye(classes, dtype=dtype)[labels],
     "path_has": lambda x, *, entry: x * 0 + (entry in SEEN_PATH),
     "shout": shout,
     "grow": grow,
@@ -81,10 +82,8 @@ def differentiate(task, inputs):
     def loss(name, position, h):
         moved = inputs[name].copy()
         moved[position] += h
-        return np.sum(
-            task.walk({**inputs, name: moved})[task.output]
-            * (1 if task.cotangent is None else task.cotangent)
-        )
+        values = task.walk({**inputs, name: moved})
+        return sum(np.sum(values[n] * task.cotangents.get(n, 1)) for n in task.outputs)
 
     grads = {name: np.zeros_like(inputs[name]) for name in task.wrt}
     for name, grad in grads.items():

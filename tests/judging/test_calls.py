@@ -59,7 +59,7 @@ CALLS = {
     ("gradient", "h"): Suspect("vjp", 3, 1),
     ("gradient", "U"): Suspect("vjp", 3, 0),
     ("gradient", "b"): Suspect("vjp", 1, 1),
-    ("gradient", "loss"): Suspect("seed"),
+    ("gradient", "loss"): Suspect("seed", name="loss"),
 }
 
 
@@ -185,6 +185,15 @@ def test_outside_the_set_a_gradient_is_wrong(kink):
     assert judged.chosen == ()
 
 
+@pytest.mark.parametrize("op", ["maximum", "hypot"])
+def test_what_is_no_number_is_no_gradient_of_either_input(op):
+    """Nor is it anything that the other input's share could be the rest of."""
+    zero = {"x": np.zeros(2), "y": np.zeros(2)}
+    lost = {("gradient", name): lambda _: np.full(2, np.nan) for name in zero}
+    judged = judge_calls(played(f"z = {op}(x, y)", zero, lost, seed=np.array([0.5, -1.0])))
+    assert {alarm.key for alarm in judged.alarms} == {("gradient", "x"), ("gradient", "y")}
+
+
 def test_where_a_broadcast_operand_meets_a_kink_each_place_chooses_for_itself():
     """Of cotangents with both signs the sum may be as large as that of the positive ones alone."""
     text = "y = maximum(x, b)"
@@ -279,7 +288,7 @@ def test_errors_that_are_small_in_every_call_and_add_up_are_named_by_their_op():
         own["value", f"x{i + 1}"] = x
     own["value", "loss"] = np.float32(np.sum(x.astype(np.float64)))
     plain = played(text, inputs)
-    trace = Trace(plain.program, plain.inputs, "loss", np.ones(()), "float32", own)
+    trace = Trace(plain.program, plain.inputs, {"loss": np.ones(())}, "float32", own)
     judged = judge_calls(trace)
     assert judged.alarms == ()
     assert max(t.used for t in composed(trace, (), own)) > 1

@@ -52,6 +52,18 @@ def test_an_error_just_inside_the_tolerance_agrees_and_just_outside_disagrees(dt
     assert worse.ratio == pytest.approx(K * worse.used)
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_transpose_in_another_shape_is_told_where_its_elements_are_right(strict):
+    right = np.arange(6.0).reshape(3, 2)
+    words = "has shape (2, 3), should be (3, 2): it is the transpose of what it should be"
+    assert judged(right.T.astype(np.float32), expected(right), strict=strict).problem == words
+    assert judged(right.T, expected(right), "float64", strict=strict).problem == words
+    for wrong in (right.reshape(2, 3), 1.001 * right.T):
+        told = judged(wrong.astype(np.float32), expected(right), strict=strict)
+        assert told.problem == "has shape (2, 3), should be (3, 2)"
+    assert judged(np.ones((0, 2), np.float32), expected(np.ones((2, 0)))).problem.endswith("should be (2, 0)")
+
+
 def test_one_wrong_element_is_named_with_its_numbers():
     got = np.ones((3, 4), np.float32)
     got[2, 1] = 1.5
@@ -151,7 +163,7 @@ def test_an_infinity_that_a_correct_run_need_not_have_is_held_against_nobody(got
     [
         (None, "did not come back"),
         *(
-            (np.ones(shape, np.float32), f"has shape {shape}, should be (2, 3)")
+            (np.full(shape, 2, np.float32), f"has shape {shape}, should be (2, 3)")
             for shape in ((), (1,), (1, 1), (3,), (1, 3), (2, 1), (6,), (3, 2))
         ),
         (np.ones((2, 3), np.float64), "has dtype float64, should be float32"),
@@ -316,7 +328,7 @@ def test_fewer_or_more_outputs_than_expected_disagree(product):
 def test_the_cotangent_does_not_hide_a_transposition(product):
     """With ones, a gradient made from the transposed cotangent is the right one; with ours it is caught."""
     wanted, full = product
-    upstream, B = wanted.cotangent, wanted.inputs["B"]
+    [upstream], B = wanted.cotangents.values(), wanted.inputs["B"]
     assert len(np.unique(upstream)) == upstream.size == 16
     np.testing.assert_allclose(full["gradient", "A", None], upstream @ B.T, rtol=1e-6)
     transposed = {**full, ("gradient", "A", None): (upstream.T @ B.T).astype("float32")}

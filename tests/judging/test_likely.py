@@ -10,7 +10,7 @@ from gradient_conformance.harness.judging.judge import Update
 from gradient_conformance.harness.judging.likely.numbers import SIMPLE, simple
 from gradient_conformance.harness.judging.likely.trying import likely
 from gradient_conformance.harness.judging.likely.updates import likely_update
-from gradient_conformance.reference.optimizers import MOMENTUM, OPTIMIZERS
+from gradient_conformance.reference.optimizers import OPTIMIZERS
 from gradient_conformance.reference.rounding import expected
 from played import played
 
@@ -239,7 +239,7 @@ def test_the_clipping_of_probabilities_is_named():
 
 TARGETS = {
     "labels": (lambda hot: np.roll(hot, 1, axis=1), "its labels are taken by +1 off"),
-    "smoothing": (lambda hot: 0.9 * hot + 0.1 / 4, "its labels are smoothed by 0.1"),
+    "smoothing": (lambda hot: 0.9 * hot + 0.1 / 4, "its label_smoothing is 0.1"),
 }
 
 
@@ -384,6 +384,15 @@ def test_what_people_do_wrong_in_a_step_is_named(cause, dtype):
     assert stepped(change, dtype=dtype) == words
 
 
+@BOTH
+def test_a_step_by_the_gradient_before_clipping_is_named(dtype):
+    told = 3 * drawn({"g": (4, 3)}, seed=9)["g"].astype(dtype).astype(np.float64)
+    clipping = {"gradients": [told, np.clip(told, -0.5, 0.5)], "unclipped": (told, told), "dtype": dtype}
+    words = "it is a step by gradients that are not clipped"
+    assert stepped(lambda p, g, right: p[-1] - 0.125 * told, **clipping) == words
+    assert stepped(lambda p, g, right: right - 0.125 * told, **clipping) != words
+
+
 def test_of_a_gradient_that_was_not_told_the_sizes_of_the_inputs_explain_a_multiple():
     def change(p, g, right):
         return p[-1] - 0.125 * 32 * g[-1]
@@ -396,7 +405,7 @@ def test_of_a_gradient_that_was_not_told_the_sizes_of_the_inputs_explain_a_multi
 def test_a_velocity_with_the_wrong_sign_or_scale_is_named():
     options = {"lr": 0.125, "momentum": 0.75}
     same = [drawn({"p": (4, 3)})["p"]] * 2
-    more = {"parameters": same, "options": options, "optimizer": MOMENTUM}
+    more = {"parameters": same, "options": options}
     assert (
         stepped(lambda p, g, right: p[-1] - 0.125 * (g[1] - 0.75 * g[0]), **more)
         == "momentum has the other sign"

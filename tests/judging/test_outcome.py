@@ -51,10 +51,7 @@ def looked_into(variant, faults=None, dtype="float32", ledger=None, plain=None, 
     """What becomes of a cell whose framework is played; `plain` changes what it answered, but not its traces."""
     wanted = VariantReference(variant)
     cell = Cell(variant, dtype, Framework("mine", Path("adapter.py"), ("eager",)), "eager")
-    seed = np.ones(()) if wanted.cotangent is None else wanted.cotangent
-    trace = played(
-        wanted.program, wanted.inputs, faults, dtype, seed, lambda key: True, output=variant.output
-    )
+    trace = played(wanted.program, wanted.inputs, faults, dtype, wanted.cotangents, lambda key: True)
     told = {key: a for key, a in trace.answered.items() if tell is None or tell(key)}
 
     def ask(copies):
@@ -65,7 +62,8 @@ def looked_into(variant, faults=None, dtype="float32", ledger=None, plain=None, 
         }
         return Answer(None, "", arrays)
 
-    asked = [*(("value", n) for n in variant.values), *(("gradient", n) for n in variant.gradients)]
+    values = (*variant.values, *variant.discrete)
+    asked = [*(("value", n) for n in values), *(("gradient", n) for n in variant.gradients)]
     answered = {(*key, None): trace.answered[key] for key in asked} | (plain or {})
     judgement = judge(wanted, dtype, answered)
     examination = examine(cell, wanted, Answer(None, "", answered), judgement, ask)
@@ -127,6 +125,40 @@ def test_known_calls_excuse_a_cell_whose_whole_agrees_with_them(case, ledger):
     assert found.verdict is Verdict.KNOWN_DEVIATION
     assert found.composed <= 1
     assert found.calls[0].note == "tanh is off"
+
+
+WHERE = """
+[[deviation]]
+framework = "mine"
+op = "where"
+phase = "vjp"
+version = ">=1"
+gives = { x = "g * (condition == 0)" }
+case = "group/base"
+reason = "the other branch"
+evidence = "it is a fake"
+"""
+
+
+def test_a_ledger_is_asked_of_a_call_whose_condition_nobody_told(case, tmp_path):
+    """What came of the condition forwards is right: it is not to blame, and the vjp alone is."""
+    program = "h = W @ x\nkept = where(h >= t, h, 0)\nloss = sum(kept) + sum(h)"
+    [variant] = case(
+        text=NETWORK.replace(NETWORK.split("'''")[1], f"\n{program}\n")
+        .replace('["W", "U"]', '["W"]')
+        .replace("U = { shape = [2, 4], uniform = [-1, 1] }\n", "")
+        .replace("t = { shape = [2, 2]", "t = { shape = [4, 2]")
+    ).variants
+    (tmp_path / "own.toml").write_text(WHERE)
+    ledger = Ledger("mine").joined(load_given([tmp_path / "own.toml"]))
+    truth = VariantReference(variant)
+    h, t = truth.at(truth.inputs, ["h"], [], "float64")["value", "h"].value, truth.inputs["t"]
+    other = {("use", "2.1"): lambda a: 1.0 * (h < t)}
+    _, found = looked_into(
+        variant, other, ledger=ledger, tell=lambda key: key[1] != "kept.1", dtype="float64"
+    )
+    assert [(c.op, c.towards, c.note) for c in found.calls] == [("where", "x", "the other branch")]
+    assert found.verdict is Verdict.KNOWN_DEVIATION
 
 
 def test_known_calls_do_not_excuse_what_is_wrong_besides(case, ledger):
@@ -317,3 +349,117 @@ def test_a_message_is_never_longer_than_a_run_file_takes():
     assert "characters more] " in line.message
     assert line.message.endswith("× tolerance)")
     assert encode(line)
+
+
+SEVERAL = """title = "t"
+program = '''
+h, c = split(tanh(x), parts=2)
+s = sum(h * c)
+'''
+output = ["c", "h", "s"]
+gradients = ["x", "c", "s"]
+[tensors]
+x = { shape = [4], uniform = [-1, 1] }
+"""
+
+
+def test_a_seed_that_is_wrong_is_told_with_the_output_that_it_is_of(case):
+    [variant] = case(text=SEVERAL).variants
+    judgement, found = looked_into(variant)
+    assert judgement.verdict is found.verdict is Verdict.AGREE
+    judgement, found = looked_into(variant, {("gradient", "s"): np.ones_like})
+    assert [(t.role, t.name) for t in judgement.wrong_numbers] == [
+        ("gradient", "x"), ("gradient", "c"), ("gradient", "s")
+    ]  # fmt: skip
+    assert found.notes[:2] == ("wrong by itself:", "  the seed of the backward pass at s")
+
+
+def test_adding_up_an_outputs_own_cotangent_and_what_comes_back_to_it_may_be_wrong(case):
+    [variant] = case(text=SEVERAL).variants
+    forgets = VariantReference(variant).cotangents["c"].astype(np.float32)
+    _, found = looked_into(variant, {("gradient", "c"): lambda a: forgets})
+    assert found.notes[:2] == ("wrong by itself:", "  adding up the cotangents of c")
+
+
+CHOOSES = """title = "t"
+program = '''
+z = x @ W
+best = argmax(z)
+high = z > 0
+y = where(high, z, 0) + embedding(best, W)
+'''
+values = ["y", "best", "high"]
+gradients = ["x"]
+[tensors]
+x = {{ shape = [4, 3], uniform = [-1, 1] }}
+W = {{ values = [{row}, {row}, {other}] }}
+"""
+APART = {"row": "[1.0, 0.5, -1.0]", "other": "[1.0, 0.25, 2.0]"}
+
+
+def second(a):
+    return np.where(a == 0, 1, a)
+
+
+def test_integers_and_truth_values_are_judged_themselves_and_have_no_tolerance(case):
+    [variant] = case(text=CHOOSES.format(**APART)).variants
+    assert (variant.values, variant.discrete) == (("y",), ("best", "high"))
+    judgement, found = looked_into(variant)
+    assert judgement.verdict is found.verdict is Verdict.AGREE
+    told = {t.name: (t.used, t.tolerance) for t in judgement.tensors if t.role == "value"}
+    assert told.keys() == {"y", "best", "high"}
+    assert told["best"] == told["high"] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "place", "words"),
+    [
+        ("best", lambda a: (a + 1) % 3, "argmax, line 4: best = argmax(z)", "value best[0] = "),
+        ("high", np.logical_not, "greater, line 5: high = z > 0", "value high[0, 0] = "),
+    ],
+)
+def test_a_choice_that_is_wrong_at_its_own_numbers_is_told(case, name, fault, place, words):
+    [variant] = case(text=CHOOSES.format(**APART)).variants
+    judgement, found = looked_into(variant, {("value", name): fault})
+    assert judgement.verdict is found.verdict is Verdict.DISAGREE
+    assert words in judgement.message
+    assert found.notes[:2] == ("wrong by itself:", f"  {place}")
+
+
+TIE = {"row": "[1.0, 1.0, -1.0]", "other": "[1.0, 1.0, -2.0]"}
+"""Of every x, z has two equal elements, or the third far below or above them."""
+
+
+def turned(a):
+    """The second of two equal elements is greater by a rounding."""
+    return np.stack((a[:, 0], np.nextafter(a[:, 0], np.float32(9)), a[:, 2]), axis=1)
+
+
+def test_a_choice_at_a_tie_that_rounding_turned_is_right_for_its_own_numbers(case):
+    [variant] = case(text=CHOOSES.format(**TIE)).variants
+    judgement, found = looked_into(variant, {("value", "z"): turned})
+    assert [t.name for t in judgement.wrong_numbers] == ["best"]
+    assert found.verdict is Verdict.AGREE
+    assert any("rounding took another branch: value best" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("choice", "right"), [(second, True), (lambda a: np.full_like(a, 2), False)])
+def test_of_a_choice_by_numbers_that_are_not_told_what_any_rounding_chooses_is_right(case, choice, right):
+    [variant] = case(text=CHOOSES.format(**TIE)).variants
+    hidden = {("value", "z"), ("gradient", "z")}
+    judgement, found = looked_into(variant, {("value", "best"): choice}, tell=lambda key: key not in hidden)
+    assert judgement.verdict is Verdict.DISAGREE
+    assert (found.verdict is Verdict.AGREE) is right
+
+
+def test_frameworks_have_to_give_the_dtype_and_own_code_whole_numbers(case):
+    [variant] = case(text=CHOOSES.format(**APART)).variants
+    wanted = VariantReference(variant)
+    due = wanted.discrete_at(wanted.inputs)
+    right = {(*key, None): a.astype("float32") for key, a in due.items()}
+    strict = judge(wanted, "float32", right)
+    assert "value best has dtype float32, should be int64" in strict.message
+    own = judge(wanted, "float32", right, strict=False)
+    assert own.verdict is not Verdict.DISAGREE
+    half = {**right, ("value", "best", None): right["value", "best", None] + np.float32(0.5)}
+    assert judge(wanted, "float32", half, strict=False).verdict is Verdict.DISAGREE

@@ -228,7 +228,7 @@ def judged(name, implementation, dtype):
     variant = variant_of(name)
     wanted = VariantReference(variant)
     cast = {n: a.astype(dtype) if a.dtype.kind == "f" else a for n, a in wanted.inputs.items()}
-    g = np.ones((), dtype) if wanted.cotangent is None else wanted.cotangent.astype(dtype)
+    [g] = [g.astype(dtype) for g in wanted.cotangents.values()]
     with np.errstate(all="ignore"):
         values, gradients = implementation(np.dtype(dtype).type, g, **cast)
     found = {("value", n, None): a for n, a in values.items()}
@@ -279,7 +279,7 @@ def trained(name, dtype, loss, rate=None, *, forgets=True):
         value, gradient = loss(inputs)
         gradient = gradient + before
         inputs["W"] = inputs["W"] - rate * gradient
-        found["value", wanted.variant.output, step] = np.asarray(value, dtype)
+        found["value", wanted.variant.outputs[0], step] = np.asarray(value, dtype)
         found["gradient", "W", step], found["parameter", "W", step] = gradient, inputs["W"]
         before = 0 if forgets else gradient
     return judge(wanted, dtype, found).verdict

@@ -3,7 +3,6 @@
 import itertools
 import textwrap
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from gradient_conformance.harness.plan import Cell
 from gradient_conformance.harness.references.variant import VariantReference
 from gradient_conformance.harness.verdict import Verdict
 from gradient_conformance.harness.workers.waiting import Seldom
-from gradient_conformance.reference.optimizers import MOMENTUM, OPTIMIZERS
 
 LAYER = """
 title = "A layer"
@@ -33,6 +31,7 @@ TRAINED = LAYER.replace(
     "[tensors]", '[training]\noptimizer = { OPTIMIZER }\nparameters = ["W", "b"]\nsteps = 4\n[tensors]'
 )
 SGD = TRAINED.replace("OPTIMIZER", "sgd = { lr = 0.5 }")
+MOMENTUM = TRAINED.replace("OPTIMIZER", "sgd = { lr = 0.5, momentum = 0.9 }")
 
 BACKWARD = """
 import numpy as np
@@ -50,19 +49,14 @@ def backward(X, W, b):
 
 
 @pytest.fixture
-def judged(tmp_path, monkeypatch):
+def judged(tmp_path):
     """Runs a function called `layer` on a case: the line of its cell."""
     engines = []
 
-    def run(body, case=LAYER, dtype="float32", strict=False, momentum=False):
+    def run(body, case=LAYER, dtype="float32", strict=False):
         file = tmp_path / "mine.py"
         file.write_text(BACKWARD + textwrap.dedent(body))
         [variant] = parse(case, "own/layer").variants
-        if momentum:  # which no case may ask for as long as adapters have none
-            monkeypatch.setitem(OPTIMIZERS, "sgd_momentum", MOMENTUM)
-            options = {"lr": 0.5, "momentum": 0.9}
-            training = replace(variant.training, optimizer="sgd_momentum", options=options)
-            variant = replace(variant, training=training)
         column = subject(file, [], strict=strict)
         engine = Engine(lambda framework: interpreter_of(framework, {}, {}, tmp_path), ledgers={})
         engines.append(engine)
@@ -194,6 +188,7 @@ def test_a_wrong_step_without_gradients_is_told_by_what_it_should_be(judged):
     assert (
         "  the gradient of W, which is not shown, or the optimizer's update of W" in line.message.splitlines()
     )
+    assert {(call.op, call.phase) for call in line.calls} == {("", "update")}
 
 
 STEPPED = """
@@ -210,12 +205,12 @@ STEPPED = """
 @pytest.mark.parametrize("shown", ["{}", '{"W": own["W"]}', "own"])
 def test_steps_of_an_optimizer_with_a_state_are_judged_whatever_gradients_are_shown(judged, shown):
     code = STEPPED.replace("SHOWN", shown)
-    right = judged(code.replace("MU", "0.9"), SGD, momentum=True)
+    right = judged(code.replace("MU", "0.9"), MOMENTUM)
     assert right.verdict is Verdict.AGREE, right.message
 
 
 def test_a_wrong_state_of_an_optimizer_is_found_without_gradients(judged):
-    line = judged(STEPPED.replace("SHOWN", "{}").replace("MU", "0.5"), SGD, momentum=True)
+    line = judged(STEPPED.replace("SHOWN", "{}").replace("MU", "0.5"), MOMENTUM)
     assert line.verdict is Verdict.DISAGREE
     assert "step 0 agrees; from step 1 on all are wrong" in line.message
 
@@ -265,6 +260,8 @@ def test_gradients_that_are_never_zeroed_are_right_until_they_are_not(judged):
         ({3}, "steps 0 to 2 agree; step 3 is the first that is wrong"),
         ({1, 3}, "step 0 agrees; step 1 is the first that is wrong, and 1 of the 2 behind it"),
         ({2, 3}, "steps 0 and 1 agree; from step 2 on all are wrong"),
+        ({0, 1, 2, 3}, "from step 0 on all are wrong"),
+        ({0, 2}, "step 0 is the first that is wrong, and 1 of the 3 behind it"),
     ],
 )
 def test_the_first_wrong_step_is_named_and_what_was_right_before_it(judged, wrong, told):
@@ -279,6 +276,25 @@ def test_the_first_wrong_step_is_named_and_what_was_right_before_it(judged, wron
         SGD,
     )
     assert told in line.message.splitlines()
+
+
+def test_of_a_training_that_diverges_the_first_wrong_step_is_shown_with_its_cause(judged):
+    """In the end everything is NaN, of whatever cause."""
+    line = judged(
+        """
+        factors = iter([1, 2, 1e9, np.inf])
+        def layer(X, W, b):
+            own = backward(X, W, b)
+            return {}, {**own, "X": own["X"] * np.float32(next(factors))}
+    """,
+        SGD,
+    )
+    assert line.verdict is Verdict.DISAGREE
+    assert "in step 1 = " in line.message.splitlines()[0]
+    assert "step 0 agrees; from step 1 on all are wrong" in line.message
+    assert "all of it is 2 × what it should be" in line.message
+    assert "inf" not in line.message
+    assert line.calls[0].step == 1
 
 
 def test_behind_a_parameter_that_is_no_number_nothing_is_said_to_be_wrong(judged):
@@ -581,3 +597,45 @@ def test_each_step_of_a_training_is_told_before_it_is_judged():
     reached = []
     judge(VariantReference(variant), "float32", {}, strict=False, reached=lambda *told: reached.append(told))
     assert reached[0] == (0, variant.training.steps)
+
+
+LOGARITHM = """
+title = "A loss by a logarithm"
+source = "A test"
+program = "p = softmax(X @ W, axis=-1)\\nloss = -mean(sum(T * log(p), axis=-1))"
+gradients = ["W"]
+[tensors]
+X = { shape = [5, 3], uniform = [-1, 1] }
+W = { shape = [3, 4], uniform = [-1, 1] }
+T = { shape = [5, 4], uniform = [0, 1] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "times", "told"),
+    [
+        ("1e-12", 5, ["all of it is 5 × what it should be"]),
+        ("1e-8", 5, ["1e-08 is added inside the logarithm", "all of it is 5 × what it should be"]),
+        ("1e-8", 1, ["1e-08 is added inside the logarithm"]),
+        ("0", 5, ["all of it is 5 × what it should be"]),
+    ],
+)
+def test_what_is_added_inside_a_logarithm_hides_no_other_fault(judged, epsilon, times, told):
+    """Between names that aren't shown one wrong call forwards would explain the loss and the gradient."""
+    line = judged(
+        f"""
+        def layer(X, W, T):
+            e = np.exp(X @ W)
+            p = e / e.sum(axis=1, keepdims=True)
+            loss = -np.mean(np.sum(T * np.log(p + {epsilon}), axis=1))
+            return {{"loss": loss}}, {{"W": X.T @ (p * T.sum(axis=1, keepdims=True) - T) / 5 * {times}}}
+    """,
+        LOGARITHM,
+        "float64",
+    )
+    wrong = ["value loss"] * (epsilon != "0") + ["gradient of W"] * (times != 1)
+    assert [call.name for call in line.calls] == wrong
+    named = [call.likely for call in line.calls if call.likely]
+    assert len(named) == len(told)
+    assert all(words in likely for words, likely in zip(told, named, strict=True))
+    assert "follows" not in line.message

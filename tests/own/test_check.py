@@ -411,7 +411,10 @@ def test_what_is_not_clear_is_a_sentence(act, words):
 
 def test_a_wrong_shape_or_a_narrower_dtype_is_a_disagreement():
     found = check(PROGRAM, {"W": W, "x": X}, {"W": gradients()["W"].T})
-    assert found.message == "gradient of W has shape (2, 3), should be (3, 2)"
+    assert (
+        found.message
+        == "gradient of W has shape (2, 3), should be (3, 2): it is the transpose of what it should be"
+    )
     narrow = check(PROGRAM, {"W": W, "x": X}, {"W": gradients()["W"].astype("float32")})
     assert narrow.message == "gradient of W has dtype float32, should be float64"
 

@@ -149,7 +149,7 @@ def test_names_are_the_authors_and_stand_once():
         return max.sum()
 
     assert statements(forward, x=X, w=W) == [
-        "x_2 = x @ w", "max_ = tanh(x_2)", "max__2 = tanh(max_ @ w)", "max__3 = tanh(max__2 @ w)", "loss = sum(max__3)",
+        "x_2 = x @ w", "max = tanh(x_2)", "max_2 = tanh(max @ w)", "max_3 = tanh(max_2 @ w)", "loss = sum(max_3)",
     ]  # fmt: skip
 
 

@@ -29,16 +29,19 @@ WAYS = [(name, more) for name, ways in PLUGINS.items() for more in ways]
 
 
 FLAKY = """
+from pathlib import Path
 import numpy as np
-calls = []
 
 def layer(W, x):
-    calls.append(1)
+    with Path(__file__).with_name("calls").open("a+") as told:
+        told.write("x")
+        told.seek(0)
+        calls = told.read()
     a = 1 / (1 + np.exp(-(W @ x)))
     dz = 2 * a * a * (1 - a) * (1 if len(calls) > 2 else 2)
     return {"loss": np.sum(a * a)}, {"W": np.outer(dz, x), "x": W.T @ dz}
 """
-"""Wrong in the first cell and in its trace, right from then on."""
+"""Wrong in the first cell and in its trace, right from then on; a module would be found as it was loaded."""
 
 
 def needs(plugin):

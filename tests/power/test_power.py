@@ -27,8 +27,9 @@ SMALL = 660
 
 @pytest.fixture(scope="module")
 def measured():
-    what = specimens(20, SMALL, ROOT / "cases")
-    return Power(measure_all(what, FAULTS), load_faults(FAULTS).FAULTS)
+    implementation = load_faults(FAULTS)
+    what = specimens(20, SMALL, ROOT / "cases", implementation.FORWARD)
+    return Power(measure_all(what, FAULTS), implementation.FAULTS)
 
 
 def test_the_sixty_faults_are_there_each_with_a_line_that_says_what_is_wrong():

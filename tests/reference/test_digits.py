@@ -46,12 +46,32 @@ def test_every_row_has_its_values_and_gradients_in_decimals_too(name, number):
 
 FUNCTIONS = {
     "exp": mpmath.exp,
+    "expm1": mpmath.expm1,
     "log": mpmath.log,
+    "log2": lambda x: mpmath.log(x) / mpmath.log(2),
+    "log10": mpmath.log10,
+    "exp2": lambda x: mpmath.power(2, x),
     "log1p": mpmath.log1p,
     "sqrt": mpmath.sqrt,
     "tanh": mpmath.tanh,
     "sin": mpmath.sin,
     "cos": mpmath.cos,
+    "tan": mpmath.tan,
+    "arcsin": mpmath.asin,
+    "arccos": mpmath.acos,
+    "arctan": mpmath.atan,
+    "sinh": mpmath.sinh,
+    "cosh": mpmath.cosh,
+    "arcsinh": mpmath.asinh,
+    "arccosh": mpmath.acosh,
+    "arctanh": mpmath.atanh,
+    "lgamma": mpmath.loggamma,
+    "digamma": mpmath.digamma,
+    "normal_cdf": mpmath.ncdf,
+    "normal_density": mpmath.npdf,
+    "erf": mpmath.erf,
+    "erfc": mpmath.erfc,
+    "erf_slope": lambda x: 2 * mpmath.exp(-x * x) / mpmath.sqrt(mpmath.pi),
 }
 
 
@@ -60,7 +80,10 @@ FUNCTIONS = {
 def test_an_elementary_function_has_forty_digits_and_more(name, x):
     with mpmath.workdps(80), Digits():
         found = getattr(Number(digits(x).item().value), name)()
-        due = FUNCTIONS[name](mpmath.mpf(x))
+        due = FUNCTIONS[name](mpmath.mpf(x)) if name != "arctanh" or x < 1 else mpmath.nan
+        if not mpmath.isfinite(due) or mpmath.im(due):
+            assert not found.value.is_finite()
+            return
         assert abs(mpmath.mpf(str(found.value)) - due) <= abs(due) * mpmath.mpf(10) ** -40
 
 

@@ -58,6 +58,7 @@ CALLS = {
     np.concatenate: lambda a: np.concatenate((a, PLAIN, a[:, :2]), -1),
     np.split: lambda a: np.split(a, 2, -1)[1],
     np.take: lambda a: np.take(a, [3, 0, 0], -1)[:, :2] + np.take(a, 1, 0)[:2],
+    np.take_along_axis: lambda a: np.take_along_axis(a, np.argsort(PLAIN, 0)[:2], -2),
     np.moveaxis: lambda a: np.moveaxis(a[None], 0, -1),
 }
 
@@ -165,8 +166,7 @@ def _spreads(variant, runs, seed):
     wanted = VariantReference(variant)
 
     def compute(c):
-        one = np.ones(()) if wanted.cotangent is None else wanted.cotangent
-        env, grads = backprop(wanted.program, wanted.inputs, variant.gradients, {variant.output: one}, c)
+        env, grads = backprop(wanted.program, wanted.inputs, variant.gradients, wanted.cotangents, c)
         return {**{n: env[n] for n in variant.values}, **{f"d{n}": grads[n] for n in variant.gradients}}
 
     found = Recorded(compute).expected(1, seed, runs)

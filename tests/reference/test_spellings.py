@@ -7,6 +7,7 @@ import pytest
 from gradient_conformance.reference import parse
 from gradient_conformance.reference.backprop import forward
 from gradient_conformance.reference.contexts import EXACT
+from gradient_conformance.reference.names import folded
 from gradient_conformance.reference.ops import OPS
 from gradient_conformance.reference.program import ProgramError
 from gradient_conformance.reference.spellings import (
@@ -19,16 +20,79 @@ from gradient_conformance.reference.spellings import (
 )
 
 ABSENT = [
-    "argmax", "argmin", "argsort", "asin", "acos", "atan", "atan2", "arcsin", "arctan", "acosh",
-    "avg_pool2d", "bilinear", "bincount", "cbrt", "ceil", "cholesky", "cond", "conv1d", "conv2d",
-    "conv_transpose", "cross", "cummax", "cumprod", "deg2rad", "det", "diag", "diff", "digamma", "einsum",
-    "eigh", "erf", "erfc", "erfinv", "exp10", "fft", "float16", "float32", "floor", "fmod", "gammaln",
-    "group_norm", "gru", "histogram", "interpolate", "inv", "kron", "lgamma", "logdet", "lstm", "lu",
-    "max_pool2d", "maxpool", "maxout", "median", "mod", "nan_to_num", "nonzero", "one_hot", "pad", "pinv",
-    "pixel_shuffle", "prod", "qr", "quantile", "rand", "remainder", "repeat", "rnn", "roll", "round",
-    "rrelu", "scan", "scatter", "searchsorted", "sign", "sinc", "solve", "sort", "sparsemax", "svd", "tile",
-    "topk", "trace", "tril", "triu", "trunc", "unfold", "unique", "vmap", "zeta",
-]  # fmt: skip
+    name
+    for name in [
+        "acos",
+        "acosh",
+        "arcsin",
+        "arctan",
+        "argmax",
+        "argmin",
+        "argsort",
+        "asin",
+        "atan",
+        "atan2",
+        "bilinear",
+        "bincount",
+        "cbrt",
+        "ceil",
+        "cholesky",
+        "cond",
+        "cross",
+        "cummax",
+        "deg2rad",
+        "det",
+        "diff",
+        "digamma",
+        "eigh",
+        "erfinv",
+        "exp10",
+        "fft",
+        "float16",
+        "float32",
+        "floor",
+        "fmod",
+        "gammaln",
+        "histogram",
+        "interpolate",
+        "inv",
+        "kron",
+        "lgamma",
+        "logdet",
+        "lu",
+        "maxout",
+        "median",
+        "mod",
+        "nan_to_num",
+        "nonzero",
+        "one_hot",
+        "pinv",
+        "qr",
+        "quantile",
+        "rand",
+        "remainder",
+        "repeat",
+        "rnn",
+        "roll",
+        "round",
+        "rrelu",
+        "scan",
+        "scatter",
+        "searchsorted",
+        "sign",
+        "sinc",
+        "solve",
+        "sort",
+        "sparsemax",
+        "svd",
+        "topk",
+        "trunc",
+        "unique",
+        "vmap",
+        "zeta",
+    ]
+    if name not in OPS and folded(name) not in RENAMED
+]
 
 
 def said(text):
@@ -67,9 +131,10 @@ def test_nothing_is_guessed_for_an_op_that_is_not_there(name):
         ("multiply", "write x * y"),
         ("bmm", "write x @ y"),
         ("dot", "it is made of others: write x @ y"),
-        ("SiLU", "it is made of others: write x * sigmoid(x)"),
-        ("l1_loss", "it is made of others: write mean(abs(x - y))"),
-        ("nll_loss", "it is made of others: write -mean(sum(one_hot * log_p, axis=-1)), with"),
+        ("SiLU", "write silu"),
+        ("Swish", "write silu"),
+        ("l1_loss", "write mae"),
+        ("nll_loss", "write nll"),
     ],
 )
 def test_an_op_that_has_another_name_here_is_told_so(name, told):
@@ -95,9 +160,11 @@ def test_a_call_through_a_module_or_a_method_is_told_the_op(text, told):
         ("y = leaky_relu(x, alpha=0.1)", 'leaky_relu has no attribute "alpha"; it has: slope; write slope'),
         ("y = transpose(x, perm=(1, 0))", 'transpose has no attribute "perm"; it has: axes; write axes'),
         ("y = relu(x, dim=1)", 'relu has no attribute "dim"; it has: none'),
-        ("y = (x - t)^2", "operator not allowed; allowed are + - * / @ **; a power is **"),
-        ("y = where(x > 0, x, 0)", "a comparison or condition is not allowed: a program does the same"),
-        ("y = x if t else 0", "a comparison or condition is not allowed: a program does the same"),
+        ("y = (x - t)^2", "operator not allowed; allowed are + - * / @ ** & |; a power is **"),
+        ("y = where(0 < x < 1, x, 0)", "a comparison has two sides"),
+        ("y = where(x in t, x, 0)", "a comparison has two sides"),
+        ("y = x if t else 0", "a condition is not allowed: a program does the same"),
+        ("y = where(x > 0 and t > 0, x, 0)", "a condition is not allowed: a program does the same"),
     ],
 )
 def test_what_people_write_by_habit_is_told_what_to_write(text, told):
@@ -132,52 +199,17 @@ def sigmoid(x):
 
 X, Y = np.array([-2.0, -0.4, 0.3, 1.7]), np.array([0.5, -1.2, 0.2, 0.9])
 FUNCTIONS = {
-    "celu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
-    "cosh": np.cosh,
-    "elu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
-    "exp2": np.exp2,
-    "expm1": np.expm1,
-    "gelu": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
-    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
-    "hardtanh": lambda x: np.clip(x, -1, 1),
-    "layernorm": lambda x: (x - x.mean()) / np.sqrt(x.var() + 1e-5),
-    "batchnorm": lambda x: (x - x.mean()) / np.sqrt(x.var() + 1e-5),
     "l2": lambda x: np.sum(x**2) / 2,
     "l2normalize": lambda x: x / np.linalg.norm(x),
     "logcosh": lambda x: np.log(np.cosh(x)),
-    "logsigmoid": lambda x: np.log(sigmoid(x)),
-    "min": np.min,
-    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
-    "reciprocal": lambda x: 1 / x,
-    "relu6": lambda x: np.clip(x, 0, 6),
-    "rmsnorm": lambda x: x / np.sqrt(np.mean(x**2) + 1e-6),
-    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
-    "silu": lambda x: x * sigmoid(x),
-    "sinh": np.sinh,
     "softmin": lambda x: np.exp(-x) / np.exp(-x).sum(),
     "softshrink": lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0),
-    "softsign": lambda x: x / (1 + np.abs(x)),
-    "std": np.std,
-    "tan": np.tan,
     "tanhshrink": lambda x: x - np.tanh(x),
-    "var": np.var,
-    "flip": lambda x: x[::-1],
-    "unsqueeze": lambda x: x[None],
 }
 OF_TWO = {
-    "cosinesimilarity": lambda x, y: x @ y / np.linalg.norm(x) / np.linalg.norm(y),
-    "hinge": lambda x, y: np.mean(np.maximum(0, 1 - x * y)),
-    "huber": lambda x, y: np.mean(np.where(abs(x - y) < 1, (x - y) ** 2 / 2, abs(x - y) - 0.5)),
-    "hypot": np.hypot,
     "inner": np.inner,
-    "l1": lambda x, y: np.mean(abs(x - y)),
-    "logaddexp": np.logaddexp,
-    "minimum": np.minimum,
-    "outer": np.outer,
-    "stack": lambda x, y: np.stack([x, y]),
 }
 OF_POSITIVE = {
-    "log10": np.log10, "log1p": np.log1p, "log2": np.log2, "rsqrt": lambda x: x**-0.5,
     "logit": lambda x: np.log(x / (1 - x)),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import os
 import random
 import re
@@ -220,7 +221,7 @@ def test_another_output_is_another_entry(variant, kept):
         ('gradients = ["W", "x"]', 'gradients = ["x"]\nvalues = ["z", "a", "b"]\noutput = "a"'),
     )
     VariantReference(two, one).single()
-    VariantReference(dataclasses.replace(two, output="b"), one).single()
+    VariantReference(dataclasses.replace(two, outputs=("b",)), one).single()
     assert one.tally.computed == 2
 
 
@@ -801,18 +802,22 @@ def test_a_wrong_size_is_a_usage_error(cached, monkeypatch):
     outcome.stderr.fnmatch_lines(["*HARNESS_CACHE_SIZE=much: a size is*"])
 
 
-def test_an_entry_of_64_kb_is_read_and_verified_within_a_millisecond(kept):
-    """In time of the processor, the best of many: what else runs here does not count."""
+def test_an_entry_is_read_and_verified_in_little_more_than_the_time_of_its_checksum(kept):
+    """In time of the processor, the best of many, beside what the checksum alone takes on the same machine."""
     arrays = [("x", np.ones((64, 64)))]
     content = References.of(
         {("gradient", name): Reference(np.ones((32, 32)), np.ones((32, 32))) for name in "abcdefgh"}
     )
     one = kept()
     one.reference("asked", arrays, lambda: content)
-    taken = []
+    hashed = bytes(arrays[0][1].nbytes + content.value.nbytes + content.sigma.nbytes)
+    read, checksum = [], []
     for _ in range(100):
         start = time.thread_time()
         one.reference("asked", arrays, dict)
-        taken.append(time.thread_time() - start)
+        between = time.thread_time()
+        hashlib.sha256(hashed).digest()
+        read.append(between - start)
+        checksum.append(time.thread_time() - between)
     assert one.tally == Tally(read=100, computed=1, seconds=one.tally.seconds)
-    assert min(taken) < 1e-3
+    assert min(read) < 1.7 * min(checksum)

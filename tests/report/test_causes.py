@@ -96,10 +96,28 @@ def test_an_entry_by_cells_is_a_cause_without_a_call():
         ([call("sgd", "update")], "updates"),
         ([call("", "sum")], "gradients"),
         ([call("", "")], "no single call"),
+        ([call("", "update")], "no single call"),
     ],
 )
 def test_a_cause_is_of_gradients_of_values_or_of_both(calls, kind):
     assert {row.kind for row in found(wrong("k:1", *calls))} == {kind}
+
+
+def test_an_update_by_a_gradient_that_is_not_shown_is_not_told_as_the_update():
+    (row,) = found(wrong("k:1", call("", "update")))
+    assert row.result == "a gradient that is not shown, or its update"
+
+
+def test_what_is_likely_stands_with_the_cause_on_the_first_page(here):
+    likely = ["all of it is <10> × what it should be", "", "it is the transpose"]
+    facts = report(a_run([wrong(f"k:{i}", call(likely=words)) for i, words in enumerate(likely)]))
+    (row,) = facts.causes
+    assert row.likely == ["all of it is <10> × what it should be", "it is the transpose"]
+    page = html.one_file(facts)
+    assert (
+        "new, likely: all of it is &lt;10&gt; × what it should be; or, elsewhere: it is the transpose</td>"
+        in page
+    )
 
 
 def test_the_sentence_of_a_framework_adds_up():

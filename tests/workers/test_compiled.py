@@ -17,7 +17,7 @@ RUN = {"type": "run", "case": "toys/case", "bindings": {}, "mode": "jit"}
 SHARED = {
     "dtype": "float64",
     "program": [{"out": ["y"], "op": "sum_squares", "args": ["x"], "kw": {}}],
-    "output": "y",
+    "outputs": ["y"],
     "values": ["y"],
     "gradients": ["x"],
     "probes": {},
@@ -67,6 +67,30 @@ def test_what_was_compiled_is_bounded_like_the_references(tmp_path):
     assert 0 < len(left) <= 10
 
 
+JAX = shipped_adapters() / "jax" / "adapter.py"
+
+
+def answered(compiled, adapter=JAX):
+    """What JAX answers to one request, and the seconds that it compiled."""
+    worker = Worker(interpreter("jax"))
+    try:
+        worker.hello(framework("jax", adapter), compiled)
+        x = [Sent("input", "x", np.ones(2))]
+        asked = Asked({("value", "y"): (), ("gradient", "x"): (2,)})
+        worker.send({**RUN, "id": 1}, x, shared_line(SHARED, x), asked)
+        frame = worker.receive()
+        assert frame.header["type"] == "done"
+        return {key: array.tolist() for key, array in frame.arrays().items()}, frame.header["compiling"]
+    finally:
+        worker.stop()
+
+
+def kept(folder):
+    """What is kept of whole families, by name: content and time."""
+    files = (file for file in folder.iterdir() if len(file.name) == 64)
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+
+
 @pytest.mark.framework
 @pytest.mark.parametrize("own", [False, True], ids=["ours", "own"])
 def test_jax_keeps_what_it_compiles_in_the_folder_unless_somebody_has_their_own(tmp_path, monkeypatch, own):
@@ -74,13 +98,40 @@ def test_jax_keeps_what_it_compiles_in_the_folder_unless_somebody_has_their_own(
     if own:
         monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "own"))
         monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    worker = Worker(interpreter("jax"))
-    try:
-        worker.hello(framework("jax", shipped_adapters() / "jax" / "adapter.py"), tmp_path / "compiled")
-        x = [Sent("input", "x", np.ones(2))]
-        asked = Asked({("value", "y"): (), ("gradient", "x"): (2,)})
-        worker.send({**RUN, "id": 1}, x, shared_line(SHARED, x), asked)
-        assert worker.receive().header["type"] == "done"
-    finally:
-        worker.stop()
-    assert [any((tmp_path / name).glob("*-cache")) for name in ("compiled", "own")] == [not own, own]
+    answered(tmp_path / "compiled")
+    assert bool(kept(tmp_path / "compiled")) is not own
+    assert any((tmp_path / "own").glob("*-cache")) is own
+
+
+@pytest.mark.framework
+def test_what_jax_compiled_in_an_earlier_run_is_loaded_and_nothing_is_traced(tmp_path):
+    first, compiling = answered(tmp_path)
+    before = kept(tmp_path)
+    assert compiling > 0
+    assert answered(tmp_path) == (first, 0.0)
+    assert kept(tmp_path) == before
+
+
+@pytest.mark.framework
+def test_another_adapter_is_asked_anew_and_shares_what_is_the_same_to_jax(tmp_path):
+    """An adapter that was changed is never served what its predecessor was asked for."""
+    compiled, adapter, source = tmp_path / "compiled", tmp_path / "adapter.py", JAX.read_text()
+    first, _ = answered(compiled)
+    before = kept(compiled)
+    adapter.write_text(f"{source}\n# a remark\n")
+    assert answered(compiled, adapter)[0] == first
+    assert len(kept(compiled)) == len(before) + 1
+    adapter.write_text(source.replace("jnp.sum(optax", "2 * jnp.sum(optax"))
+    assert answered(compiled, adapter)[0]["value", "y", None] == 2 * first["value", "y", None]
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("broken", [b"", b"no such thing", None], ids=["empty", "nonsense", "cut"])
+def test_what_is_kept_and_broken_is_compiled_anew(tmp_path, broken):
+    first, _ = answered(tmp_path)
+    for name, (data, _) in kept(tmp_path).items():
+        (tmp_path / name).write_bytes(data[:-9] if broken is None else broken)
+    again, compiling = answered(tmp_path)
+    assert again == first
+    assert compiling > 0
+    assert answered(tmp_path) == (first, 0.0)

@@ -54,6 +54,31 @@ def test_literals_go_out_in_the_cells_dtype(case, dtype):
     assert json.loads(bytes(message[0]["bindings"])) == {"k": 0.3}
 
 
+CONSTANT = """
+title = "A layer with a mask"
+program = "y = W * x * mask"
+[tensors]
+W = { shape = [2], uniform = [-1, 1] }
+x = { shape = [2], uniform = [-1, 1] }
+[constants]
+mask = { values = [0, 1] }
+"""
+
+
+def test_own_code_is_given_no_constants_and_nobody_is_asked_for_their_gradients(case):
+    [variant] = case(text=CONSTANT).variants
+    wanted, known = VariantReference(variant), {}
+    theirs = Framework("torch", Path("adapter.py"), ("eager",))
+    mine = Framework("mine", Path("adapter.py"), ("eager",), subject=Path("mine.py"))
+    for framework, inputs in ((theirs, {"W", "x", "mask"}), (mine, {"W", "x"})):
+        cell = Cell(variant, "float32", framework, "eager")
+        for _, sent, line, asked in (requests.whole(cell, wanted, known), requests.trace(cell, wanted)):
+            assert {s.name for s in sent if s.role == "input"} == inputs
+            assert {told["name"] for told in json.loads(line)["arrays"]} == {*inputs, "y"}
+            assert ("gradient", "mask") not in asked.shapes
+            assert ("gradient", "W") in asked.shapes
+
+
 def test_a_message_knows_what_its_answer_may_hold(case):
     """In a training every tensor of every step, and no other; a trace asks for more of them."""
     [variant] = case(text=TEXT).variants

@@ -154,7 +154,7 @@ def worker(argv, adapter):
 
 def request(op, number, array):
     node = {"out": ["y"], "op": op, "args": ["x", "x"] if op not in ("loop", "pause") else ["x"], "kw": {}}
-    asked = {"program": [node], "output": "y", "values": ["y"], "gradients": []}
+    asked = {"program": [node], "outputs": ["y"], "values": ["y"], "gradients": []}
     own, sent = (
         {"type": "run", "id": number, "case": "c", "bindings": {}, "mode": "eager"},
         [Sent("input", "x", array)],

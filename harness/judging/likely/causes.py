@@ -12,7 +12,9 @@ import numpy as np
 
 from ....reference.contexts import Array
 from ..blame import FORWARD, SEED, SUM, VJP
+from .attributes import others as other_attributes
 from .conventions import CONVENTIONS, Convention
+from .elsewhere import ELSEWHERE, done
 from .instead import (
     CLIPS,
     FORMATS,
@@ -94,20 +96,32 @@ class Multiple(NamedTuple):
     """Whether 0 in its place would leave nothing."""
 
 
-def table(site: Site) -> Iterator[Cause]:
-    """The causes that may be at a place."""
+def table(site: Site, phases: Iterable[str]) -> Iterator[Cause]:
+    """The causes that may be at a place, or at places of these phases alike."""
     rows: tuple[Cause, ...] = CAUSES
     if site.suspect.call >= 0:
-        told = CONVENTIONS.get(site.node.op, ())
-        rows = (*CAUSES, *map(_of_convention, told))
-    return (row for row in rows if site.suspect.phase in row.phases)
+        elsewhere = (Convention(done(formula), words) for words, formula in ELSEWHERE.get(site.node.op, ()))
+        rows = (*CAUSES, *map(_of_convention, (*CONVENTIONS.get(site.node.op, ()), *elsewhere)))
+    return (row for row in rows if row.phases.issuperset(phases))
 
 
 def _of_convention(told: Convention) -> Cause:
     return Cause(CALL, once, lambda site, _: told.instead(site), lambda *_: told.words)
 
 
+def attributes(site: Site) -> Iterator[tuple[str, Any]]:
+    """Each attribute of a call with what else it may be."""
+    shapes = tuple(np.shape(a) for a in site.args)
+    return (
+        (name, other) for name, value in site.kw.items() for other in other_attributes(name, value, shapes)
+    )
+
+
 # What is said
+
+
+def _text(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}" if type(value) is float else str(value)
 
 
 def says_without_number(site: Site, k: int) -> str:
@@ -266,6 +280,10 @@ CAUSES = (
     Cause(
         CALL, other_attribute_axis, lambda s, axis: s.again(axis=axis),
         lambda s, axis: f"{s.node.op} is taken along axis {axis}, not along axis {s.kw['axis']}",
+    ),
+    Cause(
+        CALL, attributes, lambda s, how: s.again(**dict([how])),
+        lambda _, how: f"its {how[0]} is {_text(how[1])}",
     ),
     Cause(
         ANY, lambda s: ((axis, by) for axis in axes(s.right) for by in (0, 1, -1)), moved,

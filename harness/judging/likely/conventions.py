@@ -4,18 +4,17 @@ An op that comes to the table is given its rows here.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ....reference.contexts import Array
-from ....reference.ops.losses import distribution, reduced, unreduced
+from ....reference.ops.classification import distribution
+from ....reference.ops.losses import reduced, unreduced
 from ....reference.ops.reductions import softmax
 from .supposing import DoesNotApply, Site
 
 EPSILONS = (1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
-SLOPES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.3, 1.0)
-SMOOTHINGS = (0.01, 0.05, 0.1, 0.2)
 CLIPPED = (1e-15, 1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5)
 
 
@@ -29,17 +28,6 @@ class Convention(NamedTuple):
 def _first(change: Callable[[Array], Array]) -> Callable[[Site], Array]:
     """The op's own row, its first argument changed."""
     return lambda site: site.with_argument(0, change(site.args[0]))
-
-
-def _attribute(**kw: Any) -> Callable[[Site], Array]:
-    """The op's own row with another attribute. Does not apply where the program has that one."""
-
-    def instead(site: Site) -> Array:
-        if all(site.kw[name] == value for name, value in kw.items()):
-            raise DoesNotApply
-        return site.again(**kw)
-
-    return instead
 
 
 def _backwards(formula: Callable[[Site], Array]) -> Callable[[Site], Array]:
@@ -58,21 +46,6 @@ def _epsilons(words: str) -> Iterator[Convention]:
         yield Convention(_first(lambda x, eps=eps: x + eps), words.format(eps=f"{eps:g}"))  # type: ignore[misc]
 
 
-def _slopes() -> Iterator[Convention]:
-    for slope in SLOPES:
-        yield Convention(_attribute(slope=slope), f"its slope is {slope:g}")
-    for times in (10.0, 0.1):
-        yield Convention(
-            lambda s, times=times: s.again(slope=times * s.kw["slope"]),  # type: ignore[misc]
-            f"its slope is {times:g} × what it should be",
-        )
-
-
-def _reductions() -> Iterator[Convention]:
-    for reduction in ("mean", "sum"):
-        yield Convention(_attribute(reduction=reduction), f'its reduction is "{reduction}"')
-
-
 def _targets(words: str, change: Callable[[Site, Array], Array]) -> Convention:
     """A cross-entropy with other targets."""
 
@@ -87,14 +60,6 @@ def _labels(by: int) -> Callable[[Site, Array], Array]:
         if t.dtype.kind != "i":
             raise DoesNotApply
         return np.mod(t + by, np.shape(site.args[0])[site.kw["axis"]])
-
-    return change
-
-
-def _smoothed(eps: float) -> Callable[[Site, Array], Array]:
-    def change(site: Site, t: Array) -> Array:
-        z, axis = site.args[0], site.kw["axis"]
-        return (1 - eps) * distribution(z, t, axis) + eps / np.shape(z)[axis]
 
     return change
 
@@ -171,13 +136,10 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
         *_capped(),
     ),
     "softplus": tuple(_capped()),
-    "leaky_relu": tuple(_slopes()),
     "relu": (
         Convention(_backwards(lambda s: s.g * np.where(s.x > 0, 1, 0.01)), "it has leaky_relu's slope 0.01"),
     ),
-    "mse": tuple(_reductions()),
     "bce": (
-        *_reductions(),
         *_clipped(),
         *(Convention(_bce_with(eps), f"{eps:g} is added inside its logarithms") for eps in EPSILONS),
         Convention(
@@ -185,11 +147,8 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
             "p - t is its gradient towards the logits, not towards p",
         ),
     ),
-    "bce_with_logits": tuple(_reductions()),
     "cross_entropy": (
-        *_reductions(),
         *(_targets(f"its labels are taken by {by:+d} off", _labels(by)) for by in (1, -1)),
-        *(_targets(f"its labels are smoothed by {eps:g}", _smoothed(eps)) for eps in SMOOTHINGS),
         Convention(_backwards(_numbers_for_vectors), "the label's number is subtracted from every probability, not its one-hot vector"),
         *(Convention(_log_of_sum(eps), f"{eps:g} is added inside its logarithm") for eps in EPSILONS),
     ),

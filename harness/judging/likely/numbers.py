@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def _sizes_of(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, int]]:
     return ((where, size) for where, size in told if size > 1)
 
 
-def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> dict[float, str]:
+def named(trace: Trace, calls: Iterable[int], options: Mapping[str, Any]) -> dict[float, str]:
     """Every number that has a name here, the likelier first, and how it is explained; simple ones explain themselves."""
     found: dict[float, list[str]] = {}
     squares = any(trace.program.nodes[i].op in SQUARES for i in calls)
@@ -87,7 +88,7 @@ def named(trace: Trace, calls: Iterable[int], options: Mapping[str, float]) -> d
             found.setdefault(2 / n, []).append(
                 f"a factor of 2/{n}, with {n} = {where}, is there once too often"
             )
-    for option, value in options.items():
+    for option, value in _numbers(options).items():
         found.setdefault(value, []).append(f"{option} = {value:g} is multiplied into it")
     numbers = (*USUAL, *found, *SIMPLE)
     return {f: ", or ".join(found.get(f, ())) for f in numbers if f not in (0, 1)}
@@ -110,10 +111,15 @@ def of_inputs(shapes: Mapping[str, tuple[int, ...]]) -> dict[float, str]:
     return _divisions(seen)
 
 
-def of_options(options: Mapping[str, float]) -> dict[float, str]:
+def _numbers(options: Mapping[str, Any]) -> dict[str, float]:
+    """Those that are one number."""
+    return {name: value for name, value in options.items() if type(value) is float}
+
+
+def of_options(options: Mapping[str, Any]) -> dict[float, str]:
     """What multiples of a step an optimizer's options explain, and how."""
     found: dict[float, str] = {}
-    for option, value in options.items():
+    for option, value in _numbers(options).items():
         if value:
             found[value] = f"{option} = {value:g} is multiplied into it once too often"
             found[1 / value] = f"a factor of {option} = {value:g} is missing"

@@ -54,11 +54,9 @@ class Supposed(Told):
                 return role == "value" and name in self.trace.program.nodes[suspect.call].outs
             case "vjp":
                 return role == "use" and same(suspect, _of_use(name))
-            case "sum":
-                return role == "gradient" and name == suspect.name
             case "every":
                 return role == "gradient" and name in self.trace.inputs
-        return role == "gradient" and suspect.phase == SEED and name == self.trace.output
+        return role == "gradient" and suspect.phase in (SUM, SEED) and name == suspect.name
 
     def value(self, name: str) -> Array:
         """A name's value, as whoever reads it in this walk takes it."""
@@ -70,8 +68,8 @@ class Supposed(Told):
         """A result that has been walked, as it is read."""
         return self.own.get(result, self.found.get(result))
 
-    def out(self, call: int) -> Array:
-        return self._outs[call][0]
+    def outs(self, call: int) -> tuple[Array, ...]:
+        return self._outs[call]
 
 
 def as_dtype(a: Array, dtype: str) -> Array:
@@ -168,7 +166,7 @@ class Site:
     @property
     def out(self) -> Array:
         """The call's output, of several the first."""
-        return self.walk.out(self.suspect.call)
+        return self.walk.outs(self.suspect.call)[0]
 
     @property
     def g(self) -> Array:
@@ -201,17 +199,28 @@ class Site:
         attributes = self.kw | kw
         if self.forwards:
             made = self.row.forward(c, *taken, **attributes)
-            if isinstance(made, tuple):
-                raise DoesNotApply
-            return made
+            return made[self.node.outs.index(self.result[1])] if isinstance(made, tuple) else made
         if out is None:
-            out = self.out if args is None and not kw else self.row.forward(c, *taken, **attributes)
-        g = self.g if g is None else g
+            own, several = self.walk.outs(self.suspect.call), len(self.node.outs) > 1
+            own = own if several else own[0]
+            out = own if args is None and not kw else self.row.forward(c, *taken, **attributes)
+        g = _cotangents(self) if g is None else g
         return self.row.vjp(c, self.argument if argument is None else argument, out, taken, g, attributes)
 
     def with_argument(self, k: int, a: Array, **more: Any) -> Array:
         """The call's own row with another array as argument `k`."""
         return self.again((*self.args[:k], a, *self.args[k + 1 :]), **more)
+
+
+def _cotangents(site: Site) -> Any:
+    """Of a call's output, or of all where there are several; 0 of those that nobody reads."""
+    if len(site.node.outs) == 1:
+        return site.g
+    if site.suspect.phase != VJP:
+        raise DoesNotApply
+    found = (site.walk.taken(("gradient", name)) for name in site.node.outs)
+    outs = site.walk.outs(site.suspect.call)
+    return tuple(np.zeros_like(out) if g is None else g for g, out in zip(found, outs, strict=True))
 
 
 def _given_by(trace: Trace, call: int) -> str:

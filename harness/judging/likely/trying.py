@@ -11,7 +11,7 @@ One suspect is tried alone, then all calls of its op: a loop over layers makes o
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -24,7 +24,7 @@ from ....reference.formats import FORMATS
 from ....reference.rounding import K, Reference
 from ....reference.told import Result
 from ...references.row import References
-from ..blame import Suspect, suspects_of
+from ..blame import FORWARD, VJP, Suspect, suspects_of
 from ..calls import Alarm, around, calls_behind
 from ..comparing import compare
 from ..trace import Trace
@@ -64,11 +64,12 @@ class _Attempt(NamedTuple):
 
 
 def likely(
-    trace: Trace, suspects: Iterable[Suspect], alarms: Sequence[Alarm], options: Mapping[str, float]
+    trace: Trace, suspects: Iterable[Suspect], alarms: Sequence[Alarm], options: Mapping[str, Any]
 ) -> Likely | None:
     """The cause of the alarms that these suspects explain; `options` are the optimizer's. None where nobody knows."""
     explained = [a for a in alarms if any(same(s, t) for s in suspects for t in a.suspects)]
-    if not explained or not all(np.isfinite(a.got).all() for a in explained):
+    discrete = any(a.key in trace.discrete for a in explained)
+    if not explained or discrete or not all(np.isfinite(a.got).all() for a in explained):
         return None
     if trace.dtype == "float64" and all(map(_in_float32, explained)):
         return Likely(
@@ -101,11 +102,14 @@ def _explaining(attempts: Sequence[_Attempt]) -> Iterator[tuple[str, frozenset[S
 def _places(
     trace: Trace, suspects: Sequence[Suspect], alarms: Sequence[Alarm]
 ) -> Iterator[frozenset[Suspect]]:
-    """Each suspect alone, then with those of its op that may be at work in the alarms, then all inputs' gradients."""
+    """Each suspect alone, a call also forwards and back, then with those of its op that may be at work in the alarms, then all inputs' gradients."""
     accused = {s for a in alarms for s in a.suspects}
     nodes, told = trace.program.nodes, set()
+    forwards = [s for s in suspects if s.phase == FORWARD]
     for suspect in suspects:
         yield frozenset({suspect})
+    for suspect in forwards:
+        yield frozenset({suspect, Suspect(VJP, suspect.call)})
     for suspect in suspects:
         if suspect.call >= 0:
             alike = frozenset(
@@ -115,8 +119,17 @@ def _places(
             if len(alike) > 1 and alike not in told:
                 told.add(alike)
                 yield alike
+    for op in dict.fromkeys(nodes[s.call].op for s in forwards):
+        every = [i for i, node in enumerate(nodes) if node.op == op]
+        if len(every) > 1:
+            yield frozenset(Suspect(phase, i) for i in every for phase in (FORWARD, VJP))
     if all(a.key[0] == "gradient" and a.key[1] in trace.inputs for a in alarms):
         yield frozenset({Suspect(EVERY)})
+
+
+def _is_one_number(alarms: Sequence[Alarm]) -> bool:
+    """Whether what is wrong is one number alone: any ratio fits that."""
+    return sum(np.unique(a.got).size for a in alarms) == 1
 
 
 @dataclass(frozen=True)
@@ -126,15 +139,16 @@ class _Region:
     trace: Trace
     places: frozenset[Suspect]
     accusing: Sequence[Alarm]
-    options: Mapping[str, float]
+    options: Mapping[str, Any]
 
     def attempts(self) -> Iterator[_Attempt]:
-        """Every cause that may be here, with each of its options. A number is fitted for one place alone."""
+        """Every cause that may be here, with each of its options. A number is fitted for one call alone."""
         site = self._site
         if site is None:
             return
-        for rank, cause in enumerate(table(site)):
-            if not cause.fitted or len(self.places) == 1:
+        one = len({p.call for p in self.places}) == 1
+        for rank, cause in enumerate(table(site, {p.phase for p in self.places})):
+            if not cause.fitted or one:
                 with suppress(*NOT_HERE):
                     for option in list(cause.options(site)):
                         yield _Attempt(rank, self, site, cause, option)
@@ -151,14 +165,11 @@ class _Region:
             simpler = 1 + numbers.index(f)
             if self._holds(lambda s, f=f: cause.instead(s, option, f), tried * simpler):  # type: ignore[misc]
                 holding.append(f)
-        if not holding or (not self._names[holding[0]] and holding[0] not in USUAL and self._is_one_number):
+        if not holding or (
+            not self._names[holding[0]] and holding[0] not in USUAL and _is_one_number(self._alarms)
+        ):
             return ""
         return cause.says(site, option, Multiple(*explained(holding, self._names), whole))
-
-    @property
-    def _is_one_number(self) -> bool:
-        """Whether what is wrong is one number alone: any ratio fits that."""
-        return sum(np.unique(a.got).size for a in self._alarms) == 1
 
     def _fitted(self, attempt: _Attempt) -> tuple[bool, float]:
         """Whether nothing is left with 0 in the number's place, and the number by least squares."""
@@ -166,15 +177,26 @@ class _Region:
         none, one = (self._walk(lambda s, f=f: instead(s, option, f)) for f in (0.0, 1.0))  # type: ignore[misc]
         keys = [a.key for a in self._alarms]
         start, got = (_flat(found, keys) for found in (none, self.trace.own))
-        step = _flat(one, keys) - start
+        with np.errstate(invalid="ignore"):  # infinities, of which nothing is fitted
+            step = _flat(one, keys) - start
         length = float(step @ step)
         if not length or not math.isfinite(length):
             raise DoesNotApply
         return not start.any(), float(step @ (got - start)) / length
 
     def _holds(self, instead: Instead, tried: int) -> bool:
-        """Whether all that was told is right if this is so, and not by the chance of one among so many."""
-        found, trace = self._walk(instead), self.trace
+        """Whether all that was told is right if this is so, and not by the chance of one among so many.
+
+        Behind a call that is wrong forwards a derivative may be that of its input, or be taken from what it gave.
+        """
+        if not any(p.phase == FORWARD for p in self.places):
+            return self._holds_as(instead, tried)
+        return self._holds_as(instead, 2 * tried) or self._holds_as(
+            instead, 2 * tried, own_output=self._calls
+        )
+
+    def _holds_as(self, instead: Instead, tried: int, own_output: Collection[int] = ()) -> bool:
+        found, trace = self._walk(instead, own_output=own_output), self.trace
         touched = [
             key for key in self._near if key in found and not np.array_equal(found[key], trace.here[key])
         ]
@@ -183,7 +205,9 @@ class _Region:
         ):
             return False
         due = trace.due(trace.own, touched, self._calls, self._made(instead))
-        if not self._within(due) and any(a.suspect is None for a in self._alarms):
+        if own_output:
+            due = around(found, due)
+        elif not self._within(due) and any(a.suspect is None for a in self._alarms):
             due = around(self._walk(instead, own_output=self._calls), due)
         if not self._within(due):
             return False

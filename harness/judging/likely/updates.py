@@ -7,12 +7,12 @@ explains every element is said, by the rules of `trying`.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from ....reference.contexts import EXACT, Array, Exact
-from ....reference.optimizers import Optimizer
+from ....reference.optimizers import Optimizer, at_step
 from ....reference.rounding import expected, seed_of
 from ..comparing import distance
 from ..judge import Update
@@ -28,15 +28,22 @@ class Step:
     optimizer: Optimizer
     parameters: Sequence[Array]
     gradients: Sequence[Array]
-    options: Mapping[str, float]
+    options: Mapping[str, Any]
+    unclipped: Sequence[Array]
+    """The gradients before they were clipped; none where they aren't."""
     names: Mapping[float, str]
     """Numbers that have a name here, and what a multiple by them is explained by."""
+
+    @property
+    def now(self) -> dict[str, Any]:
+        """All options, as they are in this step."""
+        return at_step(self.optimizer.given(self.options), len(self.parameters))
 
     @property
     def before(self) -> Array:
         return self.parameters[-1]
 
-    def moved(self, gradient: Array | None = None, before: Array | None = None, **options: float) -> Array:
+    def moved(self, gradient: Array | None = None, before: Array | None = None, **options: Any) -> Array:
         """The parameter after the step, with another last gradient, parameter before it, or options."""
         gradients, parameters = list(self.gradients), list(self.parameters)
         gradients[-1] = gradients[-1] if gradient is None else gradient
@@ -58,6 +65,11 @@ def causes(step: Step) -> Iterator[Cause]:
     yield Cause(
         lambda s, f: s.c.r(s.before + f * (s.moved() - s.before)), lambda *f: _multiple(step, *f), fitted=True
     )
+    if step.unclipped:
+        yield Cause(
+            lambda s: replace(s, gradients=s.unclipped).moved(),
+            lambda _: "it is a step by gradients that are not clipped",
+        )
     if len(step.parameters) > 1:
         yield Cause(
             lambda s: s.moved(s.gradients[-2]), lambda _: "it is a step by the gradient of the step before"
@@ -77,7 +89,12 @@ def causes(step: Step) -> Iterator[Cause]:
             lambda f, *_: f"{f:g} × the last movement is added to it: a momentum that the case doesn't have",
             fitted=True,
         )
-    if lr := step.options.get("lr"):
+        if step.optimizer.state:
+            yield Cause(
+                lambda s: s.optimizer.moved(s.c, s.parameters[-1:], s.gradients[-1:], **s.now),
+                lambda _: "it is a first step: the optimizer has forgotten those before",
+            )
+    if lr := step.now["lr"]:
         yield Cause(
             lambda s, f: s.c.r(s.moved() - f * lr * s.before),
             lambda f: (
@@ -85,13 +102,21 @@ def causes(step: Step) -> Iterator[Cause]:
             ),
             fitted=True,
         )
-    for name, value in step.options.items():
-        if name != "lr":
-            yield _turned(name, value)
+    for name, value in step.now.items():
+        for other, told in _others(step.optimizer, name, value):
+            yield Cause(lambda s, name=name, other=other: s.moved(**{name: other}), lambda _, told=told: told)
 
 
-def _turned(option: str, value: float) -> Cause:
-    return Cause(lambda s: s.moved(**{option: -value}), lambda _: f"{option} has the other sign")
+def _others(optimizer: Optimizer, option: str, value: Any) -> Iterator[tuple[Any, str]]:
+    """What an option may be instead, and how that is told: another of its words, none, another sign."""
+    if isinstance(value, bool):
+        yield not value, f"it is the step with {option} = {str(not value).lower()}"
+    elif isinstance(value, str):
+        words = get_args(optimizer.options[option].annotation)
+        yield from ((word, f'it is the step with {option} = "{word}"') for word in words if word != value)
+    elif option != "lr" and value:
+        yield 0.0, f"it is the step with {option} = 0"
+        yield -value, f"{option} has the other sign"
 
 
 def _multiple(step: Step, *holding: float) -> str:
@@ -104,7 +129,7 @@ def _multiple(step: Step, *holding: float) -> str:
 def likely_update(
     update: Update,
     optimizer: Optimizer,
-    options: Mapping[str, float],
+    options: Mapping[str, Any],
     dtype: str,
     shapes: Mapping[str, tuple[int, ...]],
 ) -> str:
@@ -114,15 +139,16 @@ def likely_update(
     """
     if not np.isfinite(update.got).all():
         return ""
-    names = {**(of_inputs(shapes) if update.derived else {}), **of_options(options)}
-    exact = Step(EXACT, optimizer, update.parameters, update.gradients, options, names)
+    names = {**(of_inputs(shapes) if update.derived else {}), **of_options(update.options(options))}
+    exact = Step(EXACT, optimizer, update.parameters, update.gradients, options, update.unclipped, names)
     rows = list(causes(exact))
     for cause in rows:
-        holding = [
-            f
-            for f, n in _numbers(cause, exact, update)
-            if _holds(cause, f, exact, update, dtype, len(rows) * n)
-        ]
+        with np.errstate(all="ignore"):  # of another option a root may be of what is negative
+            holding = [
+                f
+                for f, n in _numbers(cause, exact, update)
+                if _holds(cause, f, exact, update, dtype, len(rows) * n)
+            ]
         if holding:
             return cause.says(*holding) if cause.fitted else cause.says(None)
     return ""

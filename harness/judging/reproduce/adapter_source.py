@@ -1,19 +1,19 @@
 """An adapter's source, and of it what a script of one call needs, as people write it.
 
-Nothing is imported: the file is read. What is copied is the adapter's own code, so a script runs what a worker runs.
+Nothing is imported: the texts are read. What is copied is the adapter's own code, so a script runs what a worker runs.
 """
 
 import ast
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ...errors import HarnessError
 
-OURS = "worker"
-"""The one module of ours that an adapter imports."""
+OURS = "worker", "adapter"
+"""The modules of ours that an adapter and its families of ops import."""
 NUMPY = "numpy"
 REFUSAL = "Unsupported"
 """Raised where the framework cannot say a call; a call that was run has none of it."""
@@ -22,11 +22,19 @@ Function = ast.FunctionDef | ast.Lambda
 
 
 class AdapterSource:
-    """What stands at the top of an adapter, by name."""
+    """What stands at the top of an adapter and of its families of ops, by name."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, texts: Iterable[str]) -> None:
         self._path = path
-        self._body = [_Plain().visit(node) for node in ast.parse(path.read_text(encoding="utf-8")).body]
+        body = [_Plain().visit(node) for text in texts for node in ast.parse(text).body]
+        idle: set[str] = set()
+        while (
+            more := {node.name for node in body if isinstance(node, ast.FunctionDef) and _is_idle(node)}
+            - idle
+        ):
+            idle |= more
+            body = [_Plain(idle).visit(node) for node in body]
+        self._body = body
 
     @cached_property
     def _defined(self) -> dict[str, ast.stmt]:
@@ -40,10 +48,11 @@ class AdapterSource:
 
     def entry(self, table: str, key: str) -> ast.expr:
         """What stands in a table. Raises HarnessError where it isn't written out."""
-        match self._defined.get(table):
-            case ast.Assign(value=ast.Dict(keys, values)):
-                for name, value in zip(keys, values, strict=True):
-                    if isinstance(name, ast.Constant) and name.value == key:
+        for node in self._body:
+            match node:
+                case ast.Assign([ast.Name(name)], ast.Dict(keys, values)) if name == table:
+                    named = zip(keys, values, strict=True)
+                    for value in (v for k, v in named if isinstance(k, ast.Constant) and k.value == key):
                         return value
         raise HarnessError(
             f'{self._path}: {table} has no "{key}" that is written out, as in {table} = {{"{key}": ...}}: '
@@ -54,6 +63,26 @@ class AdapterSource:
         """A function that the adapter defines."""
         found = self._defined.get(name)
         return found if isinstance(found, ast.FunctionDef) else None
+
+    def asks(self, function: ast.expr, name: str) -> bool:
+        """Whether what is named or written has a keyword of this name."""
+        written = self.function(function.id) if isinstance(function, ast.Name) else function
+        return isinstance(written, Function) and any(a.arg == name for a in written.args.kwonlyargs)
+
+    def keywords(self, function: ast.expr) -> set[str] | None:
+        """The keywords of what is named, or of what the named function gives; None where it takes all."""
+        match function:
+            case ast.Name(name):
+                written = self.function(name)
+            case ast.Call(ast.Name(name)):
+                maker = self.function(name)
+                inner = maker.body if isinstance(maker, ast.FunctionDef) else []
+                written = next((node for node in inner if isinstance(node, ast.FunctionDef)), None)
+            case _:
+                written = None
+        if written is None or written.args.kwarg is not None:
+            return None
+        return {a.arg for a in written.args.kwonlyargs}
 
     def call(self, function: ast.expr, args: Sequence[ast.expr], kw: Mapping[str, ast.expr]) -> ast.expr:
         """The call of what is named or written; where that is one line of the adapter's, the line itself."""
@@ -79,7 +108,8 @@ class AdapterSource:
         uses = list(_names([body]))
         if any(uses.count(name) > 1 and isinstance(value, ast.Call) for name, value in bound.items()):
             return None
-        return _Substituted(bound, self.call).visit(copy.deepcopy(body))  # type: ignore[no-any-return]
+        rest = {} if function.args.kwarg is None else {function.args.kwarg.arg: _others(function.args, kw)}
+        return _Substituted(bound, rest, self.call).visit(copy.deepcopy(body))  # type: ignore[no-any-return]
 
     def own(self, name: str, argument: ast.expr) -> ast.expr:
         """A call of one of the adapter's own functions that every adapter has."""
@@ -112,10 +142,12 @@ class AdapterSource:
             names |= more
         kept = [node for node in self._body if self._sets(node) or self._defines(node, names)]
         names |= set(_names(kept))
-        imports = [i for node in self._body if (i := _pruned(node, names))]
+        found = [node if node in kept else _pruned(node, names) for node in self._body]
+        needed = {ast.unparse(node): node for node in found if node}  # several texts import the same
+        imports = [node for node in needed.values() if isinstance(node, ast.Import | ast.ImportFrom)]
         if not any(alias.name == NUMPY for i in imports for alias in i.names):
-            imports.append(ast.Import([ast.alias(NUMPY)]))
-        return sorted((*imports, *kept), key=lambda node: getattr(node, "lineno", 0))
+            return [ast.Import([ast.alias(NUMPY)]), *needed.values()]
+        return list(needed.values())
 
     def _sets(self, node: ast.stmt) -> bool:
         """Whether a statement sets something up: a call that reads nothing of the adapter's own."""
@@ -140,7 +172,7 @@ def _names(code: Iterable[ast.AST]) -> Iterator[str]:
 
 def _pruned(node: ast.stmt, names: set[str]) -> ast.Import | ast.ImportFrom | None:
     """The import, with those of its names that are used."""
-    if not isinstance(node, ast.Import | ast.ImportFrom) or getattr(node, "module", None) == OURS:
+    if not isinstance(node, ast.Import | ast.ImportFrom) or getattr(node, "module", None) in OURS:
         return None
     used = [alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) in names]
     if not used:
@@ -150,14 +182,29 @@ def _pruned(node: ast.stmt, names: set[str]) -> ast.Import | ast.ImportFrom | No
     return kept
 
 
+def _is_idle(function: ast.FunctionDef) -> bool:
+    """Whether nothing of it is left: all that it did was to refuse."""
+    return isinstance(function.body[0], ast.Pass)
+
+
 class _Plain(ast.NodeTransformer):
-    """Code without annotations, docstrings and refusals of what the framework cannot say."""
+    """Code without annotations, docstrings and refusals of what the framework cannot say, nor calls of what does nothing but refuse."""
+
+    def __init__(self, idle: Container[str] = ()) -> None:
+        self._idle = idle
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        match node.value:
+            case ast.Call(ast.Name(name)) if name in self._idle:
+                return None
+        return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.generic_visit(node)
         node.returns = None
         if len(node.body) > 1 and ast.get_docstring(node) is not None:
             del node.body[0]
+        node.body = node.body or [ast.Pass()]  # of a function that does nothing but refuse
         return node
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
@@ -168,11 +215,25 @@ class _Plain(ast.NodeTransformer):
         self.generic_visit(node)
         return node if node.value is None else ast.copy_location(ast.Assign([node.target], node.value), node)
 
+    def visit_Raise(self, node: ast.Raise) -> ast.AST | None:
+        match node.exc:
+            case ast.Call(func=ast.Name(name)) if name == REFUSAL:
+                return None
+        return node
+
     def visit_If(self, node: ast.If) -> ast.AST | None:
         self.generic_visit(node)
-        match node:
-            case ast.If(body=[ast.Raise(exc=ast.Call(func=ast.Name(name)))], orelse=[]) if name == REFUSAL:
-                return None
+        return self._left(node)
+
+    def visit_For(self, node: ast.For) -> ast.AST | None:
+        self.generic_visit(node)
+        return self._left(node)
+
+    def _left(self, node: ast.If | ast.For) -> ast.AST | None:
+        """The statement, if something of it is left: what it did may have been to refuse."""
+        if not node.body and not node.orelse:
+            return None
+        node.body = node.body or [ast.Pass()]
         return node
 
 
@@ -205,21 +266,39 @@ def _bound(
     return found
 
 
-class _Substituted(ast.NodeTransformer):
-    """Parameters replaced by arguments, and choices made that these decide."""
+def _others(parameters: ast.arguments, kw: Mapping[str, ast.expr]) -> list[ast.keyword]:
+    """The keywords that no parameter takes by its name."""
+    named = {p.arg for p in (*parameters.posonlyargs, *parameters.args, *parameters.kwonlyargs)}
+    return [ast.keyword(name, value) for name, value in kw.items() if name not in named]
 
-    def __init__(self, bound: Mapping[str, ast.expr], call: Callable[..., ast.expr]) -> None:
-        self._bound, self._call = bound, call
+
+class _Substituted(ast.NodeTransformer):
+    """Parameters replaced by arguments, and choices made that these decide; `rest` has keywords in place of `**name`."""
+
+    def __init__(
+        self,
+        bound: Mapping[str, ast.expr],
+        rest: Mapping[str, list[ast.keyword]],
+        call: Callable[..., ast.expr],
+    ) -> None:
+        self._bound, self._rest, self._call = bound, rest, call
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return copy.deepcopy(self._bound.get(node.id, node))
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """An entry of a table of the adapter's, `REDUCE[reduction]`, is what is called."""
+        node.keywords = [given for keyword in node.keywords for given in self._given(keyword)]
         self.generic_visit(node)
         if isinstance(node.func, ast.Subscript) and not node.keywords:
             return self._call(node.func, node.args, {})
         return node
+
+    def _given(self, keyword: ast.keyword) -> list[ast.keyword]:
+        match keyword:
+            case ast.keyword(None, ast.Name(name)) if name in self._rest:
+                return copy.deepcopy(self._rest[name])
+        return [keyword]
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         self.generic_visit(node)

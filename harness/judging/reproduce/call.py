@@ -1,5 +1,9 @@
-"""One op call as it was in a cell: its own inputs and cotangents, and the element of its result that is wrong."""
+"""One op call as it was in a cell: its own inputs and cotangents, and the element of its result that is wrong.
 
+Likewise the steps of an optimizer until one that is wrong.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,9 +15,11 @@ from ....reference.ops import OPS
 from ...errors import HarnessError
 from ...plan import Cell
 from ...reading.elements import Array
+from ...references.variant import VariantReference
 from ...run.lines import CellLine
 from ..blame import FORWARD, VJP, Suspect
 from ..examining import Examination, Found, findings
+from ..judge import Update
 from ..outcome import by_cause, place
 from ..trace import Trace, argument_name
 
@@ -63,18 +69,54 @@ class Call:
     @cached_property
     def result(self) -> str:
         """The wrong element in words."""
-        index = f"[{', '.join(map(str, self.where))}]" if self.where else ""
         out = f"output {self.output}" if self.listed else "output"
-        return f"{out if self.towards is None else f'gradient towards {self.names[self.towards]}'}{index}"
+        return f"{out if self.towards is None else f'gradient towards {self.names[self.towards]}'}{_index(self.where)}"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of an optimizer, and one element of a parameter after the last of them. Floats are float64 that hold numbers of `dtype`."""
+
+    op: str
+    """The optimizer."""
+    options: dict[str, Any]
+    """As a worker is given them."""
+    name: str
+    """Of the parameter."""
+    parameters: Mapping[str, Sequence[Array]]
+    """Each before each step, as the framework had it: it repeats all but the first of them itself."""
+    gradients: Mapping[str, Sequence[Array]]
+    dtype: str
+    where: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.gradients[self.name])
+
+    @property
+    def size(self) -> int:
+        """How many numbers are given to the steps."""
+        first = sum(np.size(history[0]) for history in self.parameters.values())
+        return first + sum(np.size(a) for history in self.gradients.values() for a in history)
+
+    @property
+    def result(self) -> str:
+        """The wrong element in words."""
+        after = f"{self.count} steps" if self.count > 1 else "a step"
+        return f"{self.name}{_index(self.where)} after {after}"
+
+
+def _index(where: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, where))}]" if where else ""
 
 
 @dataclass(frozen=True)
 class Wrong:
     """A wrong call of a cell, what the cell had there, and what the reference has."""
 
-    call: Call
+    call: Call | Steps
     source: str
-    """The statement, with its line in the case file."""
+    """The statement, with its line in the case file, or whose update it is."""
     got: Any
     """A NumPy scalar of the cell's dtype."""
     want: float
@@ -89,6 +131,8 @@ def told(cell: Cell, line: CellLine, examination: Examination) -> list[Found]:
 
 def wrong(cell: Cell, found: Found) -> Wrong:
     """The call that is to blame. Raises HarnessError where it is none, or several may be."""
+    if isinstance(found.of, Update):
+        return _wrong_step(cell, found.of)
     suspect = next(iter(found.suspects))
     if len(found.suspects) > 1 or suspect.phase not in (FORWARD, VJP) or found.trace is None:
         blamed = place(found.suspects, found.trace, cell.variant.program_line)
@@ -104,6 +148,34 @@ def wrong(cell: Cell, found: Found) -> Wrong:
         np.asarray(trace.answered[found.key])[where],
         float(found.call.want[where]),
         float(found.call.tolerance[where]),
+    )
+
+
+def _wrong_step(cell: Cell, update: Update) -> Wrong:
+    """Raises HarnessError where what the step was given isn't known, or is not this parameter's gradient alone."""
+    name, step = update.compared.name, update.compared.step
+    if update.derived or update.unclipped:
+        why = "is clipped with those of other parameters" if update.unclipped else "was not told"
+        raise HarnessError(
+            f"{cell.id}: the optimizer's update of {name}: its gradient {why}, so there is no step to take alone"
+        )
+    where, training = tuple(update.compared.where or ()), cell.variant.training
+    assert training is not None
+    options = VariantReference(cell.variant).training_options(cell.dtype)[0]
+    return Wrong(
+        Steps(
+            training.optimizer,
+            options,
+            name,
+            {n: history for n, (history, _) in update.every.items()},
+            {n: gradients for n, (_, gradients) in update.every.items()},
+            cell.dtype,
+            where,
+        ),
+        f"the optimizer's update of {name} in step {step}",
+        np.dtype(cell.dtype).type(update.got[where]),
+        float(update.due.value[where]),
+        float(update.tolerance[where]),
     )
 
 
@@ -123,13 +195,5 @@ def _call(trace: Trace, suspect: Suspect, name: str, where: tuple[int, ...]) -> 
         where=where,
         output=0 if backwards else node.outs.index(name),
         towards=suspect.argument if backwards else None,
-        cotangents=tuple(_cotangent(trace, out) for out in node.outs),
+        cotangents=tuple(map(trace.cotangent, node.outs)),
     )
-
-
-def _cotangent(trace: Trace, name: str) -> Array:
-    """As the subject had it; zero where no way leads to the output."""
-    key = ("gradient", name)
-    if key in trace.own or key in trace.here:
-        return np.asarray(trace.own.get(key, trace.here.get(key)))
-    return np.zeros(np.shape(trace.here["value", name]))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ....reference.ops import OPS, shapes
-from .call import Call
+from .call import Call, Steps
 
 Labels = tuple[Hashable, ...]
 
@@ -26,8 +26,12 @@ class Labelled:
     batch: frozenset[Hashable] = frozenset()
 
 
-def cuts(call: Call) -> Iterator[Call]:
+def cuts(call: Call | Steps) -> Iterator[Call | Steps]:
     """The call, ever less cut down: the last is the whole of it."""
+    if isinstance(call, Steps):
+        alone = _one_element(call)
+        yield from (alone, call) if alone.size < call.size else (call,)
+        return
     before = 0
     label = LABELS.get(OPS[call.op].shape)
     if label is not None:
@@ -38,6 +42,17 @@ def cuts(call: Call) -> Iterator[Call]:
                 before = cut.size
                 yield cut
     yield call
+
+
+def _one_element(steps: Steps) -> Steps:
+    """Most optimizers move each element of a parameter by itself."""
+    name, at = steps.name, tuple(slice(i, i + 1) for i in steps.where)
+    return replace(
+        steps,
+        parameters={name: [a[at] for a in steps.parameters[name]]},
+        gradients={name: [a[at] for a in steps.gradients[name]]},
+        where=(0,) * len(at),
+    )
 
 
 def _cut(call: Call, labels: Labelled, left: frozenset[Hashable]) -> Call:
@@ -102,12 +117,13 @@ def _along(call: Call) -> Labelled:
 
 
 def _cross_entropy(call: Call) -> Labelled:
-    z, target = call.args
+    z, target, *weights = call.args
     labels = tuple(range(z.ndim))
     axis = call.kw["axis"] % z.ndim
     places = tuple(a for a in labels if a != axis)
     out = places if call.kw["reduction"] == "none" else ()
-    return Labelled([labels, labels if target.ndim == z.ndim else places], out, frozenset({axis}))
+    targets = labels if target.ndim == z.ndim else places
+    return Labelled([labels, targets, *((axis,) for _ in weights)], out, frozenset({axis}))
 
 
 def _matmul(call: Call) -> Labelled:
@@ -132,6 +148,8 @@ LABELS: dict[Callable[..., Any], Callable[[Call], Labelled]] = {
     shapes.broadcast: _elements,
     shapes.where: _elements,
     shapes.pair_loss: _losses,
+    shapes.loss: _losses,
+    shapes.weighted_loss: _losses,
     shapes.reduce: _along,
     shapes.nonempty_reduce: _along,
     shapes.along: _along,

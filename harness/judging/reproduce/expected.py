@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import HarnessError
-from .call import Call
+from .call import Call, Steps
 
 DIGITS = 20
 """Printed."""
@@ -14,7 +14,7 @@ LARGEST = 20_000
 """Numbers of a call that is printed and evaluated with 50 digits in reasonable time."""
 
 
-def expected(call: Call, reference: float) -> str:
+def expected(call: Call | Steps, reference: float) -> str:
     """The element in 20 digits; at a kink, of the slopes between those of both sides, the one nearest to the reference.
 
     Where the definition has no value (0 log 0), it is the reference's. Raises HarnessError without mpmath.
@@ -26,12 +26,33 @@ def expected(call: Call, reference: float) -> str:
         if error.name != "mpmath":
             raise
         raise HarnessError("mpmath is missing: pip install mpmath") from None
-    with MP.workdps(digits_for([*call.args, *call.cotangents])):
+    with MP.workdps(digits_for(_given(call))):
         try:
-            found = _value(call) if call.towards is None else _slope(call, call.towards, reference)
+            found = _found(call, reference)
         except (ZeroDivisionError, ValueError):
             return repr(reference)
         return MP.nstr(found, DIGITS) if MP.isfinite(found) and MP.im(found) == 0 else repr(reference)
+
+
+def _given(call: Call | Steps) -> Sequence[Any]:
+    if isinstance(call, Steps):
+        return [*call.parameters[call.name], *call.gradients[call.name]]
+    return [*call.args, *call.cotangents]
+
+
+def _found(call: Call | Steps, reference: float) -> Any:
+    if isinstance(call, Steps):
+        return _moved(call)
+    return _value(call) if call.towards is None else _slope(call, call.towards, reference)
+
+
+def _moved(steps: Steps) -> Any:
+    from ...truth.optimizers import TRUTH  # noqa: PLC0415 (mpmath is optional)
+
+    rates = steps.options["lr"]
+    lr = rates[: steps.count] if isinstance(rates, tuple) else rates
+    of = steps.parameters[steps.name], steps.gradients[steps.name]
+    return TRUTH[steps.op].moved(*of, **steps.options | {"lr": lr})[steps.where]
 
 
 def _outputs(call: Call, args: Sequence[Any]) -> tuple[Any, ...]:

@@ -17,7 +17,10 @@ FROM_PIPE = "import sys; exec(compile(sys.stdin.buffer.read(), 'reproduce.py', '
 
 
 def output_of(script: str, interpreter: Interpreter) -> tuple[str, str]:
-    """What the script prints, and how it ended if it failed. Raises HarnessError where it can't be started."""
+    """What the script prints, and how it ended if it failed, as it does where it shows what is wrong.
+
+    Raises HarnessError where it can't be started.
+    """
     try:
         process = opened(command(interpreter.argv, ENVIRONMENT, FROM_PIPE))
     except OSError as error:
@@ -29,7 +32,8 @@ def output_of(script: str, interpreter: Interpreter) -> tuple[str, str]:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return "", f"took longer than {TIMEOUT:g} s"
+    printed = out.decode(errors="replace")
     if process.returncode == 0:
-        return out.decode(errors="replace"), ""
+        return printed, ""
     last = readable(log.decode(errors="replace")).splitlines()[-1:]
-    return "", "\n".join([how_it_ended(process.returncode), *last])
+    return printed, "\n".join([how_it_ended(process.returncode), *last])

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,32 +11,73 @@ from ...plan import Cell
 from ...reading.elements import Array
 from ...reading.text import visible
 from .adapter_source import AdapterSource, literal
-from .call import Call, Wrong
+from .call import Call, Steps, Wrong
 
-VJPS = "VJPS"
-"""An adapter's functions, by mode, that call an op and give its output and one gradient."""
+VJPS, OPTIMIZERS = "VJPS", "OPTIMIZERS"
+"""An adapter's functions, by mode, that call an op and give its output and one gradient, and those that begin a training."""
+CHECK = """
+print('got     ', got)
+print('expected', expected)
+print('error   ', float(got) - float(expected))
+print('allowed ', allowed)
+{numpy}.testing.assert_allclose(float(got), float(expected), rtol=0, atol=allowed)
+"""
+"""How a script ends. What is infinite or NaN is right where it should be that."""
 
 
 MARK = re.compile(rb'\A"""\w+ in \w+, \w+, \w+: .* is wrong\.\n')
 """How a script of ours begins: another file is not replaced."""
 
 
-def script(cell: Cell, wrong: Wrong, call: Call, expected: str, note: str) -> str:
-    """The text of the script for this call, cut down or whole."""
-    source = AdapterSource(cell.framework.adapter)
+def script(cell: Cell, wrong: Wrong, call: Call | Steps, expected: str, note: str) -> str:
+    """The text of the script for this call, cut down or whole. It fails as long as the call is wrong."""
+    source = AdapterSource(cell.framework.adapter, cell.framework.sources)
+    body = _steps(source, call) if isinstance(call, Steps) else _called(source, cell, call)
+    body.append(ast.Assign([ast.Name("expected")], ast.Constant(expected)))
+    body.append(ast.Assign([ast.Name("allowed")], literal(wrong.tolerance)))
+    if source.version is not None:
+        body.append(_print(ast.Constant(cell.framework.name), source.version))
+    body += ast.parse(CHECK.format(numpy=source.numpy)).body
+    return "\n".join([_head(cell, wrong, call, note), *_written(source.needed(body), body), ""])
+
+
+def _called(source: AdapterSource, cell: Cell, call: Call) -> list[ast.stmt]:
+    """The call, and what it gives in the element."""
     op = _op(source, call)
-    alone = call.towards is None and cell.mode not in cell.framework.compiled
+    smooth = any(call.args[i].dtype.kind == "f" for i in call.tensors)
+    alone = call.towards is None and not (smooth and cell.mode in cell.framework.compiled)
     tensors = {call.names[i]: call.args[i] for i in call.tensors} | ({} if alone else _cotangents(call))
     body = [_assigned(name, source, a, call.dtype) for name, a in tensors.items()]
     body.append(ast.Assign([ast.Name("out")], op) if alone else _differentiated(source, cell, call, op))
-    body.append(ast.Assign([ast.Name("got")], _got(source, call)))
-    body.append(ast.Assign([ast.Name("expected")], ast.Constant(expected)))
-    if source.version is not None:
-        body.append(_print(ast.Constant(cell.framework.name), source.version))
-    body += ast.parse(
-        "print('got     ', got)\nprint('expected', expected)\nprint('error   ', float(got) - float(expected))"
-    ).body
-    return "\n".join([_head(cell, wrong, call, note), *_written(source.needed(body), body), ""])
+    return [*body, ast.Assign([ast.Name("got")], _got(source, call))]
+
+
+def _steps(source: AdapterSource, steps: Steps) -> list[ast.stmt]:
+    """All steps of the optimizer, from the first parameter, and the element after the last."""
+    begins = source.entry(OPTIMIZERS, steps.op)
+    told = source.keywords(begins)
+    options = {
+        name: literal(list(value) if isinstance(value, tuple) else value)
+        for name, value in steps.options.items()
+        if told is None or name in told
+    }
+    first = {name: history[0] for name, history in steps.parameters.items()}
+    body: list[ast.stmt] = [
+        ast.Assign([ast.Name("parameters")], _by_name(source, first, steps.dtype)),
+        ast.Assign([ast.Name("step")], source.call(begins, [ast.Name("parameters")], options)),
+    ]
+    for now in range(steps.count):
+        gradients = {name: history[now] for name, history in steps.gradients.items()}
+        taken = ast.Call(ast.Name("step"), [_by_name(source, gradients, steps.dtype)], [])
+        body.append(ast.Assign([ast.Name("out")], taken))
+    moved = ast.Subscript(ast.Name("out"), ast.Constant(steps.name))
+    return [*body, ast.Assign([ast.Name("got")], _element(source, moved, steps.where))]
+
+
+def _by_name(source: AdapterSource, arrays: Mapping[str, Array], dtype: str) -> ast.expr:
+    return ast.Dict(
+        [ast.Constant(name) for name in arrays], [_native(source, a, dtype) for a in arrays.values()]
+    )
 
 
 def printed(output: str) -> str | None:
@@ -44,7 +86,7 @@ def printed(output: str) -> str | None:
     return found[1] if found else None
 
 
-def _head(cell: Cell, wrong: Wrong, call: Call, note: str) -> str:
+def _head(cell: Cell, wrong: Wrong, call: Call | Steps, note: str) -> str:
     """What is wrong, where it comes from, and how it was found to repeat."""
     head = f"{call.op} in {cell.framework.name}, {cell.mode}, {cell.dtype}: {call.result} is wrong."
     lines = [
@@ -55,16 +97,22 @@ def _head(cell: Cell, wrong: Wrong, call: Call, note: str) -> str:
 
 
 def _cotangents(call: Call) -> dict[str, Array]:
-    """By the names that they have in the script."""
-    return {f"g{i}" if call.listed else "g": g for i, g in enumerate(call.cotangents)}
+    """By the names that they have in the script, where an input may be called `g` itself."""
+    name = "cotangent" if "g" in call.names else "g"
+    return {f"{name}{i}" if call.listed else name: g for i, g in enumerate(call.cotangents)}
 
 
 def _assigned(name: str, source: AdapterSource, array: Array, dtype: str) -> ast.stmt:
+    return ast.Assign([ast.Name(name)], _native(source, array, dtype))
+
+
+def _native(source: AdapterSource, array: Array, dtype: str) -> ast.expr:
+    """An array of the framework's, with its numbers written out."""
     a = array.astype(dtype) if array.dtype.kind == "f" else array
     numbers = ast.parse(_typed(a, source.numpy), mode="eval").body
     function = ast.Attribute(ast.Name(source.numpy), "array")
     made = ast.Call(function, [numbers, ast.Constant(a.dtype.name)], [])
-    return ast.Assign([ast.Name(name)], source.own("to_native", made))
+    return source.own("to_native", made)
 
 
 def _typed(a: Array, numpy: str) -> str:
@@ -79,7 +127,10 @@ def _op(source: AdapterSource, call: Call) -> ast.expr:
     """The call itself."""
     args = [ast.Name(name) if isinstance(a, np.ndarray) else literal(a) for name, a in call.named]
     kw = {name: literal(_attribute(call.op, value)) for name, value in call.kw.items()}
-    return source.call(source.entry("OPS", call.op), args, kw)
+    function = source.entry("OPS", call.op)
+    if source.asks(function, "dtype"):
+        kw["dtype"] = literal(call.dtype)
+    return source.call(function, args, kw)
 
 
 def _differentiated(source: AdapterSource, cell: Cell, call: Call, op: ast.expr) -> ast.stmt:
@@ -101,8 +152,11 @@ def _got(source: AdapterSource, call: Call) -> ast.expr:
     result: ast.expr = ast.Name("out" if call.towards is None else "gradient")
     if call.towards is None and call.listed:
         result = ast.Subscript(result, ast.Constant(call.output))
-    at = call.where if len(call.where) != 1 else call.where[0]
-    return ast.Subscript(source.own("to_numpy", result), literal(at))
+    return _element(source, result, call.where)
+
+
+def _element(source: AdapterSource, result: ast.expr, where: tuple[int, ...]) -> ast.expr:
+    return ast.Subscript(source.own("to_numpy", result), literal(where if len(where) != 1 else where[0]))
 
 
 def _attribute(op: str, value: Any) -> Any:

@@ -9,7 +9,6 @@ from keyword import iskeyword
 import numpy as np
 
 from ....reference.constants import CONSTANTS
-from ....reference.ops import OPS
 from ...reading.elements import Array
 from ...reading.text import visible
 from .arrays import ATOM, NEGATIVE, POWER, PRODUCT, SUM, Node
@@ -57,7 +56,7 @@ class Renderer:
         self.uses = Counter(id(arg) for node in self.nodes for arg in node.args)
         self.names: dict[int, str] = {}
         self.stems: dict[int, str] = {}
-        self.taken = {*inputs, *OPS, *CONSTANTS}
+        self.taken = {*inputs, *CONSTANTS}
         self.depth: dict[int, int] = {}
 
     def text(self) -> Text:
@@ -116,7 +115,7 @@ class Renderer:
         """A name of its own, the author's where there is one."""
         wanted = node.called[2] if node.called else otherwise
         stem = re.sub(r"\W", "_", wanted, flags=re.ASCII)
-        stem = f"{stem}_" if iskeyword(stem) or stem in OPS or stem in CONSTANTS else stem
+        stem = f"{stem}_" if iskeyword(stem) or stem in CONSTANTS else stem
         stem = f"v{stem}" if not re.match(r"[A-Za-z_]", stem) else stem
         name, count = stem, 1
         while name in self.taken:

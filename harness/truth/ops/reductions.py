@@ -1,4 +1,4 @@
-"""Sums, means, maxima, norms, and the softmax family."""
+"""Sums, means, maxima, and the softmax family."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,10 +20,6 @@ def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> MpArray:
 def largest(x: Any, *, axis: Axis = None, keepdims: bool = False) -> MpArray:
     axes = axis if axis is None or isinstance(axis, int) else tuple(axis)
     return objects(np.max(exact(x), axis=axes, keepdims=keepdims))
-
-
-def norm(x: Any, *, axis: Axis = None, keepdims: bool = False) -> MpArray:
-    return apply(MP.sqrt, total(exact(x) ** 2, axis, keepdims))
 
 
 def logsumexp(x: Any, *, axis: Axis = -1, keepdims: bool = False) -> MpArray:
@@ -94,15 +90,6 @@ define(
     samples=reductions(of(row(1.0, 1 + 2**-52, -1e300)), of(TINY), of(HUGE)),
     at_kinks=[of(row(1.0, 1.0, 0.0)), of(np.array([[1.0, 1.0], [2.0, 3.0]]), axis=1)],
     analytic=False,
-)
-define(
-    "norm",
-    norm,
-    numpy=lambda x, *, axis=None, keepdims=False: np.sqrt(np.sum(x * x, axis, keepdims=keepdims)),
-    relative_to="terms",
-    # The vjp divides by the result: below the smallest normal number that has no 53 bits left.
-    samples=reductions(*(of(scaled(size, 2, 3), axis=-1) for size in (1e-305, 1e-170, 1e-9, 1e9, 1e170))),
-    at_kinks=[of(row(0.0, 0.0)), of(np.array([[0.0, 0.0], [3.0, 4.0]]), axis=-1)],
 )
 define(
     "sum_squares",

@@ -37,6 +37,10 @@ class Definition:
     """On a branch itself (relu at 0), where there is no derivative, but one on either side."""
     analytic: bool
     """False if the forward compares, or takes |x|: there is no complex step then."""
+    size: Callable[..., Any] | None = None
+    slope_size: Callable[..., Any] | None = None
+    """Of a function of one number: the sum of its |terms|, and of its slope's, where these are differences that pass
+    through 0, or read an argument that is rounded on the way; each element's error is then relative to that."""
 
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
@@ -56,10 +60,13 @@ def define(
     samples: Iterable[Sample],
     at_kinks: Iterable[Sample] = (),
     analytic: bool = True,
+    size: Callable[..., Any] | None = None,
+    slope_size: Callable[..., Any] | None = None,
 ) -> None:
     """Enter an op in the table. Raises ValueError for a record that says too little, or two things at once."""
     kinks = all_drawn(f"{name} at a kink", at_kinks)
-    made = Definition(name, forward, numpy, relative_to, all_drawn(name, samples), kinks, analytic)
+    drawn = all_drawn(name, samples)
+    made = Definition(name, forward, numpy, relative_to, drawn, kinks, analytic, size, slope_size)
     if name in TRUTH:
         raise ValueError(f"{name} is defined twice")
     if not made.samples:

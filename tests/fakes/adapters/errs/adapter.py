@@ -55,13 +55,14 @@ VJPS = {"eager": vjp}
 
 
 def differentiate(task, inputs):
-    g = 1 if task.cotangent is None else task.cotangent
+    [out] = task.outputs
+    g = task.cotangents.get(out, 1)
     dtype = next(a.dtype for a in inputs.values())
     doubled = {"x"} if len(task.calls) > 1 else set()
 
     def gradient(name):
         def output(x):
-            return task.walk({**inputs, name: x})[task.output]
+            return task.walk({**inputs, name: x})[out]
 
         return vjp(output, [inputs[name]], 0, g)[1] * np.asarray(2 if name in doubled else 1, dtype)
 

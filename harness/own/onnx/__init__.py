@@ -1,0 +1,1 @@
+"""Models in files of ONNX as cases, and its operators as programs."""

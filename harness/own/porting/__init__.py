@@ -1,0 +1,1 @@
+"""A model and its port to another framework: parameters paired, both run, and the first call that differs named."""
