@@ -102,6 +102,15 @@ def feeding(statements: list[dict[str, Any]], output: str) -> tuple[list[dict[st
     return kept[::-1], needed
 
 
+def users_of(node: Node) -> list[Node]:
+    """The calls that read what it gives, also those that read a part of a tuple."""
+    found = []
+    for user in node.users:
+        is_part = getattr(user.target, "__name__", "") == "getitem"
+        found += users_of(user) if is_part else [user]
+    return found
+
+
 class Walk:
     """The statements of one exported program."""
 
@@ -231,7 +240,7 @@ class Walk:
     def assign(self, node: Node, text: str, count: int = 0) -> Any:
         """A statement; the last call of a module is called by the module's path. With a count, so many names."""
         path = self.path(node)
-        last = path and all(self.path(user) != path for user in node.users)
+        last = path and all(self.path(user) != path for user in users_of(node))
         wanted = path if last else node.name.removeprefix("native_").removeprefix("_")
         names = [self.name(f"{wanted}_{i}") for i in range(count)] or [self.name(wanted)]
         self.statements.append({"outs": names, "text": text, "module": path, "place": self.place(node)})

@@ -165,7 +165,7 @@ def _update(arrays: Sequence[np.ndarray], options: dict[str, float], dtype: str)
     if np.all(distance(got, due.value, dtype) <= due.tolerance(dtype)):
         return ""
     compared = NOTHING_WRONG(role="parameter", name="p")
-    update = Update(compared, (p, p), (one, two), got, due, due.tolerance(dtype))
+    update = Update(compared, {"p": (p, p)}, {"p": (one, two)}, got, due, due.tolerance(dtype))
     return likely_update(update, OPTIMIZERS["sgd"], options, dtype, {})
 
 

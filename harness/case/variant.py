@@ -99,6 +99,7 @@ class Variant:
             self.training,
             self.exact,
             self.discrete,
+            sorted(self.constants),
         )
         arrays = [*sorted(inputs.items()), *cotangents.items()]
         shapes = [(name, a.dtype.str, a.shape) for name, a in arrays]

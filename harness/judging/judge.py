@@ -176,18 +176,25 @@ class Update:
     """A step of an optimizer that is wrong: what it was given, what it made of it, and what it should have."""
 
     compared: Compared
-    parameters: tuple[Array, ...]
-    """The parameter before each step until this one, and below its gradients."""
-    gradients: tuple[Array, ...]
+    parameters_of: Mapping[str, Sequence[Array]]
+    """Each parameter of the training, in its order, before each step until this one: an optimizer may mix them up."""
+    gradients_of: Mapping[str, Sequence[Array]]
+    """Their gradients, as the steps are given them."""
     got: Array
     due: Reference
     tolerance: Array
     derived: bool = False
     """Whether the gradient is the reference's own, since none was told."""
     unclipped: tuple[Array, ...] = ()
-    """The gradients as they were told, where they are clipped before each step; those above are as the steps are given them."""
-    every: Mapping[str, tuple[Sequence[Array], Sequence[Array]]] = field(default_factory=dict)
-    """Each parameter of the training and its gradients, in its order: an optimizer may mix them up."""
+    """This parameter's gradients as they were told, where they are clipped before each step."""
+
+    @property
+    def parameters(self) -> Sequence[Array]:
+        return self.parameters_of[self.compared.name]
+
+    @property
+    def gradients(self) -> Sequence[Array]:
+        return self.gradients_of[self.compared.name]
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The optimizer's options as they are in this step."""
@@ -264,12 +271,16 @@ def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Refe
     name = tensor.name
     got = np.asarray(answer[tensor.role, name], dtype=np.float64)
     told, clipped = walk.gradients[name], walk.clipped(EXACT, walk.gradients)
-    given = clipped[name]
-    every = {n: (tuple(history), tuple(clipped[n])) for n, history in walk.parameters.items()}
     return Update(
-        tensor, tuple(walk.parameters[name]), tuple(given), got, due, due.tolerance(dtype),
-        name in walk.derived[-1], () if given is told else tuple(told), every,
-    )  # fmt: skip
+        tensor,
+        {n: tuple(history) for n, history in walk.parameters.items()},
+        {n: tuple(clipped[n]) for n in walk.parameters},
+        got,
+        due,
+        due.tolerance(dtype),
+        name in walk.derived[-1],
+        () if clipped[name] is told else tuple(told),
+    )
 
 
 def _excused(tensors: list[Compared], left: Callable[..., OutOfRange | None]) -> list[Compared]:

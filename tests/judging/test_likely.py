@@ -359,7 +359,7 @@ def stepped(change, parameters=None, gradients=None, dtype="float32", options=No
     due = expected(lambda c: {"p": optimizer.moved(c, rows, grads, **options)}, 12, 1, dtype=dtype)["p"]
     got = np.asarray(change(rows, grads, due.value)).astype(dtype).astype(np.float64)
     compared = NOTHING_WRONG(role="parameter", name="p")
-    update = Update(compared, tuple(rows), tuple(grads), got, due, due.tolerance(dtype), **more)
+    update = Update(compared, {"p": tuple(rows)}, {"p": tuple(grads)}, got, due, due.tolerance(dtype), **more)
     return likely_update(update, optimizer, options, dtype, {"X": (32, 4), "W": (4, 3)})
 
 

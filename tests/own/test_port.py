@@ -73,14 +73,7 @@ def test_nothing_differs_in_a_right_port_however_it_lays_its_parameters(name, or
     assert "nothing differs" in said
 
 
-NOT_PLACED = "epsilon of a batch norm, Keras"
-"""It is found, and told at the relu behind it, without a name: the batch norm's own output isn't recognized, and its gradient accuses either."""
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.xfail(strict=True)] * (name == NOT_PLACED)) for name in FAULTS],
-)
+@pytest.mark.parametrize("name", FAULTS)
 def test_a_wrong_convention_is_found_placed_and_named(name, originals, tmp_path):
     port, _, _, op, words = FAULTS[name]
     original, python, _ = PORTS[port]
