@@ -63,7 +63,7 @@ class Optimizer:
     def moved(self, c: Any, parameters: Sequence[Array], gradients: Sequence[Array], **options: Any) -> Array:
         """The parameter after the last step, from what it and its gradient were at each step so far.
 
-        The state is walked from its beginning, so that a perturbed run errs in it as an implementation does.
+        The state is walked from its beginning.
         """
         state, after = self.started(parameters[-1]), parameters[-1]
         for count in range(self.first(len(parameters) - 1, options) + 1, len(parameters) + 1):

@@ -96,15 +96,19 @@ class Places:
     """Counts the calls made at a place, so that the same call of another run has the same key."""
 
     def __init__(self) -> None:
+        self.step: tuple[int, ...] = ()
         self.place: Hashable = None
         self.calls = 0
+
+    def begin(self, step: int) -> None:
+        self.step = (step,)
 
     def at(self, place: Hashable) -> None:
         self.place, self.calls = place, 0
 
     def key(self, what: str) -> Hashable:
         self.calls += 1
-        return self.place, what, self.calls
+        return *self.step, self.place, what, self.calls
 
 
 class Recording(Exact):
@@ -113,6 +117,10 @@ class Recording(Exact):
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.kink_calls, self.sum_calls = Places(), Places()
+
+    def begin(self, step: int) -> None:
+        self.kink_calls.begin(step)
+        self.sum_calls.begin(step)
 
     def at(self, place: Hashable) -> None:
         self.kink_calls.at(place)

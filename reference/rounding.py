@@ -25,13 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from .contexts import Array, Exact
+from .contexts import Array, Exact, Left
 from .formats import FORMATS
 from .ops.elementary import FUNCTIONS
 from .recording import Contraction, Places, Recording, Tape, U, floor
 from .runs import Runs, in_runs, raw
 
-RULES_VERSION = "4"
+RULES_VERSION = "5"
 K = 8.0
 
 ALIKE = 64.0
@@ -88,6 +88,7 @@ class Rounding(Exact):
     ) -> None:
         """`runs` are the numbers of the runs, from which together with the seed all that is drawn follows."""
         self.random = np.random.Generator(np.random.SFC64([seed, runs.start]))
+        self.seed, self.numbers = seed, runs
         self.tape, self.runs, self.magnification = tape, len(runs), magnification
         self.kink_calls, self.sum_calls = Places(), Places()
         self.shared = _Shared(seed, runs)
@@ -95,6 +96,22 @@ class Rounding(Exact):
         self.leaves, self.flushes = tape.leaves(dtype), tape.flushes(dtype)
         flushed = self.shared["flushed subnormals"] > 0
         self.least = np.where(flushed, self.form.smallest_normal, self.form.smallest / 2)
+
+    def begin(self, step: int) -> None:
+        self.random = np.random.Generator(np.random.SFC64([self.seed, self.numbers.start, step]))
+        self.kink_calls.begin(step)
+        self.sum_calls.begin(step)
+
+    def keep(self, a: Array, left: Left) -> None:
+        if isinstance(a, Runs):  # else it is the same in all runs
+            left.runs.append(a.a)
+
+    def kept(self, left: Left) -> Array:
+        if not left.runs:
+            return left.exact
+        if len(left.runs) > 1:
+            left.runs = [np.concatenate(left.runs, axis=-1)]
+        return Runs(left.runs[0][..., self.numbers.start : self.numbers.stop])
 
     def at(self, place: Hashable) -> None:
         self.kink_calls.at(place)

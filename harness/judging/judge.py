@@ -270,7 +270,7 @@ def _moved(
 def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Reference, dtype: str) -> Update:
     name = tensor.name
     got = np.asarray(answer[tensor.role, name], dtype=np.float64)
-    told, clipped = walk.gradients[name], walk.clipped(EXACT, walk.gradients)
+    told, clipped = walk.gradients[name], walk.clipped(EXACT)
     return Update(
         tensor,
         {n: tuple(history) for n, history in walk.parameters.items()},
@@ -279,7 +279,7 @@ def _update(tensor: Compared, walk: Walk, answer: Mapping[Key, Array], due: Refe
         due,
         due.tolerance(dtype),
         name in walk.derived[-1],
-        () if clipped[name] is told else tuple(told),
+        tuple(told) if walk.clips else (),
     )
 
 

@@ -206,7 +206,7 @@ def _steps(wanted: VariantReference, dtype: str) -> Iterator[_Step]:
     assert training is not None
     for _ in range(training.steps):
         walk.took(of_dtype(wanted.gradients_at(walk.inputs(), training.parameters), dtype))
-        given, history = walk.clipped(EXACT, walk.gradients), dict(walk.parameters)
+        given, history = walk.clipped(EXACT), dict(walk.parameters)
         made = functools.partial(_moved, history, given, training.options)
         right = made(OPTIMIZERS[training.optimizer])
         yield _Step(wanted.update(walk, dtype), right, made, training.optimizer)

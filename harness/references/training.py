@@ -1,11 +1,12 @@
 """A training, step by step: the one walk for references, the judge and printed numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ...reference.contexts import Exact
+from ...reference.contexts import Exact, Left
 from ...reference.optimizers import OPTIMIZERS, clipped
 from ..case.variant import Variant
 
@@ -27,6 +28,26 @@ def inputs_at(
     return {n: np.asarray(a[step]) if n in each else a for n, a in drawn.items()} | dict(parameters)
 
 
+@dataclass
+class Checkpoint:
+    """The optimizer's state before a step, as one evaluation left it: a later one goes on from here."""
+
+    step: int = 0
+    state: dict[str, tuple[Left, ...]] = field(default_factory=dict)
+    """By parameter; without any it has not begun."""
+    alike: bool = True
+    """Whether the range of no dtype matters to what was computed until here."""
+
+    def keep(self, c: Exact, state: Mapping[str, Sequence[Array]]) -> None:
+        for name, arrays in state.items():
+            left = self.state.setdefault(name, tuple(Left() for _ in arrays))
+            for a, one in zip(arrays, left, strict=True):
+                c.keep(a, one)
+
+    def kept(self, c: Exact) -> dict[str, tuple[Array, ...]]:
+        return {name: tuple(c.kept(one) for one in left) for name, left in self.state.items()}
+
+
 class Walk:
     """Where a training is: the parameters before each step until now, and the gradients at them.
 
@@ -45,6 +66,8 @@ class Walk:
         self.gradients: dict[str, list[Array]] = {name: [] for name in names}
         self.derived: list[tuple[str, ...]] = []
         """For each step the parameters whose gradients nobody told: they are the reference's own at these parameters."""
+        self.checkpoints: dict[str, Checkpoint] = {}
+        """Of evaluations in the range of a dtype, the last."""
         self.step = 0
 
     def inputs(self, step: int | None = None) -> dict[str, Array]:
@@ -68,41 +91,65 @@ class Walk:
         self.derived[-1] = (*kept, *derived)
         return before
 
-    def moved(self, c: Exact, derive: Derive | None = None) -> dict[str, Array]:
+    def moved(
+        self,
+        c: Exact,
+        derive: Derive | None = None,
+        begun: Checkpoint | None = None,
+        left: Checkpoint | None = None,
+    ) -> dict[str, Array]:
         """The parameters after this step; gradients that were not told are worked out anew, in the same arithmetic.
 
+        The steps are walked from `begun`, by default from the first on which this one depends, so that perturbed runs err
+        in the state as implementations do; what it is before this step, whose gradients may yet be retold, is `left`.
         Raises ValueError for a case that has no training.
         """
         if self._optimizer is None:
             raise ValueError("a case without [training] takes no step")
-        gradients = {name: list(history) for name, history in self.gradients.items()}
-        for step in range(self.first, len(self.derived)):
-            if derive is not None and self.derived[step]:
-                for name, a in derive(self.inputs(step), self.derived[step], c).items():
-                    gradients[name][step] = a
-        given = self.clipped(c, gradients)
-        return {
-            name: self._optimizer.moved(c, history, given[name], **self._options)
-            for name, history in self.parameters.items()
-        }
+        first, state = self.first, {n: self._optimizer.started(h[0]) for n, h in self.parameters.items()}
+        if begun is not None and begun.state and begun.step >= first:
+            first, state = begun.step, begun.kept(c)
+        for step in range(first, self.step + 1):
+            if step == self.step and left is not None:
+                left.keep(c, state)
+            c.begin(step)
+            gradients = {name: history[step] for name, history in self.gradients.items()}
+            if derive is not None:
+                gradients |= derive(self.inputs(step), self.derived[step], c)
+            given = self._clipped(c, step, gradients)
+            took = {
+                name: self._optimizer.took(
+                    c, history[step], given[name], state[name], step + 1, self._options
+                )
+                for name, history in self.parameters.items()
+            }
+            state = {name: after for name, (_, after) in took.items()}
+        return {name: after for name, (after, _) in took.items()}
 
-    def clipped(self, c: Exact, gradients: Mapping[str, Sequence[Array]]) -> Mapping[str, Sequence[Array]]:
-        """Gradients of all steps as the optimizer is given them in those on which this one depends."""
-        if not self._clip:
-            return gradients
-        found = {name: list(history) for name, history in gradients.items()}
-        for step in range(self.first, len(self.derived)):
-            c.at(("clip", step))
-            now = {name: history[step] for name, history in found.items()}
-            for name, a in clipped(c, now, **self._clip).items():
+    def clipped(self, c: Exact) -> dict[str, list[Array]]:
+        """The gradients of all steps as the optimizer is given them in those on which this one depends."""
+        found = {name: list(history) for name, history in self.gradients.items()}
+        for step in range(self.first, self.step + 1) if self._clip else ():
+            for name, a in self._clipped(c, step, {n: history[step] for n, history in found.items()}).items():
                 found[name][step] = a
         return found
+
+    def _clipped(self, c: Exact, step: int, gradients: Mapping[str, Array]) -> Mapping[str, Array]:
+        if not self._clip:
+            return gradients
+        c.at(("clip", step))
+        return clipped(c, gradients, **self._clip)
 
     def go_on(self, parameters: Mapping[str, Array]) -> None:
         """To the next step, from these parameters."""
         for name, history in self.parameters.items():
             history.append(parameters[name])
         self.step += 1
+
+    @property
+    def clips(self) -> bool:
+        """Whether gradients are clipped before each step."""
+        return bool(self._clip)
 
     @property
     def first(self) -> int:

@@ -4,7 +4,7 @@ One evaluation serves every dtype where no result nears the end of any dtype's r
 narrowest one, so they are exact in all, and the values are those of float64 anyway. Elsewhere each dtype has its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,13 +14,13 @@ from ...reference.backprop import backprop, forward
 from ...reference.contexts import EXACT, Exact
 from ...reference.formats import FORMATS
 from ...reference.program import Program
-from ...reference.rounding import Computed, Recorded, Reference, seed_of
+from ...reference.rounding import Recorded, Reference, seed_of
 from ..case.variant import Variant
 from ..roles import Key
 from .cache import Cache
 from .ranges import OutOfRange, first_out_of_range
 from .row import References
-from .training import Walk, inputs_at
+from .training import Checkpoint, Walk, inputs_at
 
 Array = np.ndarray[Any, Any]
 
@@ -131,25 +131,24 @@ class VariantReference:
         size = sum(a.size for a in inputs.values())
         drawn = (inputs[name].tobytes() for name in sorted(inputs))
         seed = seed_of(repr(self.program.calls).encode(), *drawn)
-        return self._known(asked, arrays, compute, size, seed, dtype)
+
+        def perturbed(of: str) -> References:
+            recorded = Recorded(compute)
+            return References.of(recorded.expected(size, seed, dtype=of), recorded.alike)
+
+        return self._known(asked, arrays, perturbed, dtype)
 
     def _known(
         self,
         asked: tuple[Any, ...],
         arrays: Sequence[tuple[str, Array]],
-        compute: Computed,
-        size: int,
-        seed: int,
+        perturbed: Callable[[str], References],
         dtype: str,
     ) -> References:
-        """What `compute` has to give in `dtype`: of the case's narrowest dtype, where that serves all, else of its own.
+        """What `perturbed` gives in `dtype`: of the case's narrowest dtype, where that serves all, else of its own.
 
         From the cache where it is there; `asked` and `arrays`, with the dtype, are all that it depends on.
         """
-
-        def perturbed(of: str) -> References:
-            recorded = Recorded(compute)
-            return References.of(recorded.expected(size, seed, dtype=of), recorded.alike)
 
         def known(of: str) -> References:
             if self._cache is None:
@@ -185,12 +184,22 @@ class VariantReference:
             arrays = [*arrays, *self.cotangents.items()]
             asked = (*asked, self.program.calls, self.variant.outputs, derived)
 
-        def compute(c: Exact) -> dict[Key, Array]:
-            return {("parameter", name): a for name, a in walk.moved(c, self.gradients_at).items()}
+        def perturbed(of: str) -> References:
+            begun, left = walk.checkpoints.get(of, Checkpoint()), Checkpoint(walk.step)
+
+            def compute(c: Exact) -> dict[Key, Array]:
+                moved = walk.moved(c, self.gradients_at, begun, left)
+                return {("parameter", name): a for name, a in moved.items()}
+
+            recorded = Recorded(compute)
+            found = recorded.expected(size, seed, dtype=of)
+            left.alike = begun.alike and recorded.alike
+            walk.checkpoints[of] = left
+            return References.of(found, left.alike)
 
         size = sum(history[-1].size for history in walk.parameters.values())
-        seed = seed_of(repr(asked).encode(), *(a.tobytes() for _, a in arrays))
-        return self._known(asked, arrays, compute, size, seed, dtype or self.variant.narrowest)
+        seed = seed_of(b"training", self.digest)  # of all steps, for literals are rounded once
+        return self._known(asked, arrays, perturbed, dtype or self.variant.narrowest)
 
 
 def _unrounded(a: Array) -> Reference:
