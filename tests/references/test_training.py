@@ -109,7 +109,7 @@ def test_a_training_costs_what_its_steps_cost(wanted, monkeypatch):
 
 
 def test_a_case_without_training_takes_no_step(case):
-    text = CASE.split("[training]")[0]
+    text = CASE.split("[training]", maxsplit=1)[0]
     variant = case(text=text).variants[0]
     with pytest.raises(ValueError, match="takes no step"):
         Walk(variant, variant.draw()).moved(EXACT)
