@@ -174,10 +174,19 @@ class Engine:
         return requests.whole(cell, prepared.wanted, prepared.known)
 
     def _trace(self, cell: Cell, copies: Collection[tuple[int, int]]) -> Answer:
-        """What the subject answers with every value and cotangent asked for, and the contributions of these uses."""
+        """What the subject answers with every value and cotangent asked for, and the contributions of these uses.
+
+        Where it has no derivative towards something that the cell doesn't ask about, as the weights of classes, without that.
+        """
+        every = self._asked_at_once(cell, lambda wanted: requests.trace(cell, wanted, copies))
+        if every.verdict is not Verdict.UNSUPPORTED:
+            return every
+        return self._asked_at_once(cell, lambda wanted: requests.trace(cell, wanted, copies, every=False))
+
+    def _asked_at_once(self, cell: Cell, message: Callable[[VariantReference], Message]) -> Answer:
         wanted = self._prepared(cell).wanted
         lanes = self._lanes_of(cell.framework)
-        request = Request(lambda: requests.trace(cell, wanted, copies), urgent=True)
+        request = Request(lambda: message(wanted), urgent=True)
         lanes.at_once(request)
         try:
             return answer_of(lanes, request, cell.id, self._say)

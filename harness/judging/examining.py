@@ -151,12 +151,23 @@ def trace_of(
         dtype=cell.dtype,
         answered=told,
         values=variant.values,
-        constants=variant.constants,
+        constants=variant.constants | _without_derivative(cell, wanted, told),
         compiled=cell.mode in cell.framework.compiled,
         exact=variant.exact,
         step=step,
         earlier=before,
     )
+
+
+def _without_derivative(cell: Cell, wanted: VariantReference, told: Collection[Result]) -> set[str]:
+    """Names on which no gradient that the cell asks for depends, where a framework has no derivative towards them.
+
+    A framework is asked for all cotangents, and answers all of them but these.
+    """
+    if cell.framework.subject is not None:
+        return set()
+    depending = wanted.program.descendants(cell.variant.gradients)
+    return {n for n in cell.variant.specs if ("gradient", n) not in told and n not in depending}
 
 
 def _result(role: str, name: str) -> Result:

@@ -42,7 +42,7 @@ class Trace:
     values: tuple[str, ...] = ()
     """Names that are compared although no way leads from them to an output."""
     constants: Collection[str] = ()
-    """Inputs that have no cotangent, since nobody asks for it."""
+    """Names that have no cotangent, since nobody asks for it."""
     compiled: bool = False
     """Whether a call may have read another evaluation of its inputs than the one that was told."""
     exact: bool = False
@@ -90,11 +90,9 @@ class Trace:
     @cached_property
     def floats(self) -> list[str]:
         """Names that have a cotangent."""
-        inputs = [
-            name for name, a in self.inputs.items() if a.dtype.kind in "fO" and name not in self.constants
-        ]
+        inputs = [name for name, a in self.inputs.items() if a.dtype.kind in "fO"]
         assigned = [name for node in self.program.nodes for name in node.outs]
-        return [name for name in (*inputs, *assigned) if name in self.useful]
+        return [n for n in (*inputs, *assigned) if n in self.useful and n not in self.constants]
 
     @cached_property
     def producer(self) -> dict[str, int]:

@@ -37,12 +37,21 @@ def whole(cell: Cell, wanted: VariantReference, known: dict[Whose, Shared]) -> M
     return _own(cell), arrays, *known[whose]
 
 
-def trace(cell: Cell, wanted: VariantReference, copies: Collection[tuple[int, int]] = ()) -> Message:
-    """A cell's request with every value and cotangent asked for, and what each use contributes that reads a copy."""
+def trace(
+    cell: Cell, wanted: VariantReference, copies: Collection[tuple[int, int]] = (), *, every: bool = True
+) -> Message:
+    """A cell's request with every value and cotangent asked for, and what each use contributes that reads a copy.
+
+    Without `every` the cotangents are those of names that depend on a tensor whose gradient the cell itself asks for.
+    """
     variant, program = cell.variant, wanted.program
     floats = [n for n, spec in variant.specs.items() if spec.dtype == "float" and n not in variant.constants]
     names = traced_names(program, floats, variant.outputs, (*variant.values, *variant.discrete))
     cotangents = traced_names(program, floats, variant.outputs)
+    if not every:
+        depending = program.descendants(variant.gradients)
+        cotangents = tuple(n for n in cotangents if n in depending)
+        copies = [(call, k) for call, k in copies if program.nodes[call].args[k] in depending]
     copied, zeros = with_copies(program, copies) if copies else (program, {})
     nothing = {zero: np.full(variant.specs[name].shape, -0.0) for zero, name in zeros.items()}
     arrays = _arrays(cell, wanted, {**wanted.inputs, **nothing}, each_step(variant))
