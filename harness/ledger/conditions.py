@@ -19,6 +19,7 @@ from ...reference.constants import Constants, Source
 from ...reference.contexts import EXACT, Array
 from ...reference.language import Reader, syntax
 from ...reference.names import nearest
+from ...reference.ops import pooling
 from ...reference.ops.classification import positions
 from ...reference.ops.losses import counted, reduced, unreduced
 from ...reference.ops.reductions import softmax, spread
@@ -32,6 +33,12 @@ MAX_ELEMENTS = 10**8
 
 Names = Mapping[str, Any]
 Part = Callable[[Names], Any]
+
+
+MEANT = ("axis", "stride")
+"""Attributes of which None is a value: all axes, and as far as the window is large."""
+
+POOL = ("size", "stride", "padding", "dilation", "ceil_mode", "layout")
 
 
 class UnansweredError(Exception):
@@ -92,6 +99,11 @@ def ties(x: Any, axis: Any) -> Array:
     return hit & (np.sum(hit, axis=axis, keepdims=True) > 1)
 
 
+def to_every_largest(g: Any, x: Any, *attributes: Any) -> Array:
+    """Of a max_pool: the cotangent of each window, whole to every one of its largest elements."""
+    return pooling.to_every_largest(EXACT, _array(x), _array(g), **dict(zip(POOL, attributes, strict=True)))
+
+
 def inner_batch_axis(x: Any, y: Any) -> bool:
     """Whether a product of stacks of matrices repeats one of them along an axis that isn't its first of several."""
     most = max(np.ndim(x), np.ndim(y))
@@ -150,6 +162,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
     "number": (number, 1, 1),
     "ndim": (np.ndim, 1, 1),
     "ties": (ties, 2, 2),
+    "to_every_largest": (to_every_largest, 2 + len(POOL), 2 + len(POOL)),
     "inner_batch_axis": (inner_batch_axis, 2, 2),
     "abs": (lambda x: np.abs(_array(x)), 1, 1),
     "exp": (lambda x: np.exp(_array(x)), 1, 1),
@@ -232,7 +245,7 @@ class _Reading:
 
 
 def _named(names: Names, name: str) -> Any:
-    if names.get(name) is None and name != "axis":
+    if names.get(name) is None and name not in MEANT:
         raise UnansweredError(f"the call has no {name}")
     return names.get(name)
 

@@ -107,10 +107,19 @@ def _largest(c, x, axes):
 
 def _max_pool_vjp(c, out, x, g, *, layout, **kw):
     """Ties share the cotangent equally."""
+    return _to_largest(c, x, g, lambda hit: hit / np.sum(hit, axis=-1, keepdims=True), layout, kw)
+
+
+def to_every_largest(c, x, g, *, layout, **kw):
+    """The cotangent of each window, whole to every one of its largest elements: where several are, no gradient."""
+    return _to_largest(c, x, g, lambda hit: hit, layout, kw)
+
+
+def _to_largest(c, x, g, parts, layout, kw):
+    """What `parts` makes of those that are the largest of each window is what they get of its cotangent."""
     x, axes = _opened(x, layout, kw)
-    hit = _largest(c, x, axes)
     g = flat(channels_first(g, layout), len(axes))[..., None]
-    dx = given_back(c, g * hit / np.sum(hit, axis=-1, keepdims=True), inside(axes), x.shape[-1])
+    dx = given_back(c, g * parts(_largest(c, x, axes)), inside(axes), x.shape[-1])
     return _closed(dx, [axis.size for axis in axes], layout)
 
 

@@ -67,6 +67,24 @@ def test_an_expression_has_the_value_that_it_has_on_paper(text: str, found: Any)
         assert value(text) == found
 
 
+def test_of_a_pool_every_largest_element_of_a_window_has_its_whole_cotangent() -> None:
+    """Windows of two that overlap: 2 and 2 have the first's cotangent each, the second's 2 has that too."""
+    pool = {
+        "size": 2,
+        "stride": 1,
+        "padding": 0,
+        "dilation": 1,
+        "ceil_mode": False,
+        "layout": "channels_first",
+    }
+    text = f"to_every_largest(g, x, {', '.join(pool)})"
+    names = {"x": np.array([[[2.0, 2, 1]]]), "g": np.array([[[3.0, 5]]]), **pool}
+    assert read(text, names).value(names).tolist() == [[[3.0, 8.0, 0.0]]]
+    assert read(text, names).value({**names, "stride": None, "g": np.array([[[3.0]]])}).tolist() == [
+        [[3.0, 3.0, 0.0]]
+    ]
+
+
 def test_losses_of_a_sum_and_of_each() -> None:
     """A sum adds up every position's error, a cotangent without reduction is each position's own."""
     assert value("losses(x, reduction, axis)", reduction="sum") == 2
