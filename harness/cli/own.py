@@ -20,7 +20,17 @@ from ..case.writing import write
 from ..errors import CaseError, HarnessError
 from ..frameworks.found import Framework, frameworks
 from ..frameworks.interpreters import Absent, interpreter_of
-from ..own.exported import Exported, check, document_of, doors_of, export, in_files, lacking, training_of
+from ..own.exported import (
+    Exported,
+    check,
+    document_of,
+    doors_of,
+    export,
+    imports,
+    in_files,
+    lacking,
+    training_of,
+)
 from ..own.onnx.graph import read as read_onnx
 from ..own.porting.differing import told_of
 from ..own.porting.door import Model
@@ -258,7 +268,7 @@ def port(arguments: argparse.Namespace) -> int:
 
 
 def _door(arguments: argparse.Namespace) -> tuple[Framework, Path, str]:
-    """What exports the module, the file and its function."""
+    """What exports the module, which is named or the one that the file imports; the file and its function. Raises HarnessError."""
     known = frameworks(adapter_folders(arguments.adapters))
     doors = {door.name: door for f in known for door in doors_of(f)}
     prefix, _, rest = arguments.module.partition(":")
@@ -266,12 +276,12 @@ def _door(arguments: argparse.Namespace) -> tuple[Framework, Path, str]:
     file, function = _file_and_function(
         rest if named else arguments.module, f", or one of {', '.join(doors)} and : before it"
     )
-    alone = [doors[f.name] for f in known if f.name in doors]
-    if named is None and len(alone) != 1:
-        raise HarnessError(
-            f"{arguments.module}: say which framework's it is: {' or '.join(doors)}, and : before it"
-        )
-    return named or alone[0], file, function
+    found = [named] if named else [f for f in known if f.name in doors and f.name in imports(file)]
+    if len(found) != 1:
+        told = " and ".join(f.name for f in found) or "none of them"
+        prefixed = ", ".join(f"{name}:{arguments.module}" for name in doors)
+        raise HarnessError(f"{arguments.module}: the file imports {told}: say whose it is, {prefixed}")
+    return found[0], file, function
 
 
 def _file_and_function(text: str, more: str = "") -> tuple[Path, str]:
@@ -289,11 +299,11 @@ def _summary(found: Exported) -> str:
     kinds = Counter(found.kinds.values())
     counts = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in kinds.items())
     elements = sum(a.size for a in found.tensors.values())
-    mode = "training" if found.training else "evaluation"
+    mode = {True: "; exported in training mode", False: "; exported in evaluation mode", None: ""}[
+        found.training
+    ]
     unused = f"; not used: {', '.join(found.unused)}" * bool(found.unused)
-    return (
-        f"{len(found.statements)} statements; {counts}; {elements} elements; exported in {mode} mode{unused}"
-    )
+    return f"{len(found.statements)} statements; {counts}; {elements} elements{mode}{unused}"
 
 
 def _write(target: Path, text: str) -> None:

@@ -25,8 +25,9 @@ from ...reference.ops import Spec
 from ...reference.program import Program, ProgramError
 from ...reference.rounding import Reference, expected
 from ..case.document import Document, Input, Training
-from ..frameworks.found import Framework
+from ..frameworks.found import MAX_BYTES, Framework
 from ..reading.elements import Array
+from ..reading.files import read_at_most
 from ..reading.text import visible
 from .cases import FEW, drawn, literal
 from .errors import OwnError
@@ -60,7 +61,8 @@ class Exported:
     """The tensors by name; and "value", "cotangent" and "gradient NAME": what the module itself gives, if it has gradients."""
     missing: Sequence[tuple[str, int, str]]
     lowered: Sequence[str]
-    training: bool
+    training: bool | None
+    """The mode that the module is in; None of what has none."""
     versions: Mapping[str, str]
     unused: Sequence[str] = ()
     """Names of tensors that the module has and the program doesn't."""
@@ -89,6 +91,20 @@ def doors_of(framework: Framework) -> list[Framework]:
         return []
     beside = [path.stem.removeprefix(DOOR) for path in exporting(framework) if path.stem.startswith(DOOR)]
     return [framework, *(replace(framework, name=name) for name in beside)]
+
+
+def imports(file: Path) -> set[str]:
+    """The packages that a file of Python imports, wherever in it. Raises OwnError where it can't be read."""
+    try:
+        tree = ast.parse(read_at_most(file, MAX_BYTES))
+    except (OSError, SyntaxError, ValueError) as error:
+        where = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise OwnError(f"{file}{where}: {getattr(error, 'msg', None) or error}") from None
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [
+        node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level
+    ]
+    return {name.partition(".")[0] for name in names}
 
 
 def export(

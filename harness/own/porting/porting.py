@@ -130,7 +130,9 @@ class Porting:
         ]
         reference = self.reference
         cotangent = reference.cotangents[self.exported.output] if reference.variant.upstream else None
-        gave = self.port.run(parameters, self._laid.given(wide), cotangent, training=self.exported.training)
+        gave = self.port.run(
+            parameters, self._laid.given(wide), cotangent, training=bool(self.exported.training)
+        )
         with np.errstate(all="ignore"):
             right = forward(self.reference.program, dict(inputs))
         return Reader(self.exported, self.pairing, self._laid, self.theirs, right).told(gave)
