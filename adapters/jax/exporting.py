@@ -8,11 +8,14 @@ Everything is evaluated in float64: so the case can be held to it.
 """
 
 import json
+import keyword
 import math
 import os
 import re
+import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ import exporting_control  # noqa: F401 - they fill RULES
 import exporting_convolution  # noqa: F401
 import exporting_indexing  # noqa: F401
 import exporting_ordering  # noqa: F401
+import exporting_products  # noqa: F401
 import jax
 import jax.extend
 import jaxlib
@@ -45,8 +49,9 @@ def main(file: str, function: str, at: str, loss: str, folder: str) -> None:
         raise SystemExit(
             f"--at {at}: a function of JAX has no submodules; give the part as a function of its own"
         )
-    found = given(Path(file), function, loss)
-    closed = jax.make_jaxpr(found.call)(*(leaf.array for leaf in found.leaves))
+    with sentences():
+        found = given(Path(file), function, loss)
+        closed = jax.make_jaxpr(found.call)(*(leaf.array for leaf in found.leaves))
     walk = Walk().run(closed, found.leaves)
     told = {
         "statements": walk.statements,
@@ -59,9 +64,27 @@ def main(file: str, function: str, at: str, loss: str, folder: str) -> None:
     }
     arrays = {f"tensor {name}": a for name, a in walk.tensors.items()}
     if not walk.missing:
-        arrays |= truth(closed, [leaf.array for leaf in found.leaves], walk.given, walk.number)
+        with sentences("JAX itself gives no gradients: "):
+            arrays |= truth(closed, [leaf.array for leaf in found.leaves], walk.given, walk.number)
     np.savez(Path(folder) / "arrays.npz", **arrays)
     Path(folder, "case.json").write_text(json.dumps(told))
+
+
+@contextmanager
+def sentences(before: str = "") -> Iterator[None]:
+    """What is raised in between, as a sentence with the innermost line that is of no library."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever somebody's own file raises
+        lines = [f for f in traceback.extract_tb(error.__traceback__) if is_own(f.filename)]
+        place = f", in {Path(lines[-1].filename).name}:{lines[-1].lineno}" if lines else ""
+        text = (str(error).splitlines() or [""])[0]
+        raise SystemExit(f"{before}{type(error).__name__}: {text}{place}") from None
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is of no library, and not of ours."""
+    return "site-packages" not in file and not file.startswith("<") and not OURS.search(file)
 
 
 class Walk:
@@ -76,7 +99,7 @@ class Walk:
         """Of each leaf the name, if it is differentiated."""
         self.missing: Counter[str] = Counter()
         self.places: dict[str, str] = {}
-        self.taken: set[str] = {"inf", "nan", "pi"}
+        self.taken: set[str] = {"inf", "nan", "pi", *keyword.kwlist}
         self.held: dict[int, Any] = {}
         """What own derivatives were found to be (`exporting_control.hold`)."""
         self.within = ""
@@ -204,7 +227,7 @@ class Walk:
         if self.within:
             return self.within
         frames = [f for f in user_frames(eqn.source_info.traceback) if not OURS.search(f.file_name)]
-        mine = [f for f in frames if "site-packages" not in f.file_name] or frames
+        mine = [f for f in frames if is_own(f.file_name)] or frames
         return f"{Path(mine[0].file_name).name}:{mine[0].start_line}" if mine else ""
 
     def assign(self, text: str, count: int = 0, base: str = "") -> Any:

@@ -16,11 +16,12 @@ JAX = str(Path(jax.__file__).parent)
 CUSTOM = ("custom_jvp_call", "custom_vjp_call")
 ROWS = {
     "relu": ("relu({0})",), "relu6": ("relu6({0})",), "silu": ("silu({0})",), "softplus": ("softplus({0})",),
-    "log_sigmoid": ("log_sigmoid({0})",), "selu": ("selu({0})",), "hard_tanh": ("hard_tanh({0})",),
+    "log_sigmoid": ("log_sigmoid({0})",), "selu": ("selu({0})",), "mish": ("mish({0})",), "hard_tanh": ("hard_tanh({0})",),
+    "hard_sigmoid": ("hard_sigmoid({0})",), "hard_silu": ("hard_swish({0})",), "soft_sign": ("softsign({0})",),
     "elu": ("elu({0}, alpha=1.0)", "elu({0}, alpha={1})"), "celu": ("celu({0}, alpha=1.0)", "celu({0}, alpha={1})"),
     "leaky_relu": ("leaky_relu({0}, slope=0.01)", "leaky_relu({0}, slope={1})"), "logaddexp": ("", "logaddexp({0}, {1})"),
-    "soft_sign": ("softsign({0})",), "xlogy": ("", "xlogy({0}, {1})"), "inv": ("inv({0})",), "det": ("det({0})",),
-    "_solve": ("", "solve({0}, {1})"), "solve": ("", "solve({0}, {1})"),
+    "xlogy": ("", "xlogy({0}, {1})"), "inv": ("inv({0})",), "det": ("det({0})",), "slogdet": ("slogdet({0})",),
+    "solve": ("", "solve({0}, {1})"),
 }  # fmt: skip
 """JAX's own functions by name, and by the number of their arrays the row that each is."""
 TRIES = ((1, 1.0), (2, 1.0), (3, 1e3))
@@ -51,23 +52,35 @@ def call(m: Any, eqn: Any, *values: Value) -> Any:
     if origin(body).startswith(JAX):
         if name == "_one_hot" and len(values) == 1 and values[0].is_places and is_float(eqn.outvars[0]):
             return one_hot(m, eqn, values[0])
-        rows = ROWS.get(name, ())
-        if 0 < len(values) <= len(rows) and rows[len(values) - 1] and is_float(eqn.outvars[0]):
-            return row(m, rows[len(values) - 1], values)
+        text = "".join(ROWS.get(name, ())[len(values) - 1 : len(values)])
+        if text and is_float(eqn.outvars[0]):
+            return row(m, eqn, text, values)
     if eqn.primitive.name in CUSTOM:
         hold(m, eqn, values)
     return entered(m, eqn, body, values)
 
 
-def row(m: Any, text: str, values: Sequence[Value]) -> list[str]:
-    """A second argument that is no array of its own is a number."""
+def row(m: Any, eqn: Any, text: str, values: Sequence[Value]) -> list[str]:
+    """A second argument of which all elements are one is a number. Right sides of an equation stand side by side."""
     told = [m.text(values[0], "float")]
     for value in values[1:]:
         same = uniform(value.inner or value)
         if "={1}" in text and same is None:
             raise Cannot("with a slope that is computed")
-        told.append(m.text(value, "float") if same is None else literal(float(same)))
-    return [text.format(*told)]
+        column = (
+            m.reshaped(value, (*value.shape, 1))
+            if text.startswith("solve") and len(value.shape) == 1
+            else value
+        )
+        told.append(
+            m.text(column, "float") if text.startswith("solve") or same is None else literal(float(same))
+        )
+    found = text.format(*told)
+    if len(eqn.outvars) > 1:
+        return list(m.assign(found, len(eqn.outvars)))
+    if text.startswith("solve") and len(values[1].shape) == 1:
+        found = called("reshape", m.assign(found), shape=shape(eqn))
+    return [found]
 
 
 def one_hot(m: Any, eqn: Any, labels: Value) -> Any:
@@ -82,7 +95,7 @@ def one_hot(m: Any, eqn: Any, labels: Value) -> Any:
 
 
 def hold(m: Any, eqn: Any, values: Sequence[Value]) -> None:
-    """The case differentiates the body: a rule that gives anything else is refused. Tried at drawn numbers, once for each body."""
+    """The case differentiates the body: a derivative of one's own that gives anything else is refused. Tried at drawn numbers, once for each body."""
     key = id(body_of(eqn))
     if key not in m.held:
         m.held[key] = (eqn, differs(eqn, values))  # kept with its equation, so that no other has its id

@@ -44,10 +44,28 @@ def slice_(m: Any, eqn: Any, x: Value) -> Any:
 def dynamic_slice(m: Any, eqn: Any, x: Value, *starts: Value) -> Any:
     """It begins where that many elements are left."""
     sizes = eqn.params["slice_sizes"]
-    if any(start.known is None for start in starts):
+    live = [i for i, start in enumerate(starts) if start.known is None]
+    if len(live) == 1 and starts[live[0]].is_places and sizes[live[0]] == 1 and not is_bool(eqn.outvars[0]):
+        return one_of(m, eqn, x, starts, live[0])
+    if live:
         raise Cannot("with starts that are computed")
     first = [min(max(int(s.known), 0), n - k) for s, n, k in zip(starts, x.shape, sizes, strict=True)]
     return taken(m, eqn, x, [(a, a + k, 1) for a, k in zip(first, sizes, strict=True)])
+
+
+def one_of(m: Any, eqn: Any, x: Value, starts: Sequence[Value], axis: int) -> str:
+    """The slice at a place that is computed."""
+    sizes = [
+        n if i == axis else k for i, (n, k) in enumerate(zip(x.shape, eqn.params["slice_sizes"], strict=True))
+    ]
+    if tuple(sizes) != x.shape or starts[axis].below > x.shape[axis]:
+        raise Cannot("with starts that are computed")
+    base = starts[axis].base or starts[axis]
+    return called(
+        "reshape",
+        m.assign(called("take", m.text(x, "float"), m.text(base, "int64"), axis=axis)),
+        shape=shape(eqn),
+    )
 
 
 def counted(size: tuple[int, ...], first: int = 0) -> Any:
@@ -155,6 +173,8 @@ def merged(
         raise Cannot("with places that are computed")
     if is_bool(eqn.outvars[0]):
         raise Cannot("of bools that are computed")
+    if x.is_places or update.is_places:
+        raise Cannot("of places that are computed")
     found = ids(counted(x.shape), counted(update.shape, math.prod(x.shape)))
     both = m.assign(called("concat", flat(m, x), flat(m, update), axis=0))
     return called("take", both, folded(m, found, *places), axis=0)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from exporting_values import Cannot, Value, called, literal
@@ -72,7 +73,7 @@ def number(a: Any, value: Value) -> Any:
 def elementwise(text: str, *kinds: str) -> Callable[..., Any]:
     def made(m: Any, eqn: Any, *values: Value) -> str:
         found = operands(m, eqn, values, kinds or ["float"] * len(values))
-        return text.format(*found, **{k: literal(v) for k, v in eqn.params.items()})
+        return text.format(*found)
 
     return made
 
@@ -167,7 +168,7 @@ def integer_power(m: Any, eqn: Any, x: Value) -> str:
 
 @rule("round")
 def rounded(m: Any, eqn: Any, x: Value) -> str:
-    if "EVEN" not in str(eqn.params["rounding_method"]):
+    if eqn.params["rounding_method"] != jax.lax.RoundingMethod.TO_NEAREST_EVEN:
         raise Cannot("away from zero")
     return called("round", m.text(x, "float"))
 
@@ -314,6 +315,26 @@ def concatenate(m: Any, eqn: Any, *xs: Value) -> Any:
     return moved(m, eqn, xs[0], lambda _: called("concat", *texts, axis=eqn.params["dimension"]))
 
 
+@rule("stack")
+def stack(m: Any, eqn: Any, *xs: Value) -> str:
+    texts = [m.text(x, "float") for x in xs]
+    return moved(m, eqn, xs[0], lambda _: called("stack", *texts, axis=eqn.params["axis"]))
+
+
+@rule("unstack")
+def unstack(m: Any, eqn: Any, x: Value) -> list[str]:
+    lead = [":"] * eqn.params["axis"]
+    return [
+        moved(m, eqn, x, lambda text, i=i: f"{text}[{', '.join([*lead, str(i)])}]")
+        for i in range(len(eqn.outvars))
+    ]
+
+
+@rule("tile")
+def tile(m: Any, eqn: Any, x: Value) -> str:
+    return moved(m, eqn, x, lambda text: called("tile", text, repeats=eqn.params["reps"]))
+
+
 @rule("split")
 def split(m: Any, eqn: Any, x: Value) -> Any:
     sizes, axis = eqn.params["sizes"], eqn.params["axis"]
@@ -345,44 +366,6 @@ def reduction(m: Any, eqn: Any, x: Value) -> Any:
 def all_or_any(m: Any, eqn: Any, x: Value) -> str:
     op = {"reduce_and": "min", "reduce_or": "max"}[eqn.primitive.name]
     return moved(m, eqn, x, lambda text: called(op, text, axis=axes(eqn.params["axes"])))
-
-
-# Products
-
-
-@rule("dot_general")
-def dot_general(m: Any, eqn: Any, x: Value, y: Value) -> str:
-    """By `@` where NumPy's axes are those; else by letters."""
-    (of_x, of_y), (batch_x, batch_y) = (tuple(map(tuple, pair)) for pair in eqn.params["dimension_numbers"])
-    if not is_float(eqn.outvars[0]):
-        raise Cannot(f"of {eqn.outvars[0].aval.dtype}")
-    texts = [m.text(x, "float"), m.text(y, "float")]
-    n, a, b = len(batch_x), len(x.shape), len(y.shape)
-    first, rows = tuple(range(n)), max(b - 2, 0)
-    if (
-        (of_x, batch_x, batch_y) == ((a - 1,), first, first)
-        and a > 0
-        and (
-            (of_y == (rows,) and b == n + 2 and (a == n + 2 or n == 0))
-            or (b == 1 and of_y == (0,) and n == 0)
-        )
-    ):
-        return " @ ".join(texts)
-    letters = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    left = [next(letters) for _ in x.shape]
-    right = [""] * b
-    for i, j in [*zip(batch_x, batch_y, strict=True), *zip(of_x, of_y, strict=True)]:
-        right[j] = left[i]
-    right = [letter or next(letters) for letter in right]
-    rest = [left[i] for i in range(a) if i not in (*batch_x, *of_x)]
-    rest += [right[j] for j in range(b) if j not in (*batch_y, *of_y)]
-    result = "".join([*(left[i] for i in batch_x), *rest])
-    return called("einsum", *texts, equation=f"{''.join(left)},{''.join(right)}->{result}")
-
-
-@rule("cholesky")
-def cholesky(m: Any, eqn: Any, a: Value) -> str:  # noqa: ARG001
-    return called("cholesky", m.text(a, "float"))
 
 
 CALLS = (

@@ -1,6 +1,7 @@
 """What a variable of a jaxpr is while it is read, and the words of programs."""
 
 import math
+import operator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,14 +39,14 @@ class Value:
 
 
 def literal(value: Any) -> str:
-    """A number, a word, or a tuple of such, as a program has it."""
+    """A number, a word, or a tuple of such, as a program has it: an integer may be one of NumPy's."""
+    if isinstance(value, (list, tuple)):
+        return f"({''.join(f'{literal(a)}, ' for a in value).rstrip(' ' if len(value) == 1 else ', ')})"
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, (list, tuple)):
-        return repr(
-            tuple(int(a) if hasattr(a, "__index__") and not isinstance(a, bool) else a for a in value)
-        )
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    if isinstance(value, (bool, float)):
+        return repr(value)
+    return f'"{value}"' if isinstance(value, str) else repr(operator.index(value))
 
 
 def called(op: str, *args: str, **kw: Any) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 
 BODIES = ("jaxpr", "call_jaxpr", "branches", "cond_jaxpr", "body_jaxpr")
 """Under which parameters an equation holds other jaxprs."""
-DRAWS = {"random_bits", "threefry2x32", "rng_bit_generator", "rng_uniform", "random_gamma"}
+DRAWS = ("random_bits", "random_gamma", "threefry", "philox", "rng_")
+"""How primitives begin that draw random numbers."""
 
 
 def bodies(eqn: Any) -> list[Any]:
@@ -30,7 +31,7 @@ def body_of(eqn: Any) -> Any:
 
 def draws(eqn: Any) -> bool:
     """Whether it draws random numbers, itself or in what it calls."""
-    return eqn.primitive.name in DRAWS or any(draws(e) for body in bodies(eqn) for e in body.eqns)
+    return eqn.primitive.name.startswith(DRAWS) or any(draws(e) for body in bodies(eqn) for e in body.eqns)
 
 
 def is_narrow(dtype: Any) -> bool:
@@ -60,7 +61,7 @@ def evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any
     env = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *args), strict=True))
 
     def read(v: Any) -> Any:
-        return v.val if isinstance(v, jax.extend.core.Literal) else env[v]
+        return np.asarray(v.val, v.aval.dtype) if isinstance(v, jax.extend.core.Literal) else env[v]
 
     for eqn in jaxpr.eqns:
         env.update(zip(eqn.outvars, bind(eqn, [read(v) for v in eqn.invars]), strict=True))
@@ -72,8 +73,9 @@ def bind(eqn: Any, args: Sequence[Any]) -> list[Any]:
     name, is_known = eqn.primitive.name, not any(isinstance(a, jax.core.Tracer) for a in args)
     if name == "while" and not is_known:
         return loop(eqn, args)
-    if is_known and all(a.dtype == v.aval.dtype for a, v in zip(map(typed, args), eqn.invars, strict=True)):
-        return bound(eqn, args, eqn.params)
+    if is_known and all(a.dtype == v.aval.dtype for a, v in zip(args, eqn.invars, strict=True)):
+        with jax.ensure_compile_time_eval():
+            return bound(eqn, args, eqn.params)
     if not has_narrow(eqn):
         return bound(eqn, args, eqn.params)
     if name == "scan":
@@ -88,11 +90,7 @@ def bind(eqn: Any, args: Sequence[Any]) -> list[Any]:
     if name == "bitcast_convert_type":
         raise SystemExit("the bits of numbers in less than float64 are read: the case is in float64")
     wide = {k: widened(v) if isinstance(v, (np.dtype, type)) else v for k, v in eqn.params.items()}
-    return bound(eqn, [widened(typed(a)) for a in args], wide)
-
-
-def typed(a: Any) -> Any:
-    return a if hasattr(a, "dtype") else np.asarray(a)
+    return bound(eqn, [widened(a) for a in args], wide)
 
 
 def bound(eqn: Any, args: Sequence[Any], params: Any) -> list[Any]:
@@ -135,10 +133,13 @@ def truth(closed: Any, given: Sequence[Any], names: Sequence[str], number: int) 
         own = dict(enumerate(given)) | dict(zip(places, chosen, strict=True))
         return evaluate(closed.jaxpr, closed.consts, [own[i] for i in range(len(given))])[number]
 
-    out, back = jax.vjp(of, *(given[i] for i in places))
-    cotangent = np.ones(()) if out.ndim == 0 else np.random.default_rng(7).uniform(-1, 1, out.shape)
+    @jax.jit
+    def both(cotangent: Any, *chosen: Any) -> Any:
+        out, back = jax.vjp(of, *chosen)
+        return out, back(cotangent)
+
+    shape = closed.jaxpr.outvars[number].aval.shape
+    cotangent = np.random.default_rng(7).uniform(-1, 1, shape) if shape else np.ones(())
+    out, gradients = both(cotangent, *(given[i] for i in places))
     found = {"value": np.asarray(out), "cotangent": cotangent}
-    return found | {
-        f"gradient {names[i]}": np.asarray(g)
-        for i, g in zip(places, back(jnp.asarray(cotangent)), strict=True)
-    }
+    return found | {f"gradient {names[i]}": np.asarray(g) for i, g in zip(places, gradients, strict=True)}
