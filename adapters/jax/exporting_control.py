@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from exporting_rules import CALLS, is_bool, is_float, name_of, rule, shape, uniform
-from exporting_values import Cannot, Value, called, literal
+from exporting_rules import is_bool, is_float, rule, shape, uniform
+from exporting_values import CALLS, Cannot, Value, called, literal, name_of
 from exporting_wide import bind, body_of, evaluated, has_narrow
 
 JAX = str(Path(jax.__file__).parent)

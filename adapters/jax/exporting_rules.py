@@ -5,15 +5,13 @@ no word for what is asked. Semantics: https://docs.jax.dev/en/latest/jax.lax.htm
 """
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from exporting_values import Cannot, Value, called, literal
-from exporting_wide import body_of
+from exporting_values import Cannot, Value, called, literal, number
 
 RULES: dict[str, Callable[..., Any]] = {}
 
@@ -63,11 +61,6 @@ def operands(m: Any, eqn: Any, values: Sequence[Value], kinds: Sequence[str]) ->
             break
         texts[i], sizes[i] = m.text(value, kind), value.shape
     return texts
-
-
-def number(a: Any, value: Value) -> Any:
-    """Of floats a float, also in what was narrow; of bool and integers what they count."""
-    return float(a) if jnp.issubdtype(value.known.dtype, jnp.floating) or isinstance(a, bool) else a
 
 
 def elementwise(text: str, *kinds: str) -> Callable[..., Any]:
@@ -268,6 +261,8 @@ def reshape(m: Any, eqn: Any, x: Value, *_: Value) -> Any:
         return x
     if x.is_places:
         return Value(shape(eqn), base=x.base or x, below=x.below)
+    if shape(eqn) == (1,) * (len(shape(eqn)) - len(x.shape)) + x.shape:
+        return Value(shape(eqn), inner=x.inner or x)
     return moved(m, eqn, x, lambda text: called("reshape", text, shape=shape(eqn)))
 
 
@@ -366,35 +361,3 @@ def reduction(m: Any, eqn: Any, x: Value) -> Any:
 def all_or_any(m: Any, eqn: Any, x: Value) -> str:
     op = {"reduce_and": "min", "reduce_or": "max"}[eqn.primitive.name]
     return moved(m, eqn, x, lambda text: called(op, text, axis=axes(eqn.params["axes"])))
-
-
-CALLS = (
-    "jit",
-    "pjit",
-    "closed_call",
-    "core_call",
-    "remat2",
-    "checkpoint",
-    "custom_jvp_call",
-    "custom_vjp_call",
-)
-"""Primitives that call a function."""
-NAMES = {
-    "dot_general": "dot", "select_n": "where", "logistic": "sigmoid", "conv_general_dilated": "conv", "integer_pow": "pow",
-    "broadcast_in_dim": "broadcast", "convert_element_type": "cast", "reduce_window": "pool",
-}  # fmt: skip
-
-
-def name_of(eqn: Any) -> str:
-    """Of an equation that calls a function its name; empty where it calls none, or one without a name."""
-    body = body_of(eqn)
-    told = getattr(getattr(body, "jaxpr", body).debug_info, "func_src_info", "") if body is not None else ""
-    return (told or "").split(" at ")[0]
-
-
-def word(eqn: Any) -> str:
-    """What the result of an equation is called."""
-    name = (eqn.primitive.name in CALLS and name_of(eqn)) or eqn.primitive.name
-    for long, short in NAMES.items():
-        name = name.replace(long, short)
-    return re.sub(r"\W", "_", name.removeprefix("reduce_")).strip("_") or "t"

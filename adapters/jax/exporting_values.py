@@ -2,8 +2,12 @@
 
 import math
 import operator
+import re
 from dataclasses import dataclass, field
 from typing import Any
+
+import jax.numpy as jnp
+from exporting_wide import body_of
 
 
 class Cannot(Exception):
@@ -53,3 +57,40 @@ def called(op: str, *args: str, **kw: Any) -> str:
     """A call; attributes that are None are left out."""
     named = [f"{key}={literal(value)}" for key, value in kw.items() if value is not None]
     return f"{op}({', '.join([*args, *named])})"
+
+
+def number(a: Any, value: Value) -> Any:
+    """Of floats a float, also in what was narrow; of bool and integers what they count."""
+    return float(a) if jnp.issubdtype(value.known.dtype, jnp.floating) or isinstance(a, bool) else a
+
+
+CALLS = (
+    "jit",
+    "pjit",
+    "closed_call",
+    "core_call",
+    "remat2",
+    "checkpoint",
+    "custom_jvp_call",
+    "custom_vjp_call",
+)
+"""Primitives that call a function."""
+NAMES = {
+    "dot_general": "dot", "select_n": "where", "logistic": "sigmoid", "conv_general_dilated": "conv", "integer_pow": "pow",
+    "broadcast_in_dim": "broadcast", "convert_element_type": "cast", "reduce_window": "pool",
+}  # fmt: skip
+
+
+def name_of(eqn: Any) -> str:
+    """Of an equation that calls a function its name; empty where it calls none, or one without a name."""
+    body = body_of(eqn)
+    told = getattr(getattr(body, "jaxpr", body).debug_info, "func_src_info", "") if body is not None else ""
+    return (told or "").split(" at ")[0]
+
+
+def word(eqn: Any) -> str:
+    """What the result of an equation is called."""
+    name = (eqn.primitive.name in CALLS and name_of(eqn)) or eqn.primitive.name
+    for long, short in NAMES.items():
+        name = name.replace(long, short)
+    return re.sub(r"\W", "_", name.removeprefix("reduce_")).strip("_") or "t"
