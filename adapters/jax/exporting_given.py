@@ -56,8 +56,8 @@ def given(file: Path, function: str, loss: str) -> Given:
     found, structure = jax.tree_util.tree_flatten_with_path((tree, args, kwargs, targets))
     whole = [a for _, a in found]
     places = [i for i, a in enumerate(whole) if isinstance(a, (jax.Array, np.ndarray, np.generic))]
-    named = names_of(signed, len(args))
-    leaves = [leaf(found[i][0], whole[i], named, is_flax=signed is not forward) for i in places]
+    first, named = names_of(signed, len(args))
+    leaves = [leaf(found[i][0], whole[i], first, named, is_flax=signed is not forward) for i in places]
 
     def call(*arrays: Any) -> Any:
         own = dict(zip(places, arrays, strict=True))
@@ -113,19 +113,19 @@ def compared(own: ModuleType, loss: str, targets: tuple[Any, ...]) -> Callable[.
     return lambda output, targets: function(jax.tree_util.tree_leaves(output)[0], *targets)
 
 
-def names_of(signed: Callable[..., Any], count: int) -> list[str]:
-    """What the inputs are called: as the function's arguments behind its first, or as all of a module's."""
+def names_of(signed: Callable[..., Any], count: int) -> tuple[str, list[str]]:
+    """What the parameters and the inputs are called: as the function's arguments; a module's own are all inputs."""
     try:
-        parameters = [*inspect.signature(signed).parameters.values()]
+        arguments = [*inspect.signature(signed).parameters.values()]
     except (TypeError, ValueError):
-        parameters = []
-    plain = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    found = plain if inspect.ismethod(signed) else plain[1:]
-    return [*found[:count], *(f"input_{i}" for i in range(len(found), count))]
+        arguments = []
+    plain = [p.name for p in arguments if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    first = "" if inspect.ismethod(signed) or not plain else plain.pop(0)
+    return first.strip("_") or "params", [*plain[:count], *(f"input_{i}" for i in range(len(plain), count))]
 
 
-def leaf(path: Sequence[Any], array: Any, named: Sequence[str], *, is_flax: bool) -> Leaf:
-    """By its path; what flax holds beside parameters isn't differentiated."""
+def leaf(path: Sequence[Any], array: Any, first: str, named: Sequence[str], *, is_flax: bool) -> Leaf:
+    """By its path, which begins with a name; what flax holds beside parameters isn't differentiated."""
     [part, *rest] = [str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", "")))) for k in path]
     if part == "1":
         rest[0] = named[int(rest[0])]
@@ -135,4 +135,4 @@ def leaf(path: Sequence[Any], array: Any, named: Sequence[str], *, is_flax: bool
         wide, name = wide and rest[0] == "params", "_".join(rest[rest[0] == "params" :])
     kind = ("parameter" if is_parameter else "input") if wide else "constant" if is_parameter else "data"
     array = array if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else jnp.asarray(array)
-    return Leaf(name or "params", kind, widened(array))
+    return Leaf(name if name[:1].isalpha() else f"{first}_{name}".rstrip("_"), kind, widened(array))

@@ -1,9 +1,16 @@
 """A function of JAX each: the imported case is held to its own value and gradients, and has the rows that its calls are of."""
 
+import json
+import sys
+from pathlib import Path
+
 import pytest
 from client import interpreter
+from gradient_conformance.harness.case.loading import load
+from gradient_conformance.harness.cli import main, own
 from gradient_conformance.harness.frameworks.found import framework, shipped_adapters
 from gradient_conformance.harness.own import exported
+from matrix import finished, said
 
 pytestmark = pytest.mark.framework
 CALLS = {
@@ -244,6 +251,39 @@ def halved(x):
 halved.defvjp(lambda x: (halved(x), None), lambda _, g: (g.astype(float),))
 
 
+def targeted():
+    w, x, t = drawn((4, 3), (5, 4), (5, 3))
+    return {"w": w}, {"x": x}, lambda p, x: (x @ p["w"], 0), t
+
+
+def far(y, t):
+    return jnp.mean((y - t) ** 2)
+
+
+def of_a_module_alone():
+    return Affine(), drawn(3)
+
+
+def raising():
+    return {}, drawn(3), lambda _, x: x.reshape(5)
+
+
+def with_branches():
+    return {}, drawn(3), lambda _, x: x if x[0] > 0 else -x
+
+
+def of_nothing():
+    return {}, drawn(3), lambda _, x: jax.lax.stop_gradient(x).astype(int)
+
+
+def without_gradient():
+    """As JAX itself has none of a pool with dilated windows."""
+    def forward(_, x):
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (2,), (1,), "VALID", window_dilation=(2,))
+
+    return {}, drawn(5), forward
+
+
 def refusing(function):
     return lambda: ({}, drawn((3, 4)), lambda _, x: function(x))
 
@@ -293,6 +333,18 @@ REFUSED = {
     "through": "custom_jvp_call of straight, whose own derivative is not its body's: 1 call",
     "narrow": "custom_vjp_call of halved, whose derivative is its own, and whose floats are less than float64: 1 call",
 }
+SAID = {
+    "no such function": ({"function": "nosuch"}, "mine.py has no function nosuch"),
+    "no parameters": ({"function": "of_a_module_alone"}, "of_a_module_alone() gives tuple, but must give parameters, inputs and a function of both"),
+    "a submodule": ({"function": "mlp", "at": "first"}, "--at first: a function of JAX has no submodules; give the part"),
+    "no loss": ({"function": "targeted"}, "a target is given beside the inputs: say which --loss"),
+    "no such loss": ({"function": "targeted", "loss": "mse"}, "--loss mse: the file has no such function, which is given the output and the target"),
+    "no target": ({"function": "mlp", "loss": "far"}, "--loss far: it is given the output: missing a required argument: 't'"),
+    "what the file raises": ({"function": "raising"}, "TypeError: cannot reshape array of shape (3,) (size 3) into shape 5 (size 5), in mine.py:"),
+    "a branch of Python": ({"function": "with_branches"}, "TracerBoolConversionError: Attempted boolean conversion of traced array with shape bool[]"),
+    "no gradients at all": ({"function": "of_nothing"}, "no real number that the function returns depends on a parameter or on an input of floats"),
+    "none that JAX has": ({"function": "without_gradient"}, "JAX itself gives no gradients: NotImplementedError: VJP not implemented for select_and_gather"),
+}  # fmt: skip
 EACH = """
 import os, traceback
 for request in sent["request"]:
@@ -310,10 +362,12 @@ def folder(tmp_path_factory):
     found = tmp_path_factory.mktemp("functions")
     (found / "mine.py").write_text(FILE.replace("CALLS", repr([*CALLS.values()])))
     names = [*(f"call_{i}" for i in range(len(CALLS))), *MODELS, *REFUSED, "unused"]
-    requests = [
-        {"file": str(found / "mine.py"), "at": "", "loss": "", "function": n, "folder": str(found / n)}
-        for n in names
-    ]
+    asked = {name: {"function": name} for name in names} | {
+        name: request for name, (request, _) in SAID.items()
+    }
+    asked["targeted"] = {"function": "targeted", "loss": "far"}
+    file = {"file": str(found / "mine.py"), "at": "", "loss": ""}
+    requests = [{**file, **request, "folder": str(found / name)} for name, request in asked.items()]
     jax = framework("jax", shipped_adapters() / "jax" / "adapter.py")
     text = exported.START.replace('module.main(**sent["request"])', EACH)
     done = exported.started(interpreter("jax"), jax, requests, text)
@@ -346,3 +400,134 @@ def test_what_programs_have_no_word_for_is_told_with_its_line(name, folder):
     [told] = exported.lacking(found)
     line = 1 + FILE.splitlines().index(next(x for x in FILE.splitlines() if x.startswith(f"{name} = ")))
     assert told == f"  {REFUSED[name]}, the first in mine.py:{line}"
+
+
+def test_what_the_output_does_not_depend_on_is_not_missed(folder):
+    """Here a second result; of several that are given the first that is differentiable is the case's."""
+    assert [s["text"] for s in held(folder / "unused", "mul").statements] == ["x * 2.0"]
+
+
+def test_a_loss_of_the_file_is_given_the_first_output_and_the_target(folder):
+    found = held(folder / "targeted", "matmul sub square")
+    assert found.kinds == {"w": "parameter", "x": "input", "target": "input"}
+    assert found.arrays["value"].shape == ()
+
+
+def test_tensors_are_called_by_their_paths_and_are_what_they_were_given_as(folder):
+    kinds = {
+        name: exported.read_back(folder / name).kinds
+        for name in ("mlp", "of_what_is_given", "of_flax", "dropped")
+    }
+    assert kinds["mlp"] == {
+        "layers_0_w": "parameter",
+        "layers_0_b": "parameter",
+        "layers_1_w": "parameter",
+        "layers_1_b": "parameter",
+        "x": "input",
+        "labels": "data",
+    }
+    assert kinds["of_what_is_given"] == {"w": "parameter", "batch_x": "input"}
+    assert kinds["of_flax"] == {"batch_stats_mean": "constant", "scale": "parameter", "signal": "input"}
+    assert kinds["dropped"] == {"p": "parameter", "x": "input", "bernoulli": "data"}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_wrong_is_a_sentence(name, folder):
+    told = (folder / name / "error").read_text().splitlines()
+    assert told[-1].startswith(f"SystemExit: {SAID[name][1]}")
+
+
+WRONG = """
+import jax
+import jax.numpy as jnp
+
+
+@jax.custom_jvp
+def clipped(x):
+    return jnp.sin(x)
+
+
+clipped.defjvps(lambda dx, y, x: jnp.where(jnp.abs(x) < 9, jnp.cos(x), 0) * dx)
+
+
+def make():
+    return {}, jnp.array([0.5, 20.0]), lambda _, x: clipped(x)
+"""
+
+
+def imports(path, text, *more):
+    (path / "mine.py").write_text(text)
+    return main(["import", f"{path / 'mine.py'}:make", f"--interpreter=jax={interpreter('jax')[0]}", *more])
+
+
+def test_a_derivative_that_differs_where_nobody_tried_is_told_by_the_gradients(tmp_path, capsys):
+    """The rule is its body's derivative near 0, where it is tried; the input is far from there."""
+    assert imports(tmp_path, WRONG, "--write", str(tmp_path / "cases/own/mine.toml")) == 2
+    assert "the gradient of x is off by" in capsys.readouterr().err
+    assert not (tmp_path / "cases").exists()
+
+
+TRAINED = """
+import jax
+import jax.numpy as jnp
+
+
+def make():
+    first, second, third = jax.random.split(jax.random.key(0), 3)
+    params = {"layers": [{"w": jax.random.normal(first, (4, 5)) / 2, "b": jnp.zeros(5)}], "head": jax.random.normal(third, (5, 3))}
+
+    def forward(params, x, labels):
+        for layer in params["layers"]:
+            x = jnp.tanh(x @ layer["w"] + layer["b"])
+        logp = jax.nn.log_softmax(x @ params["head"])
+        return -jnp.mean(jnp.take_along_axis(logp, labels[:, None], axis=1))
+
+    return params, (jax.random.normal(second, (6, 4)), jnp.array([0, 1, 2, 1, 0, 2])), forward
+"""
+
+
+def test_the_frameworks_agree_on_a_function_of_jax_that_is_trained(tmp_path, capsys):
+    """8 of 8: in both dtypes, step by step, with numbers that optimizers have in float32 too."""
+    options = ["--write", str(tmp_path / "cases/own/mine.toml"), "--steps=2", "--optimizer=sgd(lr=0.125, momentum=0.5)"]
+    assert imports(tmp_path, TRAINED, *options) == 0, capsys.readouterr().err
+    [variant] = load(tmp_path / "cases/own/mine.toml", tmp_path / "cases").variants
+    assert variant.training.parameters == ("head", "layers_0_b", "layers_0_w")
+    assert "# mine.py:12" in variant.program.text
+    words = [sys.executable, "-m", "pytest", "cases", "--cases=cases", "--require=all", "--record=run.jsonl"]
+    run = finished(words, tmp_path)
+    assert run.ret == 0, said(run)
+    cells = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
+    assert [cell["verdict"] for cell in cells if cell["kind"] == "cell"] == ["agree"] * 8
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix", "taken"),
+    [
+        ("import torch", "", "torch"),
+        ("from torch.nn import Linear", "", "torch"),
+        ("import jax.numpy as jnp", "", "jax"),
+        ("def make():\n    from jax import nn", "", "jax"),
+        ("import jax", "torch:", "torch"),
+        ("import keras", "keras:", "keras"),
+        ("", "jax:", "jax"),
+        ("import jax, torch", "", "the file imports jax and torch: say whose it is, jax:mine.py:make, torch:mine.py:make"),
+        ("from .jax import nn", "", "the file imports none of them: say whose it is, jax:mine.py:make"),
+        ("import jaxtyping", "", "the file imports none of them"),
+        ("import = 3", "", "mine.py:1: invalid syntax"),
+    ],
+)  # fmt: skip
+def test_a_file_goes_to_the_framework_that_it_imports_or_that_is_named(
+    tmp_path, monkeypatch, capsys, text, prefix, taken
+):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(text)
+    asked = []
+    monkeypatch.setattr(own, "_interpreter", lambda _, door: asked.append(door.name))
+    monkeypatch.setattr(own, "export", lambda *_: sys.exit(7))
+    if " " in taken:
+        assert main(["import", f"{prefix}mine.py:make"]) == 2
+        assert taken in capsys.readouterr().err
+    else:
+        with pytest.raises(SystemExit, match="7"):
+            main(["import", f"{prefix}mine.py:make"])
+        assert asked == [taken]
