@@ -11,7 +11,8 @@ from porting import Gave, Locals, Seen, leaves, named_leaves, parameter, rebuilt
 
 
 def prepare(dtype: str, file: Path) -> None:  # noqa: ARG001
-    jax.config.update("jax_enable_x64", dtype == "float64")
+    """In float64 what the file draws is also where no dtype is said, as where it is exported."""
+    jax.config.update("jax_enable_x64", dtype in ("", "float64"))
 
 
 class Model:

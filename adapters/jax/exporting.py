@@ -147,7 +147,9 @@ class Walk(Statements):
         return made
 
     def value(self, v: Any, made: Any) -> Value:
-        """Of a rule's expression a statement."""
+        """Of a rule's expression a statement. What has no elements is known."""
+        if 0 in v.aval.shape:
+            return Value(v.aval.shape, known=np.zeros(v.aval.shape, v.aval.dtype))
         if isinstance(made, Value):
             return made
         kind = "bool" if v.aval.dtype == np.bool_ else "float"

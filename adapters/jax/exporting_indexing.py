@@ -156,10 +156,27 @@ def elements_of(m: Any, eqn: Any, x: Value, starts: Value) -> Any:
         or starts.shape[:-1] != shape(eqn)
     ):
         return None
-    if [*map(int, d.start_indices_batching_dims)] != common or (starts.known is None and starts.base is None):
+    if [*map(int, d.start_indices_batching_dims)] != common:
         return None
     indices, own = places_of(m, eqn, x.shape[axis], starts)
-    return called("gather", m.text(x, "float"), indices, axis=axis) if own == shape(eqn) else None
+    if own == shape(eqn):
+        return called("gather", m.text(x, "float"), indices, axis=axis)
+    return (
+        at_one(m, eqn, x, axis, indices, starts.below) if own == tuple(x.shape[i] for i in common) else None
+    )
+
+
+def at_one(m: Any, eqn: Any, x: Value, axis: int, indices: str, below: int) -> str:
+    """An element each along an axis, at places that have no such axis: they are asked for as a matrix of columns would be."""
+    if x.shape[axis] != below:
+        raise Cannot("with places that are computed")
+    order = [*(i for i in range(len(x.shape)) if i != axis), axis]
+    turned = m.assign(called("transpose", m.text(x, "float"), axes=order))
+    hot = m.assign(called("one_hot", indices, classes=below))
+    found = m.assign(
+        called("sum", m.assign(called("where", m.assign(f"{hot} > 0.5"), turned, "0.0")), axis=-1)
+    )
+    return called("reshape", found, shape=shape(eqn))
 
 
 # Putting
@@ -193,11 +210,30 @@ def scatter(m: Any, eqn: Any, x: Value, places: Value, update: Value) -> str:
                   lambda a, b: jax.lax.scatter(a, places.known, b, p["dimension_numbers"], mode=p["mode"]))  # fmt: skip
 
 
+@rule("scatter_mul", "scatter-mul")
+def scatter_mul(m: Any, eqn: Any, x: Value, places: Value, update: Value) -> str:
+    """By ones, but where a factor is put: each place has one."""
+    ones = Value(x.shape, known=np.ones(x.shape))
+    if places.known is not None and len({*targets_of(eqn, x, places, update)}) < math.prod(update.shape):
+        raise Cannot("at a place several times, or beyond the end")
+    return f"{m.text(x, 'float')} * {m.assign(scatter(m, eqn, ones, places, update))}"
+
+
 @rule("scatter_add", "scatter-add")
 def scatter_add(m: Any, eqn: Any, x: Value, places: Value, update: Value) -> str:
-    """Where each element of the update goes is what its gradient reads; 0 is nowhere."""
     if places.known is None:
         raise Cannot("with places that are computed")
+    targets = targets_of(eqn, x, places, update)
+    source = flat(m, update)
+    if (targets < 0).any():
+        kept = np.flatnonzero(targets >= 0)
+        source, targets = m.assign(called("take", source, folded(m, kept, places), axis=0)), targets[kept]
+    found = called("scatter_add", flat(m, x), folded(m, targets, places), source, axis=0)
+    return found if len(x.shape) == 1 else called("reshape", m.assign(found), shape=shape(eqn))
+
+
+def targets_of(eqn: Any, x: Value, places: Value, update: Value) -> Any:
+    """At which place each element of an update is put, -1 for nowhere: it is what its gradient reads, counted from 1."""
     p = eqn.params
 
     def added(a: Any) -> Any:
@@ -206,13 +242,7 @@ def scatter_add(m: Any, eqn: Any, x: Value, places: Value, update: Value) -> str
 
     _, back = jax.vjp(added, jnp.zeros(update.shape))
     [read] = back(counted(x.shape, 1).astype(jnp.float64))
-    targets = np.asarray(read).astype(np.int64).ravel() - 1
-    source = flat(m, update)
-    if (targets < 0).any():
-        kept = np.flatnonzero(targets >= 0)
-        source, targets = m.assign(called("take", source, folded(m, kept, places), axis=0)), targets[kept]
-    found = called("scatter_add", flat(m, x), folded(m, targets, places), source, axis=0)
-    return found if len(x.shape) == 1 else called("reshape", m.assign(found), shape=shape(eqn))
+    return np.asarray(read).astype(np.int64).ravel() - 1
 
 
 @rule("pad")

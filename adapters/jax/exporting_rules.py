@@ -161,9 +161,13 @@ def integer_power(m: Any, eqn: Any, x: Value) -> str:
 
 @rule("round")
 def rounded(m: Any, eqn: Any, x: Value) -> str:
-    if eqn.params["rounding_method"] != jax.lax.RoundingMethod.TO_NEAREST_EVEN:
-        raise Cannot("away from zero")
-    return called("round", m.text(x, "float"))
+    """Of two that are as near the even one, or the one further from 0."""
+    text = m.text(x, "float")
+    if eqn.params["rounding_method"] == jax.lax.RoundingMethod.TO_NEAREST_EVEN:
+        return called("round", text)
+    size = m.assign(called("abs", text))
+    below = m.assign(called("floor", size))
+    return f"sign({text}) * ({below} + where({size} - {below} >= 0.5, 1.0, 0.0))"
 
 
 @rule("and", "or", "xor", "not")
