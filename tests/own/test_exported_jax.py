@@ -44,6 +44,8 @@ CALLS = {
     "vmap and grad": ("jax.vmap(lambda a, y: jnp.tanh(a @ y), (0, None))(x, y) + jax.grad(lambda a: jnp.sum(jnp.sin(a) ** 2))(x)[:, :1]", "x=3,4 y=4,2", "matmul tanh cos"),
     "shapes": ("x.reshape(3, 2).T[None].squeeze(0)[:, ::-1] + jnp.expand_dims(x, 1).sum(1) + jnp.broadcast_to(x[0], (2, 3)) + jnp.swapaxes(x.T, 0, 1)", "x=2,3", "reshape transpose flip"),
     "parts": ("jnp.concatenate([x[:, 1:], x[:, :1]], 1) + jnp.stack(jnp.split(x, 3, axis=1), 1)[..., 0] + jnp.roll(x, 1, axis=1) + jnp.hsplit(x, [1])[1][:, :1]", "x=2,3", "concat index split"),
+    "broadcast on both sides": ("jnp.broadcast_to(x, (2, 3)) * jnp.broadcast_to(y, (2, 3)) + jnp.where(jnp.broadcast_to(x > 0, (4, 3)), 1.0, 2.0).sum()", "x=3 y=3", "broadcast_to mul where"),
+    "rows that become columns": ("jax.lax.gather(x, jnp.array([[0], [2]]), jax.lax.GatherDimensionNumbers((0,), (0,), (0,)), (1, 4))", "x=3,4", "take transpose"),
     "tiles": ("jnp.tile(x, (2, 2)) + jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1) + jnp.triu(jnp.tile(x, (2, 2))) + jnp.tril(jnp.tile(x, (2, 2)), -1)", "x=2,3", "tile broadcast_to where"),
     "pad": ("jnp.pad(x, ((1, 0), (0, 2))).sum() + jnp.pad(x, 1, mode='reflect').sum() + jax.lax.pad(x, 0.5, ((1, 2, 1), (-1, 0, 2)))", "x=2,3", "pad reshape index"),
     "diagonals": ("jnp.diag(x) + jnp.diagonal(jnp.outer(x, x)) * jnp.eye(3)", "x=3", "where take"),
@@ -205,6 +207,16 @@ def own_rules():
     return {}, drawn(4), lambda _, x: cube(x) * safe_sqrt(x)
 
 
+@jax.jit
+def silu(x):
+    """Of the name of one of JAX's own."""
+    return 2 * x
+
+
+def own_names():
+    return {}, drawn(4), lambda _, x: silu(x)
+
+
 def of_what_is_given():
     """Modules as trees: what is no array in them stays as it is."""
     w, x = drawn((3, 3), (2, 3))
@@ -298,6 +310,7 @@ branch = refusing(lambda x: jax.lax.cond(x[0, 0] > 0, jnp.sin, jnp.cos, x))
 endless = refusing(lambda x: jax.lax.while_loop(lambda c: c.sum() < 2, lambda c: c + 1, x))
 moving = refusing(lambda x: jax.lax.dynamic_slice(x, (jnp.argmax(x[:, 0]), 0), (2, 4)))
 beyond = refusing(lambda x: jnp.take(x, jnp.array([0, 5]), axis=0))
+pairs = refusing(lambda x: x.at[jnp.array([0, 9]), jnp.array([1, 1])].get(mode="fill"))
 maximal = refusing(lambda x: x.at[0].max(x[1]))
 bits = refusing(lambda x: x * (x > 0).astype(int).astype(jnp.uint32).astype(int).__and__(1))
 whole = refusing(lambda x: x * x.astype(int))
@@ -317,6 +330,7 @@ MODELS = {
     "gru": "sigmoid tanh index stack",
     "dropped": "where matmul",
     "own_rules": "pow sqrt",
+    "own_names": "mul",
     "of_what_is_given": "tanh",
     "of_flax": "mul add",
 }
@@ -328,6 +342,7 @@ REFUSED = {
     "endless": "while whose condition is computed from what is differentiated: 1 call",
     "moving": "dynamic_slice with starts that are computed: 1 call",
     "beyond": "gather with places beyond the end, which give its fill value: 1 call",
+    "pairs": "gather with places beyond the end, which give its fill value: 1 call",
     "maximal": "scatter-max: 1 call",
     "bits": "and of the bits of integers: 1 call",
     "whole": "convert_element_type from float64 to int64: 1 call",
