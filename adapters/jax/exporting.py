@@ -35,6 +35,7 @@ from exporting_values import Cannot, Value, word
 from exporting_wide import bind, draws, truth
 
 jax.config.update("jax_enable_x64", True)
+OLDEST = (0, 10)
 LONGEST = 500
 """Characters of what JAX says where it fails: the rest is how JAX works."""
 
@@ -47,6 +48,10 @@ def main(file: str, function: str, at: str, loss: str, folder: str) -> None:
     if at:
         raise SystemExit(
             f"--at {at}: a function of JAX has no submodules; give the part as a function of its own"
+        )
+    if jax.__version_info__ < OLDEST:
+        raise SystemExit(
+            f"jax {jax.__version__}: its jaxprs are other ones; they are read of {'.'.join(map(str, OLDEST))} on"
         )
     with sentences():
         found = given(Path(file), function, loss)

@@ -1,7 +1,8 @@
 """Rules for what calls other functions: they are entered, loops step by step; a few of JAX's own are rows of the table."""
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from exporting_rules import is_bool, is_float, rule, shape, uniform
 from exporting_values import CALLS, Cannot, Value, called, literal, name_of
 from exporting_wide import bind, body_of, evaluated, has_narrow
 
-JAX = str(Path(jax.__file__).parent)
+JAX = f"{Path(jax.__file__).parent}{os.sep}"
+"""Where its functions are."""
 CUSTOM = ("custom_jvp_call", "custom_vjp_call")
 ROWS = {
     "relu": ("relu({0})",), "relu6": ("relu6({0})",), "silu": ("silu({0})",), "softplus": ("softplus({0})",),
@@ -21,7 +23,6 @@ ROWS = {
     "elu": ("elu({0}, alpha=1.0)", "elu({0}, alpha={1})"), "celu": ("celu({0}, alpha=1.0)", "celu({0}, alpha={1})"),
     "leaky_relu": ("leaky_relu({0}, slope=0.01)", "leaky_relu({0}, slope={1})"), "logaddexp": ("", "logaddexp({0}, {1})"),
     "xlogy": ("", "xlogy({0}, {1})"), "inv": ("inv({0})",), "det": ("det({0})",), "slogdet": ("slogdet({0})",),
-    "solve": ("", "solve({0}, {1})"),
 }  # fmt: skip
 """JAX's own functions by name, and by the number of their arrays the row that each is."""
 TRIES = ((1, 1.0), (2, 1.0), (3, 1e3))
@@ -46,56 +47,57 @@ def entered(m: Any, eqn: Any, body: Any, values: Sequence[Value]) -> list[Value]
     return list(m.entered(body, values, "" if is_users(body) else m.place(eqn)))
 
 
-@rule(*CALLS)
-def call(m: Any, eqn: Any, *values: Value) -> Any:
-    name, body = name_of(eqn), body_of(eqn)
-    if origin(body).startswith(JAX):
-        if name == "_one_hot" and len(values) == 1 and values[0].is_places and is_float(eqn.outvars[0]):
-            return one_hot(m, eqn, values[0])
-        text = "".join(ROWS.get(name, ())[len(values) - 1 : len(values)])
-        if text and is_float(eqn.outvars[0]):
-            return row(m, eqn, text, values)
-    if eqn.primitive.name in CUSTOM:
-        hold(m, eqn, values)
-    return entered(m, eqn, body, values)
+def row(m: Any, eqn: Any, *values: Value) -> Any:
+    """A row of the table, or None. A second argument is a number where all of its elements are one, as a slope must be."""
+    text = "".join(ROWS.get(name_of(eqn), ())[len(values) - 1 : len(values)])
+    same = [uniform(value.inner or value) for value in values[1:]]
+    if not text or ("={1}" in text and None in same):
+        return None
+    told = [
+        m.text(v, "float") if a is None else literal(float(a)) for v, a in zip(values[1:], same, strict=True)
+    ]
+    found = text.format(m.text(values[0], "float"), *told)
+    return list(m.assign(found, len(eqn.outvars))) if len(eqn.outvars) > 1 else [found]
 
 
-def row(m: Any, eqn: Any, text: str, values: Sequence[Value]) -> list[str]:
-    """A second argument of which all elements are one is a number. Right sides of an equation stand side by side."""
-    told = [m.text(values[0], "float")]
-    for value in values[1:]:
-        same = uniform(value.inner or value)
-        if "={1}" in text and same is None:
-            raise Cannot("with a slope that is computed")
-        column = (
-            m.reshaped(value, (*value.shape, 1))
-            if text.startswith("solve") and len(value.shape) == 1
-            else value
-        )
-        told.append(
-            m.text(column, "float") if text.startswith("solve") or same is None else literal(float(same))
-        )
-    found = text.format(*told)
-    if len(eqn.outvars) > 1:
-        return list(m.assign(found, len(eqn.outvars)))
-    if text.startswith("solve") and len(values[1].shape) == 1:
-        found = called("reshape", m.assign(found), shape=shape(eqn))
-    return [found]
+def solve(m: Any, eqn: Any, a: Value, b: Value) -> list[str]:
+    """Right sides stand side by side, also a single one."""
+    if len(b.shape) > 1:
+        return [called("solve", m.text(a, "float"), m.text(b, "float"))]
+    column = m.text(m.reshaped(b, (*b.shape, 1)), "float")
+    return [called("reshape", m.assign(called("solve", m.text(a, "float"), column)), shape=shape(eqn))]
 
 
 def one_hot(m: Any, eqn: Any, labels: Value) -> Any:
+    """Of places, all of which are among the classes; or None."""
     base, [*lead, classes] = labels.base or labels, shape(eqn)
-    if tuple(lead) != labels.shape or classes < labels.below:
-        raise Cannot("of places that may be beyond the classes")
+    if not labels.is_places or tuple(lead) != labels.shape or classes < labels.below:
+        return None
     name = m.assign(called("one_hot", m.text(base, "int64"), classes=classes))
     return [name if base is labels else called("reshape", name, shape=shape(eqn))]
+
+
+OWN: dict[str, Callable[..., Any]] = {"solve": solve, "_one_hot": one_hot}
+"""JAX's own functions that are no row alone."""
+
+
+@rule(*CALLS)
+def call(m: Any, eqn: Any, *values: Value) -> Any:
+    body = body_of(eqn)
+    if origin(body).startswith(JAX) and eqn.outvars and is_float(eqn.outvars[0]):
+        found = OWN.get(name_of(eqn), row)(m, eqn, *values)
+        if found is not None:
+            return found
+    if eqn.primitive.name in CUSTOM:
+        hold(m, eqn, values)
+    return entered(m, eqn, body, values)
 
 
 # Derivatives of one's own
 
 
 def hold(m: Any, eqn: Any, values: Sequence[Value]) -> None:
-    """The case differentiates the body: a derivative of one's own that gives anything else is refused. Tried at drawn numbers, once for each body."""
+    """The case differentiates the body: a derivative of its own that is another is refused. Once for each body, at drawn numbers."""
     key = id(body_of(eqn))
     if key not in m.held:
         m.held[key] = (eqn, differs(eqn, values))  # kept with its equation, so that no other has its id
@@ -109,6 +111,8 @@ def differs(eqn: Any, values: Sequence[Value]) -> str:
         return "whose derivative is its own, and whose floats are less than float64" * is_users(body_of(eqn))
     if any(value.known is None and not is_float(v) for value, v in zip(values, eqn.invars, strict=True)):
         return "whose derivative is its own, and which is given what is computed and no float"
+    if not all(map(is_float, eqn.outvars)):
+        return "whose derivative is its own, and which gives what is no float"
     floats = [i for i, value in enumerate(values) if value.known is None]
     for seed, size in TRIES:
         random = np.random.default_rng(seed)
@@ -116,8 +120,6 @@ def differs(eqn: Any, values: Sequence[Value]) -> str:
         cotangents = [
             jnp.asarray(size * random.uniform(-1, 1, shape(eqn, i))) for i in range(len(eqn.outvars))
         ]
-        if any(not is_float(v) for v in eqn.outvars):
-            return "whose derivative is its own, and which gives what is no float"
 
         def given(chosen: Sequence[Any]) -> list[Any]:
             own = dict(zip(floats, chosen, strict=True))

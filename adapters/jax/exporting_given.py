@@ -48,6 +48,7 @@ def given(file: Path, function: str, loss: str) -> Given:
     if not callable(getattr(own, function, None)):
         raise SystemExit(f"{file.name} has no function {function}")
     tree, inputs, targets, forward, signed = parts(getattr(own, function)(), function)
+    jax.config.update("jax_enable_x64", True)  # whatever the file has said
     compare = compared(own, loss, targets)
     args = (
         () if isinstance(inputs, dict) else tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)

@@ -279,6 +279,14 @@ def of_a_module_alone():
     return Affine(), drawn(3)
 
 
+def in_float32():
+    """Of a file that has said so."""
+    jax.config.update("jax_enable_x64", False)
+    w, x = (jnp.asarray(a) for a in drawn((3, 2), (4, 3)))
+    assert w.dtype == jnp.float32
+    return {"w": w}, (x,), lambda p, x: jnp.sin(x @ p["w"])
+
+
 def raising():
     return {}, drawn(3), lambda _, x: x.reshape(5)
 
@@ -333,6 +341,7 @@ MODELS = {
     "own_names": "mul",
     "of_what_is_given": "tanh",
     "of_flax": "mul add",
+    "in_float32": "matmul sin",
 }
 REFUSED = {
     "sort_of_two": "sort by several keys, or of no floats: 1 call",
