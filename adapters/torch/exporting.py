@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +101,6 @@ def feeding(statements: list[dict[str, Any]], output: str) -> tuple[list[dict[st
             needed |= set(re.findall(r"[^\W\d]\w*", statement["text"]))
             kept.append(statement)
     return kept[::-1], needed
-
-
-def users_of(node: Node) -> list[Node]:
-    """The calls that read what it gives, also those that read a part of a tuple."""
-    found = []
-    for user in node.users:
-        is_part = getattr(user.target, "__name__", "") == "getitem"
-        found += users_of(user) if is_part else [user]
-    return found
 
 
 class Walk:
@@ -237,10 +229,10 @@ class Walk:
         mine = [frame for frame in frames if "site-packages" not in frame[0]] or frames
         return f"{Path(mine[-1][0]).name}:{mine[-1][1]}" if mine else ""
 
-    def assign(self, node: Node, text: str, count: int = 0) -> Any:
+    def assign(self, node: Node, text: str, count: int = 0, users: Iterable[Node] | None = None) -> Any:
         """A statement; the last call of a module is called by the module's path. With a count, so many names."""
         path = self.path(node)
-        last = path and all(self.path(user) != path for user in users_of(node))
+        last = path and all(self.path(user) != path for user in users or node.users)
         wanted = path if last else node.name.removeprefix("native_").removeprefix("_")
         names = [self.name(f"{wanted}_{i}") for i in range(count)] or [self.name(wanted)]
         self.statements.append({"outs": names, "text": text, "module": path, "place": self.place(node)})

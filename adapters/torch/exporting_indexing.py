@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from exporting_rules import Cannot, axes, called, is_read, rule, shape, sliced
+from exporting_rules import Cannot, axes, called, is_read, only, rule, shape, sliced
 from torch.fx import Node
 
 
@@ -154,7 +154,7 @@ def sort(m: Any, node: Node, x: Any, *how: Any, **named: Any) -> list[Any]:
     if is_read(node, 1):
         raise Cannot("with the places")
     text = called("sort", m.arg(x), axis=said.get("dim", -1), descending=said.get("descending") or None)
-    return [m.assign(node, text), None]
+    return only(m, node, text, 1)
 
 
 @rule("repeat.default")

@@ -5,7 +5,7 @@
 import math
 from typing import Any
 
-from exporting_rules import RULES, Cannot, axes, called, given, is_read, literal, plain, rule, shape
+from exporting_rules import RULES, Cannot, axes, called, given, is_read, literal, only, plain, rule, shape
 from torch.fx import Node
 
 
@@ -104,7 +104,7 @@ def pool(
 def pool_with_places(m: Any, node: Node, *how: Any, **named: Any) -> list[Any]:
     if is_read(node, 1):
         raise Cannot("with the places")
-    return [m.assign(node, pool(m, node, *how, **named)), None]
+    return only(m, node, pool(m, node, *how, **named), 1)
 
 
 @rule("adaptive_max_pool1d.default", "adaptive_max_pool2d.default", "adaptive_max_pool3d.default")
@@ -116,7 +116,7 @@ def adaptive_max_pool(m: Any, node: Node, x: Any, size: Any) -> list[Any]:
     if any(n % count for n, count in parts) or is_read(node, 1):
         raise Cannot("with windows that overlap, or with the places")
     window = one_or_all([n // count for n, count in parts], rank)
-    return [m.assign(node, called(f"max_pool{rank}d", m.arg(x), size=window)), None]
+    return only(m, node, called(f"max_pool{rank}d", m.arg(x), size=window), 1)
 
 
 @rule("im2col.default")
@@ -277,7 +277,7 @@ def embedding_bag(
     found = m.assign(node, called("embedding", bags, m.arg(W)))
     if weights is not None:
         found = f"{found} * {called('reshape', m.arg(weights), shape=(count // size, size, 1))}"
-    return [m.assign(node, called(("sum", "mean", "max")[mode], found, axis=1)), None, None, None]
+    return only(m, node, called(("sum", "mean", "max")[mode], found, axis=1), 3)
 
 
 @rule("_native_batch_norm_legit_functional.default")
@@ -294,7 +294,7 @@ def functional_batch_norm(
     eps: float,
 ) -> list[Any]:
     """In training, as torch has it where running statistics are given back: nobody reads these."""
-    return [m.assign(node, batch_norm(m, node, x, w, b, mean, var, training, momentum, eps)), *[None] * 4]
+    return only(m, node, batch_norm(m, node, x, w, b, mean, var, training, momentum, eps), 4)
 
 
 # Activations
