@@ -127,9 +127,9 @@ class Calls:
         return reached
 
 
-def is_real(term: Term | None) -> bool:
-    """Whether it is there and has a gradient."""
-    return term is not None and np.asarray(term.value).dtype.kind == "f"
+def is_real(a: Array) -> bool:
+    """Whether it has a gradient."""
+    return np.asarray(a).dtype.kind == "f"
 
 
 def composed(
@@ -163,15 +163,15 @@ def composed(
             if len(known) == len(asked) and all(map(operator.is_, known, asked)) and how == kw:
                 return found
         calls, terms, out = walked(c, given[:-1], kw)
-        towards = {i: term for i, term in enumerate(terms) if is_real(term)}
+        towards = {i: term for i, term in enumerate(terms) if term is not None and is_real(term.value)}
         found = dict(zip(towards, calls.cotangents(out, given[-1], list(towards.values())), strict=True))
         last[:] = [(asked, dict(kw), found)]
         return found
 
     def vjp(i: int, c: Any, _: Any, *inputs_and_g: Any, **kw: Any) -> Any:
-        if c.plain:
-            return exactly(c, inputs_and_g, kw)[i]
         *inputs, g = inputs_and_g
+        if c.plain and is_real(inputs[i]):
+            return exactly(c, inputs_and_g, kw)[i]
         calls, terms, out = walked(c, tuple(inputs), kw)
         return calls.cotangents(out, g, [terms[i]])[0]
 
