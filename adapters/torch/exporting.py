@@ -36,15 +36,15 @@ WITHIN = ("exporting_door_keras.py", "/keras/src/backend/torch/layer.py")
 FRAME = re.compile(r'File "([^"]+)", line (\d+), in \w+')
 
 
-def main(file: str, function: str, at: str, loss: str, folder: str) -> None:
+def main(file: str, function: str, at: str, loss: str, sizes: dict[str, int], folder: str) -> None:
     """Write what the module is: `case.json` and `arrays.npz` in the folder.
 
     `function` of the file gives the module and its inputs, and what its `loss` compares its output with, if anything;
-    `at` is the path of a submodule, which is taken with the inputs that it really gets.
+    `at` is the path of a submodule, which is taken with the inputs that it really gets; `sizes` are the function's arguments.
     """
     torch.manual_seed(0)
     os.environ["KERAS_BACKEND"] = "torch"
-    module, args, kwargs, target = made(Path(file), function)
+    module, args, kwargs, target = made(Path(file), function, sizes)
     module, args, kwargs = from_keras(module, args, kwargs)
     if at:
         module, args, kwargs = submodule(module, args, kwargs, at)

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -92,15 +93,22 @@ def doors_of(framework: Framework) -> list[Framework]:
 
 
 def export(
-    framework: Framework, argv: Sequence[str], file: Path, function: str, at: str = "", loss: str = ""
+    framework: Framework,
+    argv: Sequence[str],
+    file: Path,
+    function: str,
+    at: str = "",
+    loss: str = "",
+    sizes: Mapping[str, int] = MappingProxyType({}),
 ) -> Exported:
-    """Run the export in the framework's interpreter. Raises OwnError with what is said there."""
+    """Run the export in the framework's interpreter; the function is called with `sizes`. Raises OwnError with what is said there."""
     with tempfile.TemporaryDirectory() as folder:
         request = {
             "file": str(file.resolve()),
             "function": function,
             "at": at,
             "loss": loss,
+            "sizes": dict(sizes),
             "folder": folder,
         }
         done = started(argv, framework, request)
