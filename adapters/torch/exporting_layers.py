@@ -297,6 +297,13 @@ def functional_batch_norm(
     return only(m, node, batch_norm(m, node, x, w, b, mean, var, training, momentum, eps), 4)
 
 
+@rule("_native_batch_norm_legit_no_training.default")
+def inferred_batch_norm(
+    m: Any, node: Node, x: Any, w: Any, b: Any, mean: Any, var: Any, _: float, eps: float
+) -> list[Any]:
+    return only(m, node, called("batch_norm_inference", *given(m, x, mean, var, w, b), epsilon=eps), 2)
+
+
 # Activations
 
 
