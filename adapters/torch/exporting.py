@@ -36,7 +36,9 @@ WITHIN = ("exporting_door_keras.py", "/keras/src/backend/torch/layer.py")
 FRAME = re.compile(r'File "([^"]+)", line (\d+), in \w+')
 
 
-def main(file: str, function: str, at: str, loss: str, sizes: dict[str, int], folder: str) -> None:
+def main(
+    file: str, function: str, at: str, loss: str, folder: str, sizes: dict[str, int] | None = None
+) -> None:
     """Write what the module is: `case.json` and `arrays.npz` in the folder.
 
     `function` of the file gives the module and its inputs, and what its `loss` compares its output with, if anything;
@@ -44,7 +46,7 @@ def main(file: str, function: str, at: str, loss: str, sizes: dict[str, int], fo
     """
     torch.manual_seed(0)
     os.environ["KERAS_BACKEND"] = "torch"
-    module, args, kwargs, target = made(Path(file), function, sizes)
+    module, args, kwargs, target = made(Path(file), function, sizes or {})
     module, args, kwargs = from_keras(module, args, kwargs)
     if at:
         module, args, kwargs = submodule(module, args, kwargs, at)

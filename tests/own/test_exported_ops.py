@@ -50,6 +50,8 @@ CALLS = {
     "adaptive_max_pool": ("F.adaptive_max_pool2d(x, 2)", "x=1,2,4,6", "max_pool2d"),
     "unfold": ("F.unfold(x, 2, padding=1)", "x=1,2,4,4", "unfold"),
     "a batch norm that infers": ("F.batch_norm(x, torch.tensor([0.1, 0.2]), torch.tensor([1.0, 2.0]), z, eps=0.01)", "x=3,2 z=2", "batch_norm_inference"),
+    "at a kink the side that torch has": ("F.relu6(x * torch.tensor([0.0, 1, 1])) + torch.clamp(y, 0, 1)", "x=2,3 y=2,3", "relu6 clip"),
+    "a slope that torch has in float32": ("F.hardsigmoid(x) + F.celu(y, 1.7)", "x=2,3 y=2,3", "hard_sigmoid celu"),
     "weight_norm": ("torch._weight_norm(x, y, 0)", "x=3,2 y=3,1", "weight_norm"),
     "diag": ("torch.diag(x) + torch.outer(x, y)", "x=3 y=3", "diag outer"),
     "diagonals": ("torch.diagonal(x, dim1=-2, dim2=-1) * torch.trace(y)", "x=2,3,3 y=3,3", "diagonal trace"),

@@ -168,7 +168,10 @@ def test_a_module_is_one_case_swept_over_its_sizes(tmp_path, monkeypatch, capfd)
     ]
     assert main(["check", "cases"]) == 0
     assert main(["import", "mine.py:other", *given[:2], given[-1]]) == 2
-    assert "attn_in_proj_weight has other numbers with batch=3 than with batch=1: a parameter has to be the same" in capfd.readouterr().err
+    assert (
+        "attn_in_proj_weight has other numbers with batch=3 than with batch=1: a parameter has to be the same"
+        in capfd.readouterr().err
+    )
     assert main(["import", "mine.py:other", given[0], "--sizes=width=1,3"]) == 2
     assert "other() can't be called with width: " in capfd.readouterr().err
     assert main(["import", "mine.py:make", given[0]]) == 2
