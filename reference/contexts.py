@@ -17,11 +17,6 @@ class Exact:
     numbers: range | None = None
     """Which runs are evaluated at once, by their numbers; None: there is one."""
 
-    @property
-    def plain(self) -> bool:
-        """Whether nothing is drawn, and nothing but results is left: the same call gives the same."""
-        return type(self) is Exact
-
     def at(self, place: Hashable) -> None:
         """The walk tells where it is: a node, or a node and the input whose cotangent is computed."""
 

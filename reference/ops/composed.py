@@ -10,8 +10,7 @@ calls are remembered as they are made, and walked back for the vjps.
 
 import functools
 import inspect
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -89,8 +88,8 @@ class Calls:
         """A number of the formula's own text is rounded as one of a program's."""
         return self._c.literal((self._name, "its formula"), a) if isinstance(a, float) else a
 
-    def cotangents(self, out: Any, g: Any, towards: Sequence[Term]) -> list[Array]:
-        """Of inputs of the formula, given the output's (tuples where there are several)."""
+    def cotangent(self, out: Any, g: Any, towards: Term) -> Array:
+        """Of one of the formula's inputs, given the output's (tuples where there are several)."""
         outs, gs = (out, g) if isinstance(out, tuple) else ((out,), (g,))
         reached = self._depending(towards)
         found: dict[int, Array] = {}
@@ -109,7 +108,7 @@ class Calls:
                         self._c, i, values[0] if one else values, inputs, own[0] if one else own, dict(kw)
                     )
                     self._add(found, a, dx)
-        return [self._of(found, term) for term in towards]
+        return self._of(found, towards)
 
     def _add(self, found: dict[int, Array], term: Term, g: Array) -> None:
         found[id(term)] = self._c.r(found[id(term)] + g) if id(term) in found else g
@@ -118,18 +117,13 @@ class Calls:
     def _of(found: Mapping[int, Array], term: Term) -> Array:
         return found[id(term)] if id(term) in found else np.zeros(term.shape)
 
-    def _depending(self, terms: Sequence[Term]) -> set[int]:
-        """The terms that are made from these, by their identity, and they themselves."""
-        reached = set(map(id, terms))
+    def _depending(self, term: Term) -> set[int]:
+        """The terms that are made from one, by their identity, and itself."""
+        reached = {id(term)}
         for _, args, _, made in self._made:
             if any(id(a) in reached for a in args):
                 reached.update(map(id, made))
         return reached
-
-
-def is_real(a: Array) -> bool:
-    """Whether it has a gradient."""
-    return np.asarray(a).dtype.kind == "f"
 
 
 def composed(
@@ -154,26 +148,10 @@ def composed(
         out = walked(c, inputs, kw)[2]
         return tuple(term.value for term in out) if isinstance(out, tuple) else out.value
 
-    last: list[tuple[tuple[Any, ...], Mapping[str, Any], Mapping[int, Array]]] = []
-
-    def exactly(c: Any, given: tuple[Any, ...], kw: Mapping[str, Any]) -> Mapping[int, Array]:
-        """Towards all inputs at once, kept until another call comes: they are asked for one after the other."""
-        asked = (c, *given)
-        for known, how, found in last:
-            if len(known) == len(asked) and all(map(operator.is_, known, asked)) and how == kw:
-                return found
-        calls, terms, out = walked(c, given[:-1], kw)
-        towards = {i: term for i, term in enumerate(terms) if term is not None and is_real(term.value)}
-        found = dict(zip(towards, calls.cotangents(out, given[-1], list(towards.values())), strict=True))
-        last[:] = [(asked, dict(kw), found)]
-        return found
-
     def vjp(i: int, c: Any, _: Any, *inputs_and_g: Any, **kw: Any) -> Any:
         *inputs, g = inputs_and_g
-        if c.plain and is_real(inputs[i]):
-            return exactly(c, inputs_and_g, kw)[i]
         calls, terms, out = walked(c, tuple(inputs), kw)
-        return calls.cotangents(out, g, [terms[i]])[0]
+        return calls.cotangent(out, g, terms[i])
 
     parameters = list(inspect.signature(formula).parameters.values())[1:]
     count = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)

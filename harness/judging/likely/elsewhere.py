@@ -29,7 +29,7 @@ def done(formula: Formula) -> Callable[[Site], Array]:
             return out.value
         towards = terms[site.argument]
         assert towards is not None
-        return calls.cotangents(out, site.g, [towards])[0]
+        return calls.cotangent(out, site.g, towards)
 
     return instead
 
