@@ -5,6 +5,7 @@
 import math
 from typing import Any
 
+import torch
 from exporting_rules import RULES, Cannot, axes, called, given, is_read, literal, only, plain, rule, shape
 from torch.fx import Node
 
@@ -147,14 +148,29 @@ def pixel_shuffle(m: Any, _: Node, x: Any, factor: int) -> str:
 
 @rule("upsample_nearest2d.vec", "upsample_bilinear2d.vec", "upsample_bicubic2d.vec")
 def upsample(m: Any, node: Node, x: Any, size: Any, *rest: Any) -> str:
-    """By whole factors."""
+    """By whole factors it is a row; otherwise a matrix along each axis."""
     op = str(node.target).split(".")[1].removesuffix("2d")
     found = [(new, old) for new, old in zip(shape(node)[2:], shape(x)[2:], strict=True)]
     if any(new % old for new, old in found):
-        raise Cannot("by other than whole factors")
+        return resized(m, node, x, size, *rest)
     align = bool(rest[0]) if op != "upsample_nearest" and rest else None
     scale = one_or_all([new // old for new, old in found], 2)
     return called(op, m.arg(x), scale=scale, align_corners=align or None)
+
+
+@rule(*(f"_upsample_{how}2d_aa.{given}" for how in ("bilinear", "bicubic") for given in ("default", "vec")))
+def resized(m: Any, node: Node, x: Any, *how: Any, **named: Any) -> str:
+    """Both matrices are what torch makes of the unit vectors of an axis, each the same along the other: there its weights add up to 1."""
+    high, wide = shape(x)[2:]
+    down = torch.eye(high, dtype=torch.float64)[:, None, :, None].expand(-1, -1, -1, wide)
+    across = torch.eye(wide, dtype=torch.float64)[:, None, None, :].expand(-1, -1, high, -1)
+    assert callable(node.target)
+    rows, columns = (node.target(a.contiguous(), *how, **named)[:, 0] for a in (down, across))
+    before, behind = (
+        m.folded("rows", rows[:, :, 0].T.contiguous()),
+        m.folded("columns", columns[:, 0].contiguous()),
+    )
+    return f"{before} @ {m.arg(x)} @ {behind}"
 
 
 # Normalization, attention, embedding
