@@ -65,6 +65,7 @@ CALLS = {
     "var_mean": ("torch.var_mean(x, dim=1)[0]", "x=3,4", "var"),
     "resized": ("F.interpolate(x, (5, 3), mode='bilinear') + F.interpolate(y, (5, 3), mode='nearest')", "x=1,2,3,4 y=1,2,3,4", "matmul"),
     "resized without aliases": ("F.interpolate(x, (3, 5), mode='bicubic', antialias=True)", "x=2,2,6,4", "matmul"),
+    "a pad by less than nothing": ("F.pad(x, (-1, 2)) + F.pad(y, (-1, -1, 0, -1))", "x=2,3 y=3,6", "index pad"),
     "whole channels dropped": ("F.dropout2d(x, 0.5, True) + F.alpha_dropout(x, 0.5, True)", "x=2,3,4,4", "mul"),
 }  # fmt: skip
 FILE = """
