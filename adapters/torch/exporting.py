@@ -24,13 +24,21 @@ import exporting_losses  # noqa: F401
 import numpy as np
 import torch
 from exporting_door_keras import from_keras
-from exporting_evaluation import dropped, evaluated, seeded, truth, widened
+from exporting_evaluation import dropped, dtype_of, evaluated, is_dropout, kept, seeded, truth, widened
 from exporting_modules import add_loss, is_users, loss_of, made, placeholders, submodule, target_of
-from exporting_rules import RULES, Cannot, literal, no_rule
+from exporting_rules import RULES, Cannot, literal, no_rule, shape
 from torch.fx import Node
 
 NOTHING_TO_SAY = ("_assert", "sym_", "_enter_autocast", "_exit_autocast")
 """Calls that check something, or set something up, and give nothing that anybody reads."""
+OF_A_SHAPE = (
+    "full_like.default",
+    "empty_like.default",
+    "rand_like.default",
+    "randn_like.default",
+    "bernoulli.p",
+)
+"""Calls to which a tensor tells its shape and nothing else."""
 WITHIN = ("exporting_door_keras.py", "/keras/src/backend/torch/layer.py")
 """The lines through which every call of a Keras model goes: torch.export keeps those of `forward` alone."""
 FRAME = re.compile(r'File "([^"]+)", line (\d+), in \w+')
@@ -153,7 +161,7 @@ class Walk:
 
     def call(self, node: Node) -> None:
         name = str(node.target).removeprefix("aten.")
-        if not any(i in self.live for i in node.all_input_nodes):
+        if name in OF_A_SHAPE or not any(i in self.live for i in node.all_input_nodes):
             if not name.startswith(NOTHING_TO_SAY):
                 self.known[node] = self.evaluated(node)
             return
@@ -168,9 +176,13 @@ class Walk:
 
     def evaluated(self, node: Node) -> Any:
         def known(a: Node) -> Any:
-            return self.known[a]
+            return self.known[a] if a in self.known else torch.zeros(shape(a), dtype=dtype_of(a))
 
         args, kwargs = torch.fx.map_arg(node.args, known), torch.fx.map_arg(node.kwargs, known)
+        if is_dropout(node.target, args):
+            self.data.add(node)
+            self.dropouts += 1
+            return kept(node.target, args, self.dropouts)
         before, self.drawn = self.drawn, seeded(node.target, self.drawn)
         if self.drawn > before or not self.data.isdisjoint(node.all_input_nodes):
             self.data.add(node)
