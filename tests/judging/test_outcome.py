@@ -250,6 +250,26 @@ def test_more_digits_excuse_nobody_who_is_wrong(case):
     assert "vanishes" in found.notes[0]  # as its trace, which is right
 
 
+NOTHING = f"""{HEAD}
+program = "loss = sum(w * (exp(p) - exp(q)))"
+gradients = ["w"]
+[tensors]
+p = {{ values = [5.0, 6.0] }}
+q = {{ values = [5.0, 6.0] }}
+w = {{ values = [1.0, 2.0] }}
+"""
+
+
+def test_of_zeros_that_rounding_makes_the_tolerance_is_said_to_be_too_wide(case):
+    """Not that they need not be finite."""
+    [variant] = case(text=NOTHING).variants
+    judgement, _ = looked_into(variant)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "gradient of w[0]: the tolerance, " in judgement.message
+    assert "at 0.0, is too wide to say anything" in judgement.message
+    assert "finite" not in judgement.message
+
+
 BESIDE = f"""{HEAD}
 program = '''
 p = sigmoid(z)
