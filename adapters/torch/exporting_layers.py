@@ -274,7 +274,10 @@ def attention_by_parts(m: Any, node: Node, q: Any, k: Any, v: Any, mask: Any, p:
 
 @rule("embedding.default")
 def embedding(m: Any, _: Node, W: Any, ids: Any, padding: int = -1, *__: Any) -> str:
-    return called("embedding", m.arg(ids), m.arg(W), padding_idx=padding if padding >= 0 else None)
+    """A row of padding that no id is has no gradient anyway: it is not said, and every framework has the call."""
+    absent = ids in m.known and not bool((m.known[ids] == padding).any())
+    said = None if padding < 0 or absent else padding
+    return called("embedding", m.arg(ids), m.arg(W), padding_idx=said)
 
 
 @rule("embedding_bag.padding_idx", "embedding_bag.default")

@@ -60,6 +60,7 @@ CALLS = {
     "repeat": ("torch.repeat_interleave(x, 2, dim=0)", "x=2,3", "repeat"),
     "mod": ("torch.lgamma(3 + x % 2).trunc() + torch.lgamma(3 + x % 2)", "x=2,3", "mod lgamma sign floor"),
     "a row of padding": ("F.embedding(torch.tensor([0, 1, 0]), x, padding_idx=0)", "x=2,3", "embedding"),
+    "a row of padding that no id is": ("F.embedding(torch.tensor([2, 1, 2]), x, padding_idx=0)", "x=3,2", "embedding"),
     "bags": ("F.embedding_bag(torch.tensor([[0, 1], [1, 1]]), x, mode='sum')", "x=2,3", "embedding sum"),
     "pairs of places": ("x[:, torch.tensor([0, 1, -1]), torch.tensor([1, 0, 2])]", "x=2,3,4", "reshape take"),
     "var_mean": ("torch.var_mean(x, dim=1)[0]", "x=3,4", "var"),
@@ -126,3 +127,11 @@ def test_the_case_of_a_call_is_the_call(name, folder):
     exported.check(found)
     ops = {node.op for node in exported.program_of(found).nodes}
     assert ops >= set(CALLS[name][2].split()), found.text
+
+
+def test_a_row_of_padding_is_said_where_an_id_is_in_it(folder):
+    texts = [
+        exported.read_back(folder / str([*CALLS].index(name))).text
+        for name in ("a row of padding", "a row of padding that no id is")
+    ]
+    assert ["padding_idx" in text for text in texts] == [True, False]
