@@ -1,7 +1,6 @@
 """The exact arithmetic context."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,32 +10,18 @@ from .ops.elementary import FUNCTIONS
 Array = Any
 
 
-@dataclass
-class Left:
-    """An array that one evaluation leaves for another: exactly, and of perturbed runs in parts as they were evaluated."""
-
-    exact: Array = None
-    runs: list[Array] = field(default_factory=list)
-
-
 class Exact:
     """Plain float64 arithmetic."""
 
     exact = True
+    numbers: range | None = None
+    """Which runs are evaluated at once, by their numbers; None: there is one."""
 
     def at(self, place: Hashable) -> None:
         """The walk tells where it is: a node, or a node and the input whose cotangent is computed."""
 
     def begin(self, step: int) -> None:
         """A training is at this step, from 0: what is drawn from here on is the step's own, wherever the walk began."""
-
-    def keep(self, a: Array, left: "Left") -> None:
-        """Leave an array of this evaluation for a later one."""
-        left.exact = a
-
-    def kept(self, left: "Left") -> Array:
-        """What an earlier evaluation has left."""
-        return left.exact
 
     def literal(self, place: Hashable, number: float) -> Array:
         """A number of the program's text, or of an optimizer's options, in the call at `place`: a real number.

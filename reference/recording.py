@@ -7,6 +7,7 @@ Algorithms, 2nd ed., section 4.2), the next those of a bias added first.
 """
 
 import math
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,39 +93,32 @@ def floor(dtype: str) -> float:
     return FORMATS[dtype].smallest_normal * (U / FORMATS[dtype].u)
 
 
-class Places:
+class Placed(Exact):
     """Counts the calls made at a place, so that the same call of another run has the same key."""
 
     def __init__(self) -> None:
-        self.step: tuple[int, ...] = ()
-        self.place: Hashable = None
-        self.calls = 0
+        self._step: tuple[int, ...] = ()
+        self._place: Hashable = None
+        self._calls: Counter[str] = Counter()
 
     def begin(self, step: int) -> None:
-        self.step = (step,)
+        self._step = (step,)
 
     def at(self, place: Hashable) -> None:
-        self.place, self.calls = place, 0
+        self._place = place
+        self._calls.clear()
 
     def key(self, what: str) -> Hashable:
-        self.calls += 1
-        return *self.step, self.place, what, self.calls
+        self._calls[what] += 1
+        return *self._step, self._place, what, self._calls[what]
 
 
-class Recording(Exact):
+class Recording(Placed):
     """The exact context, keeping branch arguments, how far contractions may err and the range of the results."""
 
     def __init__(self, tape: Tape) -> None:
+        super().__init__()
         self.tape = tape
-        self.kink_calls, self.sum_calls = Places(), Places()
-
-    def begin(self, step: int) -> None:
-        self.kink_calls.begin(step)
-        self.sum_calls.begin(step)
-
-    def at(self, place: Hashable) -> None:
-        self.kink_calls.at(place)
-        self.sum_calls.at(place)
 
     def r(self, a: Array, c: float = 1.0) -> Array:
         self.tape.saw(a)
@@ -144,18 +138,18 @@ class Recording(Exact):
         variance = np.where(
             n > 1, (n * TERMS + TERM) * q + (n * PARTIAL_SUMS + SUM) * np.square(out / size), 0
         )
-        self.tape.contractions[self.sum_calls.key("sum")] = Contraction(U * size * np.sqrt(variance))
+        self.tape.contractions[self.key("sum")] = Contraction(U * size * np.sqrt(variance))
         return out
 
     def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
         out = self.r(super().matmul(x, w, bias))
         matrix = out if np.ndim(out) > 1 else np.reshape(out, (-1, 1))
         columns, rows = (np.max(np.abs(matrix), axis=axis, keepdims=True, initial=0) for axis in (-2, -1))
-        self.tape.contractions[self.sum_calls.key("matmul")] = Contraction(_erring(x, w, bias), columns, rows)
+        self.tape.contractions[self.key("matmul")] = Contraction(_erring(x, w, bias), columns, rows)
         return out
 
     def kink(self, z: Array) -> Array:
-        self.tape.kinks[self.kink_calls.key("kink")] = z
+        self.tape.kinks[self.key("kink")] = z
         return z
 
 

@@ -25,13 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from .contexts import Array, Exact, Left
+from .contexts import Array, Exact
 from .formats import FORMATS
 from .ops.elementary import FUNCTIONS
-from .recording import Contraction, Places, Recording, Tape, U, floor
+from .recording import Contraction, Placed, Recording, Tape, U, floor
 from .runs import Runs, in_runs, raw
 
-RULES_VERSION = "5"
+RULES_VERSION = "4"
 K = 8.0
 
 ALIKE = 64.0
@@ -69,7 +69,7 @@ class _Shared(dict[str, Array]):
         return self[name]
 
 
-class Rounding(Exact):
+class Rounding(Placed):
     """Perturbed runs, all at once: every operation of the rows errs as a correct float32 implementation may.
 
     They have the range of `dtype`, and are float32's in all else. What the rows are given may be plain arrays, the same
@@ -77,6 +77,7 @@ class Rounding(Exact):
     """
 
     exact = False
+    numbers: range
 
     def __init__(
         self,
@@ -87,10 +88,10 @@ class Rounding(Exact):
         magnification: float = FOLLOWED,
     ) -> None:
         """`runs` are the numbers of the runs, from which together with the seed all that is drawn follows."""
+        super().__init__()
         self.random = np.random.Generator(np.random.SFC64([seed, runs.start]))
         self.seed, self.numbers = seed, runs
         self.tape, self.runs, self.magnification = tape, len(runs), magnification
-        self.kink_calls, self.sum_calls = Places(), Places()
         self.shared = _Shared(seed, runs)
         self.form, self.floor = FORMATS[dtype], floor(dtype)
         self.leaves, self.flushes = tape.leaves(dtype), tape.flushes(dtype)
@@ -98,24 +99,8 @@ class Rounding(Exact):
         self.least = np.where(flushed, self.form.smallest_normal, self.form.smallest / 2)
 
     def begin(self, step: int) -> None:
+        super().begin(step)
         self.random = np.random.Generator(np.random.SFC64([self.seed, self.numbers.start, step]))
-        self.kink_calls.begin(step)
-        self.sum_calls.begin(step)
-
-    def keep(self, a: Array, left: Left) -> None:
-        if isinstance(a, Runs):  # else it is the same in all runs
-            left.runs.append(a.a)
-
-    def kept(self, left: Left) -> Array:
-        if not left.runs:
-            return left.exact
-        if len(left.runs) > 1:
-            left.runs = [np.concatenate(left.runs, axis=-1)]
-        return Runs(left.runs[0][..., self.numbers.start : self.numbers.stop])
-
-    def at(self, place: Hashable) -> None:
-        self.kink_calls.at(place)
-        self.sum_calls.at(place)
 
     def literal(self, place: Hashable, number: float) -> Array:
         """Rounded to a dtype, once: forward and vjp of the call, or all steps of an optimizer, have the same number."""
@@ -169,7 +154,7 @@ class Rounding(Exact):
         return self._off(a, noise)
 
     def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
-        left = self.tape.contractions[self.sum_calls.key("matmul")]
+        left = self.tape.contractions[self.key("matmul")]
         out = super().matmul(x, w, bias)
         return self._off(out, self.coherent(out, left) * raw(left.amplitude))
 
@@ -205,7 +190,7 @@ class Rounding(Exact):
         return found if np.ndim(out) > 1 else found[:, 0]
 
     def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
-        left = self.tape.contractions[self.sum_calls.key("sum")]
+        left = self.tape.contractions[self.key("sum")]
         out = np.sum(a, axis=axis, keepdims=keepdims)
         noise = self.noise(np.shape(out), 1.0)
         noise *= raw(left.amplitude)
@@ -217,7 +202,7 @@ class Rounding(Exact):
         return self.held(_but_infinities(raw(out), noise))
 
     def order(self, z: Array) -> Array:
-        return self.tape.kinks[self.kink_calls.key("kink")]
+        return self.tape.kinks[self.key("kink")]
 
     def kink(self, z: Array) -> Array:
         """The reference's argument, or one that is moved further from it than rounding has."""

@@ -94,6 +94,29 @@ class Runs(NDArrayOperatorsMixin):
         return FUNCTIONS[function](*args, **kwargs)
 
 
+class Left:
+    """An array that one evaluation leaves for another: of an exact one, and of runs in parts as they were evaluated."""
+
+    def __init__(self) -> None:
+        self._exact: Array = None
+        self._runs: list[Array] = []
+
+    def keep(self, a: Array) -> None:
+        """An array of one evaluation; those of runs come in their order."""
+        if isinstance(a, Runs):
+            self._runs.append(a.a)
+        else:
+            self._exact = a
+
+    def kept(self, numbers: range | None) -> Array:
+        """That of these runs, by default the exact one."""
+        if numbers is None or not self._runs:
+            return self._exact
+        if len(self._runs) > 1:
+            self._runs = [np.concatenate(self._runs, axis=-1)]
+        return Runs(self._runs[0][..., numbers.start : numbers.stop])
+
+
 def in_runs(a: Array, shape: tuple[int, ...], runs: int) -> Array:
     """The elements of a row as those of so many runs, each of that shape; the run is the last axis."""
     return a.reshape(runs, *shape).transpose(*range(1, len(shape) + 1), 0)

@@ -40,10 +40,13 @@ LONGEST = 500
 """Characters of what JAX says where it fails: the rest is how JAX works."""
 
 
-def main(file: str, function: str, at: str, loss: str, folder: str) -> None:
+def main(
+    file: str, function: str, at: str, loss: str, folder: str, sizes: dict[str, int] | None = None
+) -> None:
     """Write what the function is: `case.json` and `arrays.npz` in the folder.
 
-    `function` of the file gives parameters, inputs and a function of both, and what its `loss` compares the output with, if anything.
+    `function` of the file gives parameters, inputs and a function of both, and what its `loss` compares the output with, if anything;
+    it is called with `sizes`.
     """
     if at:
         raise SystemExit(
@@ -54,7 +57,7 @@ def main(file: str, function: str, at: str, loss: str, folder: str) -> None:
             f"jax {jax.__version__}: its jaxprs are other ones; they are read of {'.'.join(map(str, OLDEST))} on"
         )
     with sentences():
-        found = given(Path(file), function, loss)
+        found = given(Path(file), function, loss, sizes or {})
         closed = jax.make_jaxpr(found.call)(*(leaf.array for leaf in found.leaves))
     walk = Walk().run(closed, found.leaves)
     told = {

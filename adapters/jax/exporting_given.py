@@ -42,12 +42,17 @@ def loaded(file: Path) -> ModuleType:
     return own
 
 
-def given(file: Path, function: str, loss: str) -> Given:
-    """What a function of somebody's file gives: trees of which the arrays are taken; what is no array stays as it is."""
+def given(file: Path, function: str, loss: str, sizes: dict[str, int]) -> Given:
+    """What a function of somebody's file gives, called with sizes: trees of which the arrays are taken; what is no array stays as it is."""
     own = loaded(file)
     if not callable(getattr(own, function, None)):
         raise SystemExit(f"{file.name} has no function {function}")
-    tree, inputs, targets, forward, signed = parts(getattr(own, function)(), function)
+    try:
+        inspect.signature(getattr(own, function)).bind(**sizes)
+    except TypeError as error:
+        how = f"with {', '.join(sizes)}" if sizes else "without arguments, which --sizes gives"
+        raise SystemExit(f"{function}() can't be called {how}: {error}") from None
+    tree, inputs, targets, forward, signed = parts(getattr(own, function)(**sizes), function)
     jax.config.update("jax_enable_x64", True)  # whatever the file has said
     compare = compared(own, loss, targets)
     args = (

@@ -1,6 +1,6 @@
 """Convolutions and pools of jax.lax, which are told where their dimensions are.
 
-It has no adaptive pools and no pixel_shuffle.
+It has no pixel_shuffle, and of adaptive pools those alone that are pools.
 """
 
 import math
@@ -88,6 +88,17 @@ def avg_pool(
     if count_padding:
         return total / math.prod(each_axis(size, x.ndim - 2))
     return total / reduced_windows(jnp.ones_like(x), 0.0, lax.add, size, stride, padding, layout)
+
+
+def adaptive_avg_pool(x: jax.Array, *, size: Any, layout: str) -> jax.Array:
+    """Of windows of one size, side by side."""
+    spatial = x.shape[2:] if layout == "channels_first" else x.shape[1:-1]
+    parts = [*zip(spatial, each_axis(size, len(spatial)), strict=True)]
+    if any(n % count for n, count in parts):
+        raise Unsupported("JAX has no pools of windows that overlap by turns")
+    windows = tuple(n // count for n, count in parts)
+    said = {"stride": None, "padding": 0, "ceil_mode": False, "count_padding": True, "layout": layout}
+    return avg_pool(x, size=windows, **said)
 
 
 def conv_transpose(
@@ -192,6 +203,8 @@ OPS: dict[str, Callable[..., Any]] = {
     "avg_pool1d": avg_pool,
     "avg_pool2d": avg_pool,
     "avg_pool3d": avg_pool,
+    "adaptive_avg_pool1d": adaptive_avg_pool,
+    "adaptive_avg_pool2d": adaptive_avg_pool,
     "conv_transpose1d": conv_transpose,
     "conv_transpose2d": conv_transpose,
     "conv_transpose3d": conv_transpose,
@@ -202,4 +215,4 @@ OPS: dict[str, Callable[..., Any]] = {
     "upsample_bicubic": resized("cubic"),
     "grid_sample": grid_sample,
 }
-FORMULAS = {"avg_pool1d", "avg_pool2d", "avg_pool3d"}
+FORMULAS = {"avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d"}

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +24,37 @@ import exporting_losses  # noqa: F401
 import numpy as np
 import torch
 from exporting_door_keras import from_keras
-from exporting_evaluation import dropped, evaluated, seeded, truth, widened
+from exporting_evaluation import dropped, dtype_of, evaluated, is_dropout, kept, seeded, truth, widened
 from exporting_modules import add_loss, is_users, loss_of, made, placeholders, submodule, target_of
-from exporting_rules import RULES, Cannot, literal, no_rule
+from exporting_rules import RULES, Cannot, literal, no_rule, shape
 from torch.fx import Node
 
 NOTHING_TO_SAY = ("_assert", "sym_", "_enter_autocast", "_exit_autocast")
 """Calls that check something, or set something up, and give nothing that anybody reads."""
+OF_A_SHAPE = (
+    "full_like.default",
+    "empty_like.default",
+    "rand_like.default",
+    "randn_like.default",
+    "bernoulli.p",
+)
+"""Calls to which a tensor tells its shape and nothing else."""
 WITHIN = ("exporting_door_keras.py", "/keras/src/backend/torch/layer.py")
 """The lines through which every call of a Keras model goes: torch.export keeps those of `forward` alone."""
 FRAME = re.compile(r'File "([^"]+)", line (\d+), in \w+')
 
 
-def main(file: str, function: str, at: str, loss: str, folder: str) -> None:
+def main(
+    file: str, function: str, at: str, loss: str, folder: str, sizes: dict[str, int] | None = None
+) -> None:
     """Write what the module is: `case.json` and `arrays.npz` in the folder.
 
     `function` of the file gives the module and its inputs, and what its `loss` compares its output with, if anything;
-    `at` is the path of a submodule, which is taken with the inputs that it really gets.
+    `at` is the path of a submodule, which is taken with the inputs that it really gets; `sizes` are the function's arguments.
     """
     torch.manual_seed(0)
     os.environ["KERAS_BACKEND"] = "torch"
-    module, args, kwargs, target = made(Path(file), function)
+    module, args, kwargs, target = made(Path(file), function, sizes or {})
     module, args, kwargs = from_keras(module, args, kwargs)
     if at:
         module, args, kwargs = submodule(module, args, kwargs, at)
@@ -102,15 +113,6 @@ def feeding(statements: list[dict[str, Any]], output: str) -> tuple[list[dict[st
     return kept[::-1], needed
 
 
-def users_of(node: Node) -> list[Node]:
-    """The calls that read what it gives, also those that read a part of a tuple."""
-    found = []
-    for user in node.users:
-        is_part = getattr(user.target, "__name__", "") == "getitem"
-        found += users_of(user) if is_part else [user]
-    return found
-
-
 class Walk:
     """The statements of one exported program."""
 
@@ -159,7 +161,7 @@ class Walk:
 
     def call(self, node: Node) -> None:
         name = str(node.target).removeprefix("aten.")
-        if not any(i in self.live for i in node.all_input_nodes):
+        if name in OF_A_SHAPE or not any(i in self.live for i in node.all_input_nodes):
             if not name.startswith(NOTHING_TO_SAY):
                 self.known[node] = self.evaluated(node)
             return
@@ -174,9 +176,13 @@ class Walk:
 
     def evaluated(self, node: Node) -> Any:
         def known(a: Node) -> Any:
-            return self.known[a]
+            return self.known[a] if a in self.known else torch.zeros(shape(a), dtype=dtype_of(a))
 
         args, kwargs = torch.fx.map_arg(node.args, known), torch.fx.map_arg(node.kwargs, known)
+        if is_dropout(node.target, args):
+            self.data.add(node)
+            self.dropouts += 1
+            return kept(node.target, args, self.dropouts)
         before, self.drawn = self.drawn, seeded(node.target, self.drawn)
         if self.drawn > before or not self.data.isdisjoint(node.all_input_nodes):
             self.data.add(node)
@@ -237,10 +243,10 @@ class Walk:
         mine = [frame for frame in frames if "site-packages" not in frame[0]] or frames
         return f"{Path(mine[-1][0]).name}:{mine[-1][1]}" if mine else ""
 
-    def assign(self, node: Node, text: str, count: int = 0) -> Any:
+    def assign(self, node: Node, text: str, count: int = 0, users: Iterable[Node] | None = None) -> Any:
         """A statement; the last call of a module is called by the module's path. With a count, so many names."""
         path = self.path(node)
-        last = path and all(self.path(user) != path for user in users_of(node))
+        last = path and all(self.path(user) != path for user in users or node.users)
         wanted = path if last else node.name.removeprefix("native_").removeprefix("_")
         names = [self.name(f"{wanted}_{i}") for i in range(count)] or [self.name(wanted)]
         self.statements.append({"outs": names, "text": text, "module": path, "place": self.place(node)})

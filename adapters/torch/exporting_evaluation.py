@@ -1,15 +1,38 @@
 """The exported program as torch itself evaluates it, in float64: what a case is held to."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from exporting_modules import is_users, placeholders
-from torch.fx import Interpreter
+from torch.fx import Interpreter, Node
 
 WIDE = dict.fromkeys((torch.float16, torch.bfloat16, torch.float32), torch.float64) | {
     torch.complex64: torch.complex128
 }
+
+BY_MASKS = (
+    "dropout",
+    "native_dropout",
+    "scaled_dot_product_attention",
+    "lstm",
+    "gru",
+    "rnn_tanh",
+    "rnn_relu",
+)
+"""Calls that draw only where they drop something; what they drop is said by given masks."""
+
+
+def _celu(x: torch.Tensor, alpha: float = 1.0) -> torch.Tensor:
+    return torch.where(x > 0, x, alpha * torch.expm1(x / alpha))
+
+
+DEFINED: dict[str, Callable[..., torch.Tensor]] = {
+    "aten.hardsigmoid.default": lambda x: torch.clamp(x + 3, 0, 6) / 6,
+    "aten.celu.default": _celu,
+}
+"""What torch's own derivatives have a constant in float32 for, whatever the dtype (deviations.toml), by its definition."""
 
 
 def widened(a: Any) -> Any:
@@ -19,6 +42,11 @@ def widened(a: Any) -> Any:
     if isinstance(a, (tuple, list)):
         return type(a)(map(widened, a))
     return WIDE.get(a, a) if isinstance(a, torch.dtype) else a
+
+
+def dtype_of(node: Node) -> Any:
+    """Of what a call gives, once it is evaluated."""
+    return widened(node.meta["val"].dtype)
 
 
 def evaluated(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -32,6 +60,12 @@ def dropped(shape: tuple[int, ...], p: float, number: int) -> torch.Tensor:
     return torch.from_numpy(kept / (1 - p))
 
 
+def kept(target: Any, args: tuple[Any, ...], number: int) -> Any:
+    """What one dropout keeps; of native_dropout's two results the mask is read by nobody."""
+    found = args[0] * dropped(tuple(args[0].shape), args[1], number)
+    return (found, None) if op_of(target) == "native_dropout" else found
+
+
 class Wide(Interpreter):
     """The exported program in float64, its dropouts by given masks."""
 
@@ -40,15 +74,16 @@ class Wide(Interpreter):
         self.dropouts = self.drawn = 0
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if is_dropout(target) and args[1] and args[2]:
+        if is_dropout(target, args):
             self.dropouts += 1
-            return args[0] * dropped(tuple(args[0].shape), args[1], self.dropouts)
+            return kept(target, args, self.dropouts)
         if is_attention(target) and dropout_of(args, kwargs):
             return self.attention(
                 *args[:3], args[3] if len(args) > 3 else kwargs.get("attn_mask"), args, kwargs
             )
         self.drawn = seeded(target, self.drawn)
-        return evaluated(target, args, kwargs)
+        defined = DEFINED.get(str(target).replace("_.", "."), target)
+        return evaluated(defined, args, kwargs)
 
     def attention(
         self, q: Any, k: Any, v: Any, mask: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -64,18 +99,24 @@ class Wide(Interpreter):
 
 def seeded(target: Any, drawn: int) -> int:
     """How many calls have drawn by then: each draws by its number, so that the program has the same as torch's own evaluation."""
-    draws = torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
+    draws = torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()) and op_of(target) not in BY_MASKS
     if draws:
         torch.manual_seed(drawn)
     return drawn + draws
 
 
-def is_dropout(target: Any) -> bool:
-    return str(target) == "aten.dropout.default"
+def op_of(target: Any) -> str:
+    """The name of an op, without its overload."""
+    return str(target).removeprefix("aten.").partition(".")[0]
+
+
+def is_dropout(target: Any, args: tuple[Any, ...]) -> bool:
+    """Whether it drops anything; native_dropout is the same, and gives its mask as well."""
+    return op_of(target) in ("dropout", "native_dropout") and bool(args[1] and args[2])
 
 
 def is_attention(target: Any) -> bool:
-    return str(target) == "aten.scaled_dot_product_attention.default"
+    return op_of(target) == "scaled_dot_product_attention"
 
 
 def dropout_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:

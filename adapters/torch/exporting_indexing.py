@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from exporting_rules import Cannot, axes, called, is_read, rule, shape, sliced
+from exporting_rules import Cannot, axes, called, is_read, only, rule, shape, sliced
 from torch.fx import Node
 
 
@@ -154,7 +154,7 @@ def sort(m: Any, node: Node, x: Any, *how: Any, **named: Any) -> list[Any]:
     if is_read(node, 1):
         raise Cannot("with the places")
     text = called("sort", m.arg(x), axis=said.get("dim", -1), descending=said.get("descending") or None)
-    return [m.assign(node, text), None]
+    return only(m, node, text, 1)
 
 
 @rule("repeat.default")
@@ -169,14 +169,20 @@ def pad(m: Any, node: Node, x: Any, by: Any, *rest: Any) -> str:
     mode = "constant" if constant else (rest[0] if rest else "constant")
     value = (rest[0] if rest else 0) if constant else (rest[1] if len(rest) > 1 else 0)
     widths = [(int(by[i]), int(by[i + 1])) for i in range(0, len(by), 2)][::-1]
-    if any(w < 0 for pair in widths for w in pair):
-        raise Cannot("by less than nothing")
     widths = [(0, 0)] * (len(shape(x)) - len(widths)) + widths
     mode = {"replicate": "edge"}.get(mode, mode)
     said = float(value or 0) if mode == "constant" and value else None
-    return called(
-        "pad", m.arg(x), padding=tuple(widths), mode=None if mode == "constant" else mode, value=said
-    )
+    left, widths = cropped(m, node, x, widths), [(max(0, a), max(0, b)) for a, b in widths]
+    if not any(a or b for a, b in widths):
+        return left
+    return called("pad", left, padding=tuple(widths), mode=None if mode == "constant" else mode, value=said)
+
+
+def cropped(m: Any, node: Node, x: Any, widths: Any) -> str:
+    """What is left where it is padded by less than nothing."""
+    ends = [(max(0, -a), n + min(0, b)) for n, (a, b) in zip(shape(x), widths, strict=True)]
+    parts = [":" if (a, b) == (0, n) else f"{a}:{b}" for n, (a, b) in zip(shape(x), ends, strict=True)]
+    return str(m.assign(node, f"{m.arg(x)}[{', '.join(parts)}]")) if set(parts) != {":"} else str(m.arg(x))
 
 
 @rule("topk.default")

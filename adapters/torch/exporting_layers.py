@@ -5,7 +5,8 @@
 import math
 from typing import Any
 
-from exporting_rules import RULES, Cannot, axes, called, given, is_read, literal, plain, rule, shape
+import torch
+from exporting_rules import RULES, Cannot, axes, called, given, is_read, literal, only, plain, rule, shape
 from torch.fx import Node
 
 
@@ -104,7 +105,7 @@ def pool(
 def pool_with_places(m: Any, node: Node, *how: Any, **named: Any) -> list[Any]:
     if is_read(node, 1):
         raise Cannot("with the places")
-    return [m.assign(node, pool(m, node, *how, **named)), None]
+    return only(m, node, pool(m, node, *how, **named), 1)
 
 
 @rule("adaptive_max_pool1d.default", "adaptive_max_pool2d.default", "adaptive_max_pool3d.default")
@@ -116,7 +117,7 @@ def adaptive_max_pool(m: Any, node: Node, x: Any, size: Any) -> list[Any]:
     if any(n % count for n, count in parts) or is_read(node, 1):
         raise Cannot("with windows that overlap, or with the places")
     window = one_or_all([n // count for n, count in parts], rank)
-    return [m.assign(node, called(f"max_pool{rank}d", m.arg(x), size=window)), None]
+    return only(m, node, called(f"max_pool{rank}d", m.arg(x), size=window), 1)
 
 
 @rule("im2col.default")
@@ -147,14 +148,29 @@ def pixel_shuffle(m: Any, _: Node, x: Any, factor: int) -> str:
 
 @rule("upsample_nearest2d.vec", "upsample_bilinear2d.vec", "upsample_bicubic2d.vec")
 def upsample(m: Any, node: Node, x: Any, size: Any, *rest: Any) -> str:
-    """By whole factors."""
+    """By whole factors it is a row; otherwise a matrix along each axis."""
     op = str(node.target).split(".")[1].removesuffix("2d")
     found = [(new, old) for new, old in zip(shape(node)[2:], shape(x)[2:], strict=True)]
     if any(new % old for new, old in found):
-        raise Cannot("by other than whole factors")
+        return resized(m, node, x, size, *rest)
     align = bool(rest[0]) if op != "upsample_nearest" and rest else None
     scale = one_or_all([new // old for new, old in found], 2)
     return called(op, m.arg(x), scale=scale, align_corners=align or None)
+
+
+@rule(*(f"_upsample_{how}2d_aa.{given}" for how in ("bilinear", "bicubic") for given in ("default", "vec")))
+def resized(m: Any, node: Node, x: Any, *how: Any, **named: Any) -> str:
+    """Both matrices are what torch makes of the unit vectors of an axis, each the same along the other: there its weights add up to 1."""
+    high, wide = shape(x)[2:]
+    down = torch.eye(high, dtype=torch.float64)[:, None, :, None].expand(-1, -1, -1, wide)
+    across = torch.eye(wide, dtype=torch.float64)[:, None, None, :].expand(-1, -1, high, -1)
+    assert callable(node.target)
+    rows, columns = (node.target(a.contiguous(), *how, **named)[:, 0] for a in (down, across))
+    before, behind = (
+        m.folded("rows", rows[:, :, 0].T.contiguous()),
+        m.folded("columns", columns[:, 0].contiguous()),
+    )
+    return f"{before} @ {m.arg(x)} @ {behind}"
 
 
 # Normalization, attention, embedding
@@ -258,7 +274,10 @@ def attention_by_parts(m: Any, node: Node, q: Any, k: Any, v: Any, mask: Any, p:
 
 @rule("embedding.default")
 def embedding(m: Any, _: Node, W: Any, ids: Any, padding: int = -1, *__: Any) -> str:
-    return called("embedding", m.arg(ids), m.arg(W), padding_idx=padding if padding >= 0 else None)
+    """A row of padding that no id is has no gradient anyway: it is not said, and every framework has the call."""
+    absent = ids in m.known and not bool((m.known[ids] == padding).any())
+    said = None if padding < 0 or absent else padding
+    return called("embedding", m.arg(ids), m.arg(W), padding_idx=said)
 
 
 @rule("embedding_bag.padding_idx", "embedding_bag.default")
@@ -277,7 +296,7 @@ def embedding_bag(
     found = m.assign(node, called("embedding", bags, m.arg(W)))
     if weights is not None:
         found = f"{found} * {called('reshape', m.arg(weights), shape=(count // size, size, 1))}"
-    return [m.assign(node, called(("sum", "mean", "max")[mode], found, axis=1)), None, None, None]
+    return only(m, node, called(("sum", "mean", "max")[mode], found, axis=1), 3)
 
 
 @rule("_native_batch_norm_legit_functional.default")
@@ -294,7 +313,14 @@ def functional_batch_norm(
     eps: float,
 ) -> list[Any]:
     """In training, as torch has it where running statistics are given back: nobody reads these."""
-    return [m.assign(node, batch_norm(m, node, x, w, b, mean, var, training, momentum, eps)), *[None] * 4]
+    return only(m, node, batch_norm(m, node, x, w, b, mean, var, training, momentum, eps), 4)
+
+
+@rule("_native_batch_norm_legit_no_training.default")
+def inferred_batch_norm(
+    m: Any, node: Node, x: Any, w: Any, b: Any, mean: Any, var: Any, _: float, eps: float
+) -> list[Any]:
+    return only(m, node, called("batch_norm_inference", *given(m, x, mean, var, w, b), epsilon=eps), 2)
 
 
 # Activations

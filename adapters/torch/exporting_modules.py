@@ -12,15 +12,23 @@ import torch
 from torch.fx import Node
 
 
-def made(file: Path, function: str) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Any]:
-    """What a function of somebody's file gives: a module, its inputs, by position, or by name in a dict, and a target or None."""
+def made(
+    file: Path, function: str, sizes: dict[str, int]
+) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Any]:
+    """What a function of somebody's file gives, called with sizes: a module, its inputs, by position, or by name in a dict, and a target or None."""
     sys.path.insert(0, str(file.parent))
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
     sys.modules[file.stem] = own = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(own)
-    found = getattr(own, function)()
+    make = getattr(own, function)
+    try:
+        inspect.signature(make).bind(**sizes)
+    except TypeError as error:
+        given = f"with {', '.join(sizes)}" if sizes else "without arguments, which --sizes gives"
+        raise SystemExit(f"{function}() can't be called {given}: {error}") from None
+    found = make(**sizes)
     if not (isinstance(found, tuple) and len(found) in (2, 3) and isinstance(found[0], torch.nn.Module)):
         raise SystemExit(
             f"{function}() gives {type(found).__name__}, but must give a module and its inputs: return module, inputs, "

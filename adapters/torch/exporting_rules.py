@@ -20,6 +20,20 @@ class Cannot(Exception):
     """Programs have no word for this."""
 
 
+def users_of(node: Node) -> list[Node]:
+    """The calls that read what it gives, also those that read a part of a tuple."""
+    found = []
+    for user in node.users:
+        is_part = getattr(user.target, "__name__", "") == "getitem"
+        found += users_of(user) if is_part else [user]
+    return found
+
+
+def only(m: Any, node: Node, text: str, others: int) -> list[str | None]:
+    """Of a call that gives several things the first, which is its result; so many others aren't said."""
+    return [m.assign(node, text, users=users_of(node)), *[None] * others]
+
+
 def no_rule(*_: Any, **__: Any) -> str:
     raise Cannot
 
@@ -169,7 +183,7 @@ def dropout(m: Any, _: Node, x: Any, p: float, train: bool) -> str:
 @rule("native_dropout.default")
 def native_dropout(m: Any, node: Node, x: Any, p: float, train: bool) -> list[Any]:
     """The same, as torch has it where dropout was decomposed; nobody reads the mask that it gives as well."""
-    return [m.assign(node, dropout(m, node, x, p, train)), None]
+    return only(m, node, dropout(m, node, x, p, train), 1)
 
 
 def is_one_hot(x: Any) -> bool:

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)} (default: all)")
     parser.add_argument("--cells", type=int, help="cells, instead of each row's own number")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each ratio (default: 5)")
-    parser.add_argument("--framework", nargs="+", help="only these, in engine, together and memory")
+    parser.add_argument("--framework", nargs="+", help="only these, in engine, together, memory and pytest")
     parser.add_argument("--profile", action="store_true", help="where the host's time goes")
     given = parser.parse_args()
     for row in given.rows:

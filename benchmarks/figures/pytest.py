@@ -51,7 +51,7 @@ def _less(whole: Sequence[float], part: Sequence[float]) -> list[float]:
 
 
 def _xdist(root: Path, cells: int, options: Options) -> Figure:
-    names = [framework.name for framework in present()]
+    names = [framework.name for framework in present(options.frameworks)]
     command = (*QUIET, "cases", f"--framework={','.join(names)}")
     count, more = cells * len(names), []
     for _ in range(options.rounds):

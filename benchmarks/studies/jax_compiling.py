@@ -57,9 +57,10 @@ def answers(folder: Path) -> dict[tuple[object, ...], bytes]:
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("settings", nargs="*", help="variables of one setting: NAME=VALUE NAME=VALUE")
-    parser.add_argument("--shard", default="2/16")
+    parser.add_argument("--shard", help="of the matrix (default: 2/16, quick 2/256)")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
+    options.shard = options.shard or ("2/256" if options.quick else "2/16")
     kept = common.kept("jax_compiling", "benchmarks.studies.jax_compiling", options.write)
     with kept, tempfile.TemporaryDirectory() as made:
         measure(["", *options.settings], options, Path(made))

@@ -16,6 +16,7 @@ import numpy as np
 from ...reference.names import nearest
 from ..case.document import Document
 from ..case.loading import load, parse
+from ..case.variant import Case
 from ..case.writing import write
 from ..errors import CaseError, HarnessError
 from ..frameworks.found import Framework, frameworks
@@ -35,6 +36,7 @@ from ..own.onnx.graph import read as read_onnx
 from ..own.porting.differing import told_of
 from ..own.porting.door import Model
 from ..own.porting.porting import COLUMN, Porting, pairs_of
+from ..own.sizes import Sizes, check_swept, sizes_of, swept
 from ..own.writing import MARK, case_text
 from ..reading.files import real
 from ..reading.replacing import check_ours, replace
@@ -54,6 +56,8 @@ def add(commands: Any) -> None:
     text = "the path of a submodule, which is taken with the inputs that it really gets"
     made.add_argument("--at", default="", metavar="SUBMODULE", help=text)
     _add_original(made)
+    text = "call FUNCTION with each of these sizes, as batch=1,2,7: the case is swept over them"
+    made.add_argument("--sizes", action="append", default=[], metavar="NAME=N,N", help=text)
     text = "draw weights anew, by mean and deviation of each: the case is then text only"
     made.add_argument("--redraw", action="store_true", help=text)
     text = "a NumPy function: it is run with arrays that remember what is done to them"
@@ -99,6 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def traced(arguments: argparse.Namespace) -> int:
     """Trace the function, and print or write the case."""
+    if arguments.sizes:
+        raise HarnessError(
+            "--sizes is of a function that makes a module; a NumPy function has the sizes of its inputs"
+        )
     file, _, name = arguments.numpy.rpartition(":")
     if not file or not name.isidentifier():
         raise HarnessError(f"--numpy {arguments.numpy}: should be FILE.py:FUNCTION")
@@ -120,10 +128,12 @@ def traced(arguments: argparse.Namespace) -> int:
 def exported(arguments: argparse.Namespace) -> int:
     """Export the module in its framework's interpreter, or read it from its file, hold the case to it, and print or write it."""
     _check_steps(arguments)
-    found, file, function = _from_onnx(arguments) if _is_onnx(arguments) else _from_module(arguments)
-    _hold(arguments, found)
+    sizes = sizes_of(arguments.sizes)
+    exports, file, function = _from_onnx(arguments) if _is_onnx(arguments) else _from_module(arguments, sizes)
+    for found in exports:
+        _hold(arguments, found)
     archive = arguments.write.with_suffix(".npz") if arguments.write else Path(f"{file.stem}.npz")
-    document = _document(arguments, found, file, function, archive)
+    document = swept(_document(arguments, exports[0], file, function, archive), exports, sizes)
     beside = in_files(document)
     if beside and arguments.write is None:
         raise HarnessError(
@@ -131,10 +141,10 @@ def exported(arguments: argparse.Namespace) -> int:
         )
     if arguments.write is None:
         text = write(document)
-        _check_loads(text, archive.with_suffix(""), {})
+        check_swept(_loaded(text, archive.with_suffix(""), {}), exports, sizes)
         print(text, end="")
         return 0
-    _save(arguments.write, found, document)
+    _save(arguments.write, exports, document, sizes)
     _say(arguments.write)
     return 0
 
@@ -148,12 +158,12 @@ def _is_onnx(arguments: argparse.Namespace) -> bool:
     return str(arguments.module).endswith(".onnx")
 
 
-def _from_onnx(arguments: argparse.Namespace) -> tuple[Exported, Path, str]:
+def _from_onnx(arguments: argparse.Namespace) -> tuple[list[Exported], Path, str]:
     """The model of a file, which is one that infers: that is said first."""
     file = Path(arguments.module)
-    if arguments.at or arguments.loss:
+    if arguments.at or arguments.loss or arguments.sizes:
         raise HarnessError(
-            f"{file}: a file of ONNX has neither submodules (--at) nor losses (--loss) to choose from"
+            f"{file}: a file of ONNX has neither submodules (--at) nor losses (--loss) nor --sizes to choose from"
         )
     if not file.is_file():
         raise HarnessError(f"{file}: no such file")
@@ -166,14 +176,14 @@ def _from_onnx(arguments: argparse.Namespace) -> tuple[Exported, Path, str]:
         file=sys.stderr,
     )
     arrays = {} if arguments.inputs == INPUTS else _archived(arguments.inputs)
-    return read_onnx(file, arrays), file, ""
+    return [read_onnx(file, arrays)], file, ""
 
 
-def _from_module(arguments: argparse.Namespace) -> tuple[Exported, Path, str]:
-    """What the framework's own interpreter exports."""
+def _from_module(arguments: argparse.Namespace, sizes: Sequence[Sizes]) -> tuple[list[Exported], Path, str]:
+    """What the framework's own interpreter exports, at each of the sizes."""
     framework, file, function = _door(arguments)
-    argv = _interpreter(arguments, framework)
-    return export(framework, argv, file, function, arguments.at, arguments.loss), file, function
+    argv, of = _interpreter(arguments, framework), (arguments.at, arguments.loss)
+    return [export(framework, argv, file, function, *of, at) for at in sizes], file, function
 
 
 def _interpreter(arguments: argparse.Namespace, framework: Framework) -> Sequence[str]:
@@ -215,11 +225,13 @@ def _document(
     return document_of(found, title, source, archive.name, training, redrawn=arguments.redraw)
 
 
-def _save(target: Path, found: Exported, document: Document) -> None:
+def _save(
+    target: Path, exports: Sequence[Exported], document: Document, sizes: Sequence[Sizes] = ({},)
+) -> None:
     """Write the case, and beside it the archive of its arrays."""
     text = write(document)
-    arrays: dict[str, Any] = {name: found.tensors[name] for name in in_files(document)}
-    _check_loads(text, target.with_suffix(""), arrays)
+    arrays: dict[str, Any] = {name: exports[0].tensors[name] for name in in_files(document)}
+    check_swept(_loaded(text, target.with_suffix(""), arrays), exports, sizes)
     if arrays:
         check_ours(target, MARK)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -227,14 +239,14 @@ def _save(target: Path, found: Exported, document: Document) -> None:
     _write(target, text)
 
 
-def _check_loads(text: str, name: Path, arrays: Mapping[str, Any]) -> None:
-    """Raises HarnessError for a case that can't be loaded, as where it is larger than a case may be."""
+def _loaded(text: str, name: Path, arrays: Mapping[str, Any]) -> Case:
+    """The case. Raises HarnessError for one that can't be loaded, as where it is larger than a case may be."""
     with tempfile.TemporaryDirectory() as folder:
         root, own = Path(folder), Path("own", name.name)
         (root / own.parent).mkdir()
         np.savez(root / own.with_suffix(".npz"), **arrays)
         try:
-            parse(text, str(own), root=root, proven=False)
+            return parse(text, str(own), root=root, proven=False)
         except CaseError as error:
             raise HarnessError(f"the case could not be run: {error}; nothing was written") from None
 
@@ -255,7 +267,7 @@ def port(arguments: argparse.Namespace) -> int:
         exported = export(framework, argv, file, function, loss=arguments.loss)  # while the others are loaded
         _hold(arguments, exported)
         target = arguments.write or Path(folder, "cases", "own", "original.toml")
-        _save(target, exported, _document(arguments, exported, file, function, target.with_suffix(".npz")))
+        _save(target, [exported], _document(arguments, exported, file, function, target.with_suffix(".npz")))
         [variant] = load(target, target.parent.parent).variants
         found = Porting.of(exported, variant, original.described(), model, given)
         print("paired:", *found.pairing.lines(), sep="\n")

@@ -284,7 +284,7 @@ def line_of(t: Compared) -> str:
         return f"{name} {t.problem}"
     if t.ulp is None and not t.tolerance:
         return f"{name} = {t.got}, should be {t.want}"
-    if t.verdict is Verdict.INCONCLUSIVE and t.width == LARGEST:
+    if t.verdict is Verdict.INCONCLUSIVE and t.tolerance == LARGEST:
         return f"{name} can't be judged, nor can half of the tensor: a correct run need not be finite there"
     if t.verdict is Verdict.INCONCLUSIVE:
         return f"{name}: the tolerance, {t.tolerance:.2g} at {t.want}, is too wide to say anything"

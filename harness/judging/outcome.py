@@ -196,6 +196,8 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
         worst = now
     if _vanishes(step):
         told = "it vanishes when it is looked at: with a probe at every value the same program agrees"
+        if judgement.verdict is Verdict.INCONCLUSIVE:  # the whole allows what another run rounds
+            return Outcome(Verdict.INCONCLUSIVE, (told,), conventions=chosen, composed=worst.used)
         return Outcome(Verdict.DISAGREE, (told,), conventions=chosen, composed=worst.used)
     key = (worst.role, worst.name)
     shares = _budget(step.trace, worst) if key in step.trace.own else ()

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.contexts import Exact, Left
+from ...reference.contexts import Exact
 from ...reference.optimizers import OPTIMIZERS, clipped
+from ...reference.runs import Left
 from ..case.variant import Variant
 
 Array = np.ndarray[Any, Any]
@@ -38,14 +39,14 @@ class Checkpoint:
     alike: bool = True
     """Whether the range of no dtype matters to what was computed until here."""
 
-    def keep(self, c: Exact, state: Mapping[str, Sequence[Array]]) -> None:
+    def keep(self, state: Mapping[str, Sequence[Array]]) -> None:
         for name, arrays in state.items():
             left = self.state.setdefault(name, tuple(Left() for _ in arrays))
             for a, one in zip(arrays, left, strict=True):
-                c.keep(a, one)
+                one.keep(a)
 
-    def kept(self, c: Exact) -> dict[str, tuple[Array, ...]]:
-        return {name: tuple(c.kept(one) for one in left) for name, left in self.state.items()}
+    def kept(self, numbers: range | None) -> dict[str, tuple[Array, ...]]:
+        return {name: tuple(one.kept(numbers) for one in left) for name, left in self.state.items()}
 
 
 class Walk:
@@ -108,10 +109,10 @@ class Walk:
             raise ValueError("a case without [training] takes no step")
         first, state = self.first, {n: self._optimizer.started(h[0]) for n, h in self.parameters.items()}
         if begun is not None and begun.state and begun.step >= first:
-            first, state = begun.step, begun.kept(c)
+            first, state = begun.step, begun.kept(c.numbers)
         for step in range(first, self.step + 1):
             if step == self.step and left is not None:
-                left.keep(c, state)
+                left.keep(state)
             c.begin(step)
             gradients = {name: history[step] for name, history in self.gradients.items()}
             if derive is not None:

@@ -4,7 +4,7 @@ A version that mends one fails its test here, and its entry in deviations.toml b
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -20,10 +20,12 @@ from gradient_conformance.harness.ledger.causes import Cause
 from gradient_conformance.harness.ledger.reading import load
 from gradient_conformance.harness.plan import Cell
 from gradient_conformance.reference.formats import DTYPES
+from scripts import Scripts
 
 pytestmark = pytest.mark.framework
 KNOWN = {framework.name: framework for framework in frameworks([shipped_adapters()])}
 LEDGERS = {name: load(framework.folder / "deviations.toml", name) for name, framework in KNOWN.items()}
+Run = Callable[[str], tuple[str, str]]
 CAUSES = [(name, cause) for name, ledger in LEDGERS.items() for cause in ledger.causes]
 
 
@@ -44,8 +46,26 @@ def cells(cause: Cause, framework: Framework) -> list[Cell]:
     return [cell for cell in made if cell.dtype in cell.variant.dtypes and cause.shown_by(cell.id)]
 
 
+@pytest.fixture(scope="module")
+def scripts() -> Iterator[Callable[[str, Interpreter], Run]]:
+    """How scripts of a framework run: the first in an interpreter started for it, as a person's, the others in one."""
+    made: dict[str, Scripts | None] = {}
+
+    def of(name: str, place: Interpreter) -> Run:
+        if name not in made:
+            made[name] = None
+            return lambda script: output_of(script, place)
+        if made[name] is None:
+            made[name] = Scripts(name)
+        return made[name]
+
+    yield of
+    for one in filter(None, made.values()):
+        one.close()
+
+
 @pytest.mark.parametrize(("name", "cause"), CAUSES, ids=[f"{name}-{cause.ops[0]}" for name, cause in CAUSES])
-def test_every_entry_is_reproduced_alone_against_mpmath(engines, name, cause):
+def test_every_entry_is_reproduced_alone_against_mpmath(engines, scripts, name, cause):
     """The script gives the very number that the entry excuses, and by the op's definition it is wrong."""
     place = Interpreter(tuple(interpreter(name)), "the tests")
     if name not in engines:
@@ -66,16 +86,16 @@ def test_every_entry_is_reproduced_alone_against_mpmath(engines, name, cause):
             result = (cell.mode, call.call.result.partition("[")[0])
             if result not in shown:
                 shown.add(result)
-                assert_told_alone(cell, call, place)
+                assert_told_alone(cell, call, scripts(name, place))
     assert shown
 
 
-def assert_told_alone(cell: Cell, call: Wrong, place: Interpreter) -> None:
+def assert_told_alone(cell: Cell, call: Wrong, run_script: Run) -> None:
     """The script has the cell's own number, and mpmath's beside it, of which the reference is right."""
     ended = []
 
     def run(script: str) -> tuple[str, str]:
-        output, failure = output_of(script, place)
+        output, failure = run_script(script)
         ended.append(failure)
         return output, failure
 

@@ -250,6 +250,57 @@ def test_more_digits_excuse_nobody_who_is_wrong(case):
     assert "vanishes" in found.notes[0]  # as its trace, which is right
 
 
+CANCELLING = f"""{HEAD}
+program = '''
+c = exp(p) - exp(q)
+z = x * m
+loss = sum(abs(z) * c)
+'''
+gradients = ["x"]
+[tensors]
+p = {{ values = 5 }}
+q = {{ values = 4.99999 }}
+x = {{ values = [1.0, 2.0] }}
+m = {{ values = [0.0, 1.0] }}
+"""
+
+
+def test_what_the_whole_allows_is_not_wrong_because_the_trace_was_rounded_otherwise(case):
+    """What was chosen at a kink is taken from the trace, with its rounding, which `c` amplifies: another run has another."""
+    [variant] = case(text=CANCELLING).variants
+    chosen = {("gradient", "z"): lambda a: a[1] * np.ones(2)}
+    c = np.float32(np.exp(5) - np.exp(np.float32(4.99999)))
+    judgement, found = looked_into(
+        variant, chosen, plain={("gradient", "x", None): c * np.float32([0, 1.02])}
+    )
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert found.conventions
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "vanishes" in found.notes[0]
+    _, found = looked_into(variant, chosen, plain={("gradient", "x", None): c * np.float32([0, 2])})
+    assert found.verdict is Verdict.DISAGREE
+
+
+NOTHING = f"""{HEAD}
+program = "loss = sum(w * (exp(p) - exp(q)))"
+gradients = ["w"]
+[tensors]
+p = {{ values = [5.0, 6.0] }}
+q = {{ values = [5.0, 6.0] }}
+w = {{ values = [1.0, 2.0] }}
+"""
+
+
+def test_of_zeros_that_rounding_makes_the_tolerance_is_said_to_be_too_wide(case):
+    """Not that they need not be finite."""
+    [variant] = case(text=NOTHING).variants
+    judgement, _ = looked_into(variant)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "gradient of w[0]: the tolerance, " in judgement.message
+    assert "at 0.0, is too wide to say anything" in judgement.message
+    assert "finite" not in judgement.message
+
+
 BESIDE = f"""{HEAD}
 program = '''
 p = sigmoid(z)

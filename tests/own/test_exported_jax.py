@@ -614,3 +614,32 @@ def test_a_file_goes_to_the_framework_that_it_imports_or_that_is_named(
         with pytest.raises(SystemExit, match="7"):
             main(["import", f"{prefix}mine.py:make"])
         assert asked == [taken]
+
+
+SIZED = """
+import jax
+import jax.numpy as jnp
+
+
+def make(batch):
+    random = jax.random.split(jax.random.key(0))
+    params = {"w": jax.random.normal(random[0], (3, 2)), "b": jnp.array([0.5, -0.25])}
+
+    def forward(params, x):
+        return jnp.mean(jnp.tanh(x @ params["w"] + params["b"]) ** 2)
+
+    return params, (jax.random.normal(random[1], (batch, 3)),), forward
+"""
+
+
+def test_several_sizes_are_one_case(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(SIZED)
+    python = f"--interpreter=jax={interpreter('jax')[0]}"
+    assert main(["import", "mine.py:make", python, "--sizes=batch=2,5", "--write=cases/own/mlp.toml"]) == 0, (
+        capsys.readouterr().err
+    )
+    assert [v.id for v in load(Path("cases/own/mlp.toml"), Path("cases")).variants] == ["batch:2", "batch:5"]
+    assert 'shape = ["batch", 3]' in Path("cases/own/mlp.toml").read_text()
+    assert main(["import", "mine.py:make", python]) == 2
+    assert "make() can't be called without arguments, which --sizes gives" in capsys.readouterr().err

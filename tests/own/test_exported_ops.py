@@ -49,6 +49,9 @@ CALLS = {
     "a pool that tells places": ("F.max_pool2d(x, 2, return_indices=True)[0]", "x=1,2,4,4", "max_pool2d"),
     "adaptive_max_pool": ("F.adaptive_max_pool2d(x, 2)", "x=1,2,4,6", "max_pool2d"),
     "unfold": ("F.unfold(x, 2, padding=1)", "x=1,2,4,4", "unfold"),
+    "a batch norm that infers": ("F.batch_norm(x, torch.tensor([0.1, 0.2]), torch.tensor([1.0, 2.0]), z, eps=0.01)", "x=3,2 z=2", "batch_norm_inference"),
+    "at a kink the side that torch has": ("F.relu6(x * torch.tensor([0.0, 1, 1])) + torch.clamp(y, 0, 1)", "x=2,3 y=2,3", "relu6 clip"),
+    "a slope that torch has in float32": ("F.hardsigmoid(x) + F.celu(y, 1.7)", "x=2,3 y=2,3", "hard_sigmoid celu"),
     "weight_norm": ("torch._weight_norm(x, y, 0)", "x=3,2 y=3,1", "weight_norm"),
     "diag": ("torch.diag(x) + torch.outer(x, y)", "x=3 y=3", "diag outer"),
     "diagonals": ("torch.diagonal(x, dim1=-2, dim2=-1) * torch.trace(y)", "x=2,3,3 y=3,3", "diagonal trace"),
@@ -57,9 +60,17 @@ CALLS = {
     "repeat": ("torch.repeat_interleave(x, 2, dim=0)", "x=2,3", "repeat"),
     "mod": ("torch.lgamma(3 + x % 2).trunc() + torch.lgamma(3 + x % 2)", "x=2,3", "mod lgamma sign floor"),
     "a row of padding": ("F.embedding(torch.tensor([0, 1, 0]), x, padding_idx=0)", "x=2,3", "embedding"),
+    "a row of padding that no id is": ("F.embedding(torch.tensor([2, 1, 2]), x, padding_idx=0)", "x=3,2", "embedding"),
     "bags": ("F.embedding_bag(torch.tensor([[0, 1], [1, 1]]), x, mode='sum')", "x=2,3", "embedding sum"),
     "pairs of places": ("x[:, torch.tensor([0, 1, -1]), torch.tensor([1, 0, 2])]", "x=2,3,4", "reshape take"),
     "var_mean": ("torch.var_mean(x, dim=1)[0]", "x=3,4", "var"),
+    "what is drawn behind a dropout of nothing": ("F.dropout(x, 0.0, True) * torch.rand(2, 3)", "x=2,3", "mul"),
+    "a dropout of what is known": ("x + F.dropout(torch.ones(4, 3), 0.5, True) * torch.rand(4, 3)", "x=4,3", "add"),
+    "noise of a shape": ("x * torch.randn_like(x + y) + torch.ones_like(y)", "x=2,3 y=2,3", "mul"),
+    "a part set to nothing": ("(lambda part: (part[1:].zero_(), part)[1])(x.clone())", "x=3,2", "concat"),
+    "resized": ("F.interpolate(x, (5, 3), mode='bilinear') + F.interpolate(y, (5, 3), mode='nearest')", "x=1,2,3,4 y=1,2,3,4", "matmul"),
+    "resized without aliases": ("F.interpolate(x, (3, 5), mode='bicubic', antialias=True)", "x=2,2,6,4", "matmul"),
+    "a pad by less than nothing": ("F.pad(x, (-1, 2)) + F.pad(y, (-1, -1, 0, -1))", "x=2,3 y=3,6", "index pad"),
     "whole channels dropped": ("F.dropout2d(x, 0.5, True) + F.alpha_dropout(x, 0.5, True)", "x=2,3,4,4", "mul"),
 }  # fmt: skip
 FILE = """
@@ -116,3 +127,11 @@ def test_the_case_of_a_call_is_the_call(name, folder):
     exported.check(found)
     ops = {node.op for node in exported.program_of(found).nodes}
     assert ops >= set(CALLS[name][2].split()), found.text
+
+
+def test_a_row_of_padding_is_said_where_an_id_is_in_it(folder):
+    texts = [
+        exported.read_back(folder / str([*CALLS].index(name))).text
+        for name in ("a row of padding", "a row of padding that no id is")
+    ]
+    assert ["padding_idx" in text for text in texts] == [True, False]

@@ -79,6 +79,18 @@ def test_the_variance_may_be_a_difference_of_means_and_is_told_where_half_of_it_
     assert np.max(off / want) > 1e-4 > np.max(np.abs(np.var(x, axis=1).astype(np.float64) - want) / want)
 
 
+def test_a_batch_norm_that_infers_may_be_folded_into_a_factor_and_a_shift():
+    """X * a + (b - mean * a) in float32, far from 0 and near the mean, where both terms nearly cancel."""
+    x = (RANDOM.uniform(-0.1, 0.1, (50, 3)) + 8).astype(np.float32)
+    mean, variance, w = (np.array(a, np.float32) for a in ((8, 8.05, 7.95), (0.5, 1, 2), (1, -2, 0.5)))
+    inputs = tuple(a.astype(np.float64) for a in (x, mean, variance, w))
+    (want, allowed), _ = tolerated("batch_norm_inference", inputs)
+    a = w / np.sqrt(variance + np.float32(1e-5))
+    off = np.abs((x * a - mean * a).astype(np.float64) - want)
+    assert np.all(off <= allowed)
+    assert np.max(off / np.abs(want)) > 1e-5
+
+
 def test_the_backward_of_attention_may_take_its_sum_from_the_output():
     """As flash attention: sum(g * out) in place of sum(dp * p), of which one outweighs all others; of g * out nearly all cancels."""
     q, k, v = (RANDOM.uniform(-1, 1, shape).astype(np.float32) for shape in ((20, 8), (16, 8), (16, 64)))

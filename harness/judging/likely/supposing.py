@@ -32,20 +32,24 @@ class Supposed(Told):
         trace: Trace,
         places: frozenset[Suspect],
         instead: "Instead",
+        explains: Callable[[Result, Array], bool] = lambda *_: True,
         **how: Any,
     ) -> None:
+        """`explains`: whether a result may stand as it is walked; the walk ends at the first that may not."""
         super().__init__(own, **how)
-        self.trace, self._places, self._instead = trace, places, instead
+        self.trace, self._places, self._instead, self._explains = trace, places, instead, explains
 
     def read(self, result: Result, a: Array, c: Exact) -> Array:
         suspect = next((s for s in self._places if self._gives(s, result)), None)
-        if suspect is None:
-            return super().read(result, a, c)
-        argument = _of_use(result[1]).argument if result[0] == "use" else -1
-        made = self._instead(Site(self, suspect, result, argument, c, a))
-        if np.shape(made) != np.shape(a):
-            raise DoesNotApply
-        return super().read(result, as_dtype(made, "float64"), c)
+        if suspect is not None:
+            argument = _of_use(result[1]).argument if result[0] == "use" else -1
+            made = self._instead(Site(self, suspect, result, argument, c, a))
+            if np.shape(made) != np.shape(a):
+                raise DoesNotApply
+            a = as_dtype(made, "float64")
+        if not self._explains(result, a):
+            raise Unexplained
+        return super().read(result, a, c)
 
     def _gives(self, suspect: Suspect, result: Result) -> bool:
         role, name = result
@@ -92,6 +96,10 @@ def same(one: Suspect, other: Suspect) -> bool:
 
 class DoesNotApply(Exception):
     """A supposition that has nothing to say of a place: another shape, another kind of call."""
+
+
+class Unexplained(Exception):
+    """A result that was told is another than it has to be in this walk."""
 
 
 @dataclass(frozen=True)

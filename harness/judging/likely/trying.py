@@ -30,7 +30,7 @@ from ..comparing import compare
 from ..trace import Trace
 from .causes import Cause, Multiple, table
 from .numbers import USUAL, explained, named, near
-from .supposing import EVERY, DoesNotApply, Instead, Site, Supposed, same
+from .supposing import EVERY, DoesNotApply, Instead, Site, Supposed, Unexplained, same
 
 CHANCE = 12.0
 """Bits by which what a cause explains has to exceed the choice among all that were tried: 1 in 4096 by chance."""
@@ -127,9 +127,14 @@ def _places(
         yield frozenset({Suspect(EVERY)})
 
 
-def _is_one_number(alarms: Sequence[Alarm]) -> bool:
+def _is_one_number(alarms: Collection[Alarm]) -> bool:
     """Whether what is wrong is one number alone: any ratio fits that."""
     return sum(np.unique(a.got).size for a in alarms) == 1
+
+
+def concern(places: Iterable[Suspect], suspects: Collection[Suspect]) -> bool:
+    """Whether one of these places is among the suspects."""
+    return any(p.phase == EVERY or same(p, s) for p in places for s in suspects)
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ class _Region:
             if self._holds(lambda s, f=f: cause.instead(s, option, f), tried * simpler):  # type: ignore[misc]
                 holding.append(f)
         if not holding or (
-            not self._names[holding[0]] and holding[0] not in USUAL and _is_one_number(self._alarms)
+            not self._names[holding[0]] and holding[0] not in USUAL and _is_one_number(self._alarms.values())
         ):
             return ""
         return cause.says(site, option, Multiple(*explained(holding, self._names), whole))
@@ -175,7 +180,7 @@ class _Region:
         """Whether nothing is left with 0 in the number's place, and the number by least squares."""
         instead, option = attempt.cause.instead, attempt.option
         none, one = (self._walk(lambda s, f=f: instead(s, option, f)) for f in (0.0, 1.0))  # type: ignore[misc]
-        keys = [a.key for a in self._alarms]
+        keys = list(self._alarms)
         start, got = (_flat(found, keys) for found in (none, self.trace.own))
         with np.errstate(invalid="ignore"):  # infinities, of which nothing is fitted
             step = _flat(one, keys) - start
@@ -196,27 +201,40 @@ class _Region:
         )
 
     def _holds_as(self, instead: Instead, tried: int, own_output: Collection[int] = ()) -> bool:
-        found, trace = self._walk(instead, own_output=own_output), self.trace
+        trace = self.trace
+        try:
+            found = self._walk(instead, own_output=own_output, explains=self._clearly)
+        except Unexplained:
+            return False
         touched = [
             key for key in self._near if key in found and not np.array_equal(found[key], trace.here[key])
         ]
-        if not {a.key for a in self._alarms} <= set(touched) or not all(
-            map(partial(_clearly, found), self._alarms)
-        ):
+        if not self._alarms.keys() <= set(touched):
             return False
         due = trace.due(trace.own, touched, self._calls, self._made(instead))
         if own_output:
             due = around(found, due)
-        elif not self._within(due) and any(a.suspect is None for a in self._alarms):
+        elif not self._within(due) and any(a.suspect is None for a in self._alarms.values()):
             due = around(self._walk(instead, own_output=self._calls), due)
         if not self._within(due):
             return False
-        told = (bits(a.got, a.due.value, due[a.key], trace.dtype, exact=trace.exact) for a in self._alarms)
+        told = (
+            bits(a.got, a.due.value, due[a.key], trace.dtype, exact=trace.exact)
+            for a in self._alarms.values()
+        )
         return sum(told) > CHANCE + math.log2(tried)
 
     def _within(self, due: Mapping[Result, Reference]) -> bool:
         answered = {key: self.trace.answered[key] for key in due}
         return all(t.used <= 1 for t in compare(References.of(due), answered, self.trace.dtype))
+
+    def _clearly(self, key: Result, a: Array) -> bool:
+        """Whether what was told is far nearer to this than to what is due, if anybody accuses it."""
+        alarm = self._alarms.get(key)
+        if alarm is None:
+            return True
+        left, error = (np.max(np.abs(alarm.got - due)) for due in (a, alarm.due.value))
+        return bool(left <= error / CLEARLY)
 
     def _walk(self, instead: Instead, **how: Any) -> dict[Result, Array]:
         """With `own_output`, as of calls that are judged as one: where their rounded outputs cancel, as in `p - y`."""
@@ -238,17 +256,14 @@ class _Region:
         return seen[0] if seen else None
 
     @cached_property
-    def _alarms(self) -> list[Alarm]:
-        """Those that the places may explain, and so have to."""
-        return [a for a in self.accusing if self._concern(a.suspects)]
-
-    def _concern(self, suspects: Iterable[Suspect]) -> bool:
-        return any(p.phase == EVERY or same(p, s) for p in self.places for s in suspects)
+    def _alarms(self) -> dict[Result, Alarm]:
+        """Those that the places may explain, and so have to, by what is wrong."""
+        return {a.key: a for a in self.accusing if concern(self.places, a.suspects)}
 
     @cached_property
     def _near(self) -> list[Result]:
         """Told results that the places may have made."""
-        return [key for key in self.trace.own if self._concern(suspects_of(self.trace, key))]
+        return [key for key in self.trace.own if concern(self.places, suspects_of(self.trace, key))]
 
     @cached_property
     def _calls(self) -> set[int]:
@@ -275,11 +290,6 @@ def _in_float32(alarm: Alarm) -> bool:
         np.all(np.abs(got - due) <= alarm.due.tolerance("float32"))
     )
     return narrow and longer * LOST > CHANCE
-
-
-def _clearly(found: Mapping[Result, Array], alarm: Alarm) -> bool:
-    left, error = (np.max(np.abs(alarm.got - a)) for a in (found[alarm.key], alarm.due.value))
-    return bool(left <= error / CLEARLY)
 
 
 def bits(got: Array, plain: Array, due: Reference, dtype: str, *, exact: bool = False) -> float:
