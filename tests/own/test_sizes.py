@@ -88,7 +88,7 @@ def made(make=exported, **more):
 def test_numbers_that_follow_a_size_are_expressions_of_it():
     text = made()
     assert "y = reshape(x, shape=(n, 2)) * n * c" in text
-    assert "loss = sum(y) * (1.0 / n)" in text
+    assert "loss = sum(y) * (1 / n)" in text
     assert "[sweep]\nn = [1, 2, 4]" in text
     assert 'x = { shape = ["2 * n"], uniform = [-1.0, 1.0] }' in text
     assert 'c = { shape = ["n", 1], full = 1.0 }' in text
