@@ -23,7 +23,7 @@ def forward(
         if not told.walks(i):
             continue
         c.at(i)
-        out = OPS[node.op].forward(c, *_arguments(c, i, node, env), **_attributes(c, i, node))
+        out = OPS[node.op].forward(c, *_arguments(c, i, node, env, told), **_attributes(c, i, node))
         outs = told.called(i, out if isinstance(out, tuple) else (out,))
         for name, a in zip(node.outs, outs, strict=True):
             env[name] = told.read(("value", name), a, c)
@@ -57,7 +57,7 @@ def backward(
             continue
         gs, outs = tuple(map(complete, node.outs)), told.outputs(i, node, env)
         out, g = (outs[0], gs[0]) if len(outs) == 1 else (outs, gs)
-        args, kw = _arguments(c, i, node, env), _attributes(c, i, node)
+        args, kw = _arguments(c, i, node, env, told), _attributes(c, i, node)
         for k, name in enumerate(node.args):
             if isinstance(name, str) and name in needed:
                 c.at((i, k))
@@ -101,9 +101,12 @@ def _as_array(a: Array) -> Array:
     return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
 
 
-def _arguments(c: Exact, i: int, node: Node, env: Mapping[str, Array]) -> tuple[Array, ...]:
+def _arguments(c: Exact, i: int, node: Node, env: Mapping[str, Array], told: Untold) -> tuple[Array, ...]:
     """The arguments of call number `i`, its literals as the context has them."""
-    return tuple(env[arg] if isinstance(arg, str) else c.literal(i, arg) for arg in node.args)
+    return tuple(
+        told.argument(i, k, env[arg]) if isinstance(arg, str) else c.literal(i, arg)
+        for k, arg in enumerate(node.args)
+    )
 
 
 def _attributes(c: Exact, i: int, node: Node) -> dict[str, Any]:

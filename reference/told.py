@@ -12,6 +12,7 @@ import numpy as np
 
 from .contexts import AsComputed, Exact
 from .program import Node
+from .runs import Runs
 
 Array = Any
 Result = tuple[str, str]
@@ -36,6 +37,10 @@ class Untold:
 
     def read(self, result: Result, a: Array, c: Exact) -> Array:  # noqa: ARG002
         """What whoever reads a result takes for it."""
+        return a
+
+    def argument(self, call: int, k: int, a: Array) -> Array:  # noqa: ARG002
+        """What a call takes for one of its arguments."""
         return a
 
     def has_cotangents(self, names: Iterable[str]) -> bool:  # noqa: ARG002
@@ -104,3 +109,13 @@ class Told(Untold):
 
     def formula(self, call: int, c: Exact) -> Exact:
         return AsComputed(c) if call in self._own_output and c.exact else c
+
+
+class EachAnew(Told):
+    """A walk in which every use of a name reads another evaluation of it, as a compiler may have it that fuses calls.
+
+    The evaluations of a name are its perturbed runs: each use reads those of other runs.
+    """
+
+    def argument(self, call: int, k: int, a: Array) -> Array:
+        return Runs(np.roll(a.a, 1 + 7 * call + k, axis=-1)) if isinstance(a, Runs) else a

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ...reference.formats import FORMATS
-from ...reference.rounding import Recorded, Reference
-from ...reference.told import Result
+from ...reference.rounding import FOLLOWED, KINK_MAGNIFICATION, Recorded, Reference
+from ...reference.told import EachAnew, Result
 from ..reading.elements import Array
 from ..references.row import References
 from ..run.lines import Compared
@@ -22,19 +22,26 @@ from .blame import FORWARD, VJP, contribution, suspects_of
 from .comparing import compare, compare_discrete
 from .trace import Trace, chosen_at_a_tie
 
+DueOf = Callable[[Trace, Mapping[Result, Array], Collection[Result]], Mapping[Result, Reference]]
+STEP = 100.0
+"""An element that errs by so many times more with free branches than with those of the exact run depends on a branch."""
 CHUNKS = 32
 """Into so many parts the told results are divided, and again the part that is looked into, for the error budget."""
 
 
-def composed(trace: Trace, excused: Collection[Result], answer: Mapping[Result, Array]) -> list[Compared]:
+def composed(
+    trace: Trace, excused: Collection[Result], answer: Mapping[Result, Array], due_of: DueOf = Trace.due
+) -> list[Compared]:
     """What is compared, by the whole program's tolerances, if the excused results are taken as the subject has them.
+
+    `due_of` gives what has to be; by default what follows from one evaluation of each name.
 
     Of an exact case nothing may err but what the excuse has changed: that is computed from numbers nobody proved.
     """
     own = {key: trace.own[key] for key in excused}
     asked = [key for key in answer if key in trace.true and key not in own]
     keys = [key for key in asked if key not in trace.discrete]
-    due = trace.due(own, keys) if keys else {}
+    due = due_of(trace, own, keys) if keys else {}
     if trace.exact:
         due = {
             key: Reference(e.value, np.zeros_like(e.sigma)) if np.array_equal(e.value, trace.true[key]) else e
@@ -45,6 +52,23 @@ def composed(trace: Trace, excused: Collection[Result], answer: Mapping[Result, 
     discrete = trace.walk(own) if len(keys) < len(asked) else {}
     chosen = {key: np.asarray(discrete[key]) for key in asked if key in trace.discrete}
     return found + compare_discrete(chosen, answer, trace.step)
+
+
+def each_anew(trace: Trace, own: Mapping[Result, Array], keys: Collection[Result]) -> dict[Result, Reference]:
+    """What has to be where every use of a name reads another evaluation of it, each of which takes its own branches.
+
+    A step is as high in every dtype: an element that depends on a branch which the dtype's rounding may turn is not
+    held to the dtype's, but may be wherever perturbed runs are.
+    """
+    scale = FORMATS[trace.dtype].scale
+    plain, free = (
+        trace.due(own, keys, made=EachAnew, magnification=magnification)
+        for magnification in (FOLLOWED, KINK_MAGNIFICATION * scale)
+    )
+    return {
+        key: Reference(e.value, np.where(free[key].sigma > STEP * e.sigma, free[key].sigma / scale, e.sigma))
+        for key, e in plain.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ..run.lines import LARGEST, CallLine, CellLine, Compared, Share
 from ..verdict import Verdict
 from .blame import FORWARD, SEED, SUM, UPDATE, Suspect
 from .comparing import is_number, line_of, short, times
-from .composition import budget, composed, pooled
+from .composition import budget, composed, each_anew, pooled
 from .examining import Examination, Examined, Found, findings, wrong_call
 from .judge import Judgement, Update
 from .likely.trying import likely
@@ -198,6 +198,9 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
         told = "it vanishes when it is looked at: with a probe at every value the same program agrees"
         if judgement.verdict is Verdict.INCONCLUSIVE:  # the whole allows what another run rounds
             return Outcome(Verdict.INCONCLUSIVE, (told,), conventions=chosen, composed=worst.used)
+        if _is_of_fusing(step):
+            more = "a compiler that evaluates a name anew for each use, rounded otherwise, may take another branch"
+            return Outcome(Verdict.INCONCLUSIVE, (told, more), conventions=chosen, composed=worst.used)
         return Outcome(Verdict.DISAGREE, (told,), conventions=chosen, composed=worst.used)
     key = (worst.role, worst.name)
     shares = _budget(step.trace, worst) if key in step.trace.own else ()
@@ -233,6 +236,13 @@ def _vanishes(step: Examined) -> bool:
     answered = {key: step.trace.answered[key] for key in step.answer if key in step.trace.answered}
     return len(answered) == len(step.answer) and all(
         t.used <= 1 for t in composed(step.trace, step.chosen, answered)
+    )
+
+
+def _is_of_fusing(step: Examined) -> bool:
+    """Whether all is within tolerance of a compiled evaluation, in which each use of a name rounds anew and takes its own branch."""
+    return step.trace.compiled and all(
+        t.used <= 1 for t in composed(step.trace, step.chosen, step.answer, each_anew)
     )
 
 

@@ -131,8 +131,12 @@ class Trace:
         keys: Collection[Result],
         calls: Collection[int] | None = None,
         made: Callable[..., Told] = Told,
+        magnification: float | None = None,
     ) -> dict[Result, Reference]:
-        """What these results have to be and how far rounding may move them, given those of `own`."""
+        """What these results have to be and how far rounding may move them, given those of `own`.
+
+        Branches are those of the exact run where everything was told, else those of perturbed runs too.
+        """
         slack = self.walk(own, made=made, calls=calls) if self.compiled and own else None
 
         def compute(c: Exact) -> dict[Result, Array]:
@@ -142,7 +146,8 @@ class Trace:
         size = sum(a.size for a in self.inputs.values())
         drawn = (np.asarray(self.inputs[name]).tobytes() for name in sorted(self.inputs))
         seed = seed_of(repr(self.program.calls).encode(), *drawn)
-        magnification = FOLLOWED if self.complete else KINK_MAGNIFICATION
+        if magnification is None:
+            magnification = FOLLOWED if self.complete else KINK_MAGNIFICATION
         return expected(compute, size, seed, dtype=self.dtype, magnification=magnification)
 
     @cached_property
