@@ -170,7 +170,7 @@ def test_what_programs_have_no_word_for_is_listed_with_its_place(imported):
     [
         (
             ["--loss=mse_loss"],
-            "a file of ONNX has neither submodules (--at) nor losses (--loss) to choose from",
+            "a file of ONNX has neither submodules (--at) nor losses (--loss) nor --sizes to choose from",
         ),
         (["--inputs=some"], "the inputs of mine.onnx are given in an archive, FILE.npz"),
         (["--inputs=x.npz"], "--inputs x.npz: [Errno 2] No such file"),
