@@ -5,7 +5,6 @@ lists, inputs, and a function of both. The framework's own `capturing.py` is exe
 code by hand needs none. Arrays come and go in files without pickles; what the file prints goes to the log.
 """
 
-import importlib.util
 import inspect
 import json
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from exports import given_by, loaded
 
 CAPTURES = {
     "torch": "torch",
@@ -58,8 +58,8 @@ class Port:
     ) -> None:
         self.file, self.captures, self.dtype = file, captures, dtype
         self._prepare(file.read_text(encoding="utf-8"))
-        own = imported(file)
-        found = getattr(own, function)()
+        own = loaded(file)
+        found = given_by(own, function, {})
         if not isinstance(found, tuple) or len(found) not in (2, 3):
             raise SystemExit(
                 f"{function}() gives {type(found).__name__}, but must give a model and its inputs: return model, inputs; "
@@ -156,16 +156,6 @@ class Gave:
 
     def __init__(self, output: Any, gradients: list[Any], of_inputs: list[Any], inner: list[Seen]) -> None:
         self.output, self.gradients, self.of_inputs, self.inner = output, gradients, of_inputs, inner
-
-
-def imported(file: Path) -> types.ModuleType:
-    sys.path.insert(0, str(file.parent))
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[file.stem] = own = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(own)
-    return own
 
 
 def leaves(tree: Any) -> list[Any]:

@@ -29,10 +29,10 @@ import jax.extend
 import jaxlib
 import numpy as np
 from exporting_given import Leaf, given
-from exporting_rules import RULES, no_rule
 from exporting_statements import Statements, is_own
-from exporting_values import Cannot, Value, word
+from exporting_values import Value, word
 from exporting_wide import bind, draws, truth
+from exports import RULES, Cannot, no_rule
 
 jax.config.update("jax_enable_x64", True)
 OLDEST = (0, 10)

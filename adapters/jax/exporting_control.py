@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from exporting_rules import is_bool, is_float, rule, shape, uniform
-from exporting_values import CALLS, Cannot, Value, called, literal, name_of
+from exporting_rules import is_bool, is_float, shape, uniform
+from exporting_values import CALLS, Value, name_of
 from exporting_wide import bind, body_of, evaluated, has_narrow
+from exports import Cannot, called, literal, rule
 
 JAX = f"{Path(jax.__file__).parent}{os.sep}"
 """Where its functions are."""

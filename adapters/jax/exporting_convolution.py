@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from exporting_indexing import spread
-from exporting_rules import rule, shape
-from exporting_values import Cannot, Value, called
+from exporting_rules import shape
+from exporting_values import Value
+from exports import Cannot, called, rule
 
 
 def turned(m: Any, text: str, order: Sequence[int]) -> str:

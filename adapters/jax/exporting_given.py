@@ -1,8 +1,6 @@
 """Somebody's function with its parameters and inputs, as a function of a row of arrays."""
 
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from exporting_wide import widened
+from exports import given_by, loaded
 
 
 @dataclass(frozen=True)
@@ -32,27 +31,10 @@ class Given:
     """Of the leaves' arrays, in their order."""
 
 
-def loaded(file: Path) -> ModuleType:
-    sys.path.insert(0, str(file.parent))
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[file.stem] = own = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(own)
-    return own
-
-
 def given(file: Path, function: str, loss: str, sizes: dict[str, int]) -> Given:
     """What a function of somebody's file gives, called with sizes: trees of which the arrays are taken; what is no array stays as it is."""
     own = loaded(file)
-    if not callable(getattr(own, function, None)):
-        raise SystemExit(f"{file.name} has no function {function}")
-    try:
-        inspect.signature(getattr(own, function)).bind(**sizes)
-    except TypeError as error:
-        how = f"with {', '.join(sizes)}" if sizes else "without arguments, which --sizes gives"
-        raise SystemExit(f"{function}() can't be called {how}: {error}") from None
-    tree, inputs, targets, forward, signed = parts(getattr(own, function)(**sizes), function)
+    tree, inputs, targets, forward, signed = parts(given_by(own, function, sizes), function)
     jax.config.update("jax_enable_x64", True)  # whatever the file has said
     compare = compared(own, loss, targets)
     args = (

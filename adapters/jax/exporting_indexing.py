@@ -10,9 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from exporting_rules import is_bool, moved, rule, shape
-from exporting_values import Cannot, Value, called
+from exporting_rules import is_bool, moved, shape
+from exporting_values import Value
 from exporting_wide import bound
+from exports import Cannot, called, rule
 
 
 def part(bounds: Sequence[tuple[int, int, int]], sizes: Sequence[int]) -> str:

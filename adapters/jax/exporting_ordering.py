@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
-from exporting_rules import is_float, rule, shape
-from exporting_values import Cannot, Value, called
+from exporting_rules import is_float, shape
+from exporting_values import Value
+from exports import Cannot, called, rule
 
 
 @rule("cumsum", "cumprod")

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from exporting_rules import is_float, rule
-from exporting_values import Cannot, Value, called
+from exporting_rules import is_float
+from exporting_values import Value
+from exports import Cannot, called, rule
 
 
 @rule("dot_general")

@@ -11,21 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from exporting_values import Cannot, Value, called, literal, number
-
-RULES: dict[str, Callable[..., Any]] = {}
-
-
-def no_rule(*_: Any) -> str:
-    raise Cannot
-
-
-def rule(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
-        RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return add
+from exporting_values import Value, number
+from exports import RULES, Cannot, called, literal, rule
 
 
 def shape(eqn: Any, number: int = 0) -> tuple[int, ...]:

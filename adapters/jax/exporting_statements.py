@@ -1,6 +1,5 @@
 """The statements of a case and its tensors, as they are made of values."""
 
-import keyword
 import math
 import re
 from collections.abc import Sequence
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from exporting_values import Cannot, Value, called, literal, number, word
+from exporting_values import Value, number, word
+from exports import Cannot, Names, called, literal
 from jax._src.source_info_util import user_frames
 
 OURS = re.compile(r"[/\\]exporting(_\w+)?\.py$")
@@ -21,29 +21,19 @@ def is_own(file: str) -> bool:
     return "site-packages" not in file and not file.startswith("<") and not OURS.search(file)
 
 
-class Statements:
+class Statements(Names):
     """What is written so far."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.statements: list[dict[str, Any]] = []
         self.tensors: dict[str, np.ndarray] = {}
         self.kinds: dict[str, str] = {}
         """By name of a tensor: "parameter", "input" (of floats), "data" that is given or drawn, or "constant"."""
-        self.taken: set[str] = {"inf", "nan", "pi", *keyword.kwlist}
         self.within = self.scope = ""
         """The line of somebody's file from which a library's function is called, and the named scopes around it."""
         self.eqn: Any = None
         """The equation that is read."""
-
-    def name(self, wanted: str) -> str:
-        base = re.sub(r"\W", "_", wanted).strip("_") or "t"
-        base = f"t{base}" if base[0].isdigit() else base
-        found, n = base, 1
-        while found in self.taken:
-            n += 1
-            found = f"{base}_{n}"
-        self.taken.add(found)
-        return found
 
     def place(self, eqn: Any) -> str:
         """The innermost line that is the user's own; of another library where none is."""

@@ -1,17 +1,11 @@
 """What a variable of a jaxpr is while it is read, and the words of programs."""
 
-import math
-import operator
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
 from exporting_wide import body_of
-
-
-class Cannot(Exception):
-    """Programs have no word for this."""
 
 
 @dataclass(eq=False)
@@ -40,23 +34,6 @@ class Value:
     @property
     def is_places(self) -> bool:
         return bool(self.below)
-
-
-def literal(value: Any) -> str:
-    """A number, a word, or a tuple of such, as a program has it: an integer may be one of NumPy's."""
-    if isinstance(value, (list, tuple)):
-        return f"({''.join(f'{literal(a)}, ' for a in value).rstrip(' ' if len(value) == 1 else ', ')})"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, (bool, float)):
-        return repr(value)
-    return f'"{value}"' if isinstance(value, str) else repr(operator.index(value))
-
-
-def called(op: str, *args: str, **kw: Any) -> str:
-    """A call; attributes that are None are left out."""
-    named = [f"{key}={literal(value)}" for key, value in kw.items() if value is not None]
-    return f"{op}({', '.join([*args, *named])})"
 
 
 def number(a: Any, value: Value) -> Any:

@@ -26,7 +26,8 @@ import torch
 from exporting_door_keras import from_keras
 from exporting_evaluation import dropped, dtype_of, evaluated, is_dropout, kept, seeded, truth, widened
 from exporting_modules import add_loss, is_users, loss_of, made, placeholders, submodule, target_of
-from exporting_rules import RULES, Cannot, literal, no_rule, shape
+from exporting_rules import shape
+from exports import RULES, Cannot, Names, literal, no_rule
 from torch.fx import Node
 
 NOTHING_TO_SAY = ("_assert", "sym_", "_enter_autocast", "_exit_autocast")
@@ -113,10 +114,11 @@ def feeding(statements: list[dict[str, Any]], output: str) -> tuple[list[dict[st
     return kept[::-1], needed
 
 
-class Walk:
+class Walk(Names):
     """The statements of one exported program."""
 
     def __init__(self, program: Any, file: str) -> None:
+        super().__init__()
         self.program, self.file = program, file
         self.statements: list[dict[str, Any]] = []
         self.tensors: dict[str, torch.Tensor] = {}
@@ -131,7 +133,6 @@ class Walk:
         self.live: set[Node] = set()
         self.data: set[Node] = set()
         """What is known and depends on what the module is given, or on what it draws."""
-        self.taken: set[str] = {"inf", "nan", "pi"}
         self.dropouts = self.drawn = 0
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Walk":
@@ -220,16 +221,6 @@ class Walk:
             del self.kinds[name], self.tensors[name]
 
     # Names and places
-
-    def name(self, wanted: str) -> str:
-        base = re.sub(r"\W", "_", wanted).strip("_") or "t"
-        base = f"t{base}" if base[0].isdigit() else base
-        found, n = base, 1
-        while found in self.taken:
-            n += 1
-            found = f"{base}_{n}"
-        self.taken.add(found)
-        return found
 
     def path(self, node: Node) -> str:
         """The path of the innermost module."""

@@ -5,7 +5,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from exporting_rules import RULES, Cannot, called, number, rule, shape, sliced
+from exporting_rules import number, shape, sliced
+from exports import RULES, Cannot, called, rule
 from torch.fx import Node
 
 Pair = list[str]

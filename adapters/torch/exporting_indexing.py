@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 import torch
-from exporting_rules import Cannot, axes, called, is_read, only, rule, shape, sliced
+from exporting_rules import axes, is_read, only, shape, sliced
+from exports import Cannot, called, rule
 from torch.fx import Node
 
 

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 import torch
-from exporting_rules import RULES, Cannot, axes, called, given, is_read, literal, only, plain, rule, shape
+from exporting_rules import axes, given, is_read, only, plain, shape
+from exports import RULES, Cannot, called, literal, rule
 from torch.fx import Node
 
 

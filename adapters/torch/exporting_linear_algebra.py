@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from exporting_rules import RULES, Cannot, axes, called, plain, rule, shape
+from exporting_rules import axes, plain, shape
+from exports import RULES, Cannot, called, rule
 from torch.fx import Node
 
 RULES |= dict.fromkeys(("linalg_inv.default", "inverse.default"), plain("inv({0})"))

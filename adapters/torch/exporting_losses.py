@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from exporting_rules import REDUCTION, Cannot, called, given, number, rule, shape
+from exporting_rules import REDUCTION, given, number, shape
+from exports import Cannot, called, rule
 from torch._subclasses.fake_impls import register_op_impl
 from torch.fx import Node
 

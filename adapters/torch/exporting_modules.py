@@ -1,14 +1,13 @@
 """Somebody's module with its inputs, and what the program that is exported of it is given and gives."""
 
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
+from exports import given_by, loaded
 from torch.fx import Node
 
 
@@ -16,19 +15,7 @@ def made(
     file: Path, function: str, sizes: dict[str, int]
 ) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Any]:
     """What a function of somebody's file gives, called with sizes: a module, its inputs, by position, or by name in a dict, and a target or None."""
-    sys.path.insert(0, str(file.parent))
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[file.stem] = own = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(own)
-    make = getattr(own, function)
-    try:
-        inspect.signature(make).bind(**sizes)
-    except TypeError as error:
-        given = f"with {', '.join(sizes)}" if sizes else "without arguments, which --sizes gives"
-        raise SystemExit(f"{function}() can't be called {given}: {error}") from None
-    found = make(**sizes)
+    found = given_by(loaded(file), function, sizes)
     if not (isinstance(found, tuple) and len(found) in (2, 3) and isinstance(found[0], torch.nn.Module)):
         raise SystemExit(
             f"{function}() gives {type(found).__name__}, but must give a module and its inputs: return module, inputs, "

@@ -4,20 +4,15 @@ A rule gives an expression, which becomes a statement; or a name that is there a
 `Cannot` where programs have no word for what is asked.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from exports import RULES, Cannot, called, literal, rule
 from torch.fx import Node
 
-RULES: dict[str, Callable[..., Any]] = {}
 REDUCTION = ("none", "mean", "sum")
-
-
-class Cannot(Exception):
-    """Programs have no word for this."""
 
 
 def users_of(node: Node) -> list[Node]:
@@ -34,35 +29,8 @@ def only(m: Any, node: Node, text: str, others: int) -> list[str | None]:
     return [m.assign(node, text, users=users_of(node)), *[None] * others]
 
 
-def no_rule(*_: Any, **__: Any) -> str:
-    raise Cannot
-
-
-def rule(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
-        RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return add
-
-
 def shape(node: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in node.meta["val"].shape)
-
-
-def literal(value: Any) -> str:
-    """A number, a word, or a tuple of such, as a program has it."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, (list, tuple)):
-        return repr(tuple(value))
-    return f'"{value}"' if isinstance(value, str) else repr(value)
-
-
-def called(op: str, *args: str, **kw: Any) -> str:
-    """A call; attributes that are None are left out."""
-    named = [f"{key}={literal(value)}" for key, value in kw.items() if value is not None]
-    return f"{op}({', '.join([*args, *named])})"
 
 
 def given(m: Any, *args: Any) -> list[str]:

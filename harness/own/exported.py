@@ -9,7 +9,7 @@ import json
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,19 +26,21 @@ from ...reference.ops import Spec
 from ...reference.program import Program, ProgramError
 from ...reference.rounding import Reference, expected
 from ..case.document import Document, Input, Training
-from ..frameworks.found import MAX_BYTES, Framework
+from ..frameworks.found import MAX_BYTES, Framework, shipped_adapters
 from ..reading.elements import Array
 from ..reading.files import read_at_most
 from ..reading.text import visible
-from .cases import FEW, drawn, literal
+from .cases import FEW, OTHERS, drawn, literal
 from .errors import OwnError
 
 EXPORTING = "exporting*.py"
 """Beside an adapter: what makes a case of a module. The last, by name, imports the others and is `main`'s."""
 DOOR = "exporting_door_"
 """How the name of a module begins behind which another library's door is named, which goes through the adapter's own."""
+SHARED = "exports.py"
+"""What all doors have in common, beside the adapters' folders; it is sent first."""
 START = """import json, sys, types
-sent = json.load(sys.stdin)
+sent = json.loads(sys.stdin.readline())
 for name, (path, text) in sent["modules"].items():
     module = sys.modules[name] = types.ModuleType(name)
     module.__file__ = path
@@ -131,7 +133,7 @@ def export(
         }
         done = started(argv, framework, request)
         if done.returncode:
-            raise OwnError(f"{file}:{function}: {_said(done.stderr, done.returncode)}")
+            raise OwnError(f"{file}:{function}: {said(done.stderr, done.returncode)}")
         try:
             return read_back(Path(folder))
         except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
@@ -152,9 +154,14 @@ def started(
     argv: Sequence[str], framework: Framework, request: Any, text: str = START
 ) -> subprocess.CompletedProcess[str]:
     """The modules of the door, executed in the framework's interpreter, and asked."""
-    modules = {path.stem: (str(path), path.read_text(encoding="utf-8")) for path in exporting(framework)}
-    sent = json.dumps({"modules": modules, "request": request})
+    sent = json.dumps({"modules": texts(exporting(framework)), "request": request})
     return subprocess.run([*argv, "-c", text], input=sent, capture_output=True, text=True, check=False)  # noqa: S603
+
+
+def texts(paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
+    """The path and the text of each module by its name, what they share first."""
+    every = (shipped_adapters() / SHARED, *paths)
+    return {path.stem: (str(path), path.read_text(encoding="utf-8")) for path in every}
 
 
 def read_back(folder: Path) -> Exported:
@@ -169,10 +176,10 @@ def exporting(framework: Framework) -> list[Path]:
     return sorted(framework.folder.glob(EXPORTING), reverse=True)
 
 
-def _said(stderr: str, code: int) -> str:
-    """What somebody's own code raised, from its own lines on, or what the export says."""
+def said(stderr: str, code: int) -> str:
+    """What somebody's own code raised, or what a door says: the end of what was written there, without warnings."""
     lines = [line for line in stderr.strip().splitlines() if "Warning" not in line]
-    text = visible("\n".join(lines)[-LONGEST:])
+    text = "\n".join(map(visible, "\n".join(lines)[-LONGEST:].split("\n")))
     return text or f"ended with exit code {code}"
 
 
@@ -243,8 +250,7 @@ def _input(name: str, a: Array, exported: Exported, archive: str, redrawn: bool)
         return Input(normal=(_few(a.mean()), _few(a.std())), shape=list(a.shape))
     if redrawn:
         return drawn(a)
-    dtype: Any = {"b": "bool", "i": "int64"}.get(a.dtype.kind, UNSET)
-    return Input(file=archive, shape=list(a.shape), dtype=dtype)
+    return Input(file=archive, shape=list(a.shape), **OTHERS.get(a.dtype.kind, {}))
 
 
 def _few(number: float) -> float:

@@ -345,3 +345,12 @@ def test_a_case_that_is_not_the_module_is_not_written(tmp_path):
     wrong = exported.Exported(**{**vars(found), "statements": statements})
     with pytest.raises(OwnError, match=r"the value of cross_entropy_loss is off by .* nothing was written"):
         exported.check(wrong)
+
+
+def test_what_a_file_raises_is_shown_line_by_line(imported):
+    _, _, err = imported(MODEL.replace("def make", "def other"))
+    assert err.strip().endswith("mine.py has no function make")
+    code, _, err = imported(MODEL.replace("torch.randn(5, 4)", "torch.randn(5, 4).reshape(3)"))
+    assert code == 2
+    assert re.search(r'mine.py", line \d+, in make\n', err)
+    assert "\\x0a" not in err

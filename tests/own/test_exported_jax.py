@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from client import interpreter
+from exports_together import exported_together, held
 from gradient_conformance.harness.case.loading import load
 from gradient_conformance.harness.cli import main, own
-from gradient_conformance.harness.frameworks.found import framework, shipped_adapters
 from gradient_conformance.harness.own import exported
 from matrix import finished, said
 
@@ -372,45 +372,20 @@ SAID = {
     "no gradients at all": ({"function": "of_nothing"}, "no real number that the function returns depends on a parameter or on an input of floats"),
     "none that JAX has": ({"function": "without_gradient"}, "JAX itself gives no gradients: NotImplementedError: VJP not implemented for select_and_gather"),
 }  # fmt: skip
-EACH = """
-import os, traceback
-for request in sent["request"]:
-    os.mkdir(request["folder"])
-    try:
-        module.main(**request)
-    except (Exception, SystemExit):
-        open(os.path.join(request["folder"], "error"), "w").write(traceback.format_exc())
-"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What comes back of each function, by its name: from one process."""
-    found = tmp_path_factory.mktemp("functions")
-    (found / "mine.py").write_text(FILE.replace("CALLS", repr([*CALLS.values()])))
     names = [*(f"call_{i}" for i in range(len(CALLS))), *MODELS, *REFUSED, "unused"]
     asked = {name: {"function": name} for name in names} | {
         name: request for name, (request, _) in SAID.items()
     }
     asked["targeted"] = {"function": "targeted", "loss": "far"}
-    file = {"file": str(found / "mine.py"), "at": "", "loss": ""}
-    requests = [{**file, **request, "folder": str(found / name)} for name, request in asked.items()]
-    jax = framework("jax", shipped_adapters() / "jax" / "adapter.py")
-    text = exported.START.replace('module.main(**sent["request"])', EACH)
     with pytest.MonkeyPatch.context() as patch:  # what is run once takes longer to optimize than to run
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-        done = exported.started(interpreter("jax"), jax, requests, text)
-    assert done.returncode == 0, done.stderr
-    return found
-
-
-def held(own, ops):
-    assert not (own / "error").exists(), (own / "error").read_text()
-    found = exported.read_back(own)
-    assert not found.missing
-    exported.check(found)
-    assert {node.op for node in exported.program_of(found).nodes} >= set(ops.split()), found.text
-    return found
+        text = FILE.replace("CALLS", repr([*CALLS.values()]))
+        return exported_together("jax", text, tmp_path_factory.mktemp("functions"), asked)
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -1,8 +1,7 @@
 """A call of torch each: the imported case is held to the module, and has the row that the call is of."""
 
 import pytest
-from client import interpreter
-from gradient_conformance.harness.frameworks.found import framework, shipped_adapters
+from exports_together import exported_together, held
 from gradient_conformance.harness.own import exported
 
 pytestmark = pytest.mark.framework
@@ -93,40 +92,20 @@ def made(call, inputs):
 for number, (call, inputs, _) in enumerate(CALLS):
     globals()[f"call_{{number}}"] = lambda call=call, inputs=inputs: made(call, inputs)
 """
-EACH = """
-import os, traceback
-for request in sent["request"]:
-    os.mkdir(request["folder"])
-    try:
-        module.main(**request)
-    except (Exception, SystemExit):
-        open(os.path.join(request["folder"], "error"), "w").write(traceback.format_exc())
-"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What comes back of each call, by its number: from one process."""
-    found = tmp_path_factory.mktemp("calls")
-    (found / "mine.py").write_text(FILE.format(calls=[*CALLS.values()]))
-    file = {"file": str(found / "mine.py"), "at": "", "loss": ""}
-    requests = [{**file, "function": f"call_{i}", "folder": str(found / str(i))} for i in range(len(CALLS))]
-    torch = framework("torch", shipped_adapters() / "torch" / "adapter.py")
-    text = exported.START.replace('module.main(**sent["request"])', EACH)
-    done = exported.started(interpreter("torch"), torch, requests, text)
-    assert done.returncode == 0, done.stderr
-    return found
+    """What comes back of each call, by its number."""
+    asked = {str(i): {"function": f"call_{i}"} for i in range(len(CALLS))}
+    return exported_together(
+        "torch", FILE.format(calls=[*CALLS.values()]), tmp_path_factory.mktemp("calls"), asked
+    )
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_case_of_a_call_is_the_call(name, folder):
-    own = folder / str([*CALLS].index(name))
-    assert not (own / "error").exists(), (own / "error").read_text()
-    found = exported.read_back(own)
-    assert not found.missing
-    exported.check(found)
-    ops = {node.op for node in exported.program_of(found).nodes}
-    assert ops >= set(CALLS[name][2].split()), found.text
+    held(folder / str([*CALLS].index(name)), CALLS[name][2])
 
 
 def test_a_row_of_padding_is_said_where_an_id_is_in_it(folder):

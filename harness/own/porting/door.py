@@ -17,22 +17,12 @@ import numpy as np
 
 from ...frameworks.found import shipped_adapters
 from ...reading.elements import Array
-from ...reading.text import visible
 from ..errors import OwnError
+from ..exported import START, said, texts
 
-PORTING = "porting"
-"""The module that is sent, and beside it those of the adapters that are called CAPTURING."""
+PORTING = "porting.py"
+"""What is sent and asked, and beside it what is called CAPTURING of each adapter."""
 CAPTURING = "capturing.py"
-START = f"""import json, sys, types
-sent = json.loads(sys.stdin.readline())
-path, text = sent["porting"]
-module = sys.modules["{PORTING}"] = types.ModuleType("{PORTING}")
-module.__file__ = path
-exec(compile(text, path, "exec"), module.__dict__)
-module.main(sent["captures"], **sent["request"])
-"""
-LONGEST = 3_000
-"""Characters of what is said there where it fails."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,12 @@ class Model:
         except OSError as error:
             raise OwnError(f"{argv[0]}: can't be started: {error.strerror}") from None
         request = {"file": str(file.resolve()), "function": function, "loss": loss, "dtype": dtype}
-        self._send({"porting": _porting(), "captures": _captures(), "request": request})
+        self._send(
+            {
+                "modules": texts([shipped_adapters() / PORTING]),
+                "request": {"captures": _captures(), **request},
+            }
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -157,17 +152,9 @@ class Model:
             raise OwnError(f"{self._what}: {self._said()}") from None
 
     def _said(self) -> str:
-        """What somebody's own code raised: the end of its log."""
         code = self._process.wait()
         self._log.seek(0)
-        text = self._log.read().decode(errors="replace")
-        lines = [line for line in text.strip().splitlines() if "Warning" not in line]
-        return visible("\n".join(lines)[-LONGEST:]) or f"ended with exit code {code}"
-
-
-def _porting() -> tuple[str, str]:
-    path = shipped_adapters() / f"{PORTING}.py"
-    return str(path), path.read_text(encoding="utf-8")
+        return said(self._log.read().decode(errors="replace"), code)
 
 
 def _captures() -> dict[str, tuple[str, str]]:
