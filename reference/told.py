@@ -114,7 +114,8 @@ class Told(Untold):
 class EachAnew(Told):
     """A walk in which every use of a name reads another evaluation of it, as a compiler may have it that fuses calls.
 
-    The evaluations of a name are its perturbed runs: each use reads those of other runs.
+    The evaluations of a name are its perturbed runs: each use reads those of other runs, as far as so many are evaluated at
+    once; uses that lie a multiple of these apart read the same.
     """
 
     def argument(self, call: int, k: int, a: Array) -> Array:

@@ -135,7 +135,8 @@ class Trace:
     ) -> dict[Result, Reference]:
         """What these results have to be and how far rounding may move them, given those of `own`.
 
-        Branches are those of the exact run where everything was told, else those of perturbed runs too.
+        How far branches' arguments are moved is `magnification`: by default not at all where everything was told, else as for
+        calls between names that nobody told.
         """
         slack = self.walk(own, made=made, calls=calls) if self.compiled and own else None
 

@@ -18,6 +18,8 @@ from ..reading.elements import Array
 from ..reading.text import shown
 from .errors import OwnError
 
+OTHERS: dict[str, dict[str, Any]] = {"b": {"dtype": "bool"}, "i": {"dtype": "int64"}, "u": {"dtype": "int64"}}
+"""What a case says of an array that has no floats, by NumPy's letter for its kind."""
 FEW = 8
 """Elements of an array that is written out: fewer are numbers that somebody chose."""
 
@@ -59,8 +61,7 @@ class Own:
 
 def literal(a: Array) -> Input:
     """An array with its elements as they are."""
-    dtype: Any = {"b": "bool", "i": "int64", "u": "int64"}.get(a.dtype.kind, UNSET)
-    return Input(values=a.tolist(), shape=list(a.shape), dtype=dtype)
+    return Input(values=a.tolist(), shape=list(a.shape), **OTHERS.get(a.dtype.kind, {}))
 
 
 def drawn(a: Array) -> Input:

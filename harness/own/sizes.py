@@ -18,14 +18,14 @@ import numpy as np
 from ..case.document import Document, Input
 from ..case.variant import Case
 from ..reading.elements import Array
-from .cases import drawn
+from .cases import OTHERS, drawn
 from .errors import OwnError
 from .exported import Exported, program_of
 
 Sizes = Mapping[str, int]
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
-DTYPES = {"b": {"dtype": "bool"}, "i": {"dtype": "int64"}}
-"""What a case says of an array that has no floats, by NumPy's letter."""
+MASK = 2
+"""So many different floats are those of a mask: no range is drawn from."""
 FEWEST = 2
 """Sizes at which a module is exported: of one nothing can be told."""
 
@@ -169,9 +169,9 @@ def _tensor(name: str, tensor: Input, exports: Sequence[Exported], sizes: Sequen
 
 
 def _given(a: Array) -> Input:
-    """Another draw of what is given or drawn."""
-    more = DTYPES.get(a.dtype.kind, {})
-    if not more and len(np.unique(a)) > FEWEST:
+    """Another draw of what is given or drawn: of the numbers that are there where there are two, as in a mask."""
+    more = OTHERS.get(a.dtype.kind, {})
+    if not more and len(np.unique(a)) > MASK:
         made = drawn(a)
         several = made.generator != "values"
         return made if several else Input(uniform=(float(a.min()), float(a.max())), shape=list(a.shape))
@@ -180,7 +180,7 @@ def _given(a: Array) -> Input:
 
 def _patterned(name: str, arrays: Sequence[Array], sizes: Sequence[Sizes]) -> Input:
     """A constant that is made from its shape. Raises OwnError where nothing that a case can say makes it."""
-    more = DTYPES.get(arrays[0].dtype.kind, {})
+    more = OTHERS.get(arrays[0].dtype.kind, {})
     first = next((a.flat[0].item() for a in arrays if a.size), 0)
     second = next((a.flat[1].item() for a in arrays if a.size > 1), first)
     step = second - first if math.isfinite(second - first) else 0

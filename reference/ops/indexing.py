@@ -29,7 +29,7 @@ def scattered(c, g, indices, size, onto=None):
     """
     order = np.argsort(indices, kind="stable")
     counts = np.bincount(indices, minlength=size)
-    table = np.full((size, max(1, *counts)), indices.size)
+    table = np.full((size, max([1, *counts])), indices.size)
     at = indices[order]
     table[at, np.arange(indices.size) - (np.cumsum(counts) - counts)[at]] = order
     before, _, after = g.shape

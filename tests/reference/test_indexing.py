@@ -103,3 +103,9 @@ def test_equal_elements_may_be_dealt_their_cotangents_in_any_order_or_a_mean_of_
         np.testing.assert_allclose(dealt(at, np.array(right)), right, rtol=1e-15)
     np.testing.assert_allclose(dealt(at, np.array([4.0, 0, 0, -1])), [3, 0.5, 0.5, -1])
     np.testing.assert_allclose(dealt(at, np.array([3.0, 1, 0, 7])), g)
+
+
+def test_what_pads_nothing_has_no_gradient_and_no_error():
+    program = parse("z = x[2:2]\ny = pad(z, padding=((1, 2),))\ns = sum(y)\n", tensors=["x"])
+    env, grads = backprop(program, {"x": np.ones(3)}, ["x"], {"s": np.ones(())})
+    assert env["y"].tolist() == grads["x"].tolist() == [0, 0, 0]
