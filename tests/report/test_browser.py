@@ -78,7 +78,7 @@ class Page:
         (found,) = self.find(selector)
         return found
 
-    def wait(self, condition, seconds=5):
+    def wait(self, condition, seconds=30):
         """Until the condition holds."""
         end = time.monotonic() + seconds
         while not (found := condition()):
@@ -244,6 +244,18 @@ def test_a_box_of_a_cell_without_calls_tells_its_first_difference(page):
 def test_a_click_on_a_box_right_after_typing_opens_it(page):
     page.search("hostile jax float32", 1)
     assert "float32-jax" in page.show("notebooks/hostile::float32-jax-eager")
+
+
+def test_a_cell_that_is_named_while_the_last_box_is_closing_is_opened_and_stays_in_the_address(page):
+    first, second = "notebooks/hostile::float64-mxnet-eager", "notebooks/hostile::float32-jax-eager"
+    page.show(first)
+    page.browser.execute_script(
+        "document.querySelector('#cell').close(); location.hash = arguments[0]", html.fragment(second)
+    )
+    page.wait(lambda: page.find("#cell-body .repeat") and second in page.one("#cell").text)
+    assert page.browser.current_url.endswith(html.fragment(second))
+    page.one("#close").click()
+    page.wait(lambda: "#" not in page.browser.current_url)
 
 
 def test_the_matrix_is_used_by_keyboard_alone(page):

@@ -319,9 +319,12 @@ async function more(button) {
   if (next + 1 === Number(files)) button.remove();
 }
 
+function named() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; }
+}
+
 function openNamed() {
-  let id;
-  try { id = decodeURIComponent(location.hash.slice(1)); } catch { return; }
+  const id = named();
   if (!id.includes("::")) return;
   const cell = facts.cells.findIndex((_, i) => idOf(i) === id);
   if (cell >= 0) show(cell);
@@ -383,7 +386,9 @@ function start() {
   $("grid").addEventListener("keydown", move);
   $("close").addEventListener("click", () => $("cell").close());
   $("cell").addEventListener("click", (event) => { if (event.target === $("cell")) $("cell").close(); });
-  $("cell").addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
+  $("cell").addEventListener("close", () => {  // it comes after the closing: by now the address may name the next cell
+    if (!$("cell").open && named() === $("cell-title").textContent) history.replaceState(null, "", location.pathname + location.search);
+  });
   addEventListener("hashchange", openNamed);
   draw();
   openNamed();
