@@ -79,6 +79,7 @@ class Family:
         self.training = shared["training"]
         self.values, self.gradients = shared["values"], shared["gradients"]
         self.parameters: list[str] = self.training["parameters"] if self.training else []
+        self.state: dict[str, str] = self.training["state"] if self.training else {}
         self.probes = {name: (shape, shared["dtype"]) for name, shape in shared["probes"].items()}
         self.places = places(shared["arrays"])
         self.size = aligned(self.places[-1].stop) if self.places else 0
@@ -217,16 +218,18 @@ class Report:
 def run(adapter: ModuleType, request: dict[str, Any], family: Family, received: Received) -> Report:
     """Values and gradients; with training, at each step's own parameters, which then move and stay native.
 
-    Where neither moved parameters nor the gradients that move them are there, nothing behind it can be shown.
+    Where neither moved parameters nor the gradients that move them are there, or the state isn't, nothing behind it can
+    be shown.
     """
     told, case, bindings = Report(adapter, family), request["case"], request["bindings"]
     parameters: Arrays = {}
+    state: Arrays = {}
     move: Callable[[Arrays], Arrays] | None = None
     for step, inputs, cotangents in rounds(adapter, family, received):
         if step == 0:
             parameters = {name: inputs[name] for name in family.parameters}
         task = Task(family, case, bindings, cotangents, **family.task)
-        values, gradients, *moved = adapter.differentiate(task, inputs | parameters)
+        values, gradients, *moved = adapter.differentiate(task, inputs | parameters | state)
         told.add("value", step, family.values, values)
         told.add("gradient", step, family.gradients, gradients)
         if family.training:
@@ -237,9 +240,16 @@ def run(adapter: ModuleType, request: dict[str, Any], family: Family, received: 
                 moved = [move({name: gradients[name] for name in parameters})]
             parameters = moved[0] if moved else {}
             told.add("parameter", step, family.parameters, parameters)
-            if not all(name in parameters for name in family.parameters):
+            state = handed_on(adapter, family, values)
+            if len(state) < len(family.state) or not all(name in parameters for name in family.parameters):
                 break
     return told
+
+
+def handed_on(adapter: ModuleType, family: Family, values: Arrays) -> Arrays:
+    """The state that the next step begins with, as numbers: no derivative leads back into the step before."""
+    there = {name: values[out] for name, out in family.state.items() if out in values}
+    return {name: adapter.to_native(adapter.to_numpy(a)) for name, a in there.items()}
 
 
 def whole(text: str) -> str:

@@ -54,6 +54,10 @@ class Exact:
         """The argument of a branch."""
         return z
 
+    def attained(self, z: Array) -> Array:
+        """The same, of what lies below a largest element, where a largest one is no kink by itself: 0 there, else negative."""
+        return self.kink(z)
+
     def step(self, function: Any, *args: Array) -> Array:
         """A function that is constant but where it jumps, such as `np.floor`: of the arguments that a branch has."""
         return function(*map(self.kink, args))

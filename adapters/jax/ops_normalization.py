@@ -13,6 +13,7 @@ FORMULAS = {
     "batch_norm_inference",
     "group_norm",
     "instance_norm",
+    "running_statistics",
     "weight_norm",
     "dropout",
 }
@@ -61,6 +62,15 @@ def batch_norm_inference(
     return of_each_channel(jax.nn.standardize(x, mean=mean, variance=variance, epsilon=epsilon), w, b, axis)
 
 
+def running_statistics(
+    x: jax.Array, mean: jax.Array, variance: jax.Array, *, axis: int, momentum: float, ddof: int
+) -> list[jax.Array]:
+    others = all_but(x, axis)
+    batch = jnp.mean(x, axis=others), jnp.var(x, axis=others, ddof=ddof)
+    moved = ((1 - momentum) * old + momentum * new for old, new in zip((mean, variance), batch, strict=True))
+    return [jax.lax.stop_gradient(a) for a in moved]
+
+
 def group_norm(
     x: jax.Array,
     w: jax.Array | None = None,
@@ -95,6 +105,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "rms_norm": rms_norm,
     "batch_norm": batch_norm,
     "batch_norm_inference": batch_norm_inference,
+    "running_statistics": running_statistics,
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "weight_norm": weight_norm,

@@ -48,6 +48,21 @@ def batch_norm_inference(
     return npx.batch_norm(x, w, b, mean, variance, **said)
 
 
+def running_statistics(
+    x: Any, mean: Any, variance: Any, *, axis: int, momentum: float, ddof: int
+) -> tuple[Any, Any]:
+    """npx.batch_norm writes them when it is walked back, and knows no gradient of them."""
+    if ddof != 0:
+        raise Unsupported("the moving variance of npx.batch_norm is always divided by n")
+    x, mean, variance = x.detach(), mean.detach().copy(), variance.detach().copy()
+    w, b = learned_or_neutral(x, None, None, axis)
+    x.attach_grad()
+    with mx.autograd.record():
+        y = npx.batch_norm(x, w, b, mean, variance, momentum=1 - momentum, fix_gamma=False, axis=axis)
+    y.backward()
+    return mean, variance
+
+
 def legacy(op: Any, x: Any, w: Any, b: Any, axis: int, **said: Any) -> Any:
     """An op of mx.nd alone, whose channels are on the second axis."""
     arrays = (a.as_nd_ndarray() for a in (np.moveaxis(x, axis, 1), w, b))
@@ -79,6 +94,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "rms_norm": rms_norm,
     "batch_norm": batch_norm,
     "batch_norm_inference": batch_norm_inference,
+    "running_statistics": running_statistics,
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     # weight_norm: gluon has none.

@@ -54,6 +54,18 @@ def batch_norm_inference(
     return tf.keras.ops.batch_normalization(x, mean, variance, axis=axis, offset=b, scale=w, epsilon=epsilon)
 
 
+def running_statistics(
+    x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor, *, axis: int, momentum: float, ddof: int
+) -> list[tf.Tensor]:
+    """The layer's own are beside the network, which is not differentiated by them."""
+    if ddof != 0:
+        raise Unsupported("the variance that Keras' BatchNormalization keeps is always divided by n")
+    said = {"axis": axis, "momentum": 1 - momentum}
+    layer = built("BatchNormalization", tuple(x.shape), 0, x.dtype.name, **said)
+    kept = layer.stateless_call([], [mean, variance], x, training=True)[1]
+    return [tf.stop_gradient(a) for a in kept]
+
+
 def group_norm(x: tf.Tensor, *learned: tf.Tensor, groups: int, axis: int, epsilon: float) -> tf.Tensor:
     said = {"groups": groups, "axis": axis, "epsilon": epsilon}
     layer = built("GroupNormalization", tuple(x.shape), len(learned), x.dtype.name, **said)
@@ -71,6 +83,7 @@ OPS: dict[str, Callable[..., Any]] = {
     ),
     "batch_norm": batch_norm,
     "batch_norm_inference": batch_norm_inference,
+    "running_statistics": running_statistics,
     "group_norm": group_norm,
     # Keras says instance normalization as so many groups as there are channels.
     "instance_norm": lambda x, *learned, axis, epsilon: group_norm(

@@ -46,6 +46,17 @@ def batch_norm_inference(
     return F.batch_norm(x, mean, variance, w, b, training=False, eps=epsilon)
 
 
+def running_statistics(
+    x: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor, *, axis: int, momentum: float, ddof: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """F.batch_norm writes them, and knows no gradient of them."""
+    if ddof != 1:
+        raise Unsupported("the variance that F.batch_norm keeps is always divided by n - 1")
+    x, mean, variance = x.detach(), mean.detach().clone(), variance.detach().clone()
+    F.batch_norm(torch.movedim(x, axis, 1), mean, variance, training=True, momentum=momentum)
+    return mean, variance
+
+
 @channels_second
 def group_norm(
     x: torch.Tensor,
@@ -74,6 +85,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "rms_norm": lambda x, w=None, *, axis, epsilon: F.rms_norm(x, normalized_shape(x, axis), w, eps=epsilon),
     "batch_norm": batch_norm,
     "batch_norm_inference": batch_norm_inference,
+    "running_statistics": running_statistics,
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     # What the module of torch.nn.utils.parametrizations.weight_norm calls.

@@ -93,6 +93,8 @@ def trainings_of(document: Document, mistakes: Mistakes, doubt: Doubt) -> dict[s
     """By optimizer, in the table's order; none where the case has no training."""
     training = document.training
     if training is UNSET:
+        if document.state and "training" not in doubt.keys:
+            mistakes.tell(Mistake("[state] needs a [training] with steps", ("state",), on_key=True))
         return {}
     inputs = document.tensors
     allowed = [name for name, t in inputs.items() if t.drawn_dtype == "float" and t.each is UNSET]
@@ -114,7 +116,9 @@ def trainings_of(document: Document, mistakes: Mistakes, doubt: Doubt) -> dict[s
     clip = {} if training.clip is UNSET else structs.asdict(training.clip)
     clipped = {name: float(number) for name, number in clip.items() if number is not UNSET}
     return {
-        optimizer: Training(optimizer, options, tuple(training.parameters), training.steps, clipped)
+        optimizer: Training(
+            optimizer, options, tuple(training.parameters), training.steps, clipped, document.state
+        )
         for optimizer, options in given.items()
     }
 

@@ -237,6 +237,8 @@ class Document(Table, frozen=True, kw_only=True):
     constants: Inputs = {}
     cotangents: dict[str, Annotated[Generated, Meta(extra_json_schema=_one_of(GENERATORS))]] = {}
     training: Training | UnsetType = UNSET
+    state: dict[Name, str] = {}
+    """Tensors that a step hands to the next one: what each is called when it comes in, and where it is assigned."""
     expect: list[Annotated[Expect, Meta(extra_json_schema=_one_of(ROLES))]] = []
 
     @property

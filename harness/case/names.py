@@ -86,10 +86,41 @@ class Naming:
         return False
 
     def values(self, outputs: tuple[str, ...]) -> tuple[str, ...]:
-        """The outputs, and what else the case lists."""
+        """The outputs, what else the case lists, and what the next step is given."""
         listed = () if self.document.values is UNSET else self.document.values
         names = self.known(listed, "values", assigned_names(self.program), "is not assigned in the program")
-        return (*(name for name in outputs if name not in names), *names)
+        return tuple(dict.fromkeys((*(n for n in outputs if n not in names), *names, *self.state())))
+
+    def state(self) -> Iterator[str]:
+        """Where the state of the next step is assigned, in the shape in which it comes in."""
+        training, tensors = self.document.training, self.document.tensors
+        trained = [] if training is UNSET else training.parameters
+        allowed = [
+            n for n, t in tensors.items() if t.drawn_dtype == "float" and t.each is UNSET and n not in trained
+        ]
+        assigned = [name for name in assigned_names(self.program) if not self.no_float(name)]
+        given: dict[str, str] = {}
+        for name, out in self.document.state.items():
+            if name not in allowed and name not in self.doubt.tensors:
+                unknown = "" if name in self.document.inputs else name
+                message = f'"{name}" cannot be handed from step to step; {allowed_names(name, allowed)}'
+                self.mistakes.tell(Mistake(message, ("state", name), on_key=True, unknown=unknown))
+            elif out in given:
+                message = f'"{out}" is what "{given[out]}" becomes already'
+                self.mistakes.tell(Mistake(message, ("state", name)))
+            elif out not in assigned and out not in self.vague:
+                unknown = "" if out in self.specs else out
+                message = f'"{out}" is assigned nowhere as a tensor of floats; {allowed_names(out, assigned)}'
+                self.mistakes.tell(Mistake(message, ("state", name), unknown=unknown))
+            elif {name, out} <= self.specs.keys() and self.specs[name] != self.specs[out]:
+                shape, own = self.specs[name].shape, self.specs[out].shape
+                message = (
+                    f'"{out}" has shape {own}, but the next step is given it as "{name}", which has {shape}'
+                )
+                self.mistakes.tell(Mistake(message, ("state", name)))
+            else:
+                given[out] = name
+        return iter(given)
 
     def no_float(self, name: str) -> bool:
         """Whether a name is known to be an integer or true or false, which has no gradient."""
@@ -99,7 +130,7 @@ class Naming:
         constants = self.document.constants
         floats = [n for n, spec in self.specs.items() if spec.dtype == "float" and n not in constants]
         if self.document.gradients is UNSET:
-            return tuple(name for name in floats if name in self.document.tensors)
+            return tuple(n for n in floats if n in self.document.tensors and n not in self.document.state)
         for i, name in enumerate(self.document.gradients):
             if self.no_float(name) or name in constants:
                 what = "a constant" if name in constants else self.specs[name].dtype

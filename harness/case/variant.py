@@ -28,6 +28,8 @@ class Training:
     steps: int
     clip: dict[str, float] = field(default_factory=dict)
     """By what gradients are clipped before a step: the options of `clipped` in reference/optimizers.py; none where they aren't."""
+    state: dict[str, str] = field(default_factory=dict)
+    """Tensors that the next step is given as they were assigned in this one: by its own name the assigned one's."""
 
 
 @dataclass(frozen=True)

@@ -225,8 +225,7 @@ def _is_generalised_gradient(trace: Trace, alarm: Alarm) -> bool:
         nearest = np.asarray(row.kinks(at, own))
     rounding = U * np.abs(nearest) if np.any(alarm.due.sigma) else np.zeros_like(nearest)
     moved = Reference(nearest.astype(np.float64), np.hypot(alarm.due.sigma, rounding))
-    [compared] = _compared(trace, {alarm.key: moved}).values()
-    return compared.used <= 1
+    return _explained(trace, {alarm.key: moved}, {alarm.key: alarm.due})
 
 
 def _others(trace: Trace, suspect: Suspect) -> dict[int, Array]:
@@ -252,9 +251,23 @@ def _of_another_convention(trace: Trace, alarms: Sequence[Alarm]) -> bool:
     due = trace.due(trace.own, list(trace.own))
     for side in (-1.0, 1.0):
         found = trace.walk(trace.own, Beside(EXACT, side))  # type: ignore[arg-type]  # it stands for a context
-        if all(t.used <= 1 for t in _compared(trace, around(found, due)).values()) and _held(trace, found):
+        if _explained(trace, around(found, due), due) and _held(trace, found):
             return True
     return False
+
+
+def _explained(trace: Trace, moved: Mapping[Result, Reference], due: Mapping[Result, Reference]) -> bool:
+    """Whether all that was told is within tolerance of other values than what is due; what is no number explains nothing."""
+    numbers = all(
+        bool(
+            np.all(
+                np.isfinite(moved[key].tolerance(trace.dtype)) | ~np.isfinite(due[key].tolerance(trace.dtype))
+            )
+        )
+        for key in moved
+        if key not in trace.discrete
+    )
+    return numbers and all(t.used <= 1 for t in _compared(trace, moved).values())
 
 
 def _held(trace: Trace, found: Mapping[Result, Array]) -> bool:

@@ -134,12 +134,12 @@ def trace_of(
     """One step of a traced answer, with the step before it if not alone; None where the parameters did not come back."""
     variant, inputs = cell.variant, wanted.inputs
     if variant.training is not None and step is not None:
-        parameters = (
-            {n: arrays.get(("parameter", n, step - 1)) for n in variant.training.parameters} if step else {}
-        )
-        if any(a is None or a.shape != wanted.inputs[n].shape for n, a in parameters.items()):
+        from_before = {n: ("parameter", n) for n in variant.training.parameters}
+        from_before |= {n: ("value", out) for n, out in variant.training.state.items()}
+        moved = {n: arrays.get((*key, step - 1)) for n, key in from_before.items()} if step else {}
+        if any(a is None or a.shape != wanted.inputs[n].shape for n, a in moved.items()):
             return None
-        inputs = wanted.inputs_at(step, {n: np.asarray(a, np.float64) for n, a in parameters.items()})
+        inputs = wanted.inputs_at(step, {n: np.asarray(a, np.float64) for n, a in moved.items()})
     told = {
         _result(role, name): a for (role, name), a in by_step(arrays)[step].items() if role != "parameter"
     }

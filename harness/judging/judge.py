@@ -215,8 +215,8 @@ def _judge_steps(
     """Judge each training step in two parts: gradients at the subject's parameters, then its update of them.
 
     An update by a gradient that it does not show is judged as a step from these parameters. A subject that loses a
-    parameter, or has one that is infinite or NaN, cannot be followed further: its remaining steps are not shown, and
-    where that is strictly asked a missing parameter is a disagreement.
+    parameter or the next step's state, or has one that is infinite or NaN, cannot be followed further: its remaining
+    steps are not shown, and where that is strictly asked what is missing is a disagreement.
     """
     variant = wanted.variant
     assert variant.training is not None
@@ -236,15 +236,20 @@ def _judge_steps(
         found.add(due, tensors, excused)
         wrong = (t for t in excused if t.role == "parameter" and t.used > 1 and not t.problem)
         found.updates += [_update(t, walk, answer, together[t.role, t.name], dtype) for t in wrong]
-        told = {n: answer.get(("parameter", n)) for n in before}
-        following = {
-            n: p.astype(np.float64) for n, p in told.items() if p is not None and _goes_on(p, before[n])
-        }
-        if len(following) < len(before):
+        parameters = _followed(answer, "parameter", before)
+        values = _followed(answer, "value", {walk.becomes[n]: h[-1] for n, h in walk.state.items()})
+        if parameters is None or values is None:
             found.unshown(variant.training.steps - step - 1)
             break
-        walk.go_on(following)
+        walk.go_on(parameters, values)
     return found
+
+
+def _followed(answer: Mapping[Key, Array], role: str, like: Mapping[str, Array]) -> dict[str, Array] | None:
+    """What the next step begins with, of these names and shapes; None where it can't be worked out from the answer."""
+    told = {n: answer.get((role, n)) for n in like}
+    found = {n: a.astype(np.float64) for n, a in told.items() if a is not None and _goes_on(a, like[n])}
+    return found if len(found) == len(like) else None
 
 
 def _moved(
@@ -327,9 +332,9 @@ def _same_shape(array: Array | None, like: Array) -> bool:
     return array is not None and array.shape == like.shape
 
 
-def _goes_on(parameter: Array, like: Array) -> bool:
+def _goes_on(array: Array, like: Array) -> bool:
     """Whether a next step can be worked out from it."""
-    return parameter.shape == like.shape and bool(np.isfinite(parameter).all())
+    return array.shape == like.shape and bool(np.isfinite(array).all())
 
 
 def _judge_together(

@@ -164,8 +164,12 @@ def _spoken(cell: Cell, step: Examined, ledger: Ledger, version: str) -> set[Res
 
 def _composed(examination: Examination, excused: Callable[[Examined], Collection[Result]]) -> Compared | None:
     """The worst of what is compared in all steps, given what is excused; None where nothing is left to compare."""
-    found = [t for step in examination.steps for t in composed(step.trace, excused(step), step.answer)]
-    return max(found, key=lambda t: t.used, default=None)
+    return max(_given(examination, excused), key=lambda t: t.used, default=None)
+
+
+def _given(examination: Examination, excused: Callable[[Examined], Collection[Result]]) -> list[Compared]:
+    """What is compared in all steps, given what is excused."""
+    return [t for step in examination.steps for t in composed(step.trace, excused(step), step.answer)]
 
 
 def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outcome:
@@ -177,11 +181,13 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
     problems = [t for t in judgement.tensors if t.problem and t.verdict is not Verdict.NOT_SHOWN]
     if problems:  # what kept the whole from being judged holds
         return Outcome(Verdict.INCONCLUSIVE, ("every op call is right at its own numbers",))
-    worst = _composed(examination, lambda step: step.chosen)
+    given = _given(examination, lambda step: step.chosen)
+    worst = max(given, key=lambda t: t.used, default=None)
     chosen = tuple(dict.fromkeys(_conventions(cell, examination)))
     if worst is None or worst.used <= 1:
         used = None if worst is None else worst.used
-        wide = [(t.role, t.name) for t in judgement.tensors if t.verdict is Verdict.INCONCLUSIVE]
+        doubtful = (t for t in (*judgement.tensors, *given) if t.verdict is Verdict.INCONCLUSIVE)
+        wide = list(dict.fromkeys((t.role, t.name) for t in doubtful))
         sure = not wide or _judged_by_calls(examination, wide)
         verdict = Verdict.AGREE if sure else Verdict.INCONCLUSIVE
         names = ", ".join(map(tensor_in_words, wide))

@@ -81,6 +81,8 @@ TABLES: Sequence[tuple[str, Mapping[str, Tensor]]] = (
     ("rms_norm({x}, w{i})", {"w{i}": positive(COLUMNS)}),
     ("group_norm({x}, groups=2)", {}),
     ("batch_norm_inference({x}, mean{i}, var{i})", {"mean{i}": uniform(COLUMNS), "var{i}": positive(COLUMNS)}),
+    *((f"mu{{i}}, v{{i}} = running_statistics({{x}}, mean{{i}}, var{{i}}, ddof={ddof})\nbatch_norm_inference({{x}}, mu{{i}}, v{{i}})",
+       {"mean{i}": uniform(COLUMNS), "var{i}": positive(COLUMNS)}) for ddof in (0, 1)),
     *((f"{text}({{x}}, axis={axis})", {}) for text in ("softmax", "log_softmax", "cumsum", "flip") for axis in (0, 1)),
     ("masked_softmax({x}, m{i} | (E{i} == 1)) + {y}", {"m{i}": mask(*TABLE), "E{i}": {"shape": TABLE, "one_hot": 1}}),
     *((text, {}) for text in (

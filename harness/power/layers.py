@@ -210,7 +210,8 @@ def _steps(wanted: VariantReference, dtype: str) -> Iterator[_Step]:
         made = functools.partial(_moved, history, given, training.options)
         right = made(OPTIMIZERS[training.optimizer])
         yield _Step(wanted.update(walk, dtype), right, made, training.optimizer)
-        walk.go_on(of_dtype({name: a for (_, name), a in right.items()}, dtype))
+        values = wanted.values_at(walk.inputs(), walk.becomes.values())
+        walk.go_on(of_dtype({name: a for (_, name), a in right.items()}, dtype), of_dtype(values, dtype))
 
 
 def _moved(

@@ -22,11 +22,11 @@ def each_step(variant: Variant) -> frozenset[str]:
 
 
 def inputs_at(
-    variant: Variant, drawn: Mapping[str, Array], step: int, parameters: Mapping[str, Array]
+    variant: Variant, drawn: Mapping[str, Array], step: int, moved: Mapping[str, Array]
 ) -> dict[str, Array]:
-    """The inputs of one training step: the slices drawn anew for it, and the given parameters."""
+    """The inputs of one training step: the slices drawn anew for it, and the given parameters and state."""
     each = each_step(variant)
-    return {n: np.asarray(a[step]) if n in each else a for n, a in drawn.items()} | dict(parameters)
+    return {n: np.asarray(a[step]) if n in each else a for n, a in drawn.items()} | dict(moved)
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Checkpoint:
 
 
 class Walk:
-    """Where a training is: the parameters before each step until now, and the gradients at them.
+    """Where a training is: the parameters and the state before each step until now, and the gradients at them.
 
     Whose they are is for the caller: the reference's own, or those of a subject that is followed.
     """
@@ -65,6 +65,9 @@ class Walk:
         names = () if training is None else training.parameters
         self.parameters: dict[str, list[Array]] = {name: [inputs[name]] for name in names}
         self.gradients: dict[str, list[Array]] = {name: [] for name in names}
+        self.becomes = {} if training is None else training.state
+        """Where a step assigns the next one's state."""
+        self.state: dict[str, list[Array]] = {name: [inputs[name]] for name in self.becomes}
         self.derived: list[tuple[str, ...]] = []
         """For each step the parameters whose gradients nobody told: they are the reference's own at these parameters."""
         self.checkpoints: dict[str, Checkpoint] = {}
@@ -74,8 +77,9 @@ class Walk:
     def inputs(self, step: int | None = None) -> dict[str, Array]:
         """All inputs of a step, by default of this one."""
         step = self.step if step is None else step
-        parameters = {name: history[step] for name, history in self.parameters.items()}
-        return inputs_at(self._variant, self._drawn, step, parameters)
+        histories = {**self.parameters, **self.state}
+        moved = {name: history[step] for name, history in histories.items()}
+        return inputs_at(self._variant, self._drawn, step, moved)
 
     def took(self, gradients: Mapping[str, Array], derived: Sequence[str] = ()) -> None:
         """The gradients of this step; those of `derived` were not told."""
@@ -141,10 +145,12 @@ class Walk:
         c.at(("clip", step))
         return clipped(c, gradients, **self._clip)
 
-    def go_on(self, parameters: Mapping[str, Array]) -> None:
-        """To the next step, from these parameters."""
+    def go_on(self, parameters: Mapping[str, Array], values: Mapping[str, Array]) -> None:
+        """To the next step, from these parameters, and from the state that is among this step's values."""
         for name, history in self.parameters.items():
             history.append(parameters[name])
+        for name, history in self.state.items():
+            history.append(values[self.becomes[name]])
         self.step += 1
 
     @property

@@ -4,7 +4,7 @@ One evaluation serves every dtype where no result nears the end of any dtype's r
 narrowest one, so they are exact in all, and the values are those of float64 anyway. Elsewhere each dtype has its own.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -69,12 +69,15 @@ class VariantReference:
 
     def discrete_at(self, inputs: Mapping[str, Array]) -> dict[Key, Array]:
         """The compared values at these inputs that are integers, or true or false."""
-        names = self.variant.discrete
+        return {("value", name): a for name, a in self.values_at(inputs, self.variant.discrete).items()}
+
+    def values_at(self, inputs: Mapping[str, Array], names: Collection[str]) -> dict[str, Array]:
+        """Values at these inputs, by name."""
         if not names:
             return {}
         with np.errstate(all="ignore"):
             env = forward(self.program, inputs)
-        return {("value", name): np.asarray(env[name]) for name in names}
+        return {name: np.asarray(env[name]) for name in names}
 
     @cached_property
     def _differentiated(self) -> list[str]:
@@ -158,9 +161,9 @@ class VariantReference:
         found = known(self.variant.narrowest)
         return found if found.alike or dtype == self.variant.narrowest else known(dtype)
 
-    def inputs_at(self, step: int, parameters: Mapping[str, Array]) -> dict[str, Array]:
-        """The inputs of one training step: the given parameters, and the slices drawn anew for this step."""
-        return inputs_at(self.variant, self.inputs, step, parameters)
+    def inputs_at(self, step: int, moved: Mapping[str, Array]) -> dict[str, Array]:
+        """The inputs of one training step: the given parameters and state, and the slices drawn anew for this step."""
+        return inputs_at(self.variant, self.inputs, step, moved)
 
     def training_options(self, dtype: str) -> tuple[dict[str, Any], dict[str, float]]:
         """The literals of the optimizer and of clipping as a cell has them, rounded to its dtype."""

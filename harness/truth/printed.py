@@ -78,7 +78,7 @@ def compute(variant: "Variant", expects: Sequence[Expectation], c: Exact) -> dic
         found.update((e.key, gradients[e.name]) for e in now if e.what == "gradient")
         if step < last:
             walk.took(gradients)
-            walk.go_on(walk.moved(c))
+            walk.go_on(walk.moved(c), env)
     return found
 
 

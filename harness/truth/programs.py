@@ -54,8 +54,8 @@ def evaluate_program(
 ) -> dict[str, Any]:
     """Every value of the program by name, inputs included; labels, places and conditions are integers and bools.
 
-    `probes` are added to the values that they name, inputs and intermediates alike. What is held (by `stop_gradient`, and
-    an embedding's row for padding) is as `held` has it, the values without probes: no derivative sees it move.
+    `probes` are added to the values that they name, inputs and intermediates alike. What is held (by calls that hold their
+    arguments, and an embedding's row for padding) is as `held` has it, the values without probes: no derivative sees it move.
     """
     probes = probes or {}
     environment: dict[str, Any] = {}
@@ -76,14 +76,15 @@ def evaluate_program(
 
 def _held(node: Node, arguments: list[Any], before: Mapping[str, Any]) -> tuple[Any, ...]:
     """The outputs of a call that holds its argument, or a part of it; none of any other."""
-    match node.op, node.kw.get("padding_idx"):
-        case "stop_gradient", _:
-            return (before[str(node.args[0])],)
-        case "embedding", int(padding):
-            labels, table = arguments
-            rows = table.copy()
-            rows[padding] = before[str(node.args[1])][padding]
-            return (TRUTH[node.op].forward(labels, rows),)
+    truth = TRUTH[node.op]
+    if truth.held:
+        held = (before[arg] if isinstance(arg, str) else arg for arg in node.args)
+        return tensors(truth.forward(*held, **node.kw))
+    if node.op == "embedding" and node.kw["padding_idx"] is not None:
+        labels, table = arguments
+        rows, padding = table.copy(), node.kw["padding_idx"]
+        rows[padding] = before[str(node.args[1])][padding]
+        return (truth.forward(labels, rows),)
     return ()
 
 

@@ -130,5 +130,6 @@ def _training(wanted: VariantReference, dtype: str) -> dict[str, Any] | None:
         "optimizer": {training.optimizer: options},
         "clip": clip,
         "parameters": list(training.parameters),
+        "state": training.state,
         "steps": training.steps,
     }

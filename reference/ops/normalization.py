@@ -200,6 +200,19 @@ def _over_batch(x, w=None, b=None, *, axis, epsilon):
     return x
 
 
+def _statistics(x, mean, variance, *, axis, momentum, ddof):
+    size = _channels(x, ("mean", mean), ("variance", variance), axis=axis, epsilon=0)
+    if isinstance(momentum, bool) or not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
+        raise OpError(f"momentum is {momentum!r}, but must be a number from 0 to 1")
+    if type(ddof) is not int or ddof not in (0, 1):
+        raise OpError(f"ddof is {ddof!r}, but must be 0 or 1")
+    if size and math.prod(x) // size < 2:
+        raise OpError(
+            f"shape {shapes.text(x)} has {math.prod(x) // size} values of each channel, which is no batch"
+        )
+    return [mean, variance]
+
+
 def _given(x, mean, variance, w=None, b=None, *, axis, epsilon):
     _channels(x, ("mean", mean), ("variance", variance), ("w", w), ("b", b), axis=axis, epsilon=epsilon)
     return x
@@ -235,6 +248,16 @@ def _batch_norm_inference(f, x, mean, variance, w=None, b=None, *, axis=1, epsil
     mean, variance, w, b = (_per_channel(f, a, x, axis) for a in (mean, variance, w, b))
     factor = _scaled(f.rsqrt(variance + epsilon), w, None)
     return x * factor + (-mean * factor if b is None else b - mean * factor)
+
+
+def _running_statistics(f, x, mean, variance, *, axis=1, momentum=0.1, ddof=1):
+    """Each as a framework has it: what is kept of the old one, and the batch's own share."""
+    over = _but(axis, x.ndim)
+    batch = f.mean(x, axis=over), f.var(x, axis=over, ddof=ddof)
+    return tuple(
+        f.stop_gradient(old * (1 - momentum) + new * momentum)
+        for old, new in zip((mean, variance), batch, strict=True)
+    )
 
 
 def _group_norm(f, x, w=None, b=None, *, groups, axis=1, epsilon=1e-5):
@@ -277,6 +300,25 @@ composed(
         arguments=CHANNELS
         | {"mean": "a number for each channel", "variance": "a number of at least 0 for each channel"},
         example="y = batch_norm_inference(x, mu, variance, w, b)",
+    ),
+)
+composed(
+    "running_statistics",
+    _statistics,
+    _running_statistics,
+    doc=Doc(
+        "what a batch norm in training makes of its running mean and variance: (1 - momentum) * old + momentum * new,"
+        " the new ones x's, for each channel, over the batch and all other axes",
+        gradient="0: they are held",
+        arguments={
+            "axis": CHANNELS["axis"],
+            "mean": "a number for each channel",
+            "variance": "a number for each channel",
+            "momentum": "the new ones' share, from 0 to 1; Keras, MXNet and flax call 1 less it their momentum",
+            "ddof": "what the number of x's values of each channel is lessened by before it divides in the new variance:"
+            " 1, or 0 for none",
+        },
+        example="mu_next, variance_next = running_statistics(x, mu, variance)",
     ),
 )
 composed(

@@ -57,7 +57,7 @@ def _norm_vjp(c, out, x, g, *, p, axis, keepdims):
         return g * np.sign(c.kink(x))
     if _is(p, math.inf):
         size = np.abs(x)
-        hit = c.kink(size - np.max(size, axis=axis, keepdims=True, initial=0)) >= 0
+        hit = c.attained(size - np.max(size, axis=axis, keepdims=True, initial=0)) >= 0
         share = g * hit / np.maximum(1, np.sum(hit, axis=axis, keepdims=True))
         return np.where(x == 0, 0.0, np.where(x < 0, -share, share))
     out = spread(out, x, axis, keepdims)

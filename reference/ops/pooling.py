@@ -102,7 +102,7 @@ def _max_pool(c, x, *, size, stride=None, padding=0, dilation=1, ceil_mode=False
 def _largest(c, x, axes):
     """Which elements are the largest of each window."""
     seen, theirs = _seen(x, axes)
-    return (c.kink(apart(seen, np.max(seen, axis=-1, keepdims=True))) >= 0) & theirs
+    return (c.attained(apart(seen, np.max(seen, axis=-1, keepdims=True))) >= 0) & theirs
 
 
 def _max_pool_vjp(c, out, x, g, *, layout, **kw):

@@ -27,7 +27,7 @@ def _max(c, x, *, axis=None, keepdims=False):
 
 def _max_vjp(c, out, x, g, *, axis, keepdims):
     """Ties share the cotangent equally."""
-    hit = c.kink(x - np.max(x, axis=axis, keepdims=True)) >= 0
+    hit = c.attained(x - np.max(x, axis=axis, keepdims=True)) >= 0
     return spread(g, x, axis, keepdims) * hit / np.sum(hit, axis=axis, keepdims=True)
 
 

@@ -130,6 +130,18 @@ def inference_variance_is_root(f, x, mean, variance, w=None, b=None, *, axis, ep
     return f.right(x, mean, f.square(variance), w, b, axis=axis, epsilon=epsilon)
 
 
+@layer("running_momentum_exchanged", "running_statistics")
+def running_momentum_exchanged(f, x, mean, variance, *, axis, momentum, ddof):
+    """Momentum is the share of what was there, as Keras has it."""
+    return f.right(x, mean, variance, axis=axis, momentum=1 - momentum, ddof=ddof)
+
+
+@layer("running_ddof_exchanged", "running_statistics")
+def running_ddof_exchanged(f, x, mean, variance, *, axis, momentum, ddof):
+    """The new variance is divided by n where it is to be n - 1, and the other way round."""
+    return f.right(x, mean, variance, axis=axis, momentum=momentum, ddof=1 - ddof)
+
+
 @layer("group_norm_one_group", "group_norm")
 def group_norm_one_group(f, x, w=None, b=None, *, groups, axis, epsilon):
     """All channels are one group."""

@@ -409,6 +409,40 @@ def test_between_names_that_nobody_told_one_convention_has_to_explain_all(text, 
         assert any(s.call == 0 for found in diagnosis(trace, judged.alarms) for s in found)
 
 
+LARGEST = (
+    "max(x, axis=1)",
+    "min(x, axis=1)",
+    "norm(x, p=inf, axis=1)",
+    "max_pool1d(reshape(x, shape=(1, 3, 4)), size=2)",
+)
+
+
+@pytest.mark.parametrize("largest", LARGEST)
+@pytest.mark.parametrize("factor", [1.0, 2.0, 0.0, -1.0])
+def test_a_largest_element_without_a_tie_is_no_kink_that_excuses_a_gradient(largest, factor):
+    """None of its elements is beside the largest: that would be no number, of which nothing is wrong."""
+    x = np.arange(12.0).reshape(3, 4) ** 1.5
+    keys = [("value", "loss"), ("gradient", "x")]
+    faults = {("gradient", "x"): lambda a: a * factor}
+    trace = played(f"loss = sum(x * x) + sum({largest})", {"x": x}, faults, told=only(*keys))
+    assert (judge_calls(trace).alarms == ()) is (factor == 1.0)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "right"), [([1, 1, 1, 1], True), ([1, -1, 1, 1], True), ([1, 1, 2, 1], False)]
+)
+def test_beside_a_kink_a_largest_element_is_what_it_is(gradient, right):
+    faults = {("gradient", "x"): lambda _: np.array(gradient, float)}
+    keys = [("value", "loss"), ("gradient", "x")]
+    trace = played(
+        "loss = sum(abs(x - v)) + max(x) * 0",
+        {"x": np.array([1.0, 2, 3, 4]), "v": np.array([0.0, 2, 1, 1])},
+        faults,
+        told=only(*keys),
+    )
+    assert (judge_calls(trace).alarms == ()) is right
+
+
 def test_equal_infinities_are_a_tie_too():
     inputs = {"x": np.array([1.0, -np.inf]), "v": np.array([0.0, -np.inf])}
     for x, v in (([1, 1], [0, 0]), ([1, 0.5], [0, 0.5])):

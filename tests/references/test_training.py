@@ -46,7 +46,7 @@ def walked(wanted, derived, each=lambda walk: None):
         walk.took(gradients, derived=["W"] if step in derived else [])
         each(walk)
         yield wanted.update(walk, "float32")
-        walk.go_on(walk.moved(EXACT))
+        walk.go_on(walk.moved(EXACT), {})
 
 
 def forgetful(walk):
@@ -71,7 +71,7 @@ def test_steps_that_were_read_elsewhere_are_walked_when_they_are_needed(wanted):
         if step == 2:
             one.update(walk)
         if step < 6:
-            walk.go_on(walk.moved(EXACT))
+            walk.go_on(walk.moved(EXACT), {})
     assert one.update(walk).sigma.tobytes() == last.sigma.tobytes()
 
 
@@ -103,7 +103,7 @@ def test_a_training_costs_what_its_steps_cost(wanted, monkeypatch):
             count[0] = 0
             one.update(walk, "float32")
             counts.append(count[0])
-        walk.go_on(walk.moved(EXACT))
+        walk.go_on(walk.moved(EXACT), {})
     assert counts[0] == 2  # exactly, and in all perturbed runs
     assert set(counts[1:]) == {4}  # and the step before, whose gradient is settled now
 

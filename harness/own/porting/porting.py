@@ -114,7 +114,7 @@ class Porting:
         shown = {n: np.asarray(told.gradients[n], np.float64) for n in walk.parameters if n not in hidden}
         walk.took({**shown, **self.reference.gradients_at(walk.inputs(), hidden)}, derived=hidden)
         found = walk.moved(EXACT)
-        walk.go_on(found)
+        walk.go_on(found, self.reference.values_at(walk.inputs(), walk.becomes.values()))
         return found
 
     def _at(self, inputs: Mapping[str, Array]) -> Told:

@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from ..drawing import draw, labels, of
-from ..numbers import MpArray, exact, objects
-from .steps import few_digits
-from .table import TRUTH, define
+from ..drawing import Drawn, draw, labels, of
+from ..numbers import MP, MpArray, apply, exact, objects
+from .table import define
 
 
 def take(x: Any, indices: Any, *, axis: int = 0) -> MpArray:
@@ -18,11 +17,16 @@ def take(x: Any, indices: Any, *, axis: int = 0) -> MpArray:
 
 
 def embedding(ids: Any, W: Any, *, padding_idx: int | None = None) -> MpArray:
-    """Rows of W. That of padding is held, as `stop_gradient` holds a number of few digits: no derivative sees it move."""
+    """Rows of W. That of padding is held: of a number of few digits no derivative sees it move."""
     table = exact(W).copy()
     if padding_idx is not None:
-        table[padding_idx] = TRUTH["stop_gradient"].forward(table[padding_idx])
+        table[padding_idx] = apply(lambda x: MP.nint(MP.re(x) * 1024) / 1024, table[padding_idx])
     return take(table, ids)
+
+
+def few_digits(*shape: int) -> Drawn:
+    """Multiples of 1/16."""
+    return Drawn(f"few_digits({shape})", lambda rng: np.asarray(rng.integers(-64, 65, shape) / 16))
 
 
 def gather(x: Any, indices: Any, *, axis: int = -1) -> MpArray:

@@ -67,6 +67,23 @@ def batch_norm_inference(
     return affine(y, each(w, x, axis), each(b, x, axis))
 
 
+def running_statistics(
+    x: Any, mean: Any, variance: Any, *, axis: int = 1, momentum: float = 0.1, ddof: int = 1
+) -> tuple[MpArray, MpArray]:
+    over, share = others(x, axis), MP.mpf(momentum)
+    batch = (total(exact(x), over) / len(rows_of(x, axis)), var(x, axis=over, ddof=ddof))
+    moved = (
+        exact(old) + share * (new - exact(old)) for old, new in zip((mean, variance), batch, strict=True)
+    )
+    return tuple(map(objects, moved))
+
+
+def rows_of(x: Any, axis: int) -> Any:
+    """(values of each channel, channels)."""
+    channels_last = np.moveaxis(x, axis, -1)
+    return channels_last.reshape(-1, channels_last.shape[-1])
+
+
 def instance_norm(x: Any, w: Any = None, b: Any = None, *, axis: int = 1, epsilon: float = 1e-5) -> MpArray:
     return affine(standardized(x, others(x, 0, axis), epsilon), each(w, x, axis), each(b, x, axis))
 
@@ -95,6 +112,16 @@ def _batch_norm_inference(
 ) -> Any:
     y = _affine((np.moveaxis(x, axis, -1) - mean) * (variance + epsilon) ** -0.5, w, b)
     return np.moveaxis(y, -1, axis)
+
+
+def _running_statistics(
+    x: Any, mean: Any, variance: Any, *, axis: int = 1, momentum: float = 0.1, ddof: int = 1
+) -> Any:
+    flat = rows_of(x, axis)
+    batch = flat.mean(0), flat.var(0, ddof=ddof)
+    return tuple(
+        (1 - momentum) * old + momentum * new for old, new in zip((mean, variance), batch, strict=True)
+    )
 
 
 def _instance_norm(x: Any, w: Any = None, b: Any = None, *, axis: int = 1, epsilon: float = 1e-5) -> Any:
@@ -193,6 +220,20 @@ define(
         of(draw(2, 2, 3), draw(3), positive(3), positive(3), draw(3), axis=-1, epsilon=0.1),
         of(draw(2, 2), draw(2), row(0.0, 1e-6)),
     ],
+)
+define(
+    "running_statistics",
+    running_statistics,
+    numpy=_running_statistics,
+    relative_to="one",
+    samples=[
+        of(draw(4, 2), draw(2), positive(2)),
+        of(draw(3, 2), draw(2), positive(2), momentum=1.0),
+        of(draw(2, 3, 2), draw(3), positive(3), momentum=0.01, ddof=0),
+        of(draw(2, 2, 3), draw(3), positive(3), axis=-1, momentum=0.3),
+        of(draw(3, 4), draw(3), positive(3), axis=0),
+    ],
+    held=True,
 )
 define(
     "group_norm",

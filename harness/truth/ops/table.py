@@ -9,7 +9,7 @@ Whatever would make a certificate laxer if it were forgotten has to be said, or 
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial, wraps
 from typing import Any, Literal, get_args
@@ -41,6 +41,12 @@ class Definition:
     slope_size: Callable[..., Any] | None = None
     """Of a function of one number: the sum of its |terms|, and of its slope's, where these are differences that pass
     through 0, or read an argument that is rounded on the way; each element's error is then relative to that."""
+    held: bool = False
+    """Whether no derivative sees its inputs move."""
+
+    def near(self, inputs: Sequence[Any]) -> Callable[..., Any]:
+        """The forward as derivatives at these inputs see it."""
+        return (lambda *_moved, **kw: self.forward(*inputs, **kw)) if self.held else self.forward
 
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
@@ -62,11 +68,12 @@ def define(
     analytic: bool = True,
     size: Callable[..., Any] | None = None,
     slope_size: Callable[..., Any] | None = None,
+    held: bool = False,
 ) -> None:
     """Enter an op in the table. Raises ValueError for a record that says too little, or two things at once."""
     kinks = all_drawn(f"{name} at a kink", at_kinks)
     drawn = all_drawn(name, samples)
-    made = Definition(name, forward, numpy, relative_to, drawn, kinks, analytic, size, slope_size)
+    made = Definition(name, forward, numpy, relative_to, drawn, kinks, analytic, size, slope_size, held)
     if name in TRUTH:
         raise ValueError(f"{name} is defined twice")
     if not made.samples:
