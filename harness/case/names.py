@@ -100,7 +100,7 @@ class Naming:
         ]
         assigned = [name for name in assigned_names(self.program) if not self.no_float(name)]
         given: dict[str, str] = {}
-        for name, out in self.document.state.items():
+        for name, out in self.document.state.items() if training is not UNSET else ():
             if name not in allowed and name not in self.doubt.tensors:
                 unknown = "" if name in self.document.inputs else name
                 message = f'"{name}" cannot be handed from step to step; {allowed_names(name, allowed)}'

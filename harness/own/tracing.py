@@ -11,6 +11,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import EXTENSION_SUFFIXES
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -277,6 +279,7 @@ def _remembering(recorder: Recorder) -> Iterator[None]:
     called = {"fabs": "absolute", "pow": "power"}
     names = ("exp", "log", "sqrt", "tanh", "sin", "cos", "log1p", "expm1", "fabs", "pow")
     there |= {(math, n): _on_numbers(getattr(math, n), getattr(np, called.get(n, n))) for n in names}
+    there |= _compiled(ModuleType(np.__name__))
     before = {place: getattr(*place) for place in there}
     try:
         for (module, name), function in there.items():
@@ -285,6 +288,14 @@ def _remembering(recorder: Recorder) -> Iterator[None]:
     finally:
         for (module, name), function in before.items():
             setattr(module, name, function)
+
+
+def _compiled(plain: ModuleType) -> dict[tuple[ModuleType, str], ModuleType]:
+    """NumPy as it is, for modules of compiled code: they write into the memory of an array that they make, unasked."""
+    plain.__dict__.update(np.__dict__)
+    modules = [m for m in list(sys.modules.values()) if isinstance(m, ModuleType)]
+    compiled = [m for m in modules if str(vars(m).get("__file__")).endswith(tuple(EXTENSION_SUFFIXES))]
+    return {(m, name): plain for m in compiled for name, a in list(vars(m).items()) if a is np}
 
 
 def _made(recorder: Recorder, make: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,6 @@
 """Mistakes that people make with the statistics of a batch, with attention, and with gates."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,20 @@ def constant_statistics(call: Call) -> Array:
     return OPS["batch_norm_inference"].vjp(EXACT, 0, call.out, given, call.g, call.kw)
 
 
+def not_held(i: int) -> Callable[[Call], Array]:
+    """Towards what was there, and towards x: as if the new mean were not held."""
+
+    def vjp(call: Call) -> Array:
+        momentum, g = call.kw["momentum"], call.g[0] if i < 2 else call.g[1]
+        if i:
+            return (1 - momentum) * g
+        shape = [1] * call.x.ndim
+        shape[call.kw["axis"]] = g.size
+        return np.broadcast_to(momentum * g.reshape(shape) * g.size / call.x.size, call.x.shape)
+
+    return vjp
+
+
 def unscaled(call: Call) -> Array:
     scale = call.kw["scale"]
     return call.result() / (call.x.shape[-1] ** -0.5 if scale is None else scale)
@@ -30,6 +44,8 @@ def exchanged(right: Any, c: Any, x: Array, h: Array, *weights: Array, gates: st
 
 def normalization() -> Iterator[Mutant]:
     yield in_vjp("batch_norm", 0, "statistics as constants", constant_statistics)
+    for i in range(3):
+        yield in_vjp("running_statistics", i, "not held", not_held(i))
     yield in_vjp("std", 0, "without division", lambda call: call.result() * np.max(call.out))
     yield in_vjp("attention", 0, "scale forgotten", unscaled)
     yield in_vjp("attention", 1, "scale forgotten", unscaled)

@@ -58,6 +58,8 @@ EQUIVALENT = {
     "round vjp 0: *": "as of floor",
     "sign vjp 0: *": "as of floor",
     "stop_gradient vjp 0: *": "as of floor",
+    "running_statistics vjp ?: negated": "as of floor",
+    "running_statistics vjp ?: [!n]*": "as of floor",
     "glu vjp 0: output for input 0": "the output has half of the input's size",
     "prelu vjp 1: transposed": "a weight has one axis",
     "cross_entropy vjp 2: transposed": "the weights of classes have one dimension",

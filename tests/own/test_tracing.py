@@ -261,6 +261,21 @@ REFUSED = {
 }  # fmt: skip
 
 
+DRAWS = {
+    "a generator": lambda: np.random.default_rng(7).normal(size=(4, 3)),
+    "one of before": lambda: np.random.RandomState(7).randn(4, 3),
+    "several at once": lambda: np.random.default_rng(7).multivariate_normal(np.zeros(3), np.eye(3), size=4),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_compiled_code_that_makes_an_array_gets_a_plain_one(draw):
+    """It writes into the memory of what it takes for NumPy's; the same numbers in each run are constants."""
+    noise = draw()
+    text = trace(lambda x: (x * draw()).sum(), {"x": np.ones((4, 3))})
+    assert [a.tolist() for a in text.constants.values()] == [noise.tolist()]
+
+
 @pytest.mark.parametrize(("function", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_can_not_be_said_is_refused_with_its_place(function, words):
     first = function.__code__.co_firstlineno + 1
