@@ -274,7 +274,9 @@ def _watching(recorder: Recorder) -> Iterator[None]:
 @contextmanager
 def _remembering(recorder: Recorder) -> Iterator[None]:
     """Arrays that are made anew remember too, and so do numbers that `math` is given."""
-    there = {(np, name): _made(recorder, getattr(np, name)) for name in ("zeros", "ones", "empty", "full")}
+    there: dict[tuple[ModuleType, str], Any] = {
+        (np, name): _made(recorder, getattr(np, name)) for name in ("zeros", "ones", "empty", "full")
+    }
     there |= {(np, name): _joined(getattr(np, name)) for name in ("array", "asarray")}
     called = {"fabs": "absolute", "pow": "power"}
     names = ("exp", "log", "sqrt", "tanh", "sin", "cos", "log1p", "expm1", "fabs", "pow")

@@ -69,7 +69,7 @@ def batch_norm_inference(
 
 def running_statistics(
     x: Any, mean: Any, variance: Any, *, axis: int = 1, momentum: float = 0.1, ddof: int = 1
-) -> tuple[MpArray, MpArray]:
+) -> tuple[MpArray, ...]:
     over, share = others(x, axis), MP.mpf(momentum)
     batch = (total(exact(x), over) / len(rows_of(x, axis)), var(x, axis=over, ddof=ddof))
     moved = (
