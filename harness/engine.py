@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from .errors import CaseError
 from .frameworks.found import Framework
 from .frameworks.interpreters import Absent, Interpreter
 from .judging.examining import Examination, examine
@@ -130,7 +131,10 @@ class Engine:
             return line, found
         wanted = self._prepared(cell).wanted
         if answer.verdict is None:
-            line, found = self._judged(cell, line, wanted, answer)
+            try:
+                line, found = self._judged(cell, line, wanted, answer)
+            except CaseError as error:
+                line = msgspec.structs.replace(line, verdict=Verdict.ERRORED, message=str(error))
         arrays = {**answer.arrays, **found.kept}
         file, kept = self._keep(line.cell, arrays) if self._keep and arrays else (None, None)
         return msgspec.structs.replace(line, content=wanted.content, arrays=file, kept=kept), found

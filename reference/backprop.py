@@ -8,7 +8,7 @@ import numpy as np
 
 from .contexts import EXACT, Exact
 from .ops import OPS
-from .program import Node, Program
+from .program import Node, Program, ProgramError
 from .told import UNTOLD, Untold, use
 
 Array = Any
@@ -17,13 +17,19 @@ Array = Any
 def forward(
     program: Program, inputs: Mapping[str, Array], c: Exact = EXACT, told: Untold = UNTOLD
 ) -> dict[str, Array]:
-    """The value of every name, as whoever reads it takes it: float64 arrays, or int64 and bool where an input is."""
+    """The value of every name, as whoever reads it takes it: float64 arrays, or int64 and bool where an input is.
+
+    Raises ProgramError where labels or places are none of what they are for.
+    """
     env = dict(inputs)
     for i, node in enumerate(program.nodes):
         if not told.walks(i):
             continue
         c.at(i)
-        out = OPS[node.op].forward(c, *_arguments(c, i, node, env, told), **_attributes(c, i, node))
+        try:
+            out = OPS[node.op].forward(c, *_arguments(c, i, node, env, told), **_attributes(c, i, node))
+        except IndexError as error:
+            raise ProgramError(f"{node.op}: {error}", node.line, node.column) from None
         outs = told.called(i, out if isinstance(out, tuple) else (out,))
         for name, a in zip(node.outs, outs, strict=True):
             env[name] = told.read(("value", name), a, c)

@@ -77,7 +77,6 @@ WRITTEN = {
 COMPOSED = {
     "dot": "x @ y",
     "flatten": "reshape(x, shape=(6,)), with 6 its number of elements",
-    "groupedmatmul": 'einsum(x, W, equation="eti,eio->eto"), with an axis e of the groups in both',
     "inner": "x @ y",
     "l2": "sum_squares(x) / 2",
     "l2normalize": "x / norm(x, axis=-1, keepdims=True)",

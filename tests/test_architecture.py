@@ -37,7 +37,7 @@ ROOMS = {
     "judging": "case errors frameworks ledger plan reading reference references roles run truth verdict"
     " workers.answer workers.process workers.remote",
     "report": "case errors ledger reading reference roles run verdict",
-    "engine": "frameworks judging ledger plan references roles run verdict workers",
+    "engine": "errors frameworks judging ledger plan references roles run verdict workers",
     "own": "case errors frameworks judging ledger plan reading reference references report roles run verdict workers",
     "power": "case errors judging reference references roles verdict",
     "plugin": "case engine errors frameworks judging ledger plan reading references report roles run truth verdict workers",

@@ -22,6 +22,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "norm": norm,
     "cdist": lambda x, y, *, p: norm(x[..., :, None, :] - y[..., None, :, :], p=p, axis=-1, keepdims=False),
     "one_hot": lambda labels, *, classes, dtype: jax.nn.one_hot(labels, classes, dtype=dtype),
+    "grouped_matmul": jax.lax.ragged_dot,
     "inv": jnp.linalg.inv,
     "solve": jnp.linalg.solve,
     "det": jnp.linalg.det,

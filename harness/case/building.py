@@ -25,7 +25,7 @@ from .limits import MAX_EXACT, too_large, too_large_to_prove, too_many
 from .mistakes import Doubt, Mistake, Mistakes, Places, below, words_in
 from .names import ComparedNames, Naming, clashes, each_once, placeholders_in
 from .tensors import Source
-from .variant import Case, Training, Variant, specs_of
+from .variant import Case, Training, Variant, misplaced, specs_of
 
 OPTIMIZER = "optimizer"
 """What tells variants apart, in their ids, that several optimizers make."""
@@ -299,8 +299,10 @@ class Builder:
         program, every, training = reading.program, self.mistakes.every, self.trainings.get(choice.optimizer)
         specs = specs_of(program, sources, self.mistakes.tell if every else None)
         vague = self.vague_in(reading, specs) if every else set()
-        if not vague:
-            self.mistakes.tell_all(too_large(program, specs, training.steps if training else 1))
+        if not vague and not self.mistakes.tell_all(
+            too_large(program, specs, training.steps if training else 1)
+        ):
+            self.mistakes.tell_all(misplaced(program, sources, specs))
         outputs, values, gradients, discrete = self.compared(choice, reading, specs, vague)
         self.outputs.update(outputs or ("",))
         variant = Variant(

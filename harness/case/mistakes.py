@@ -102,7 +102,7 @@ class Mistakes:
         if len(self.unused) < ENOUGH:
             self.unused.append(self.of_variant(error))
 
-    def tell_all(self, errors: Iterable[Mistake]) -> bool:
+    def tell_all(self, errors: Iterable[Mistake | ProgramError]) -> bool:
         """Tells each; whether there was one."""
         told = False
         for error in errors:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ...reference.contexts import EXACT
 from ...reference.formats import narrowest
-from ...reference.ops import Spec
+from ...reference.ops import OPS, Spec
 from ...reference.program import Program, ProgramError, specs_of_outs
 from ..errors import CaseError
 from ..reading.elements import digest, raw
 from ..reading.locate import Locator
-from .mistakes import Mistake
+from .mistakes import Mistake, Places
 from .tensors import Array, Source, leaves, nested_shape
 
 
@@ -126,6 +127,12 @@ class Variant:
             drawn = {name: self._drawn(source, dtype) for name, source in self.upstream.items()}
         return {name: drawn.get(name, np.ones(())) for name in self.outputs}
 
+    def mistaken(self, error: ProgramError) -> CaseError:
+        """What is wrong with the program, with its place in the file."""
+        return Places(self.file, self.text).error(
+            [Mistake(error.message, ("program",), within=(error.line, error.column))]
+        )
+
     def _drawn(self, source: Source, dtype: str | None) -> Array:
         try:
             return source.draw(dtype)
@@ -185,6 +192,37 @@ class Case:
     seed: int
     variants: tuple[Variant, ...]
     expects: tuple[Expectation, ...]
+
+
+def misplaced(
+    program: Program, sources: Mapping[str, Source], specs: Mapping[str, Spec]
+) -> Iterator[ProgramError]:
+    """Calls whose labels, places or counts, as the case gives them, are none of what they are for. Floats are not drawn."""
+    for node in program.nodes:
+        whole = {a for a in node.inputs if specs[a].dtype == "int64"}
+        if not whole or not whole <= sources.keys():
+            continue
+        try:
+            drawn = {name: sources[name].draw() for name in whole}
+        except Mistake:  # of a file, which is told where it is read
+            continue
+        for edge in (np.min, np.max):  # of all steps, if it is drawn anew in each
+            ends = {n: a if sources[n].steps is None else edge(a, axis=0) for n, a in drawn.items()}
+            try:
+                with np.errstate(all="ignore"):
+                    OPS[node.op].forward(EXACT, *(_plain(a, ends, specs) for a in node.args), **node.kw)
+            except IndexError as error:
+                yield ProgramError(f"{node.op}: {error}", node.line, node.column)
+                break
+
+
+def _plain(a: Any, ends: Mapping[str, Array], specs: Mapping[str, Spec]) -> Any:
+    """An argument; of a tensor of floats, or of what is true, only the shape matters, and it takes no memory."""
+    if not isinstance(a, str) or a in ends:
+        return ends.get(a, a)
+    return np.broadcast_to(
+        np.zeros((), specs[a].dtype if specs[a].dtype == "bool" else float), specs[a].shape
+    )
 
 
 def specs_of(

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...reference.language import Reader
 from .. import ROOT
 from ..case.document import case_schema
@@ -91,10 +93,8 @@ def check(arguments: argparse.Namespace) -> int:
         try:
             variants = load(file, root).variants
             cells += sum(len(variant.dtypes) for variant in variants)
-            for name, found in silent(variants).items():
-                print(
-                    f"{file}: warning: no gradient of {name} carries information in {found}: all are exactly 0"
-                )
+            for warning in silent(variants):
+                print(f"{file}: warning: {warning}")
         except HarnessError as error:
             mistakes += 1
             print(error, file=sys.stderr)
@@ -106,16 +106,25 @@ def check(arguments: argparse.Namespace) -> int:
     return 1 if mistakes else 0
 
 
-def silent(variants: Iterable[Variant]) -> dict[str, str]:
-    """The names whose gradient is exactly 0 everywhere, units being dead or saturated, and the variants in which it is."""
-    found: dict[str, list[str]] = {}
+def silent(variants: Iterable[Variant]) -> Iterator[str]:
+    """What carries no information, and the variants in which it doesn't.
+
+    Gradients that are exactly 0 everywhere, units being dead or saturated, and outputs that are no number anywhere.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
     for variant in variants:
         useful = variant.program.ancestors(variant.outputs)
-        reference = VariantReference(variant)
-        for name, g in reference.gradients_at(reference.inputs_at(0, {}), variant.gradients).items():
+        reference, where = VariantReference(variant), variant.id or "its one variant"
+        inputs = reference.inputs_at(0, {})
+        for name, g in reference.gradients_at(inputs, variant.gradients).items():
             if name in useful and g.size and not g.any():
-                found.setdefault(name, []).append(variant.id or "its one variant")
-    return {name: ", ".join(ids[:NAMED]) + ", ..." * (len(ids) > NAMED) for name, ids in found.items()}
+                found.setdefault((f"no gradient of {name} carries", "all are exactly 0"), []).append(where)
+        for name, a in reference.values_at(inputs, variant.outputs).items():
+            if a.size and np.isnan(a).all():
+                found.setdefault((f"the output {name} carries no", "it is NaN everywhere"), []).append(where)
+    for (what, why), ids in found.items():
+        told = ", ".join(ids[:NAMED]) + ", ..." * (len(ids) > NAMED)
+        yield f"{what} information in {told}: {why}"
 
 
 def new(arguments: argparse.Namespace) -> int:

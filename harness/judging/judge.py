@@ -70,11 +70,12 @@ def judge(
     if wanted.variant.training is None:
         found, due = _Found(), wanted.single(dtype)
         discrete = wanted.discrete_at(wanted.inputs)
+        found.due(due, discrete)
         tensors = _judge_together(due, discrete, dtype, by_step(arrays)[None], None, strict)
         found.add(due, tensors, _excused(tensors, functools.partial(wanted.out_of_range, dtype)))
     else:
         found = _judge_steps(wanted, dtype, arrays, strict, reached)
-    judged = _of_something(list(found.telling), _seeds_alone(wanted))
+    judged = _of_something(list(found.telling), _seeds_alone(wanted), found.numbers)
     verdict = worst(t.verdict for t in judged)
     useful = wanted.program.ancestors(wanted.variant.outputs) - found.informative
     silent = tuple(
@@ -104,10 +105,16 @@ class _Found:
     updates: list["Update"] = field(default_factory=list)
     informative: set[str] = field(default_factory=set)
     """Names whose gradient is not 0 everywhere."""
+    numbers: set[Key] = field(default_factory=set)
+    """Tensors that have to be something else than NaN somewhere."""
     wrong: dict[int, bool] = field(default_factory=dict)
     """Whether a step of a training is wrong, of those that were judged."""
     first: dict[Key, Compared] = field(default_factory=dict)
     """Of each tensor the first step that is wrong."""
+
+    def due(self, due: References, discrete: Collection[Key]) -> None:
+        """What is to be judged of a step."""
+        self.numbers.update(discrete, (key for key in due if not np.isnan(due[key].value).all()))
 
     def add(self, due: References, tensors: Iterable[Compared], excused: Iterable[Compared]) -> None:
         """One step: what it must be, what was judged of it, and the same where the range excuses something."""
@@ -155,19 +162,29 @@ def _seeds_alone(wanted: VariantReference) -> set[str]:
     return {n for n in outputs if wanted.program.descendants([n]).isdisjoint(outputs - {n})}
 
 
-def _of_something(tensors: Sequence[Compared], given: Collection[str]) -> list[Compared]:
-    """The same, where nothing was judged (no elements, or cotangents that were `given`) inconclusive, or not shown."""
+def _of_something(
+    tensors: Sequence[Compared], given: Collection[str], numbers: Collection[Key]
+) -> list[Compared]:
+    """The same, where nothing was judged inconclusive, or not shown.
+
+    Nothing is what has no elements, cotangents that were `given`, and what need not be a number.
+    """
     shown = [t for t in tensors if t.verdict is not Verdict.NOT_SHOWN]
     judged = [
         t
         for t in shown
-        if t.problem or (t.where is not None and not (t.role == "gradient" and t.name in given))
+        if t.problem
+        or (
+            t.where is not None
+            and not (t.role == "gradient" and t.name in given)
+            and (t.verdict is Verdict.DISAGREE or (t.role, t.name) in numbers)
+        )
     ]
     if judged or not shown:
         return list(tensors)
     if len(shown) < len(tensors):
         return [t if t.verdict is Verdict.NOT_SHOWN else not_shown((t.role, t.name), t.step) for t in tensors]
-    why = "has nothing to judge: no elements, or only an output's own cotangent"
+    why = "has nothing to judge: no elements, only an output's own cotangent, or nothing but NaN"
     return [msgspec.structs.replace(t, verdict=Verdict.INCONCLUSIVE, problem=why) for t in tensors]
 
 
@@ -231,7 +248,9 @@ def _judge_steps(
         shown = {n: answer["gradient", n].astype(np.float64) for n in before if n not in hidden}
         walk.took({**shown, **wanted.gradients_at(inputs, hidden)}, derived=hidden)
         together = References.of({**due, **_moved(wanted, walk, due, dtype, answer)})
-        tensors = _judge_together(together, wanted.discrete_at(inputs), dtype, answer, step, strict)
+        discrete = wanted.discrete_at(inputs)
+        found.due(together, discrete)
+        tensors = _judge_together(together, discrete, dtype, answer, step, strict)
         excused = _excused(tensors, functools.partial(wanted.out_of_range, dtype, inputs))
         found.add(due, tensors, excused)
         wrong = (t for t in excused if t.role == "parameter" and t.used > 1 and not t.problem)

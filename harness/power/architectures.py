@@ -80,6 +80,8 @@ TABLES: Sequence[tuple[str, Mapping[str, Tensor]]] = (
       for text in ("layer_norm", "batch_norm")),
     ("rms_norm({x}, w{i})", {"w{i}": positive(COLUMNS)}),
     ("group_norm({x}, groups=2)", {}),
+    ("grouped_matmul({x}, W{i}, sizes{i})",
+     {"W{i}": uniform(3, COLUMNS, COLUMNS), "sizes{i}": {"values": [2, 0, TABLE[0] - 2], "dtype": "int64"}}),
     ("batch_norm_inference({x}, mean{i}, var{i})", {"mean{i}": uniform(COLUMNS), "var{i}": positive(COLUMNS)}),
     *((f"mu{{i}}, v{{i}} = running_statistics({{x}}, mean{{i}}, var{{i}}, ddof={ddof})\nbatch_norm_inference({{x}}, mu{{i}}, v{{i}})",
        {"mean{i}": uniform(COLUMNS), "var{i}": positive(COLUMNS)}) for ddof in (0, 1)),

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ...reference.contexts import Exact
+from ...reference.formats import FORMATS
 from ...reference.optimizers import OPTIMIZERS, clipped
 from ...reference.runs import Left
-from ..case.variant import Variant
+from ..case.variant import Training, Variant
 
 Array = np.ndarray[Any, Any]
 Derive = Callable[[Mapping[str, Array], Sequence[str], Exact], Mapping[str, Array]]
@@ -19,6 +20,16 @@ Derive = Callable[[Mapping[str, Array], Sequence[str], Exact], Mapping[str, Arra
 def each_step(variant: Variant) -> frozenset[str]:
     """The tensors that are drawn anew each training step: they have a leading axis of steps."""
     return frozenset(name for name, source in variant.sources.items() if source.steps is not None)
+
+
+def literals_of(training: Training, dtype: str) -> tuple[dict[str, Any], dict[str, float]]:
+    """The literals of the optimizer and of clipping as a cell has them, rounded to its dtype."""
+    rounded = FORMATS[dtype].rounded
+    own = {
+        name: tuple(map(rounded, value)) if isinstance(value, tuple) else rounded(value)
+        for name, value in training.options.items()
+    }
+    return own, {name: rounded(value) for name, value in training.clip.items()}
 
 
 def inputs_at(

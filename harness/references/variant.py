@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.backprop import backprop, forward
+from ...reference.backprop import backprop
 from ...reference.contexts import EXACT, Exact
-from ...reference.formats import FORMATS
-from ...reference.program import Program
+from ...reference.program import Program, ProgramError
 from ...reference.rounding import Recorded, Reference, seed_of
 from ..case.variant import Variant
 from ..roles import Key
@@ -55,7 +54,7 @@ class VariantReference:
         inputs = self.inputs if inputs is None else inputs
         names = self._differentiated
         with np.errstate(all="ignore"):
-            env, grads = backprop(self.program, inputs, names, self.cotangents)
+            env, grads = _backprop(self, inputs, names)
         return first_out_of_range(self.variant, env, grads, dtype, small=small)
 
     def gradients_at(
@@ -65,7 +64,7 @@ class VariantReference:
         if not names:
             return {}
         with np.errstate(all="ignore"):
-            return backprop(self.program, inputs, names, self.cotangents, c)[1]
+            return _backprop(self, inputs, names, c)[1]
 
     def discrete_at(self, inputs: Mapping[str, Array]) -> dict[Key, Array]:
         """The compared values at these inputs that are integers, or true or false."""
@@ -76,7 +75,7 @@ class VariantReference:
         if not names:
             return {}
         with np.errstate(all="ignore"):
-            env = forward(self.program, inputs)
+            env = _backprop(self, inputs, ())[0]
         return {name: np.asarray(env[name]) for name in names}
 
     @cached_property
@@ -124,7 +123,7 @@ class VariantReference:
         """The same; `asked` and `arrays` are its name in the cache."""
 
         def compute(c: Exact) -> dict[Key, Array]:
-            env, grads = backprop(self.program, inputs, gradients, self.cotangents, c)
+            env, grads = _backprop(self, inputs, gradients, c)
             wanted = {("value", name): env[name] for name in values}
             return wanted | {("gradient", name): grads[name] for name in gradients}
 
@@ -165,16 +164,6 @@ class VariantReference:
         """The inputs of one training step: the given parameters and state, and the slices drawn anew for this step."""
         return inputs_at(self.variant, self.inputs, step, moved)
 
-    def training_options(self, dtype: str) -> tuple[dict[str, Any], dict[str, float]]:
-        """The literals of the optimizer and of clipping as a cell has them, rounded to its dtype."""
-        training, rounded = self.variant.training, FORMATS[dtype].rounded
-        options, clip = ({}, {}) if training is None else (training.options, training.clip)
-        own = {
-            name: tuple(map(rounded, value)) if isinstance(value, tuple) else rounded(value)
-            for name, value in options.items()
-        }
-        return own, {name: rounded(value) for name, value in clip.items()}
-
     def walk(self) -> Walk:
         """The training at its first step."""
         return Walk(self.variant, self.inputs)
@@ -208,3 +197,13 @@ class VariantReference:
 def _unrounded(a: Array) -> Reference:
     """What is shown to be exact (reference/exact.py): no tolerance."""
     return Reference(np.asarray(a, dtype=np.float64), np.zeros(np.shape(a)))
+
+
+def _backprop(
+    wanted: VariantReference, inputs: Mapping[str, Array], names: Sequence[str], c: Exact = EXACT
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Values and gradients. Raises CaseError where places that the program works out are none of what they are for."""
+    try:
+        return backprop(wanted.program, inputs, names, wanted.cotangents, c)
+    except ProgramError as error:
+        raise wanted.variant.mistaken(error) from None

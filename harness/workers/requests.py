@@ -13,7 +13,7 @@ import numpy as np
 from ...reference.program import Program, traced_names, with_copies
 from ..plan import Cell
 from ..reading.elements import Array
-from ..references.training import each_step
+from ..references.training import each_step, literals_of
 from ..references.variant import VariantReference
 from .asked import Asked
 from .window import Message
@@ -125,7 +125,7 @@ def _training(wanted: VariantReference, dtype: str) -> dict[str, Any] | None:
     training = wanted.variant.training
     if training is None:
         return None
-    options, clip = wanted.training_options(dtype)
+    options, clip = literals_of(training, dtype)
     return {
         "optimizer": {training.optimizer: options},
         "clip": clip,

@@ -14,7 +14,8 @@ def distribution(z, target, axis, ignore_index=None):
     if target.dtype.kind != "i":
         return target
     kept = target != ignore_index if ignore_index is not None else np.full(target.shape, True)
-    one_hot = np.eye(z.shape[axis])[np.where(kept, target, 0)] * kept[..., None]
+    classes = z.shape[axis]
+    one_hot = np.eye(classes)[shapes.placed(np.where(kept, target, 0), classes)] * kept[..., None]
     return np.moveaxis(one_hot, -1, axis)
 
 

@@ -125,10 +125,10 @@ def _rows(x, table):
     return seen.reshape(groups, samples * windows, channels * places)
 
 
-def _samples(rows, samples):
+def _samples(rows, samples, windows):
     """The rows of a product as (samples, groups, channels, windows)."""
-    groups, count, channels = rows.shape
-    return np.transpose(rows.reshape(groups, samples, count // samples, channels), (1, 0, 3, 2))
+    groups, _, channels = rows.shape
+    return np.transpose(rows.reshape(groups, samples, windows, channels), (1, 0, 3, 2))
 
 
 def _columns(W):
@@ -140,13 +140,13 @@ def _columns(W):
 def _correlated(c, x, W, table, b=None):
     """Each window's sum over its places and the group's channels."""
     bias = None if b is None else b.reshape(len(W), 1, W.shape[1])
-    return _samples(c.matmul(_rows(x, table), _columns(W), bias), x.shape[0])
+    return _samples(c.matmul(_rows(x, table), _columns(W), bias), x.shape[0], len(table))
 
 
 def _given_back(c, g, W, table):
     """The same of a cotangent, towards what the windows saw."""
     rows, turned = _rows(g, table), _columns(W.swapaxes(1, 2))
-    return _samples(c.matmul(rows, reached(turned, rows)), g.shape[0])
+    return _samples(c.matmul(rows, reached(turned, rows)), g.shape[0], len(table))
 
 
 def _correlations(c, x, g, places, table):

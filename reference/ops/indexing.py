@@ -14,14 +14,6 @@ from .row import Doc, OpError, row
 INTEGERS = ("int64",)
 
 
-def placed(indices, size):
-    """The indices. Raises IndexError for one that is none of so many."""
-    beyond = indices[(indices < 0) | (indices >= size)]
-    if beyond.size:
-        raise IndexError(f"index {beyond[0]} is outside 0 to {size - 1}")
-    return indices
-
-
 def scattered(c, g, indices, size, onto=None):
     """Of g (before, n, after): the sum of what goes to each of `size` places, of which indices (n,) name one each.
 
@@ -47,7 +39,7 @@ def _around(x, axis):
 
 
 def _take(c, x, indices, *, axis=0):
-    return np.take(x, placed(indices, x.shape[axis]), axis)
+    return np.take(x, shapes.placed(indices, x.shape[axis]), axis)
 
 
 def _take_vjp(c, out, x, indices, g, *, axis):
@@ -115,7 +107,7 @@ def _flat(indices, shape, axis):
     """Where in C order the elements of a tensor of that shape are, of which `indices` name the place along an axis."""
     axis %= len(shape)
     grid = list(np.ogrid[tuple(map(slice, np.shape(indices)))])
-    grid[axis] = placed(indices, shape[axis])
+    grid[axis] = shapes.placed(indices, shape[axis])
     return np.reshape(sum(at * math.prod(shape[i + 1 :]) for i, at in enumerate(grid)), -1)
 
 

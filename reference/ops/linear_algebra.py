@@ -6,7 +6,7 @@ import numpy as np
 
 from . import shapes
 from .composed import composed
-from .indexing import INTEGERS, placed
+from .indexing import INTEGERS
 from .row import Doc, OpError
 
 
@@ -137,7 +137,7 @@ composed(
     "one_hot",
     _units,
     lambda f, labels, *, classes: f.where(
-        np.equal(placed(labels.value, classes)[..., None], np.arange(classes)), 1.0, 0.0
+        np.equal(shapes.placed(labels.value, classes)[..., None], np.arange(classes)), 1.0, 0.0
     ),
     dtypes={0: INTEGERS},
     doc=Doc(
@@ -148,5 +148,47 @@ composed(
             "classes": "the length of the vectors, which are a new last axis",
         },
         example="t = one_hot(labels, classes=10)",
+    ),
+)
+
+
+def _grouped(x, W, sizes):
+    if len(x.shape) != 2 or len(W.shape) != 3 or sizes.shape != W.shape[:1] or x.shape[1] != W.shape[1]:
+        found = ", ".join(shapes.text(a.shape) for a in (x, W, sizes))
+        raise OpError(
+            f"x, W and sizes have shapes {found}, but must be (rows, in), (groups, in, out) and (groups,)"
+        )
+    return shapes.bounded((x.shape[0], W.shape[2]))
+
+
+def _group_of(sizes, rows):
+    """The group of each row. Raises IndexError where the sizes are none of so many rows."""
+    if np.any(sizes < 0) or np.sum(sizes) != rows:
+        raise IndexError(
+            f"sizes {list(map(int, sizes))} must be of at least 0 each, and of {rows} rows together"
+        )
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _grouped_matmul(f, x, W, sizes):
+    own = f.take(W, _group_of(sizes.value, x.shape[0]), axis=0)
+    return f.squeeze(f.expand_dims(x, axis=1) @ own, axis=1)
+
+
+composed(
+    "grouped_matmul",
+    _grouped,
+    _grouped_matmul,
+    dtypes={2: INTEGERS},
+    terms=lambda x, W, sizes: x[1],
+    doc=Doc(
+        "x[i] @ W[k], k the group of row i: the first sizes[0] rows are of the first group, and so on",
+        gradient="g[i] @ W[k].T towards x[i]; towards W[k] the sum of outer(x[i], g[i]) over its rows, 0 where it has none",
+        arguments={
+            "x": "(rows, in)",
+            "W": "(groups, in, out)",
+            "sizes": "int64, how many rows each group has; of all rows together",
+        },
+        example="y = grouped_matmul(x, W, sizes)",
     ),
 )

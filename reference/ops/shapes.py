@@ -296,3 +296,11 @@ def scalar(rule: Callable[..., Shape]) -> Callable[..., Shape]:
         return ()
 
     return checked
+
+
+def placed(indices: Any, size: int) -> Any:
+    """The indices. Raises IndexError for one that is none of so many."""
+    beyond = indices[(indices < 0) | (indices >= size)]
+    if beyond.size:
+        raise IndexError(f"index {beyond[0]} is outside 0 to {size - 1}")
+    return indices

@@ -177,6 +177,7 @@ WITHOUT = {
     "upsample_bilinear": "the samples of interpolate make 3, 5 or 6 pixels of 4: no whole times as many",
     "upsample_nearest": "likewise",
     "upsample_bicubic": "likewise",
+    "grouped_matmul": "F.grouped_mm has no OpInfo in float64",
     "running_statistics": "the samples of nn.functional.batch_norm don't look at what is written into its buffers",
     "stop_gradient": "detach has no OpInfo",
     "cholesky": "its samples are differentiated through a matrix that is made symmetric inside",

@@ -297,6 +297,20 @@ def test_a_cell_in_which_nothing_was_judged_is_inconclusive(case):
     assert "has nothing to judge" in judgement.message
 
 
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ("[[nan, nan, nan]]", Verdict.INCONCLUSIVE),
+        ("[[nan, 1.0, 2.0]]", Verdict.AGREE),
+        ("[[inf, inf, inf]]", Verdict.AGREE),
+    ],
+)
+def test_what_is_nan_everywhere_tells_nothing(case, values, verdict):
+    text = EMPTY.replace("{ shape = [3, 0], uniform = [-1, 1] }", f"{{ values = {values} }}")
+    [variant] = case(text=text.replace("sum(x, axis=0)", "x * x")).variants
+    assert judge(VariantReference(variant), "float32", correct(variant)).verdict is verdict
+
+
 def test_gradients_that_are_zero_everywhere_are_told(case):
     [variant] = case(text=DEAD).variants
     judgement = judge(VariantReference(variant), "float32", correct(variant))

@@ -592,6 +592,22 @@ def test_a_long_training_says_which_step_is_judged(monkeypatch):
     ]
 
 
+BEYOND = """
+title = "A place beyond"
+source = "A test"
+program = "y = take(x, argmax(W, axis=0))"
+[tensors]
+W = { values = [[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]] }
+x = { values = [1.0, 2.0] }
+"""
+
+
+def test_a_place_that_the_program_works_out_and_is_none_is_held_against_nobody(judged):
+    found = judged("def layer(W, x): return {'y': x}, {}", BEYOND)
+    assert found.verdict is Verdict.ERRORED
+    assert found.message == "own/layer.toml:4:16: take: index 2 is outside 0 to 1"
+
+
 def test_each_step_of_a_training_is_told_before_it_is_judged():
     [variant] = parse(SGD, "own/layer").variants
     reached = []

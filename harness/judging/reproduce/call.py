@@ -15,7 +15,7 @@ from ....reference.ops import OPS
 from ...errors import HarnessError
 from ...plan import Cell
 from ...reading.elements import Array
-from ...references.variant import VariantReference
+from ...references.training import literals_of
 from ...run.lines import CellLine
 from ..blame import FORWARD, VJP, Suspect
 from ..examining import Examination, Found, findings
@@ -161,7 +161,7 @@ def _wrong_step(cell: Cell, update: Update) -> Wrong:
         )
     where, training = tuple(update.compared.where or ()), cell.variant.training
     assert training is not None
-    options = VariantReference(cell.variant).training_options(cell.dtype)[0]
+    options = literals_of(training, cell.dtype)[0]
     return Wrong(
         Steps(
             training.optimizer,

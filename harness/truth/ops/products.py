@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..drawing import HUGE, TINY, Sample, draw, of, row
+from ..drawing import HUGE, TINY, Drawn, Sample, draw, of, row
 from ..numbers import MpArray, exact, objects
 from .table import define
 
@@ -59,4 +59,31 @@ define(
     numpy=lambda x, W, b=0.0, *, weights="out_in": x @ (W.T if weights == "out_in" else W) + b,
     relative_to="terms",
     samples=layers(),
+)
+
+
+def grouped_matmul(x: Any, W: Any, sizes: Any) -> MpArray:
+    """Group by group."""
+    parts = np.split(exact(x), np.cumsum(sizes)[:-1])
+    return objects(np.concatenate([part @ own for part, own in zip(parts, exact(W), strict=True)]))
+
+
+def _grouped_matmul(x: Any, W: Any, sizes: Any) -> Any:
+    return np.einsum("ni,nio->no", x, np.repeat(W, sizes, axis=0))
+
+
+def counts(*sizes: int) -> Drawn:
+    return Drawn(f"counts{sizes}", lambda _: np.asarray(sizes))
+
+
+define(
+    "grouped_matmul",
+    grouped_matmul,
+    numpy=_grouped_matmul,
+    relative_to="terms",
+    samples=[
+        of(draw(5, 3), draw(2, 3, 4), counts(2, 3)),
+        of(draw(4, 2), draw(3, 2, 2), counts(1, 0, 3)),
+        of(draw(2, 3), draw(1, 3, 2), counts(2)),
+    ],
 )
