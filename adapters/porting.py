@@ -5,13 +5,14 @@ lists, inputs, and a function of both. The framework's own `capturing.py` is exe
 code by hand needs none. Arrays come and go in files without pickles; what the file prints goes to the log.
 """
 
+import contextlib
 import inspect
 import json
 import os
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Port:
         self.inputs = leaves(inputs) + ([third] if third is not None and not callable(third) else [])
         self.targets = int(third is not None and not callable(third))
         apply = third if callable(third) else None
-        self.capture = self._capture(model)
+        self.capture = self._capture(model, apply)
         self.loss = self._loss(own, loss)
         self.taken = self.capture.Model(model, apply, self.inputs, self)
 
@@ -81,10 +82,12 @@ class Port:
         for name in named:
             self.module(name).prepare(self.dtype, self.file)
 
-    def _capture(self, model: Any) -> Any:
-        roots = [cls.__module__.partition(".")[0] for cls in type(model).__mro__]
-        arrays = [type(a).__module__.partition(".")[0] for a in leaves(model)]
-        name = next((CAPTURES[root] for root in (*roots, *arrays) if root in CAPTURES), None)
+    def _capture(self, model: Any, apply: Callable[..., Any] | None) -> Any:
+        """Whose the model is, or its parameters; of arrays of NumPy, what their function makes of them."""
+        name = whose(cls.__module__ for cls in type(model).__mro__) or whose(types_of(model))
+        if name is None and apply is not None:
+            with contextlib.suppress(Exception):  # what it raises is told where it is run
+                name = whose(types_of(apply(model, *self.inputs)))
         return self.module(name) if name else sys.modules[__name__]
 
     def module(self, name: str) -> types.ModuleType:
@@ -128,6 +131,16 @@ class Port:
             f"value gradient {i}": seen.gradient for i, seen in enumerate(inner) if seen.gradient is not None
         }
         return {"inner": [seen.told for seen in inner]}, {name: np.asarray(a) for name, a in arrays.items()}
+
+
+def types_of(tree: Any) -> Iterator[str]:
+    return (type(a).__module__ for a in leaves(tree))
+
+
+def whose(modules: Iterable[str]) -> str | None:
+    """The adapter whose capture knows the first module that one knows."""
+    roots = (module.partition(".")[0] for module in modules)
+    return next((CAPTURES[root] for root in roots if root in CAPTURES), None)
 
 
 def input_names(port: Port) -> list[str]:

@@ -11,7 +11,7 @@ from worker import Unsupported
 def take(x: torch.Tensor, indices: torch.Tensor, *, axis: int) -> torch.Tensor:
     at = axis % x.ndim
     taken = torch.index_select(x, at, indices.reshape(-1))  # indices: one dimension
-    return taken.reshape(*x.shape[:at], *indices.shape, *x.shape[at + 1 :])
+    return taken.reshape((*x.shape[:at], *indices.shape, *x.shape[at + 1 :]))
 
 
 def prod(x: torch.Tensor, *, axis: Any, keepdims: bool) -> torch.Tensor:

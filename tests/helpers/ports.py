@@ -252,6 +252,11 @@ PORTS = {
     "conv to Keras": ("conv", "tensorflow", KERAS_CONV),
     "recurrent to Keras": ("recurrent", "tensorflow", KERAS_RECURRENT),
     "block to JAX": ("block", "jax", JAX_BLOCK),
+    "block to JAX, its parameters NumPy's": (
+        "block",
+        "jax",
+        JAX_BLOCK.replace("params = jax.tree.map(jnp.asarray, params)", ""),
+    ),
     "block to NumPy": ("block", "tests", NUMPY_BLOCK),
 }
 """The original, the interpreter and the text of each right port."""

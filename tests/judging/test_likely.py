@@ -143,6 +143,15 @@ def test_gradients_that_are_clipped_to_a_common_norm_are_named():
     assert "the gradients of all inputs together are clipped to a norm of 1" in said(trace)
 
 
+def test_gradients_each_of_which_is_clipped_are_named_together():
+    """Whichever of them is small: what is not told, and what no limit reaches, tells nothing of it."""
+    right = played(NETWORK.replace("mse(s, t)", 'mse(s, t, reduction="sum")'), drawn(SHAPES), dtype="float64")
+    told = {at(n): right.own[at(n)] for n in ("W", "b", "U")}
+    assert all(np.any(np.abs(g) > 0.1) for g in told.values())
+    trace = dataclasses.replace(right, answered={key: np.clip(g, -0.1, 0.1) for key, g in told.items()})
+    assert "each gradient of an input is clipped to [-0.1, 0.1]" in said(trace)
+
+
 @pytest.mark.parametrize(
     ("text", "value", "words"),
     [

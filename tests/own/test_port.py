@@ -73,6 +73,20 @@ def test_nothing_differs_in_a_right_port_however_it_lays_its_parameters(name, or
     assert "nothing differs" in said
 
 
+def test_a_port_that_shows_no_gradients_is_told_so_and_one_of_numpys_arrays_is_its_functions(
+    originals, tmp_path
+):
+    found, said = compared(
+        originals("block"), python_of("jax"), PORTS["block to JAX, its parameters NumPy's"][2], tmp_path
+    )
+    assert found.agrees
+    assert "NOT SHOWN" not in said
+    assert "gradient" in said
+    text = PORTS["block to NumPy"][2].replace("return loss, g", "return loss")
+    found, said = compared(originals("block"), python_of("tests"), text, tmp_path)
+    assert "NOT SHOWN by the port, so not judged: gradient of " in said
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_wrong_convention_is_found_placed_and_named(name, originals, tmp_path):
     port, _, _, op, words = FAULTS[name]

@@ -275,7 +275,10 @@ CAUSES = (
         frozenset({FORWARD}), with_exponentials, exponential_in_float32,
         lambda _, form: f"{form} is computed in float32 in it",
     ),
-    Cause(GRADIENT, clips, clipped, lambda _, limit: f"it is clipped to [-{limit:g}, {limit:g}]"),
+    Cause(
+        GRADIENT, clips, clipped,
+        lambda s, limit: f"{'each gradient of an input is' if s.suspect.phase == EVERY else 'it is'} clipped to [-{limit:g}, {limit:g}]",
+    ),
     Cause(GRADIENT, lambda _: CLIPS, to_norm, lambda s, limit: f"{_all_or_it(s)} clipped to a norm of {limit:g}"),
     Cause(
         CALL, other_attribute_axis, lambda s, axis: s.again(axis=axis),

@@ -183,7 +183,7 @@ EXPONENTIALS: dict[str, dict[str, Callable[..., Array]]] = {
 
 def clips(site: Site) -> Iterable[float]:
     """The limits to which a gradient may be clipped."""
-    largest = float(np.max(np.abs(site.right), initial=0))
+    largest = max(float(np.max(np.abs(a), initial=0)) for a in together(site))
     return (limit for limit in CLIPS if limit < largest)
 
 
@@ -191,12 +191,17 @@ def clipped(site: Site, limit: float) -> Array:
     return np.minimum(np.maximum(site.right, -limit), limit)
 
 
+def together(site: Site) -> list[Array]:
+    """What is right of a gradient, or of those of all inputs that were told."""
+    here = site.trace.here
+    if site.suspect.phase != EVERY:
+        return [here[site.result] if site.result in here else site.right]
+    return [here[key] for key in site.trace.own if key[0] == "gradient" and key[1] in site.trace.inputs]
+
+
 def to_norm(site: Site, limit: float) -> Array:
     """Scaled to a norm, alone, or with the gradients of all inputs that were told."""
-    trace = site.trace
-    told = [key for key in trace.own if key[0] == "gradient" and key[1] in trace.inputs]
-    every = told if site.suspect.phase == EVERY else [site.result]
-    length = math.sqrt(sum(float(np.sum(np.square(trace.here[key]))) for key in every))
+    length = math.sqrt(sum(float(np.sum(np.square(a))) for a in together(site)))
     if not length > limit:
         raise DoesNotApply
     return site.c.r(site.right * (limit / length))

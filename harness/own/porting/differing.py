@@ -260,6 +260,10 @@ def _closely(line: CellLine) -> Iterator[str]:
         yield f"  and {len(judged) - LISTED} more, each to {digits_of(sorted(judged, key=digits_of)[LISTED])} digits or more"
     for t in (t for t in line.tensors if t.verdict is Verdict.INCONCLUSIVE):
         yield f"  not judged: {line_of(t)}"
+    hidden = [in_words((t.role, t.name)) for t in line.tensors if t.verdict is Verdict.NOT_SHOWN]
+    if hidden:
+        more = f" and {len(hidden) - LISTED} more" if len(hidden) > LISTED else ""
+        yield f"  NOT SHOWN by the port, so not judged: {', '.join(hidden[:LISTED])}{more}"
 
 
 def _digits(t: Compared) -> str:
