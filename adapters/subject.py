@@ -282,13 +282,20 @@ def checked(returned: Any, name: str) -> tuple[dict[str, Any], ...]:
 
 
 def by_case_names(gradients: dict[str, Any], task: Task, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Gradients, those of `dW` or `W_grad` also as W's, where nothing in the case is called so and W's did not come back."""
+    """Gradients, those of `dW` or `W_grad` also as W's, where nothing in the case is called so and W's did not come back.
+
+    Raises Refused where two of them would be one.
+    """
     known = {*inputs, *(out for call in task.calls for out in call.outs)}
-    found = dict(gradients)
+    found, meant = dict(gradients), dict[str, str]()
     for name, a in gradients.items():
         bare = BEFORE.sub("", BEHIND.sub("", str(name)))
         if name not in known and bare in known and bare not in gradients:
-            found[bare] = a
+            if bare in meant:
+                raise Refused(
+                    f"{file.name}: it returned gradients {meant[bare]} and {name}, which may both be that of {bare}; return one, called {bare}"
+                )
+            found[bare], meant[bare] = a, str(name)
     return found
 
 

@@ -57,7 +57,9 @@ def _unknown(cell: Cell, answer: Answer) -> Iterator[str]:
         if meant is None:
             hint = f"the case has {', '.join(known[:SHOWN])}{nearest(name, known)}"
         else:
-            taken = ", and it is taken as that" if role == "gradient" and (role, meant) in shown else ""
+            taken = (
+                f", and {meant}'s is what is judged" if role == "gradient" and (role, meant) in shown else ""
+            )
             hint = f"the case calls it {meant}{taken}"
         yield f"it returned {in_words((role, name))}, a name that the case does not have; {hint}"
 

@@ -143,6 +143,16 @@ def test_gradients_that_are_clipped_to_a_common_norm_are_named():
     assert "the gradients of all inputs together are clipped to a norm of 1" in said(trace)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_sum_with_a_number_among_sums_without_one_is_looked_into():
+    """What is tried at several places alike may fit one of them alone; nor does what is tried warn anybody."""
+    inputs = {"a": np.array([0.0, 1.0, -2.0]), "b": np.array([1.0, 0.5, 3.0])}
+    for text in ("y = sum(square(a + 1 + b))", "y = sum(sqrt(a * a) + 1 + b)"):
+        told = {("value", "y"), at("a")}.__contains__
+        wrong = trace_of(text, inputs, at("a"), lambda a, own: np.array([0.3, 7.0, 1.1]), "float64", told)
+        assert said(wrong) == ""
+
+
 def test_gradients_each_of_which_is_clipped_are_named_together():
     """Whichever of them is small: what is not told, and what no limit reaches, tells nothing of it."""
     right = played(NETWORK.replace("mse(s, t)", 'mse(s, t, reduction="sum")'), drawn(SHAPES), dtype="float64")

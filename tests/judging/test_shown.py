@@ -109,9 +109,9 @@ def test_where_nothing_is_shown_there_is_nothing_to_agree(judged, returned):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("dW", "the case calls it W, and it is taken as that"),
-        ("grad_W", "the case calls it W, and it is taken as that"),
-        ("W_grad", "the case calls it W, and it is taken as that"),
+        ("dW", "the case calls it W, and W's is what is judged"),
+        ("grad_W", "the case calls it W, and W's is what is judged"),
+        ("W_grad", "the case calls it W, and W's is what is judged"),
         ("w", "the case calls it W"),
         ("WW", 'the case has W, X, a, b, loss, z; did you mean "W"?'),
         ("scale", "the case has W, X, a, b, loss, z"),
@@ -135,6 +135,23 @@ def test_a_wrong_gradient_under_the_name_that_people_give_it_is_wrong(judged, na
             return {{}}, {{"b": own["b"], "{name}": 5 * own["W"]}}
     """)
     assert [f"{t.role} {t.name}" for t in line.tensors if t.verdict is Verdict.DISAGREE] == ["gradient W"]
+
+
+def test_two_gradients_that_may_be_the_same_are_refused(judged):
+    """Which of them is meant nobody knows: one may be wrong."""
+    found = judged(
+        """
+        def layer(X, W, b):
+            a, loss = forward(X, W, b)
+            g = backward(X, W, b)
+            return {"a": a, "loss": loss}, {"dW": 5 * g["W"], "W_grad": g["W"]}
+        """
+    )
+    assert found.verdict is Verdict.ERRORED
+    assert (
+        "it returned gradients dW and W_grad, which may both be that of W; return one, called W"
+        in found.message
+    )
 
 
 def test_a_gradient_that_came_back_by_its_name_is_not_replaced(judged):

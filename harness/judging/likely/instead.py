@@ -195,7 +195,7 @@ def together(site: Site) -> list[Array]:
     """What is right of a gradient, or of those of all inputs that were told."""
     here = site.trace.here
     if site.suspect.phase != EVERY:
-        return [here[site.result] if site.result in here else site.right]
+        return [here.get(site.result, site.right)]
     return [here[key] for key in site.trace.own if key[0] == "gradient" and key[1] in site.trace.inputs]
 
 
@@ -267,8 +267,10 @@ def summands(site: Site, k: int) -> tuple[str, float] | None:
 
 
 def without_number(site: Site, k: int) -> Array:
+    """Raises DoesNotApply where the argument of this place, one of several, is no such sum."""
     pair = summands(site, k)
-    assert pair is not None
+    if pair is None:
+        raise DoesNotApply
     return site.with_argument(k, site.walk.value(pair[0]))
 
 

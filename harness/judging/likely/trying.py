@@ -78,8 +78,9 @@ def likely(
     regions = [
         _Region(trace, places, alarms, options) for places in _places(trace, sorted(set(suspects)), alarms)
     ]
-    attempts = sorted((a for region in regions for a in region.attempts()), key=lambda a: a.rank)
-    found = list(itertools.islice(_explaining(attempts), ALTERNATIVES))
+    with np.errstate(all="ignore"):  # what is supposed may be of no numbers: then it explains nothing
+        attempts = sorted((a for region in regions for a in region.attempts()), key=lambda a: a.rank)
+        found = list(itertools.islice(_explaining(attempts), ALTERNATIVES))
     if not found:
         return None
     words = dict.fromkeys(words for words, _ in found)
@@ -182,8 +183,7 @@ class _Region:
         none, one = (self._walk(lambda s, f=f: instead(s, option, f)) for f in (0.0, 1.0))  # type: ignore[misc]
         keys = list(self._alarms)
         start, got = (_flat(found, keys) for found in (none, self.trace.own))
-        with np.errstate(invalid="ignore"):  # infinities, of which nothing is fitted
-            step = _flat(one, keys) - start
+        step = _flat(one, keys) - start
         length = float(step @ step)
         if not length or not math.isfinite(length):
             raise DoesNotApply

@@ -59,6 +59,8 @@ class Compares:
 
     line: CellLine
     differences: Sequence[Difference]
+    hidden: Sequence[str] = ()
+    """Names whose gradients the case has and the port doesn't show."""
 
     @property
     def agrees(self) -> bool:
@@ -103,17 +105,18 @@ def _compares(
     arrays = {("value", name, step): a for step, of in told.items() for name, a in of.values.items()}
     arrays |= {("gradient", name, step): a for step, of in told.items() for name, a in of.gradients.items()}
     arrays |= {("parameter", name, step): a for (name, step), a in moved.items()}
+    hidden = [name for name in reference.variant.gradients if name not in first.gradients]
     asked = with_asked(reference.variant, first.values, first.gradients)
     wanted = VariantReference(asked)
     cell, answer, ledger = Cell(asked, dtype, column, MODE), Answer(None, arrays=arrays), Ledger(column.name)
     judgement, line = judge(wanted, dtype, arrays, strict=False), undecided(cell, answer)
     if not (judgement.wrong_numbers or judgement.verdict is Verdict.INCONCLUSIVE):
-        return Compares(settled(line, judgement, ledger, ""), ())
+        return Compares(settled(line, judgement, ledger, ""), (), hidden)
     examination = examine(cell, wanted, answer, judgement, lambda _uses: answer)
     found = [_difference(cell, one) for one in findings(cell, examination)]
     if not found:
-        return Compares(looked_into(cell, line, judgement, examination, ledger, ""), ())
-    return Compares(settled(line, judgement, ledger, ""), sorted(_merged(found), key=_order))
+        return Compares(looked_into(cell, line, judgement, examination, ledger, ""), (), hidden)
+    return Compares(settled(line, judgement, ledger, ""), sorted(_merged(found), key=_order), hidden)
 
 
 def _difference(cell: Cell, found: Found) -> Difference:
@@ -197,7 +200,14 @@ def _place(place: Place) -> str:
 
 
 def told_of(found: Compares, sources: Sources) -> Iterator[str]:
-    """What is said, the first difference first."""
+    """What is said: the first difference first, and last what the port does not show."""
+    yield from _told_of(found, sources)
+    if found.hidden:
+        more = f" and {len(found.hidden) - LISTED} more" if len(found.hidden) > LISTED else ""
+        yield f"NOT SHOWN by the port, so not judged: gradient of {', '.join(found.hidden[:LISTED])}{more}"
+
+
+def _told_of(found: Compares, sources: Sources) -> Iterator[str]:
     if found.agrees and not found.differences:
         yield from _closely(found.line)
         return
@@ -260,10 +270,6 @@ def _closely(line: CellLine) -> Iterator[str]:
         yield f"  and {len(judged) - LISTED} more, each to {digits_of(sorted(judged, key=digits_of)[LISTED])} digits or more"
     for t in (t for t in line.tensors if t.verdict is Verdict.INCONCLUSIVE):
         yield f"  not judged: {line_of(t)}"
-    hidden = [in_words((t.role, t.name)) for t in line.tensors if t.verdict is Verdict.NOT_SHOWN]
-    if hidden:
-        more = f" and {len(hidden) - LISTED} more" if len(hidden) > LISTED else ""
-        yield f"  NOT SHOWN by the port, so not judged: {', '.join(hidden[:LISTED])}{more}"
 
 
 def _digits(t: Compared) -> str:
