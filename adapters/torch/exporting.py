@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from exporting_door_keras import from_keras
 from exporting_evaluation import dropped, dtype_of, evaluated, is_dropout, kept, seeded, truth, widened
-from exporting_modules import add_loss, is_users, loss_of, made, placeholders, submodule, target_of
-from exporting_rules import shape
+from exporting_modules import add_loss, hold, is_users, loss_of, made, placeholders, submodule, target_of
+from exporting_rules import has_open_shape, shape
 from exports import RULES, Cannot, Names, literal, no_rule
 from torch.fx import Node
 
@@ -67,6 +67,7 @@ def main(
             f"{function}() gives a target beside module and inputs: say which --loss compares the output with it, such as mse_loss"
         )
     exported = torch.export.export(module, args, kwargs, strict=False)
+    hold(exported)
     lowered = exported.run_decompositions(table())
     walk = Walk(lowered, file).run(args, kwargs)
     gone = operators(exported) - operators(lowered)
@@ -140,6 +141,12 @@ class Walk(Names):
         for node, value in placeholders(self.program, args, kwargs):
             self.placeholder(node, value, signature)
         for node in self.program.graph.nodes:
+            if has_open_shape(node):
+                where = ", ".join(filter(None, (self.path(node), self.place(node))))
+                raise SystemExit(
+                    f"{node.target} in {where}: the shape of what it gives depends on numbers, as where elements are picked"
+                    " by a mask; a program's shapes are fixed: multiply by the mask, or use where"
+                )
             if node.op == "call_function":
                 self.call(node)
             elif node.op == "output":
@@ -230,7 +237,8 @@ class Walk(Names):
 
     def place(self, node: Node) -> str:
         """The innermost line that is the user's own; of another library where none is."""
-        frames = [f for f in FRAME.findall(node.meta.get("stack_trace") or "") if not f[0].endswith(WITHIN)]
+        found = FRAME.findall(node.meta.get("stack_trace") or "")
+        frames = [frame for frame in found if not frame[0].startswith("<") and not frame[0].endswith(WITHIN)]
         mine = [frame for frame in frames if "site-packages" not in frame[0]] or frames
         return f"{Path(mine[-1][0]).name}:{mine[-1][1]}" if mine else ""
 

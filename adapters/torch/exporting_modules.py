@@ -107,6 +107,25 @@ def leaves_of(a: Any) -> Iterator[Any]:
 # The exported program
 
 
+def hold(exported: Any) -> None:
+    """What is computed under `torch.no_grad()` is detached where it leaves that: regions are lost when ops are lowered."""
+    graph, module = exported.graph, exported.graph_module
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.target is not torch.ops.higher_order.wrap_with_set_grad_enabled:
+            continue
+        enabled, region = node.args[0], getattr(module, str(node.args[1].target))
+        if enabled or any(n.target is node.target for n in region.graph.nodes):
+            raise SystemExit(
+                "gradients are enabled inside of torch.no_grad(): a program has no word for that; use .detach() on what is held"
+            )
+        for part in list(node.users):
+            with graph.inserting_after(part):
+                held = graph.call_function(torch.ops.aten.detach.default, (part,))
+            held.meta = dict(part.meta)
+            part.replace_all_uses_with(held, delete_user_cb=lambda user, held=held: user is not held)
+    module.recompile()
+
+
 def placeholders(exported: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[Node, Any]]:
     """Each input of the graph with what it is: a parameter, a buffer, a constant, or one of the user's."""
     signature = exported.graph_signature

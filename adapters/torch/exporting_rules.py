@@ -29,6 +29,12 @@ def only(m: Any, node: Node, text: str, others: int) -> list[str | None]:
     return [m.assign(node, text, users=users_of(node)), *[None] * others]
 
 
+def has_open_shape(node: Node) -> bool:
+    """Whether the shape of what it gives is known only once there are numbers."""
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and not all(isinstance(size, int) for size in value.shape)
+
+
 def shape(node: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in node.meta["val"].shape)
 

@@ -6,6 +6,7 @@ float64. Nothing is written unless the reference, at the same numbers, gives the
 
 import ast
 import json
+import re
 import subprocess
 import tempfile
 import zipfile
@@ -179,7 +180,7 @@ def exporting(framework: Framework) -> list[Path]:
 
 def said(stderr: str, code: int) -> str:
     """What somebody's own code raised, or what a door says: the end of what was written there, without warnings."""
-    lines = [line for line in stderr.strip().splitlines() if "Warning" not in line]
+    lines = re.sub(r"(?m)^.*Warning: .*\n(  .*\n)?", "", stderr.strip() + "\n").splitlines()
     text = "\n".join(map(visible, "\n".join(lines)[-LONGEST:].split("\n")))
     return text or f"ended with exit code {code}"
 

@@ -347,6 +347,35 @@ def test_a_case_that_is_not_the_module_is_not_written(tmp_path):
         exported.check(wrong)
 
 
+PICKED = """
+import torch
+from torch import nn
+
+
+class Picks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 4)
+
+    def forward(self, x):
+        h = self.layer(x)
+        return h[h > 0].sum()
+
+
+def make():
+    return Picks(), torch.ones(4, 3)
+"""
+
+
+def test_a_shape_that_depends_on_numbers_is_refused_with_its_line_and_nothing_else_is_said(imported):
+    code, _, said = imported(PICKED)
+    assert code == 2
+    assert said.strip() == (
+        "mine.py:make: aten.index.Tensor in mine.py:13: the shape of what it gives depends on numbers, as where elements are picked"
+        " by a mask; a program's shapes are fixed: multiply by the mask, or use where"
+    )
+
+
 def test_what_a_file_raises_is_shown_line_by_line(imported):
     _, _, err = imported(MODEL.replace("def make", "def other"))
     assert err.strip().endswith("mine.py has no function make")
