@@ -123,9 +123,18 @@ def _depends(trace: Trace, call: int, argument: int, name: str) -> bool:
     if (call, argument, name) not in known:
         a = np.asarray(trace.value(name))
         right = _vjp(trace, call, argument, {})
-        others = (_vjp(trace, call, argument, {name: a * factor + more}) for factor, more in OTHERS)
+        others = (_vjp(trace, call, argument, {name: other}) for other in _others(a))
         known[call, argument, name] = any(not np.array_equal(right, b, equal_nan=True) for b in others)
     return known[call, argument, name]
+
+
+def _others(a: Array) -> Iterator[Array]:
+    """In place of a value; of places those that are there, for others may be none."""
+    if a.dtype.kind == "f":
+        return (a * factor + more for factor, more in OTHERS)
+    if a.dtype.kind == "b":
+        return iter((~a, np.zeros_like(a)))
+    return iter((np.full_like(a, np.min(a, initial=0)), np.full_like(a, np.max(a, initial=0)), np.flip(a)))
 
 
 def _vjp(trace: Trace, call: int, argument: int, instead: dict[str, Array]) -> Array:

@@ -443,6 +443,16 @@ def test_beside_a_kink_a_largest_element_is_what_it_is(gradient, right):
     assert (judge_calls(trace).alarms == ()) is right
 
 
+def test_behind_places_that_nobody_told_a_wrong_gradient_is_looked_into():
+    """What a vjp depends on is seen by giving it others: of places those that there are."""
+    inputs = {"x": np.array([[1.0, 3.0], [2.0, 0.5], [0.0, 1.0]]), "w": np.array([0.5, 2.0, -1.0])}
+    faults = {("gradient", "x"): lambda a: a * 3}
+    for text in ("loss = sum(take(w, argmax(x, axis=0)) * x[0])", "loss = sum(one_hot(argmax(x, axis=0), classes=3) * x.T)"):
+        text = text.replace("x.T", "transpose(x, axes=(1, 0))")
+        trace = played(text, inputs, faults, told=only(("value", "loss"), ("gradient", "x"), ("gradient", "w")))
+        assert [alarm.key for alarm in judge_calls(trace).alarms] == [("gradient", "x")]
+
+
 def test_equal_infinities_are_a_tie_too():
     inputs = {"x": np.array([1.0, -np.inf]), "v": np.array([0.0, -np.inf])}
     for x, v in (([1, 1], [0, 0]), ([1, 0.5], [0, 0.5])):
