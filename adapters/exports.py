@@ -89,7 +89,7 @@ class Names:
         self.taken: set[str] = {"inf", "nan", "pi", *keyword.kwlist}
 
     def name(self, wanted: str) -> str:
-        base = re.sub(r"\W", "_", wanted).strip("_") or "t"
+        base = re.sub(r"\W", "_", wanted, flags=re.ASCII).strip("_") or "t"
         base = f"t{base}" if base[0].isdigit() else base
         found, n = base, 1
         while found in self.taken:

@@ -118,7 +118,7 @@ def _read(path: Path, file: str) -> str:
         hint = "; keep large tensors in .npy files" if error.errno == errno.EFBIG else ""
         raise CaseError(file, f"cannot be read: {error.strerror}{hint}") from None
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CaseError(file, f"the file is not UTF-8: {error.reason}", line) from None

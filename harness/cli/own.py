@@ -30,6 +30,7 @@ from ..own.exported import (
     imports,
     in_files,
     lacking,
+    trained,
     training_of,
 )
 from ..own.onnx.graph import read as read_onnx
@@ -94,6 +95,10 @@ def _add_original(made: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the case, and print or write it."""
+    if arguments.write is not None and arguments.write.suffix != ".toml":
+        raise HarnessError(
+            f"--write {arguments.write}: a case is a file NAME.toml, and pytest takes no other"
+        )
     if (arguments.module is None) == (arguments.numpy is None):
         raise HarnessError(
             "give one of FILE.py:FUNCTION, which gives a module and its inputs, and --numpy FILE.py:FUNCTION"
@@ -152,6 +157,8 @@ def exported(arguments: argparse.Namespace) -> int:
 def _check_steps(arguments: argparse.Namespace) -> None:
     if arguments.optimizer and arguments.steps is None:
         raise HarnessError(f"--optimizer {arguments.optimizer}: say how many --steps")
+    if arguments.steps is not None:  # before anything is exported, which takes long
+        trained(arguments.optimizer or USUAL, arguments.steps, ["w"])
 
 
 def _is_onnx(arguments: argparse.Namespace) -> bool:

@@ -61,6 +61,8 @@ class Own:
 
 def literal(a: Array) -> Input:
     """An array with its elements as they are."""
+    if not a.size:
+        return Input(full=0, shape=list(a.shape), **OTHERS.get(a.dtype.kind, {}))
     return Input(values=a.tolist(), shape=list(a.shape), **OTHERS.get(a.dtype.kind, {}))
 
 

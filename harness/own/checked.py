@@ -100,7 +100,12 @@ class Checked:
             f"{gradients} gradient{'s' * (gradients != 1)}"
         ]
         to = f", to {self.digits} digits" if self.agrees else ""
-        return f"{' and '.join(of)} in {self.line.dtype}{to} ({number(self.line.used)} × tolerance)"
+        used = (
+            "by a convention"
+            if self.agrees and self.line.conventions
+            else f"{number(self.line.used)} × tolerance"
+        )
+        return f"{' and '.join(of)} in {self.line.dtype}{to} ({used})"
 
     def _told(self) -> Iterator[str]:
         yield from lines(self.line)
@@ -114,6 +119,13 @@ class Checked:
             yield f"not shown, so not judged: gradient of {', '.join(self.not_shown)}"
         yield from self.notes
         if self.agrees:
+            yield from (f"by a convention: {chosen}" for chosen in self.line.conventions)
+            yield from (
+                f"{t.unjudged} element{'s' * (t.unjudged > 1)} of {in_words((t.role, t.name))} can't be judged:"
+                " what rounding may do there is too much to say anything"
+                for t in self.tensors
+                if t.unjudged
+            )
             yield from self.line.notes
 
     def _repr_html_(self) -> str:

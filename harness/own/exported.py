@@ -25,13 +25,14 @@ from ...reference.contexts import EXACT, Exact
 from ...reference.language import parse
 from ...reference.ops import Spec
 from ...reference.ops.kinks import Beside
+from ...reference.optimizers import OPTIMIZERS
 from ...reference.program import Program, ProgramError
 from ...reference.rounding import Reference, expected
 from ..case.document import Document, Input, Training
 from ..frameworks.found import MAX_BYTES, Framework, shipped_adapters
 from ..reading.elements import Array
 from ..reading.files import read_at_most
-from ..reading.text import visible
+from ..reading.text import allowed_names, visible
 from .cases import FEW, OTHERS, drawn, literal
 from .errors import OwnError
 
@@ -197,23 +198,36 @@ def training_of(exported: Exported, optimizer: str, steps: int) -> Training:
         raise OwnError(
             f"--steps {steps}: the module gives {exported.output} of shape {list(np.shape(exported.arrays['value']))}, which is no loss; say --loss"
         )
-    parameters = [name for name, kind in exported.kinds.items() if kind == "parameter"]
+    return trained(optimizer, steps, [name for name, kind in exported.kinds.items() if kind == "parameter"])
+
+
+def trained(optimizer: str, steps: int, parameters: Sequence[str]) -> Training:
+    """The training of these parameters. Raises OwnError where there is no such optimizer, or no such option of it."""
+    if steps < 1:
+        raise OwnError(f"--steps {steps}: must be at least 1")
     try:
+        name, options = _called(optimizer)
         return msgspec.convert(
-            {"optimizer": dict([_called(optimizer)]), "parameters": parameters, "steps": steps}, Training
+            {"optimizer": {name: options}, "parameters": parameters, "steps": steps}, Training
         )
     except (msgspec.ValidationError, ValueError, SyntaxError) as error:
         raise OwnError(
-            f"--optimizer {optimizer} --steps {steps}: {error}; an optimizer is written like adamw(lr=0.001, weight_decay=0.01)"
+            f"--optimizer {optimizer}: {error}; an optimizer is written like adamw(lr=0.001, weight_decay=0.01)"
         ) from None
 
 
 def _called(text: str) -> tuple[str, dict[str, Any]]:
-    """A name and its options, from the text of a call."""
+    """An optimizer and its options, from the text of a call. Raises ValueError where there is none of that name."""
     call = ast.parse(text, mode="eval").body
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
         raise ValueError("it is no call of an optimizer with options by name")
-    return call.func.id, {str(option.arg): ast.literal_eval(option.value) for option in call.keywords}
+    name, options = call.func.id, {str(o.arg): ast.literal_eval(o.value) for o in call.keywords}
+    if name not in OPTIMIZERS:
+        raise ValueError(f"there is no optimizer {name}; {allowed_names(name, OPTIMIZERS)}")
+    for option in options:
+        if option not in (known := OPTIMIZERS[name].options):
+            raise ValueError(f"{name} has no option {option}; {allowed_names(option, known)}")
+    return name, options
 
 
 def document_of(

@@ -13,7 +13,7 @@ from gradient_conformance.harness.case.limits import MAX_BYTES
 from gradient_conformance.harness.case.loading import load, parse, read_toml, structure
 from gradient_conformance.harness.case.mistakes import Mistake
 from gradient_conformance.harness.errors import CaseError, HarnessError
-from wrong import MESSAGES, WRONG, changed
+from wrong import BASE, MESSAGES, WRONG, changed
 
 HERE = Path(__file__).parent
 SHIPPED = {path.stem: path.read_text() for path in sorted((HERE.parents[1] / "cases").rglob("*.toml"))}
@@ -175,6 +175,13 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     path.write_bytes(b'title = "t"\nsource = "\xff"')
     with pytest.raises(CaseError, match=r"x.toml:2: the file is not UTF-8"):
         load(path, tmp_path)
+
+
+def test_a_mark_of_byte_order_is_no_part_of_the_text(tmp_path: Path) -> None:
+    """Editors on Windows write one."""
+    (tmp_path / "x.toml").write_text(BASE.replace("A @ x", "A @ u"), encoding="utf-8-sig")
+    with pytest.raises(CaseError, match=r'x.toml:4:9: unknown name "u"'):
+        load(tmp_path / "x.toml", tmp_path)
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:

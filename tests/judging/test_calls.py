@@ -447,9 +447,14 @@ def test_behind_places_that_nobody_told_a_wrong_gradient_is_looked_into():
     """What a vjp depends on is seen by giving it others: of places those that there are."""
     inputs = {"x": np.array([[1.0, 3.0], [2.0, 0.5], [0.0, 1.0]]), "w": np.array([0.5, 2.0, -1.0])}
     faults = {("gradient", "x"): lambda a: a * 3}
-    for text in ("loss = sum(take(w, argmax(x, axis=0)) * x[0])", "loss = sum(one_hot(argmax(x, axis=0), classes=3) * x.T)"):
+    for text in (
+        "loss = sum(take(w, argmax(x, axis=0)) * x[0])",
+        "loss = sum(one_hot(argmax(x, axis=0), classes=3) * x.T)",
+    ):
         text = text.replace("x.T", "transpose(x, axes=(1, 0))")
-        trace = played(text, inputs, faults, told=only(("value", "loss"), ("gradient", "x"), ("gradient", "w")))
+        trace = played(
+            text, inputs, faults, told=only(("value", "loss"), ("gradient", "x"), ("gradient", "w"))
+        )
         assert [alarm.key for alarm in judge_calls(trace).alarms] == [("gradient", "x")]
 
 

@@ -323,6 +323,26 @@ def test_a_name_of_several_values_is_no_name_of_a_gradient():
         check(forward, inputs)
 
 
+def test_what_was_chosen_at_a_kink_and_what_cannot_be_judged_are_told():
+    at_zero = check(
+        "loss = sum(relu(X))", {"X": np.array([0.0, 1.0, -2.0])}, {"X": np.array([1.0, 1.0, 0.0])}
+    )
+    assert at_zero
+    assert str(at_zero).startswith(
+        "agree  1 gradient in float64, to 0 digits (by a convention)\n  by a convention: relu, line 1"
+    )
+    x, T = np.random.default_rng(0).normal(size=(2, 8)) * 0.3, np.eye(8)[[1, 3]]
+    e = np.exp(100 * x)
+    p = np.exp(e - e.max(axis=1, keepdims=True))
+    wide = check(
+        "loss = -sum(T * log_softmax(exp(100 * x), axis=1))",
+        {"x": x, "T": T},
+        {"x": (p / p.sum(axis=1, keepdims=True) - T) * e * 100},
+    )
+    assert wide
+    assert "1 element of gradient of x can't be judged: " in str(wide)
+
+
 def test_what_is_not_returned_is_not_judged_and_told():
     found = check(PROGRAM, {"W": W, "x": X}, {"W": gradients()["W"]})
     assert found.agrees

@@ -292,9 +292,11 @@ def test_a_loss_of_the_file_is_given_the_output_alone_where_there_is_no_target(i
         (MODEL, ["--loss=mse_loss"], "it is given the output: missing a required argument: 'target'"),
         (OUTPUT + OWN_LOSS, ["--optimizer=adam(lr=1)"], "say how many --steps"),
         (MODEL.replace("x, labels", "x").replace("nn.functional.cross_entropy(self.second(h), labels)", "self.second(h)").replace("(torch.randn(5, 4), torch.tensor([0, 1, 2, 1, 0]))", "torch.randn(5, 4)"), ["--steps=2"], "of shape [5, 3], which is no loss"),
-        (MODEL, ["--steps=0"], "Expected `int` >= 1"),
+        (MODEL, ["--steps=0"], "--steps 0: must be at least 1"),
+        (MODEL, ["--steps=1", "--optimizer=amad(lr=1)"], "there is no optimizer amad; allowed are sgd, adam, "),
+        (MODEL, ["--write=case.txt"], "--write case.txt: a case is a file NAME.toml, and pytest takes no other"),
         (MODEL, ["--steps=1", "--optimizer=adam"], "it is no call of an optimizer with options by name"),
-        (MODEL, ["--steps=1", "--optimizer=adam(rate=1)"], "unknown field `rate`"),
+        (MODEL, ["--steps=1", "--optimizer=adam(rate=1)"], "adam has no option rate; allowed are lr, "),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_loss_or_a_training_is_said(imported, text, options, words):
