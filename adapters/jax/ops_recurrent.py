@@ -39,11 +39,14 @@ def rnn(
     b_ih: jax.Array | None = None,
     b_hh: jax.Array | None = None,
     *,
+    nonlinearity: str,
     batch_first: bool,
     reverse: bool,
 ) -> State:
+    unit = {"tanh": jnp.tanh, "relu": jax.nn.relu}[nonlinearity]
+
     def step(given: jax.Array, h: jax.Array) -> State:
-        return (jnp.tanh(given + product(h, W_hh, b_hh)),)
+        return (unit(given + product(h, W_hh, b_hh)),)
 
     return over_steps(step, product(x, W_ih, b_ih), (h,), batch_first, reverse)
 

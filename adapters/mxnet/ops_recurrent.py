@@ -36,8 +36,8 @@ def over_steps(
     return (np.swapaxes(every, 0, 1) if batch_first else every, *(state[-1] for state in last))
 
 
-def rnn(x: Any, h: Any, *weights: Any, batch_first: bool, reverse: bool) -> Any:
-    return over_steps("rnn_tanh", x, [h], list(weights), batch_first, reverse)
+def rnn(x: Any, h: Any, *weights: Any, nonlinearity: str, batch_first: bool, reverse: bool) -> Any:
+    return over_steps(f"rnn_{nonlinearity}", x, [h], list(weights), batch_first, reverse)
 
 
 def gru(

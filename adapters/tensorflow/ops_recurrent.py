@@ -57,8 +57,10 @@ def bias_of(biases: list[tf.Tensor], two: bool) -> list[tf.Tensor]:
     return [tf.stack([beside_input, beside_state]) if two else beside_input + beside_state]
 
 
-def rnn(x: tf.Tensor, h: tf.Tensor, *weights: tf.Tensor, batch_first: bool, reverse: bool) -> Any:
-    return over_steps("SimpleRNN", x, [h], list(weights), batch_first, reverse)
+def rnn(
+    x: tf.Tensor, h: tf.Tensor, *weights: tf.Tensor, nonlinearity: str, batch_first: bool, reverse: bool
+) -> Any:
+    return over_steps("SimpleRNN", x, [h], list(weights), batch_first, reverse, activation=nonlinearity)
 
 
 def gru(

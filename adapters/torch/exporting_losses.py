@@ -171,7 +171,7 @@ def ctc(
 
 def recurrent(
     m: Any, node: Node, op: str, x: Any, states: Sequence[Any], weights: Sequence[Any], biases: bool,
-    layers: int, dropout: float, train: bool, both: bool, batch_first: bool,
+    layers: int, dropout: float, train: bool, both: bool, batch_first: bool, **more: Any,
 ) -> list[str]:  # fmt: skip
     """All states of the last layer, and the last ones of each layer and direction: a call of the row for each of these."""
     if len(shape(x)) != 3 or len(weights) != (count := 4 if biases else 2) * layers * (1 + both):
@@ -184,7 +184,7 @@ def recurrent(
         for at in range(layer * (1 + both), (layer + 1) * (1 + both)):
             before = [m.assign(node, f"{m.arg(state)}[{at}]") for state in states]
             own = [m.arg(w) for w in weights[count * at : count * (at + 1)]]
-            kw = {"batch_first": batch_first or None, "reverse": len(beside) == 1 or None}
+            kw = {"batch_first": batch_first or None, "reverse": len(beside) == 1 or None, **more}
             one, *last = m.assign(node, called(op, y, *before, *own, **kw), 1 + len(states))
             beside.append(one)
             for told, name in zip(lasts, last, strict=True):
@@ -198,7 +198,12 @@ def lstm(m: Any, node: Node, x: Any, state: Any, *how: Any) -> list[str]:
     return recurrent(m, node, "lstm", x, state, *how)
 
 
-@rule("gru.input", "rnn_tanh.input")
+@rule("gru.input")
 def gru(m: Any, node: Node, x: Any, state: Any, *how: Any) -> list[str]:
-    op = "gru" if str(node.target).startswith("aten.gru") else "rnn"
-    return recurrent(m, node, op, x, [state], *how)
+    return recurrent(m, node, "gru", x, [state], *how)
+
+
+@rule("rnn_tanh.input", "rnn_relu.input")
+def rnn(m: Any, node: Node, x: Any, state: Any, *how: Any) -> list[str]:
+    unit = "relu" if "rnn_relu" in str(node.target) else None
+    return recurrent(m, node, "rnn", x, [state], *how, nonlinearity=unit)

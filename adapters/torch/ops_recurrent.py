@@ -34,12 +34,13 @@ def over_steps(
     weights: list[torch.Tensor],
     batch_first: bool,
     reverse: bool,
+    **more: Any,
 ) -> Any:
     """The states of all steps, and those after the last. Torch goes backwards beside a layer that goes forwards."""
     if len(weights) == 3:  # torch has both biases or none
         weights = [*weights, torch.zeros_like(weights[2])]
     hidden = weights[1].shape[-1]
-    said = {"bias": len(weights) > 2, "batch_first": batch_first, "bidirectional": reverse}
+    said = {"bias": len(weights) > 2, "batch_first": batch_first, "bidirectional": reverse, **more}
     parameters = dict(zip(PARAMETERS, weights, strict=False))
     if reverse:
         parameters |= dict(zip(REVERSED, weights, strict=False))
@@ -54,10 +55,11 @@ def rnn(
     x: torch.Tensor,
     h: torch.Tensor,
     *weights: torch.Tensor,
+    nonlinearity: str,
     batch_first: bool,
     reverse: bool,
 ) -> Any:
-    return over_steps("RNN", x, [h], list(weights), batch_first, reverse)
+    return over_steps("RNN", x, [h], list(weights), batch_first, reverse, nonlinearity=nonlinearity)
 
 
 def gru(

@@ -218,7 +218,12 @@ def _is_generalised_gradient(trace: Trace, alarm: Alarm) -> bool:
     if row.kinks is None:
         return False
     args = tuple(trace.value(a) if isinstance(a, str) else a for a in node.args)
-    out, g = trace.here["value", node.outs[0]], trace.cotangent(node.outs[0])
+    outs = tuple(trace.here["value", o] for o in node.outs)
+    gs = tuple(
+        trace.cotangent(o) if o in trace.floats else np.zeros(np.shape(a))
+        for o, a in zip(node.outs, outs, strict=True)
+    )
+    out, g = (outs[0], gs[0]) if len(outs) == 1 else (outs, gs)
     with np.errstate(all="ignore"):
         own = np.nan_to_num(alarm.got)  # what is no number is no gradient
         at = Kink(row, EXACT, suspect.argument, out, args, g, dict(node.kw), _others(trace, suspect))

@@ -195,7 +195,9 @@ COMPARISONS: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-ALLOWED = "names, numbers, + - * /, comparisons, and, or, calls of " + " ".join(FUNCTIONS)
+ALLOWED = "names, numbers, + - * /, comparisons (of a name with a word, ==), and, or, calls of " + " ".join(
+    FUNCTIONS
+)
 
 
 class _Reading:
@@ -220,6 +222,8 @@ class _Reading:
                 return _applied(operator.neg, [self.part(operand)])
             case ast.BinOp(left, op, right) if type(op) in ARITHMETIC:
                 return _applied(ARITHMETIC[type(op)], [self.part(left), self.part(right)])
+            case ast.Compare(ast.Name(name), [ast.Eq()], [ast.Constant(str(text))]) if name in self.names:
+                return lambda names: _is_word(_named(names, name), name, text)
             case ast.Compare(left, [op], [right]) if type(op) in COMPARISONS:
                 return _applied(COMPARISONS[type(op)], [self.part(left), self.part(right)])
             case ast.Compare(_, [_, _, *_], _):
@@ -248,6 +252,12 @@ def _named(names: Names, name: str) -> Any:
     if names.get(name) is None and name not in MEANT:
         raise UnansweredError(f"the call has no {name}")
     return names.get(name)
+
+
+def _is_word(value: Any, name: str, text: str) -> bool:
+    if not isinstance(value, str):
+        raise UnansweredError(f"{name} is no word: {shown(value)}")
+    return value == text
 
 
 def _applied(function: Callable[..., Any], parts: list[Part]) -> Part:

@@ -196,7 +196,8 @@ SHARED = {**PROJECTED, **{name: uniform(8, 4, low=-0.5, high=0.5) for name in ("
 
 SEQUENCES: Sequence[tuple[str, Mapping[str, Tensor]]] = (
     *((text, {}) for text in ACTIVATIONS),
-    ("s{i}, h{i} = rnn({x}, zero{i}, U{i}, V{i}, a{i}, b{i}, batch_first=True)\ns{i} + h{i}[:, None]", recurrent(1)),
+    *((f"s{{i}}, h{{i}} = rnn({{x}}, zero{{i}}, U{{i}}, V{{i}}, a{{i}}, b{{i}}, batch_first=True{unit})\ns{{i}} + h{{i}}[:, None]", recurrent(1))
+      for unit in ("", ", nonlinearity='relu'")),
     ("s{i}, h{i} = gru({x}, zero{i}, U{i}, V{i}, a{i}, b{i}, batch_first=True)\ns{i} + h{i}[:, None]", recurrent(3)),
     ("s{i}, h{i} = gru({x}, zero{i}, U{i}, V{i}, batch_first=True, reverse=True)\ns{i} + h{i}[:, None]",
      {name: t for name, t in recurrent(3).items() if name[0] not in "ab"}),

@@ -23,9 +23,10 @@ class Kink:
     row: Any
     c: Any
     argument: int
-    out: Array
+    out: Any
     inputs: tuple[Array, ...]
-    g: Array
+    g: Any
+    """The output's cotangent; of several outputs a tuple, as `out` is."""
     kw: dict[str, Any]
     others: Mapping[int, Array]
     """What somebody has for the cotangents of the call's other inputs, where that is known."""
@@ -54,7 +55,8 @@ def between(at: Kink, dx: Array) -> Array:
     Positive and negative cotangents are taken apart: in a sum over broadcast axes every term chooses on its own.
     """
     low, high = np.zeros(np.shape(dx)), np.zeros(np.shape(dx))
-    for part in (np.maximum(at.g, 0.0), np.minimum(at.g, 0.0)):
+    for of in (np.maximum, np.minimum):
+        part = tuple(of(g, 0.0) for g in at.g) if isinstance(at.g, tuple) else of(at.g, 0.0)
         left, right = (at.vjp(Beside(at.c, side), part) for side in (-1.0, 1.0))
         low, high = low + np.minimum(left, right), high + np.maximum(left, right)
     return np.clip(dx, low, high)

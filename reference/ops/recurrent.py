@@ -6,6 +6,7 @@ at the steps that they are of, so that `concat(forward, backward, axis=-1)` is w
 
 from . import shapes
 from .composed import composed
+from .kinks import between
 from .row import Doc, OpError
 
 
@@ -59,10 +60,10 @@ def _as_state(f, step):
     return f.reshape(step, shape=step.shape[1:])
 
 
-def _rnn(f, x, h, W_ih, W_hh, b_ih=None, b_hh=None, *, batch_first=False, reverse=False):
-    h, states = _as_step(f, h), []
+def _rnn(f, x, h, W_ih, W_hh, b_ih=None, b_hh=None, *, nonlinearity="tanh", batch_first=False, reverse=False):
+    h, states, unit = _as_step(f, h), [], {"tanh": f.tanh, "relu": f.relu}[nonlinearity]
     for given in _steps(f, x, W_ih, b_ih, batch_first, reverse):
-        h = f.tanh(given + f.linear(h, W_hh, b_hh))
+        h = unit(given + f.linear(h, W_hh, b_hh))
         states.append(h)
     return _all(f, states, batch_first, reverse), _as_state(f, h)
 
@@ -111,7 +112,8 @@ def _lstm(f, x, h, c, W_ih, W_hh, b_ih=None, b_hh=None, *, gates="ifgo", batch_f
     return _all(f, states, batch_first, reverse), _as_state(f, h), _as_state(f, c)
 
 
-def _rnn_shapes(x, h, W_ih, W_hh, b_ih=None, b_hh=None, *, batch_first, reverse):
+def _rnn_shapes(x, h, W_ih, W_hh, b_ih=None, b_hh=None, *, nonlinearity, batch_first, reverse):
+    shapes.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
     return _layer(1, x, h, W_ih, W_hh, b_ih, b_hh, batch_first=batch_first, reverse=reverse)
 
 
@@ -153,10 +155,12 @@ composed(
     _rnn_shapes,
     _rnn,
     terms=_products(1),
+    kinks=between,
     doc=Doc(
-        "h = tanh(x_t @ W_ih.T + b_ih + h @ W_hh.T + b_hh), step by step: the states after all steps, and the last",
+        "h = tanh(x_t @ W_ih.T + b_ih + h @ W_hh.T + b_hh), or its relu, step by step: the states after all steps, and the last",
         gradient=THROUGH_TIME,
-        arguments=_arguments(1),
+        kinks="of relu, where a sum is 0, anything between the gradients of both sides is right; the reference takes 0",
+        arguments=_arguments(1) | {"nonlinearity": "tanh or relu"},
         example="states, last = rnn(x, h, W_ih, W_hh, b_ih, b_hh)",
     ),
 )

@@ -118,7 +118,9 @@ def test_what_is_not_finite_is_a_value_like_any_other() -> None:
         ("9 ** 9 ** 9", "this number cannot be worked out"),
         ("x < 99999999999999999999", "1:5: this integer is beyond 2"),
         ("x == 1e999", "1:6: this number is beyond what a float64 holds"),
-        ("x == 'a'", "1:6: constant is not allowed"),
+        ("x < 'a'", "1:5: constant is not allowed"),
+        ("'a' == x", "1:1: constant is not allowed"),
+        ("y == 'a' or q == 'b'", '1:13: unknown name "q"'),
         ("not x", "unaryop is not allowed"),
         ("x if y else z", "ifexp is not allowed"),
         ("(x := 3)", "namedexpr is not allowed"),
@@ -160,6 +162,8 @@ def test_what_is_not_listed_is_refused_with_its_place(text: str, message: str) -
     [
         ("x == y", {"y": np.ones(4)}, "shape mismatch"),
         ("weights == 1", {}, "the call has no weights"),
+        ("weights == 'a'", {}, "the call has no weights"),
+        ("x == 'a'", {}, "x is no word"),
         ("reduction == 1", {}, "'mean' is no number"),
         ("ties(x, axis)", {"axis": 7}, "axis 7 is out of bounds"),
         ("spread(g, y, axis, keepdims)", {"g": np.ones(5), "axis": 0}, "more dimensions than allowed"),
@@ -181,6 +185,8 @@ def test_what_cannot_be_asked_of_a_call_is_said(text: str, changes: dict[str, An
 def test_a_condition_of_the_whole_call_is_one_truth_value() -> None:
     """Elements are asked by `at`."""
     assert read("slope < 0", NAMES).holds(NAMES)
+    assert read("reduction == 'mean' and slope < 0", NAMES).holds(NAMES)
+    assert not read("reduction == 'sum'", NAMES).holds(NAMES)
     with pytest.raises(UnansweredError, match="for each of 6 elements; `at` asks that"):
         read("x < 0", NAMES).holds(NAMES)
 

@@ -61,6 +61,7 @@ CALLS = {
     "a row of padding": ("F.embedding(torch.tensor([0, 1, 0]), x, padding_idx=0)", "x=2,3", "embedding"),
     "a row of padding that no id is": ("F.embedding(torch.tensor([2, 1, 2]), x, padding_idx=0)", "x=3,2", "embedding"),
     "what no gradient is taken of": ("torch.no_grad()(lambda a: (a.tanh(), a.exp()))(x)[1] * y", "x=2,3 y=2,3", "exp stop_gradient mul"),
+    "a recurrent layer of relus": ("torch.rnn_relu(x, torch.zeros(1, 2, 4), (y, z), False, 1, 0.0, True, False, False)[0]", "x=3,2,3 y=4,3 z=4,4", "rnn"),
     "bags": ("F.embedding_bag(torch.tensor([[0, 1], [1, 1]]), x, mode='sum')", "x=2,3", "embedding sum"),
     "pairs of places": ("x[:, torch.tensor([0, 1, -1]), torch.tensor([1, 0, 2])]", "x=2,3,4", "reshape take"),
     "var_mean": ("torch.var_mean(x, dim=1)[0]", "x=3,4", "var"),

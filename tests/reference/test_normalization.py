@@ -40,6 +40,12 @@ QKV = ((3, 4), (5, 4), (5, 2))
         ("attention", [*QKV, (2, 3, 5)], {}, "mask (2, 3, 5) does not broadcast to (3, 5)"),
         ("attention", QKV, {"scale": "no"}, "scale is 'no'"),
         ("rnn", [(0, 2, 3), (2, 4), (4, 3), (4, 4)], {}, "x a first step"),
+        (
+            "rnn",
+            [(5, 2, 3), (2, 4), (4, 3), (4, 4)],
+            {"nonlinearity": "sin"},
+            "nonlinearity is 'sin', but must be one of 'tanh', 'relu'",
+        ),
         ("gru", [(5, 2, 3), (2, 4), (4, 3), (4, 4)], {}, "W_ih has shape (4, 3), but must have (12, 3)"),
         ("gru", [(5, 2, 3), (2, 4), (12, 3), (12, 4)], {"gates": "ifgo"}, "gates is 'ifgo'"),
         ("lstm", [(5, 2, 3), (2, 4), (5, 4), (16, 3), (16, 4)], {}, "c has shape (5, 4)"),

@@ -266,13 +266,18 @@ def capped(node: Node, names: Sequence[str], scale: float, groups: int) -> str:
 # Recurrent layers
 
 
+UNITS = {("rnn", "Relu"): {"nonlinearity": "relu"}, ("rnn", "Tanh"): {}}
+"""What a row says of ONNX's activations, where these are not the usual ones."""
+
+
 def recurrent(op: str, rows: int, **kw: Any) -> Said:
     """A layer of one direction: it has an axis for that, and a state that is zero unless it is given."""
 
     def text(node: Node) -> str:
         if node.has(7) or node.get("direction", "forward") != "forward":
             raise NotOurs("peepholes, or another direction, recurrent layers do not have")
-        if node.get("activations", None) or node.get("clip", None):
+        units = node.get("activations", None)
+        if (units and (op, *units) not in UNITS) or node.get("clip", None):
             raise NotOurs("recurrent layers have no other activations")
         batch_first, hidden = bool(node.get("layout", 0)), node["hidden_size"]
         node.more["h"] = np.zeros((node.array(0).shape[0 if batch_first else 1], hidden))
@@ -280,6 +285,8 @@ def recurrent(op: str, rows: int, **kw: Any) -> Said:
         node.more |= dict.fromkeys(states, node.more["h"])
         biases = [f"x3[0, :{rows * hidden}]", f"x3[0, {rows * hidden}:]"] if node.has(3) else []
         more = kw | ({"linear_before_reset": bool(node.get("linear_before_reset", 0))} if op == "gru" else {})
+        if units:
+            more |= UNITS[op, *units]
         found = said(op, "x0", *states, "x1[0]", "x2[0]", *biases, **more, batch_first=batch_first)
         lines = [f"states, last{', cell' * (op == 'lstm')} = {found}"]
         if node.outputs[0] is not None:

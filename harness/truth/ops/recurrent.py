@@ -20,6 +20,10 @@ def tanh(x: Any) -> MpArray:
     return apply(MP.tanh, x)
 
 
+def relu(x: Any) -> MpArray:
+    return apply(lambda x: x if MP.re(x) > 0 else 0 * x, x)
+
+
 def blocks(a: Any, gates: str, hidden: int) -> dict[str, Any]:
     """The rows of each gate."""
     return {gate: a[i * hidden : (i + 1) * hidden] for i, gate in enumerate(gates)}
@@ -62,16 +66,18 @@ class Gate:
         return self.given(x) + self.kept(h)
 
 
-def layers(s: Any, t: Any, to: Any) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """rnn, gru and lstm, of a sigmoid, a tanh and what turns arrays into their numbers."""
+def layers(
+    s: Any, t: Any, p: Any, to: Any
+) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """rnn, gru and lstm, of a sigmoid, a tanh, a relu and what turns arrays into their numbers."""
 
     def rnn(
         x: Any, h: Any, W_ih: Any, W_hh: Any, b_ih: Any = None, b_hh: Any = None,
-        *, batch_first: bool = False, reverse: bool = False,
+        *, nonlinearity: str = "tanh", batch_first: bool = False, reverse: bool = False,
     ) -> Any:  # fmt: skip
         x, h, *weights = (None if a is None else to(a) for a in (x, h, W_ih, W_hh, b_ih, b_hh))
-        gate = Gate("h", "h", tuple(weights), h.shape[1])
-        return run(lambda x, h: (t(gate(x, h)),), x, (h,), batch_first, reverse)
+        gate, unit = Gate("h", "h", tuple(weights), h.shape[1]), p if nonlinearity == "relu" else t
+        return run(lambda x, h: (unit(gate(x, h)),), x, (h,), batch_first, reverse)
 
     def gru(
         x: Any, h: Any, W_ih: Any, W_hh: Any, b_ih: Any = None, b_hh: Any = None,
@@ -125,10 +131,10 @@ def samples(gates: int, states: int, *more: dict[str, Any]) -> list[Sample]:
     ]
 
 
-EXACTLY = layers(sigmoid, tanh, lambda a: objects(exact(a)))
-IN_NUMPY = layers(lambda x: 1 / (1 + np.exp(-x)), np.tanh, np.asarray)
+EXACTLY = layers(sigmoid, tanh, relu, lambda a: objects(exact(a)))
+IN_NUMPY = layers(lambda x: 1 / (1 + np.exp(-x)), np.tanh, lambda x: np.maximum(x, 0), np.asarray)
 MORE: dict[str, tuple[int, int, list[dict[str, Any]]]] = {
-    "rnn": (1, 1, [{"reverse": True}]),
+    "rnn": (1, 1, [{"reverse": True}, {"nonlinearity": "relu"}]),
     "gru": (
         3,
         1,
