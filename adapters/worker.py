@@ -79,7 +79,7 @@ class Family:
         self.training = shared["training"]
         self.values, self.gradients = shared["values"], shared["gradients"]
         self.parameters: list[str] = self.training["parameters"] if self.training else []
-        self.state: dict[str, str] = self.training["state"] if self.training else {}
+        self.state: dict[str, str] = self.training.get("state", {}) if self.training else {}
         self.probes = {name: (shape, shared["dtype"]) for name, shape in shared["probes"].items()}
         self.places = places(shared["arrays"])
         self.size = aligned(self.places[-1].stop) if self.places else 0

@@ -60,7 +60,14 @@ def running_statistics(
     with mx.autograd.record():
         y = npx.batch_norm(x, w, b, mean, variance, momentum=1 - momentum, fix_gamma=False, axis=axis)
     y.backward()
-    return mean, variance
+    return held(mean), held(variance)
+
+
+def held(a: Any) -> Any:
+    """Numbers of another graph; backward() refuses what is of none."""
+    a = a.detach()
+    a.attach_grad()
+    return mx.nd.stop_gradient(a.as_nd_ndarray()).as_np_ndarray()
 
 
 def legacy(op: Any, x: Any, w: Any, b: Any, axis: int, **said: Any) -> Any:

@@ -10,6 +10,7 @@ from client import ADAPTERS, Client, interpreter
 from gradient_conformance.harness.ledger.causes import WrongCall
 from gradient_conformance.harness.ledger.entries import Ledger
 from gradient_conformance.harness.ledger.reading import load
+from gradient_conformance.harness.truth.derivatives import tensors
 from gradient_conformance.reference.contexts import EXACT
 from gradient_conformance.reference.ops import OPS
 from gradient_conformance.reference.optimizers import OPTIMIZERS
@@ -173,20 +174,27 @@ def shipped(framework: str) -> Ledger:
     return load(ADAPTERS / framework / "deviations.toml", framework)
 
 
+def named(outputs: int) -> list[str]:
+    """What a call of so many outputs gives."""
+    return ["out"] if outputs == 1 else [f"out{i}" for i in range(outputs)]
+
+
 def results(sample: Sample, g: np.ndarray) -> dict:
-    """Every result of the call with its tolerance, by the row of the op."""
+    """Every result of the call with its tolerance, by the row of the op; `g` is the last output's cotangent."""
     row = OPS[sample.op]
     kw = {**row.defaults, **sample.kw}
     inputs = tuple(sample.inputs.values())
 
     def compute(c: Any) -> dict[str, Any]:
         out = row.forward(c, *inputs, **kw)
+        outs = tensors(out)
+        gs = (*(np.zeros(np.shape(a)) for a in outs[:-1]), g)
         vjps = {
-            name: row.vjp(c, i, out, inputs, g, kw)
+            name: row.vjp(c, i, out, inputs, gs if len(outs) > 1 else g, kw)
             for i, (name, a) in enumerate(sample.inputs.items())
             if isinstance(a, np.ndarray) and a.dtype.kind == "f"
         }
-        return {"out": out, **vjps}
+        return {**dict(zip(named(len(outs)), outs, strict=True)), **vjps}
 
     return expected(compute, sum(map(np.size, inputs)), 0)
 
@@ -202,17 +210,20 @@ def wrong_calls(client: Client, sample: Sample, dtype: str) -> dict[str, WrongCa
     args = [n if n in arrays else a for n, a in sample.inputs.items()]
     floats = [n for n, a in arrays.items() if a.dtype.kind == "f"]
     with np.errstate(all="ignore"):
-        shape = np.shape(OPS[sample.op].forward(EXACT, *sample.inputs.values(), **kw))
-    g = np.random.default_rng(1).uniform(0.5, 2, shape).astype(np.float32)
+        outs = tensors(OPS[sample.op].forward(EXACT, *sample.inputs.values(), **kw))
+    g, names = (
+        np.random.default_rng(1).uniform(0.5, 2, np.shape(outs[-1])).astype(np.float32),
+        named(len(outs)),
+    )
     reply = client.run(
-        [{"out": ["out"], "op": sample.op, "args": args, "kw": kw}],
-        arrays, gradients=floats, mode=client.mode, cotangent=g.astype(dtype), dtype=dtype,
+        [{"out": names, "op": sample.op, "args": args, "kw": kw}], arrays, values=names, gradients=floats,
+        mode=client.mode, cotangent=g.astype(dtype), outputs=names[-1:], dtype=dtype,
     )  # fmt: skip
     assert reply["type"] == "done", reply
     found = {}
-    for name, due in results(sample, g.astype(np.float64)).items():
-        role = ("value", "out") if name == "out" else ("gradient", name)
-        got, allowed = reply["arrays"][role].astype(np.float64), tolerance(due.sigma, dtype)
+    for result, due in results(sample, g.astype(np.float64)).items():
+        name, role = ("out", "value") if result in names else (result, "gradient")
+        got, allowed = reply["arrays"][role, result].astype(np.float64), tolerance(due.sigma, dtype)
         wrong = ~(np.abs(got - due.value) <= allowed)
         if wrong.any():
             found[name] = WrongCall(

@@ -32,6 +32,12 @@ SAMPLES = [
      "wrong": {"out", "q", "k", "v"}, "reason": "scale in float32", "kw": {"scale": 0.7}, "dtypes": ("float64",)},
     {"framework": "jax", "op": "attention", "inputs": {name: drawn(2, 5, 3) for name in "qkv"},
      "wrong": {"out", "q", "k", "v"}, "reason": "in float32", "dtypes": ("float64",)},
+    {"framework": "mxnet", "op": "running_statistics",
+     "inputs": {"x": drawn(5, 3), "mean": drawn(3), "variance": drawn(3, low=0.5)},
+     "wrong": {"out"}, "reason": "momentum in float32", "kw": {"ddof": 0, "momentum": 0.3}, "dtypes": ("float64",)},
+    {"framework": "mxnet", "op": "rnn",
+     "inputs": {"x": drawn(2, 3, 4), "h": drawn(3, 2), "W_ih": drawn(2, 4), "W_hh": drawn(2, 2), "b_ih": drawn(2), "b_hh": drawn(2)},
+     "wrong": {"out"}, "reason": "rounds to float32", "kw": {"nonlinearity": "relu"}, "dtypes": ("float64",)},
     {"framework": "mxnet", "op": "group_norm", "inputs": {"x": drawn(2, 4, 3), "w": drawn(4, low=0.5)},
      "wrong": {"out", "x"}, "reason": "in float32", "kw": {"groups": 2, "epsilon": 0.01}, "dtypes": ("float64",)},
 ]  # fmt: skip

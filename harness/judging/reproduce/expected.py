@@ -59,7 +59,7 @@ def _outputs(call: Call, args: Sequence[Any]) -> tuple[Any, ...]:
     from ...truth.derivatives import tensors  # noqa: PLC0415 (mpmath is optional)
     from ...truth.ops import TRUTH  # noqa: PLC0415 (mpmath is optional)
 
-    return tensors(TRUTH[call.op].forward(*args, **call.kw))
+    return tensors(TRUTH[call.op].near(call.args)(*args, **call.kw))
 
 
 def _value(call: Call) -> Any:
