@@ -23,6 +23,7 @@ import exporting_linear_algebra  # noqa: F401
 import exporting_losses  # noqa: F401
 import numpy as np
 import torch
+from exporting_cutting import smaller
 from exporting_door_keras import from_keras
 from exporting_evaluation import dropped, dtype_of, evaluated, is_dropout, kept, seeded, truth, widened
 from exporting_modules import add_loss, is_users, loss_of, made, placeholders, submodule, target_of
@@ -46,12 +47,20 @@ FRAME = re.compile(r'File "([^"]+)", line (\d+), in \w+')
 
 
 def main(
-    file: str, function: str, at: str, loss: str, folder: str, sizes: dict[str, int] | None = None
+    file: str,
+    function: str,
+    at: str,
+    loss: str,
+    folder: str,
+    sizes: dict[str, int] | None = None,
+    *,
+    shrink: bool = False,
 ) -> None:
     """Write what the module is: `case.json` and `arrays.npz` in the folder.
 
     `function` of the file gives the module and its inputs, and what its `loss` compares its output with, if anything;
     `at` is the path of a submodule, which is taken with the inputs that it really gets; `sizes` are the function's arguments.
+    To `shrink` is to cut the inputs, as far as the module learns of them as before.
     """
     torch.manual_seed(0)
     os.environ["KERAS_BACKEND"] = "torch"
@@ -66,6 +75,9 @@ def main(
         raise SystemExit(
             f"{function}() gives a target beside module and inputs: say which --loss compares the output with it, such as mse_loss"
         )
+    said = None
+    if shrink:
+        args, kwargs, said = smaller(module, args, kwargs)
     exported = torch.export.export(module, args, kwargs, strict=False)
     lowered = exported.run_decompositions(table())
     walk = Walk(lowered, file).run(args, kwargs)
@@ -77,6 +89,7 @@ def main(
         "missing": [[op, count, walk.places.get(op, "")] for op, count in walk.missing.most_common()],
         "lowered": sorted(op for op in gone if op.replace("_.", ".") not in {*RULES, *operators(lowered)}),
         "training": module.training,
+        "shrunk": said,
         "versions": {"torch": torch.__version__},
     }
     arrays = {f"tensor {name}": a.numpy() for name, a in walk.tensors.items()}
