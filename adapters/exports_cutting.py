@@ -18,8 +18,8 @@ Largest = Callable[[Sequence[Any]], Mapping[str, float]]
 
 def shrunk(
     names: Sequence[str], arrays: Sequence[Any], largest: Largest, faint: float = FAINT
-) -> tuple[list[Any], list[str]]:
-    """The arrays, each cut to its first elements along its axes, and what was made smaller, in words.
+) -> tuple[Shapes, list[str]]:
+    """The shapes to which the arrays can be cut, and what is smaller then, in words.
 
     Axes of one size are made smaller together, the first array's first axis, the batch, before others and long ones before
     short ones; where they can't be, those of one number alone. A size is halved as long as the module runs and no gradient
@@ -50,7 +50,7 @@ def shrunk(
                 shapes, done = found, done | set(axes)
                 places = ", ".join(f"axis {axis} of {names[i]}" for i, axis in axes)
                 said.append(f"{size} to {size_of(shapes, axes)} ({places})")
-    return cut(arrays, shapes), said
+    return shapes, said
 
 
 def levels(largest: Mapping[str, float], faint: float) -> dict[str, int]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from exporting_wide import truth
-from exports_cutting import shrunk
+from exports_cutting import cut, shrunk
 
 
 def smaller(given: Any) -> tuple[Any, list[str]]:
@@ -33,8 +33,11 @@ def smaller(given: Any) -> tuple[Any, list[str]]:
         raise ValueError("no real number that it returns depends on a parameter or on an input of floats")
 
     named = [given.leaves[i].name for i in places]
-    arrays, said = shrunk(named, [given.leaves[i].array for i in places], largest)
-    leaves = [replace(leaf, array=a) for leaf, a in zip(given.leaves, whole(arrays), strict=True)]
+    inputs = [given.leaves[i].array for i in places]
+    shapes, said = shrunk(named, inputs, largest)
+    leaves = [
+        replace(leaf, array=a) for leaf, a in zip(given.leaves, whole(cut(inputs, shapes)), strict=True)
+    ]
     return replace(given, leaves=leaves), said
 
 

@@ -7,36 +7,54 @@ from typing import Any
 
 import torch
 from exporting_evaluation import widened
-from exports_cutting import FAINT, shrunk
+from exports_cutting import FAINT, cut, shrunk
 from torch.utils import _pytree as trees
 
 NARROW = 1e-5
 """The same as FAINT, in float32."""
 
 
-def smaller(
-    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
-    """The inputs with their tensors cut, and what was made smaller; nothing of the module is changed."""
-    found, structure = trees.tree_flatten_with_path((args, kwargs))
-    leaves = [leaf.detach() if isinstance(leaf, torch.Tensor) else leaf for _, leaf in found]
-    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
-    names = [name_of(module, found[i][0]) for i in places]
+Module = tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any]]
+"""With its inputs, by position and by name."""
 
-    def whole(tensors: Sequence[torch.Tensor]) -> Any:
-        own = dict(zip(places, tensors, strict=True))
-        return trees.tree_unflatten([own.get(i, leaf) for i, leaf in enumerate(leaves)], structure)
 
-    def largest(tensors: Sequence[torch.Tensor], *, wide: bool) -> dict[str, float]:
+def smaller(make: Callable[[], Module]) -> tuple[Module, list[str]]:
+    """The module that is made, its inputs cut, and what was made smaller.
+
+    It is made anew behind what was tried: a module may keep a table of its first call.
+    """
+    tried = Tried(*make())
+    wide = runs(functools.partial(tried.largest, tried.tensors, wide=True))
+    tried = tried if wide else Tried(*make())
+    largest = functools.partial(tried.largest, wide=wide)
+    shapes, said = shrunk(tried.names, tried.tensors, largest, FAINT if wide else NARROW)
+    found = Tried(*make())
+    args, kwargs = found.with_tensors([a.clone() for a in cut(found.tensors, shapes)])
+    return (found.module, args, kwargs), said
+
+
+class Tried:
+    """A module with the tensors among its inputs."""
+
+    def __init__(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.module = module
+        found, self._structure = trees.tree_flatten_with_path((args, kwargs))
+        self._leaves = [leaf for _, leaf in found]
+        self._places = [i for i, leaf in enumerate(self._leaves) if isinstance(leaf, torch.Tensor)]
+        self.names = [name_of(module, found[i][0]) for i in self._places]
+        self.tensors = [self._leaves[i].detach() for i in self._places]
+
+    def with_tensors(self, tensors: Sequence[torch.Tensor]) -> Any:
+        """The inputs, by position and by name, with other tensors in them."""
+        own = dict(zip(self._places, tensors, strict=True))
+        return trees.tree_unflatten([own.get(i, a) for i, a in enumerate(self._leaves)], self._structure)
+
+    def largest(self, tensors: Sequence[torch.Tensor], *, wide: bool) -> dict[str, float]:
+        """The largest |gradient| of each parameter and input of floats, in float64 if `wide`."""
         given = [widened(a) if wide else a for a in tensors]
         given = [a.clone().requires_grad_(a.is_floating_point()) for a in given]
-        return largest_gradients(module, *whole(given), dict(zip(names, given, strict=True)), wide=wide)
-
-    tensors = [leaves[i] for i in places]
-    wide = runs(functools.partial(largest, tensors, wide=True))
-    cut, said = shrunk(names, tensors, functools.partial(largest, wide=wide), FAINT if wide else NARROW)
-    args, kwargs = whole([a.clone() for a in cut])
-    return args, kwargs, said
+        inputs = dict(zip(self.names, given, strict=True))
+        return largest_gradients(self.module, *self.with_tensors(given), inputs, wide=wide)
 
 
 def runs(function: Callable[[], Any]) -> bool:
@@ -66,7 +84,7 @@ def largest_gradients(
     *,
     wide: bool,
 ) -> dict[str, float]:
-    """The largest |gradient| of each parameter and input of floats, in float64 if `wide`. The module is as it was before."""
+    """The largest |gradient| of each parameter and input of floats, in float64 if `wide`; parameters and buffers stay what they are."""
     parameters = {name: p.detach().clone() for name, p in module.named_parameters()}
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     if wide:

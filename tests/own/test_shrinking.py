@@ -16,8 +16,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
 def made(shapes, largest):
     """The shapes of arrays once they are shrunk, and what is said."""
     arrays = [np.zeros(shape) for shape in shapes.values()]
-    cut, said = shrunk(list(shapes), arrays, lambda arrays: largest(*(a.shape for a in arrays)))
-    return [a.shape for a in cut], said
+    found, said = shrunk(list(shapes), arrays, lambda arrays: largest(*(a.shape for a in arrays)))
+    return list(found), said
 
 
 def test_axes_of_one_size_are_one_size_and_the_batch_is_first():
@@ -115,6 +115,21 @@ def narrow():
     return Narrow(), (torch.randn(32, 3),)
 
 
+class Keeping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 2)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.head(x) * (2.5 * self.calls)
+
+
+def keeping():
+    return Keeping(), (torch.randn(32, 3),)
+
+
 def fixed():
     return nn.Sequential(nn.Linear(2, 3), nn.Flatten(0), nn.Linear(6, 1)), (torch.randn(2, 2),)
 
@@ -167,6 +182,15 @@ def test_a_module_that_makes_tensors_of_float32_is_shrunk_in_float32(imported):
     code, err = imported(TORCH, "narrow", "--shrink")
     assert code == 0, err
     assert err.startswith("inputs made smaller:\n  32 to 2 (axis 0 of x)\n")
+
+
+@pytest.mark.framework
+def test_what_a_module_keeps_of_a_call_that_was_tried_is_not_in_the_case(imported):
+    """Here how often it was called."""
+    code, err = imported(TORCH, "keeping", "--shrink")
+    assert code == 0, err
+    assert "32 to 2 (axis 0 of x)" in err
+    assert "head * 2.5 " in Path("cases/own/mine.toml").read_text()
 
 
 @pytest.mark.framework
