@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import re
 import shlex
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import numpy as np
 from ...reference.names import nearest
 from ..case.document import Document
 from ..case.loading import load, parse
+from ..case.tensors import MAX_ELEMENTS
 from ..case.variant import Case
 from ..case.writing import write
 from ..errors import CaseError, HarnessError
@@ -44,6 +46,8 @@ from .common import adapter_folders, command, given, ini_interpreters, interpret
 
 INPUTS = "inputs"
 """What a dict of arrays, or a function that gives one, is called where nothing else is said."""
+TOO_LARGE = re.compile(r"at most \d+ are allowed|are more than \d+ numbers")
+"""What is said where a limit of cases is passed."""
 USUAL = "sgd(lr=0.01)"
 """The optimizer where nothing else is said."""
 
@@ -135,6 +139,21 @@ def exported(arguments: argparse.Namespace) -> int:
     if arguments.sizes and arguments.shrink:
         raise HarnessError("--shrink chooses the sizes of the inputs, and so do --sizes: give one of them")
     exports, file, function = _from_onnx(arguments) if _is_onnx(arguments) else _from_module(arguments, sizes)
+    try:
+        return _kept(arguments, exports, sizes, file, function)
+    except HarnessError as error:
+        todo = _smaller(arguments, exports, str(error))
+        raise HarnessError("\n".join(filter(None, (str(error), todo)))) from None
+
+
+def _kept(
+    arguments: argparse.Namespace,
+    exports: Sequence[Exported],
+    sizes: Sequence[Sizes],
+    file: Path,
+    function: str,
+) -> int:
+    """Hold the case to what was exported, and print or write it."""
     for found in exports:
         _hold(arguments, found)
     archive = arguments.write.with_suffix(".npz") if arguments.write else Path(f"{file.stem}.npz")
@@ -152,6 +171,19 @@ def exported(arguments: argparse.Namespace) -> int:
     _save(arguments.write, exports, document, sizes)
     _say(arguments.write)
     return 0
+
+
+def _smaller(arguments: argparse.Namespace, exports: Sequence[Exported], said: str) -> str:
+    """What to do where a case would be too large; empty of any other error."""
+    if not TOO_LARGE.search(said):
+        return ""
+    kinds, tensors = exports[-1].kinds, exports[-1].tensors
+    weights = sum(a.size for name, a in tensors.items() if kinds[name] in ("parameter", "constant"))
+    if not _is_onnx(arguments) and not arguments.shrink and not arguments.sizes and weights <= MAX_ELEMENTS:
+        return "--shrink makes the inputs smaller, as far as the module runs"
+    alone = f"its weights alone have {weights} elements: " * (weights > MAX_ELEMENTS)
+    at = ", of a torch module with --at SUBMODULE" * (not _is_onnx(arguments))
+    return f"{alone}make it narrower or of fewer layers, or take a part of it{at}"
 
 
 def _check_steps(arguments: argparse.Namespace) -> None:

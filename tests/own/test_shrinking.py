@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from client import interpreter
 from gradient_conformance.adapters.exports_cutting import shrunk
+from gradient_conformance.harness.case import tensors
 from gradient_conformance.harness.case.loading import load
-from gradient_conformance.harness.cli import main
+from gradient_conformance.harness.cli import main, own
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
 
@@ -237,6 +238,39 @@ def test_a_function_of_jax(imported):
     assert code == 2
     assert "--shrink: with its own inputs it can't be differentiated: " in err
     assert "Traceback" not in err
+
+
+LARGE = """
+import torch
+from torch import nn
+
+
+def make():
+    layers = nn.Conv2d(3, 8, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10)
+    return nn.Sequential(*layers), (torch.randn(32, 3, 256, 256),)
+
+
+def wide():
+    return nn.Linear(900, 56, bias=False), (torch.randn(2, 900),)
+"""
+
+
+@pytest.mark.framework
+def test_of_what_is_too_large_it_is_said_what_makes_it_smaller(imported, monkeypatch):
+    code, err = imported(LARGE, "make", "--redraw")
+    assert code == 2
+    assert err.splitlines()[-1] == "--shrink makes the inputs smaller, as far as the module runs"
+    code, err = imported(LARGE, "make", "--redraw", "--shrink")
+    assert code == 0, err
+    for module in tensors, own:
+        monkeypatch.setattr(module, "MAX_ELEMENTS", 10_000)
+    for options in [], ["--shrink"]:
+        code, err = imported(LARGE, "wide", "--redraw", *options)
+        assert code == 2
+        assert (
+            "50400 elements, but at most 10000 are allowed; nothing was written\nits weights alone have 50400 elements: make it narrower"
+            in err
+        )
 
 
 @pytest.mark.parametrize(
