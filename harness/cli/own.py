@@ -182,7 +182,7 @@ def _smaller(arguments: argparse.Namespace, exports: Sequence[Exported], said: s
     if not _is_onnx(arguments) and not arguments.shrink and not arguments.sizes and weights <= MAX_ELEMENTS:
         return "--shrink makes the inputs smaller, as far as the module runs"
     alone = f"its weights alone have {weights} elements: " * (weights > MAX_ELEMENTS)
-    at = ", of a torch module with --at SUBMODULE" * (not _is_onnx(arguments))
+    at = ", with --at SUBMODULE where there are such" * (not _is_onnx(arguments))
     return f"{alone}make it narrower or of fewer layers, or take a part of it{at}"
 
 
