@@ -16,7 +16,7 @@ from .expressions import Expressions
 from .program import Node, Program, ProgramError
 
 LEAVES = (ast.Name, ast.Constant, ast.operator, ast.unaryop)
-MAX_TEXT = 100_000
+MAX_TEXT = 400_000
 MAX_NODES = 10_000
 MAX_DEPTH = 100
 """Levels of the syntax tree: far below what Python's own stack holds, so that it never depends on the caller's."""

@@ -108,6 +108,11 @@ class Placed(Exact):
         self._place = place
         self._calls.clear()
 
+    @property
+    def place(self) -> Hashable:
+        """Where the walk is."""
+        return self._place
+
     def key(self, what: str) -> Hashable:
         self._calls[what] += 1
         return *self._step, self._place, what, self._calls[what]

@@ -28,6 +28,7 @@ import jax
 import jax.extend
 import jaxlib
 import numpy as np
+from exporting_cutting import smaller
 from exporting_given import Leaf, given
 from exporting_statements import Statements, is_own
 from exporting_values import Value, word
@@ -41,12 +42,19 @@ LONGEST = 500
 
 
 def main(
-    file: str, function: str, at: str, loss: str, folder: str, sizes: dict[str, int] | None = None
+    file: str,
+    function: str,
+    at: str,
+    loss: str,
+    folder: str,
+    sizes: dict[str, int] | None = None,
+    *,
+    shrink: bool = False,
 ) -> None:
     """Write what the function is: `case.json` and `arrays.npz` in the folder.
 
     `function` of the file gives parameters, inputs and a function of both, and what its `loss` compares the output with, if anything;
-    it is called with `sizes`.
+    it is called with `sizes`. To `shrink` is to cut the inputs, as far as the function learns of them as before.
     """
     if at:
         raise SystemExit(
@@ -57,7 +65,9 @@ def main(
             f"jax {jax.__version__}: its jaxprs are other ones; they are read of {'.'.join(map(str, OLDEST))} on"
         )
     with sentences():
-        found = given(Path(file), function, loss, sizes or {})
+        found, said = given(Path(file), function, loss, sizes or {}), None
+        if shrink:
+            found, said = smaller(found)
         closed = jax.make_jaxpr(found.call)(*(leaf.array for leaf in found.leaves))
     walk = Walk().run(closed, found.leaves)
     told = {
@@ -67,6 +77,7 @@ def main(
         "missing": [[op, count, walk.places[op]] for op, count in walk.missing.most_common()],
         "lowered": [],
         "training": None,
+        "shrunk": said,
         "versions": {"jax": jax.__version__, "jaxlib": jaxlib.__version__},
     }
     arrays = {f"tensor {name}": a for name, a in walk.tensors.items()}

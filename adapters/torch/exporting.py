@@ -23,7 +23,8 @@ import exporting_linear_algebra  # noqa: F401
 import exporting_losses  # noqa: F401
 import numpy as np
 import torch
-from exporting_door_keras import from_keras
+from exporting_cutting import smaller
+from exporting_door_keras import count_anew, from_keras
 from exporting_evaluation import dropped, dtype_of, evaluated, is_dropout, kept, seeded, truth, widened
 from exporting_modules import add_loss, hold, is_users, loss_of, made, placeholders, submodule, target_of
 from exporting_rules import has_open_shape, shape
@@ -46,26 +47,27 @@ FRAME = re.compile(r'File "([^"]+)", line (\d+), in \w+')
 
 
 def main(
-    file: str, function: str, at: str, loss: str, folder: str, sizes: dict[str, int] | None = None
+    file: str,
+    function: str,
+    at: str,
+    loss: str,
+    folder: str,
+    sizes: dict[str, int] | None = None,
+    *,
+    shrink: bool = False,
 ) -> None:
     """Write what the module is: `case.json` and `arrays.npz` in the folder.
 
     `function` of the file gives the module and its inputs, and what its `loss` compares its output with, if anything;
     `at` is the path of a submodule, which is taken with the inputs that it really gets; `sizes` are the function's arguments.
+    To `shrink` is to cut the inputs, as far as the module learns of them as before.
     """
-    torch.manual_seed(0)
     os.environ["KERAS_BACKEND"] = "torch"
-    module, args, kwargs, target = made(Path(file), function, sizes or {})
-    module, args, kwargs = from_keras(module, args, kwargs)
-    if at:
-        module, args, kwargs = submodule(module, args, kwargs, at)
-    if loss:
-        add_loss(module, loss_of(sys.modules[Path(file).stem], loss, targeted=target is not None), target)
-        kwargs |= {"target": target} if target is not None else {}
-    elif target is not None:
-        raise SystemExit(
-            f"{function}() gives a target beside module and inputs: say which --loss compares the output with it, such as mse_loss"
-        )
+
+    def make() -> Any:
+        return prepared(file, function, at, loss, sizes or {})
+
+    (module, args, kwargs), said = smaller(make) if shrink else (make(), None)
     exported = torch.export.export(module, args, kwargs, strict=False)
     hold(exported)
     lowered = exported.run_decompositions(table())
@@ -78,6 +80,7 @@ def main(
         "missing": [[op, count, walk.places.get(op, "")] for op, count in walk.missing.most_common()],
         "lowered": sorted(op for op in gone if op.replace("_.", ".") not in {*RULES, *operators(lowered)}),
         "training": module.training,
+        "shrunk": said,
         "versions": {"torch": torch.__version__},
     }
     arrays = {f"tensor {name}": a.numpy() for name, a in walk.tensors.items()}
@@ -85,6 +88,26 @@ def main(
         arrays |= truth(exported, args, kwargs, walk)
     np.savez(Path(folder) / "arrays.npz", **arrays)
     Path(folder, "case.json").write_text(json.dumps(told))
+
+
+def prepared(
+    file: str, function: str, at: str, loss: str, sizes: dict[str, int]
+) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any]]:
+    """What is exported, with its inputs: the module, or a part of it, with its loss. Raises SystemExit."""
+    torch.manual_seed(0)
+    count_anew()
+    module, args, kwargs, target = made(Path(file), function, sizes)
+    module, args, kwargs = from_keras(module, args, kwargs)
+    if at:
+        module, args, kwargs = submodule(module, args, kwargs, at)
+    if loss:
+        add_loss(module, loss_of(sys.modules[Path(file).stem], loss, targeted=target is not None), target)
+        kwargs |= {"target": target} if target is not None else {}
+    elif target is not None:
+        raise SystemExit(
+            f"{function}() gives a target beside module and inputs: say which --loss compares the output with it, such as mse_loss"
+        )
+    return module, args, kwargs
 
 
 # The walk

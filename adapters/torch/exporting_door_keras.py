@@ -1,5 +1,6 @@
 """A model of Keras 3, on its torch backend, as a torch module whose parameters are called by their Keras paths."""
 
+import sys
 from typing import Any
 
 import torch
@@ -34,6 +35,12 @@ def from_keras(
         module(*args, **kwargs)
     made = Stateless(module)
     return made.train(bool(kwargs.get("training"))), args, kwargs
+
+
+def count_anew() -> None:
+    """Let Keras call the first of all dense layers `dense` again, where a model is made once more."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
 
 
 def tensors(a: Any) -> Any:

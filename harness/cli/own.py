@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import re
 import shlex
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import numpy as np
 from ...reference.names import nearest
 from ..case.document import Document
 from ..case.loading import load, parse
+from ..case.tensors import MAX_ELEMENTS
 from ..case.variant import Case
 from ..case.writing import write
 from ..errors import CaseError, HarnessError
@@ -45,6 +47,8 @@ from .common import adapter_folders, command, given, ini_interpreters, interpret
 
 INPUTS = "inputs"
 """What a dict of arrays, or a function that gives one, is called where nothing else is said."""
+TOO_LARGE = re.compile(r"at most \d+ are allowed|are more than \d+ numbers")
+"""What is said where a limit of cases is passed."""
 USUAL = "sgd(lr=0.01)"
 """The optimizer where nothing else is said."""
 
@@ -59,6 +63,8 @@ def add(commands: Any) -> None:
     _add_original(made)
     text = "call FUNCTION with each of these sizes, as batch=1,2,7: the case is swept over them"
     made.add_argument("--sizes", action="append", default=[], metavar="NAME=N,N", help=text)
+    text = "make the inputs smaller, axis by axis, as far as the module runs and no gradient vanishes; what was made smaller is told"
+    made.add_argument("--shrink", action="store_true", help=text)
     text = "draw weights anew, by mean and deviation of each: the case is then text only"
     made.add_argument("--redraw", action="store_true", help=text)
     text = "a NumPy function: it is run with arrays that remember what is done to them"
@@ -79,7 +85,7 @@ def add(commands: Any) -> None:
     text = "a TOML file that pairs parameters: [pairs], and the port's path = the original's name"
     made.add_argument("--pairs", type=path, metavar="FILE", help=text)
     made.add_argument("--write", type=path, metavar="FILE", help="keep the case there")
-    made.set_defaults(redraw=False, at="")
+    made.set_defaults(redraw=False, shrink=False, at="")
 
 
 def _add_original(made: argparse.ArgumentParser) -> None:
@@ -108,9 +114,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def traced(arguments: argparse.Namespace) -> int:
     """Trace the function, and print or write the case."""
-    if arguments.sizes:
+    if arguments.sizes or arguments.shrink:
+        option = "--sizes" if arguments.sizes else "--shrink"
         raise HarnessError(
-            "--sizes is of a function that makes a module; a NumPy function has the sizes of its inputs"
+            f"{option} is of a function that makes a module; a NumPy function has the sizes of its inputs"
         )
     file, _, name = arguments.numpy.rpartition(":")
     if not file or not name.isidentifier():
@@ -134,7 +141,24 @@ def exported(arguments: argparse.Namespace) -> int:
     """Export the module in its framework's interpreter, or read it from its file, hold the case to it, and print or write it."""
     _check_steps(arguments)
     sizes = sizes_of(arguments.sizes)
+    if arguments.sizes and arguments.shrink:
+        raise HarnessError("--shrink chooses the sizes of the inputs, and so do --sizes: give one of them")
     exports, file, function = _from_onnx(arguments) if _is_onnx(arguments) else _from_module(arguments, sizes)
+    try:
+        return _kept(arguments, exports, sizes, file, function)
+    except HarnessError as error:
+        todo = _smaller(arguments, exports, str(error))
+        raise HarnessError("\n".join(filter(None, (str(error), todo)))) from None
+
+
+def _kept(
+    arguments: argparse.Namespace,
+    exports: Sequence[Exported],
+    sizes: Sequence[Sizes],
+    file: Path,
+    function: str,
+) -> int:
+    """Hold the case to what was exported, and print or write it."""
     for found in exports:
         _hold(arguments, found)
     archive = arguments.write.with_suffix(".npz") if arguments.write else Path(f"{file.stem}.npz")
@@ -154,6 +178,19 @@ def exported(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _smaller(arguments: argparse.Namespace, exports: Sequence[Exported], said: str) -> str:
+    """What to do where a case would be too large; empty of any other error."""
+    if not TOO_LARGE.search(said):
+        return ""
+    kinds, tensors = exports[-1].kinds, exports[-1].tensors
+    weights = sum(a.size for name, a in tensors.items() if kinds[name] in ("parameter", "constant"))
+    if not _is_onnx(arguments) and not arguments.shrink and not arguments.sizes and weights <= MAX_ELEMENTS:
+        return "--shrink makes the inputs smaller, as far as the module runs"
+    alone = f"its weights alone have {weights} elements: " * (weights > MAX_ELEMENTS)
+    at = ", with --at SUBMODULE where there are such" * (not _is_onnx(arguments))
+    return f"{alone}make it narrower or of fewer layers, or take a part of it{at}"
+
+
 def _check_steps(arguments: argparse.Namespace) -> None:
     if arguments.optimizer and arguments.steps is None:
         raise HarnessError(f"--optimizer {arguments.optimizer}: say how many --steps")
@@ -168,9 +205,9 @@ def _is_onnx(arguments: argparse.Namespace) -> bool:
 def _from_onnx(arguments: argparse.Namespace) -> tuple[list[Exported], Path, str]:
     """The model of a file, which is one that infers: that is said first."""
     file = Path(arguments.module)
-    if arguments.at or arguments.loss or arguments.sizes:
+    if arguments.at or arguments.loss or arguments.sizes or arguments.shrink:
         raise HarnessError(
-            f"{file}: a file of ONNX has neither submodules (--at) nor losses (--loss) nor --sizes to choose from"
+            f"{file}: a file of ONNX has neither submodules (--at) nor losses (--loss) nor --sizes to choose from, and none to --shrink"
         )
     if not file.is_file():
         raise HarnessError(f"{file}: no such file")
@@ -190,7 +227,8 @@ def _from_module(arguments: argparse.Namespace, sizes: Sequence[Sizes]) -> tuple
     """What the framework's own interpreter exports, at each of the sizes."""
     framework, file, function = _door(arguments)
     argv, of = _interpreter(arguments, framework), (arguments.at, arguments.loss)
-    return [export(framework, argv, file, function, *of, at) for at in sizes], file, function
+    exports = [export(framework, argv, file, function, *of, at, shrink=arguments.shrink) for at in sizes]
+    return exports, file, function
 
 
 def _interpreter(arguments: argparse.Namespace, framework: Framework) -> Sequence[str]:
@@ -209,6 +247,9 @@ def _interpreter(arguments: argparse.Namespace, framework: Framework) -> Sequenc
 
 def _hold(arguments: argparse.Namespace, found: Exported) -> None:
     """Hold the case to what was exported, and tell both. Raises HarnessError."""
+    if found.shrunk is not None:
+        told = "\n".join(f"  {line}" for line in found.shrunk)
+        print(f"inputs made smaller:\n{told}" if told else "no input could be made smaller", file=sys.stderr)
     print(_summary(found), file=sys.stderr)
     if found.missing:
         lines = "\n".join(lacking(found))
@@ -225,7 +266,8 @@ def _document(
     )
     lowered = f"; decomposed by the framework: {', '.join(found.lowered)}" * bool(found.lowered)
     by = "an inference graph, read by" if _is_onnx(arguments) else "exported by"
-    source = f"{file.name}, {by} {versions}{lowered}"
+    shrunk = f"; inputs made smaller: {'; '.join(found.shrunk or ())}" * bool(found.shrunk)
+    source = f"{file.name}, {by} {versions}{lowered}{shrunk}"
     training = None
     if arguments.steps is not None:
         training = training_of(found, arguments.optimizer or USUAL, arguments.steps)

@@ -5,9 +5,11 @@ no tolerance is below that of the final rounding. The rest are held to perturbed
 """
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +17,9 @@ from ...reference.contexts import EXACT
 from ...reference.formats import FORMATS
 from ...reference.ops import OPS
 from ...reference.ops.kinks import Beside, Kink
-from ...reference.recording import U
+from ...reference.recording import Placed, U
 from ...reference.rounding import FINAL_ROUNDING, K, Reference
-from ...reference.told import Result
+from ...reference.told import Result, use
 from ..reading.elements import Array
 from ..references.row import References
 from ..run.lines import Compared
@@ -78,6 +80,8 @@ class Judged:
     """Gradients that are right for the outputs which the subject itself computed, and for those alone."""
     wide: frozenset[Result] = frozenset()
     """Results of which most elements have a tolerance that says nothing, at the subject's own numbers too."""
+    cancelled: frozenset[Result] = frozenset()
+    """Results that would be, but that the terms which are added there are large beside the tolerance: they cancel."""
 
     @property
     def ambiguous(self) -> bool:
@@ -107,7 +111,57 @@ def judge_calls(trace: Trace) -> Judged:
     if left and not any(alarm.suspect for alarm in left) and _of_another_convention(trace, left):
         chosen, left = [*chosen, *left], ()
     wide = frozenset(key for key, compared in found.items() if (compared.width or 0) > INCONCLUSIVE)
-    return Judged(left, tuple(chosen), used, of_own_output, wide)
+    cancelled = _cancelled(trace, {key: due[key] for key in wide if key[0] == "gradient"})
+    return Judged(left, tuple(chosen), used, of_own_output, wide - cancelled, cancelled)
+
+
+def _cancelled(trace: Trace, due: Mapping[Result, Reference]) -> frozenset[Result]:
+    """The gradients whose tolerance is narrow beside the terms that they are the sum of.
+
+    A bias in front of a batch normalization has the gradient 0 and tolerances of rounding. Beside the cotangents that are
+    added there these are small: a term that is wrong or left out shows, though a factor of the whole does not.
+    """
+    if not due:
+        return frozenset()
+    adding = Adding()
+    found = trace.walk(trace.own, adding, calls=calls_behind(trace, due))
+    terms = {
+        key: max(
+            (adding.terms(place, found[use(*place)]) for place in trace.uses[key[1]] if use(*place) in found),
+            default=0.0,
+        )
+        for key in due
+    }
+    medians = References.of(due).median_tolerance(trace.dtype)
+    return frozenset(
+        key for key, median in zip(due, medians, strict=True) if 0 < median <= INCONCLUSIVE * terms[key]
+    )
+
+
+class Adding(Placed):
+    """The exact context, which keeps of each sum and product how large the terms are that it adds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sums: dict[Hashable, list[tuple[Array, Array]]] = defaultdict(list)
+
+    def sum(self, a: Array, axis: Any, keepdims: bool = False) -> Array:
+        return self._kept(super().sum(a, axis, keepdims), np.sum(np.abs(a), axis, keepdims=keepdims))
+
+    def matmul(self, x: Array, w: Array, bias: Array | None = None) -> Array:
+        return self._kept(super().matmul(x, w, bias), np.abs(x) @ np.abs(w))
+
+    def _kept(self, out: Array, sizes: Array) -> Array:
+        out = np.asarray(out)  # a number, too, is then known again in another shape
+        self._sums[self.place].append((out, sizes))
+        return out
+
+    def terms(self, place: Hashable, made: Array) -> float:
+        """The largest of the sums of |terms| that `made` there, where it is a sum as it came out; else the largest of it."""
+        for out, sizes in self._sums[place]:
+            if out.size == np.size(made) and np.shares_memory(out, made):
+                return _largest(np.asarray(sizes))
+        return _largest(np.asarray(made))
 
 
 def _at_most(trace: Trace, key: Result, exact: bool) -> float:

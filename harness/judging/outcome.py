@@ -192,6 +192,7 @@ def _without(cell: Cell, judgement: Judgement, examination: Examination) -> Outc
         verdict = Verdict.AGREE if sure else Verdict.INCONCLUSIVE
         names = ", ".join(map(tensor_in_words, wide))
         notes = [f"too wide as a whole: {names}; every op call is right by itself"] if wide and sure else []
+        notes += _of_terms(examination, wide) if sure else []
         return Outcome(verdict, (*notes, *_flips(examination)), conventions=chosen, composed=used)
     step = next(step for step in examination.steps if step.trace.step == worst.step)
     found = precisely(step.trace, step.chosen, step.answer)
@@ -235,6 +236,15 @@ def _imprecise(chosen: tuple[str, ...], worst: Compared, now: Compared, off: flo
 def _judged_by_calls(examination: Examination, keys: Collection[Result]) -> bool:
     """Whether these results, too wide as a part of the whole, were judged at the subject's own numbers, each alone."""
     return examination.complete and not any(step.judged.wide.intersection(keys) for step in examination.steps)
+
+
+def _of_terms(examination: Examination, keys: Collection[Result]) -> list[str]:
+    """What is told of those that only their terms' size lets be judged."""
+    cancelled = [key for key in keys if any(key in step.judged.cancelled for step in examination.steps)]
+    names = ", ".join(map(tensor_in_words, cancelled))
+    return (
+        [f"terms cancel: {names} is held to their size, and a factor of it would not show"] if names else []
+    )
 
 
 def _vanishes(step: Examined) -> bool:

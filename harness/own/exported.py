@@ -40,8 +40,8 @@ EXPORTING = "exporting*.py"
 """Beside an adapter: what makes a case of a module. The last, by name, imports the others and is `main`'s."""
 DOOR = "exporting_door_"
 """How the name of a module begins behind which another library's door is named, which goes through the adapter's own."""
-SHARED = "exports.py"
-"""What all doors have in common, beside the adapters' folders; it is sent first."""
+SHARED = "exports*.py"
+"""What all doors have in common, beside the adapters' folders; it is sent first, the one without more to its name before others."""
 START = """import json, sys, types
 sent = json.loads(sys.stdin.readline())
 for name, (path, text) in sent["modules"].items():
@@ -74,6 +74,8 @@ class Exported:
     versions: Mapping[str, str]
     unused: Sequence[str] = ()
     """Names of tensors that the module has and the program doesn't."""
+    shrunk: Sequence[str] | None = None
+    """What of the inputs was made smaller, where that was asked for."""
 
     @property
     def tensors(self) -> dict[str, Array]:
@@ -123,8 +125,10 @@ def export(
     at: str = "",
     loss: str = "",
     sizes: Mapping[str, int] = MappingProxyType({}),
+    *,
+    shrink: bool = False,
 ) -> Exported:
-    """Run the export in the framework's interpreter; the function is called with `sizes`. Raises OwnError with what is said there."""
+    """Run the export in the framework's interpreter; the function is called with `sizes`, or its inputs are cut to `shrink` them. Raises OwnError with what is said there."""
     with tempfile.TemporaryDirectory() as folder:
         request = {
             "file": str(file.resolve()),
@@ -132,6 +136,7 @@ def export(
             "at": at,
             "loss": loss,
             "sizes": dict(sizes),
+            "shrink": shrink,
             "folder": folder,
         }
         done = started(argv, framework, request)
@@ -163,7 +168,7 @@ def started(
 
 def texts(paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
     """The path and the text of each module by its name, what they share first."""
-    every = (shipped_adapters() / SHARED, *paths)
+    every = (*sorted(shipped_adapters().glob(SHARED)), *paths)
     return {path.stem: (str(path), path.read_text(encoding="utf-8")) for path in every}
 
 

@@ -92,7 +92,7 @@ PROGRAMS = {
     "statements": ("y=A+A\n" + numbered("y{0}=y+A\n", 7_000), r"feeds nothing"),
     "targets": ("a = " * 24_000 + "A", "only assignments such as"),
     "long-name": ("y" * 201 + " = A + A", "a name may have at most 200 characters, this one has 201"),
-    "long": ("# " + "x" * 100_000, "at most 100000 are allowed"),
+    "long": ("# " + "x" * MAX_TEXT, f"at most {MAX_TEXT} are allowed"),
     "integer": ("y = A * 1" + "0" * 5_000, "cannot be read: "),
     "hexadecimal": ("y = A * 0x" + "f" * 5_000, r"beyond 2\*\*53"),
     "power-of-numbers": ("y = A * 10 ** 100000", "cannot be worked out"),

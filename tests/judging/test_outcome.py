@@ -301,6 +301,65 @@ def test_of_zeros_that_rounding_makes_the_tolerance_is_said_to_be_too_wide(case)
     assert "finite" not in judgement.message
 
 
+NORMALIZED = f"""{HEAD}
+program = '''
+z = linear(x, W, b, weights="out_in")
+y = batch_norm(z, gamma, beta, axis=1, epsilon=1e-5)
+loss = mean(square(y - t))
+'''
+gradients = ["W", "b"]
+[tensors]
+x = {{ shape = [8, 4], normal = [0, 1] }}
+W = {{ shape = [3, 4], normal = [0, 1] }}
+b = {{ shape = [3], normal = [0, 1] }}
+gamma = {{ shape = [3], uniform = [0.5, 1.5] }}
+beta = {{ shape = [3], normal = [0, 1] }}
+t = {{ shape = [8, 3], normal = [0, 1] }}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sum_whose_terms_cancel_is_held_to_their_size(case, dtype):
+    """A bias in front of a batch normalization: its gradient is 0 but for rounding, and any number of rounding's size is right."""
+    [variant] = case(text=NORMALIZED).variants
+    judgement, found = looked_into(variant, {("gradient", "b"): lambda a: a + np.finfo(dtype).eps / 8}, dtype)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert found.verdict is Verdict.AGREE
+    assert found.notes == (
+        "too wide as a whole: gradient of b; every op call is right by itself",
+        "terms cancel: gradient of b is held to their size, and a factor of it would not show",
+    )
+
+
+@pytest.mark.parametrize("lost", [0.2, 1e-3])
+def test_what_is_lost_of_a_term_of_a_sum_that_cancels_shows(case, lost):
+    [variant] = case(text=NORMALIZED).variants
+    wanted = VariantReference(variant)
+    largest = np.max(np.abs(wanted.gradients_at(wanted.inputs, ["z"])["z"]))
+    judgement, found = looked_into(variant, {("gradient", "b"): lambda a: a + np.float32(lost * largest)})
+    assert judgement.verdict is found.verdict is Verdict.DISAGREE
+    assert [(call.op, call.phase, call.towards) for call in found.calls] == [("linear", "vjp", "b")]
+
+
+ALONE = f"""{HEAD}
+program = '''
+y = softmax(x, axis=1)
+loss = sum(y * t)
+'''
+gradients = ["x"]
+[tensors]
+x = {{ values = [[1.0], [2.0]] }}
+t = {{ values = [[3.0], [4.0]] }}
+"""
+
+
+def test_what_cancels_within_a_call_that_is_no_sum_stays_inconclusive(case):
+    """A softmax of one element: nobody knows how large the terms are of which its gradient is the rounding."""
+    [variant] = case(text=ALONE).variants
+    judgement, found = looked_into(variant, {("gradient", "x"): lambda a: a + np.float32(1e-8)})
+    assert judgement.verdict is found.verdict is Verdict.INCONCLUSIVE
+
+
 BESIDE = f"""{HEAD}
 program = '''
 p = sigmoid(z)

@@ -60,6 +60,21 @@ def test_a_model_of_keras_is_a_case_with_weights_by_their_paths(imported, tmp_pa
     assert {*variant.draw()["kept"].flat} <= {0.0, 2.0}
 
 
+def test_inputs_of_a_model_of_keras_are_shrunk(imported, tmp_path):
+    if "HARNESS_KERAS" not in os.environ:
+        pytest.skip("HARNESS_KERAS names no interpreter that has keras beside torch")
+    code, _, err = imported(
+        MODEL.replace("size=(4, 6", "size=(32, 6").replace(', name="out"', ""),
+        "--shrink",
+        "--write=cases/own/mine.toml",
+    )
+    assert code == 0, err
+    assert err.startswith("inputs made smaller:\n  32 to ")
+    [variant] = load(tmp_path / "cases/own/mine.toml", tmp_path / "cases").variants
+    assert len(variant.draw()["inputs"]) < 32
+    assert {"dense_kernel", "dense_bias"} <= set(variant.gradients)
+
+
 def test_without_an_interpreter_it_is_said_that_keras_is_needed_too(imported, monkeypatch, tmp_path):
     monkeypatch.delenv("HARNESS_KERAS", raising=False)
     monkeypatch.setenv("TOX_WORK_DIR", str(tmp_path))
