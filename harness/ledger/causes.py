@@ -19,7 +19,7 @@ is written down: in these phases, at these elements, by no more than this, or in
     reason, evidence, link, since          # as in entries by cell
 
 A result is `out` or an input of the op. Expressions read inputs and attributes by the names of the op's row, and for
-a vjp's result the cotangent `g` of the output (see `conditions`).
+a vjp's result the cotangent `g` of the output (see `conditions`); `dtype` is the cell's.
 """
 
 import math
@@ -142,7 +142,8 @@ class Cause(Deviation):
 
 
 def _names(call: WrongCall) -> dict[str, Any]:
-    return dict(call.names) if call.g is None else {**call.names, "g": call.g}
+    cotangent = {} if call.g is None else {"g": call.g}
+    return {"dtype": call.dtype, **call.names, **cotangent}
 
 
 def _larger(call: WrongCall, at_most: float, asked: Array) -> str:

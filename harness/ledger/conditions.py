@@ -17,6 +17,7 @@ import numpy as np
 
 from ...reference.constants import Constants, Source
 from ...reference.contexts import EXACT, Array
+from ...reference.formats import DTYPES
 from ...reference.language import Reader, syntax
 from ...reference.names import nearest
 from ...reference.ops import pooling
@@ -126,6 +127,13 @@ def float32(x: Any) -> Array:
     return _array(x).astype(np.float32).astype(np.float64)
 
 
+def rounded(x: Any, dtype: str) -> Array:
+    """The nearest number of the call's dtype: what leaves its range on the way is infinite, or 0."""
+    if dtype not in DTYPES:
+        raise UnansweredError(f"{shown(dtype)} is no dtype")
+    return _array(x).astype(dtype).astype(np.float64)
+
+
 def transposed(x: Any) -> Array:
     """Every matrix of a stack, transposed."""
     return _array(x).swapaxes(-1, -2)
@@ -168,6 +176,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
     "exp": (lambda x: np.exp(_array(x)), 1, 1),
     "log": (lambda x: np.log(_array(x)), 1, 1),
     "float32": (float32, 1, 1),
+    "rounded": (rounded, 2, 2),
     "total": (total, 2, 2),
     "spread": (lambda g, x, axis, keepdims: spread(_array(g), _array(x), axis, keepdims), 4, 4),
     "reduced": (lambda loss, reduction: reduced(EXACT, _array(loss), reduction), 2, 2),

@@ -327,14 +327,14 @@ def _inputs(ops: Iterable[str]) -> list[str]:
 
 
 def _names(ops: Iterable[str], phases: Collection[str]) -> Collection[str]:
-    """What an expression may read: what all the ops have, and in a vjp the cotangent."""
+    """What an expression may read: what all the ops have, the cell's dtype, and in a vjp the cotangent."""
     own = [
         set(OPTIMIZERS[op].options) | {"parameter", "gradient"}
         if op in OPTIMIZERS
         else {p.name for p in OPS[op].parameters if p.kind is not p.VAR_POSITIONAL}
         for op in ops
     ]
-    return set.intersection(*own) | ({"g"} if list(phases) == ["vjp"] else set())
+    return set.intersection(*own) | {"dtype"} | ({"g"} if list(phases) == ["vjp"] else set())
 
 
 def _is_date_or_version(text: str) -> bool:

@@ -127,7 +127,7 @@ FILES = {
     "turning the line": ('"a\\nb\\u202e" = 1', r'unknown key "a\\x0ab\\u202e"'),
     "key like a place": ('"a - at `$.sizes[...]" = 1', 'unknown key "a - at'),
     "key like a quoted place": ('"a` - at `$.title[...]" = 1', 'unknown key "a` - at'),
-    "byte order mark": ("\ufeff" + text("y = sum(A)"), "no TOML"),
+    "byte order mark": ("\ufeff\ufeff" + text("y = sum(A)"), "no TOML"),
     "surrogate": (text("y = sum(A)", before='output = "\\ud800"\n'), "no TOML"),
     "bidi name": (text("y = sum(\u202eA)"), "cannot be read"),
     "swept integer": (text("y = sum(A) * {k}", after="[sweep]\nk = [0x" + "f" * 9_000 + "]\n"), r"integer <= 9007199254740992"),

@@ -38,7 +38,7 @@ def indexing() -> Iterator[Mutant]:
         lambda call: call.g if call.g.shape == call.x.shape else call.result(),
     )
     yield in_forward(
-        "take", "the next one", lambda right, c, x, i, *, axis: np.roll(right(c, x, i, axis=axis), 1, axis)
+        "take", "the next one", lambda right, c, x, i, *, axis: right(c, np.roll(x, 1, axis), i, axis=axis)
     )
     yield in_vjp("prod", 0, "the product by x", divided_product)
     yield in_vjp("cumsum", 0, "forwards again", lambda call: np.cumsum(call.g, call.kw["axis"]))

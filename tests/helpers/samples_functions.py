@@ -8,6 +8,12 @@ WIDE = np.linspace(-3, 3, 50)
 CONSTANTS, ALPHAS = "constants in float32", ({"alpha": 0.3}, {"alpha": 1.7})
 
 SAMPLES: list[dict[str, Any]] = [
+    *(
+        {"framework": framework, "op": "div", "inputs": {"x": np.array([1.0, 2, 3, -4]) * end, "y": np.array([3.0, -2, 5, 1]) * end},
+         "wrong": {"y"}, "reason": "squares that first", "dtypes": ("float32",)}
+        for framework in ("jax", "mxnet")
+        for end in (2.0**-100, 2.0**83)
+    ),
     {"framework": "jax", "op": "log1p", "inputs": {"x": np.linspace(-0.414, -0.36, 50)}, "wrong": {"out"},
      "reason": "hundreds of units", "dtypes": ("float64",)},
     {"framework": "mxnet", "op": "erf", "inputs": {"x": WIDE}, "wrong": {"x"},

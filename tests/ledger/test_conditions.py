@@ -164,6 +164,7 @@ def test_what_is_not_listed_is_refused_with_its_place(text: str, message: str) -
         ("weights == 1", {}, "the call has no weights"),
         ("weights == 'a'", {}, "the call has no weights"),
         ("x == 'a'", {}, "x is no word"),
+        ("rounded(x, reduction)", {}, "'mean' is no dtype"),
         ("reduction == 1", {}, "'mean' is no number"),
         ("ties(x, axis)", {"axis": 7}, "axis 7 is out of bounds"),
         ("spread(g, y, axis, keepdims)", {"g": np.ones(5), "axis": 0}, "more dimensions than allowed"),
@@ -187,6 +188,17 @@ def test_a_condition_of_the_whole_call_is_one_truth_value() -> None:
     assert read("slope < 0", NAMES).holds(NAMES)
     assert read("reduction == 'mean' and slope < 0", NAMES).holds(NAMES)
     assert not read("reduction == 'sum'", NAMES).holds(NAMES)
+
+
+def test_a_square_may_leave_the_range_of_the_cells_dtype() -> None:
+    for dtype, squared in (("float32", 0.0), ("float64", 1e-60)):
+        given = {**NAMES, "half": 1e-30, "dtype": dtype}
+        assert read("rounded(half * half, dtype)", given).value(given) == pytest.approx(
+            squared, rel=1e-15, abs=0
+        )
+
+
+def test_a_condition_of_elements_is_none_of_the_call() -> None:
     with pytest.raises(UnansweredError, match="for each of 6 elements; `at` asks that"):
         read("x < 0", NAMES).holds(NAMES)
 

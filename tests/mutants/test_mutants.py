@@ -58,6 +58,8 @@ EQUIVALENT = {
     "round vjp 0: *": "as of floor",
     "sign vjp 0: *": "as of floor",
     "stop_gradient vjp 0: *": "as of floor",
+    "grouped_matmul vjp ?: swapped with ?": "a stack of matrices has one axis more than a matrix",
+    "grouped_matmul vjp 0: output for input 1": "a stack of matrices has one axis more than a matrix",
     "running_statistics vjp ?: negated": "as of floor",
     "running_statistics vjp ?: [!n]*": "as of floor",
     "glu vjp 0: output for input 0": "the output has half of the input's size",

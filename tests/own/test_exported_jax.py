@@ -581,7 +581,7 @@ def test_a_file_goes_to_the_framework_that_it_imports_or_that_is_named(
     Path("mine.py").write_text(text)
     asked = []
     monkeypatch.setattr(own, "_interpreter", lambda _, door: asked.append(door.name))
-    monkeypatch.setattr(own, "export", lambda *_: sys.exit(7))
+    monkeypatch.setattr(own, "export", lambda *_, **__: sys.exit(7))
     if " " in taken:
         assert main(["import", f"{prefix}mine.py:make"]) == 2
         assert taken in capsys.readouterr().err

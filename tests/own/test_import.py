@@ -87,15 +87,17 @@ WRONG = {
     "no such inputs": (["mine.py:forward", "--inputs", "fwe"], "--inputs: mine.py has no fwe"),
     "inputs that are none": (["mine.py:forward", "--inputs", "none"], "--inputs none is int, but must be a dict"),
     "no such archive": (["mine.py:forward", "--inputs", "x.npz"], "--inputs x.npz: [Errno 2] No such file"),
-    "another file in its place": (["mine.py:forward", "--write", "mine.py"], "--write mine.py: a file of another kind"),
+    "another file in its place": (["mine.py:forward", "--write", "other.toml"], "--write other.toml: a file of another kind"),
+    "a file of another name": (["mine.py:forward", "--write", "mine.txt"], "--write mine.txt: a case is a file NAME.toml"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("words", "told"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_a_sentence(mine, capsys, words, told):
+    (mine.parent / "other.toml").write_text(MINE)
     assert main(["import", "--numpy", *words]) == 2
     assert capsys.readouterr().err.startswith(told)
-    assert mine.read_text() == MINE
+    assert mine.read_text() == (mine.parent / "other.toml").read_text() == MINE
 
 
 def test_inputs_on_which_a_branch_hangs_are_written_as_they_are():
