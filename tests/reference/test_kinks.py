@@ -24,8 +24,10 @@ def places(name, number):
     row, sample = OPS[name], TRUTH[name].at_kinks[number]
     inputs, kw = tuple(sample.inputs), {**row.defaults, **sample.kw}
     out = row.forward(EXACT, *inputs, **kw)
-    out = out[0] if isinstance(out, tuple) else out
-    g = np.random.default_rng(3).uniform(-2, 2, np.shape(out))
+    random = np.random.default_rng(3)
+    outs = out if isinstance(out, tuple) else (out,)
+    gs = tuple(random.uniform(-2, 2, np.shape(a)) for a in outs)
+    g = gs if isinstance(out, tuple) else gs[0]
     for i, a in enumerate(inputs):
         if isinstance(a, np.ndarray) and a.dtype.kind == "f":
             yield Kink(row, EXACT, i, out, inputs, g, kw, {})

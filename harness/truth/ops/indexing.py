@@ -11,7 +11,7 @@ from .table import define
 
 def take(x: Any, indices: Any, *, axis: int = 0) -> MpArray:
     slices = np.moveaxis(exact(x), axis, 0)
-    taken = objects([slices[i] for i in np.ravel(indices)]).reshape(*np.shape(indices), *slices.shape[1:])
+    taken = objects([slices[i] for i in np.ravel(indices)]).reshape((*np.shape(indices), *slices.shape[1:]))
     first, count = axis % np.ndim(x), np.ndim(indices)
     return np.moveaxis(taken, range(count), range(first, first + count))
 
@@ -68,6 +68,7 @@ define(
         of(draw(2, 3), labels(3, 2, 3), axis=-1),
         of(draw(4, 2), labels(4), axis=0),
         of(draw(5), labels(5, 3)),
+        of(draw(4), labels(4)),
     ],
 )
 define(

@@ -148,5 +148,9 @@ MORE: dict[str, tuple[int, int, list[dict[str, Any]]]] = {
     "lstm": (4, 2, [{"gates": "iogf"}, {"reverse": True, "batch_first": True}]),
 }
 
+AT_KINKS = {"rnn": [of(np.zeros((2, 1, 2)), np.zeros((1, 1)), draw(1, 2), draw(1, 1), nonlinearity="relu")]}
+
 for (name, (gates, states, more)), forward, numpy in zip(MORE.items(), EXACTLY, IN_NUMPY, strict=True):
-    define(name, forward, numpy=numpy, relative_to="one", samples=samples(gates, states, *more))
+    define(
+        name, forward, numpy=numpy, relative_to="one", samples=samples(gates, states, *more), at_kinks=AT_KINKS.get(name, ()), analytic=name not in AT_KINKS,
+    )  # fmt: skip
