@@ -79,7 +79,7 @@ def add(commands: Any) -> None:
     made = command(commands, "port", port, text)
     text = "gives the original module and its inputs, as for harness import"
     made.add_argument("module", type=given, metavar="ORIGINAL.py:FUNCTION", help=text)
-    text = f"gives the port and inputs of its shapes; it runs in --interpreter {COLUMN.name}=PYTHON"
+    text = f"gives the port and inputs of its shapes; it runs in --interpreter {COLUMN.name}=PYTHON, else in that of the framework it imports"
     made.add_argument("theirs", type=given, metavar="THEIRS.py:FUNCTION", help=text)
     _add_original(made)
     text = "a TOML file that pairs parameters: [pairs], and the port's path = the original's name"
@@ -304,13 +304,12 @@ def port(arguments: argparse.Namespace) -> int:
     """Import the original, run it and its port, and say what differs: 0 nothing, 1 something."""
     _check_steps(arguments)
     framework, file, function = _door(arguments)
-    there, theirs = _file_and_function(arguments.theirs)
-    given = pairs_of(arguments.pairs) if arguments.pairs else {}
     argv = _interpreter(arguments, framework)
-    named = any(text.startswith(f"{COLUMN.name}=") for text in arguments.interpreter)
+    there, theirs, port_argv = _port(arguments, argv)
+    given = pairs_of(arguments.pairs) if arguments.pairs else {}
     with (
         tempfile.TemporaryDirectory() as folder,
-        Model(_interpreter(arguments, COLUMN) if named else argv, there, theirs, arguments.loss) as model,
+        Model(port_argv, there, theirs, arguments.loss) as model,
         Model(argv, file, function, dtype="") as original,
     ):
         exported = export(framework, argv, file, function, loss=arguments.loss)  # while the others are loaded
@@ -326,6 +325,20 @@ def port(arguments: argparse.Namespace) -> int:
     if arguments.write:
         _say(target)
     return 0 if compared.agrees else 1
+
+
+def _port(arguments: argparse.Namespace, argv: Sequence[str]) -> tuple[Path, str, Sequence[str]]:
+    """The port's file and function, and the command that runs it. Raises HarnessError.
+
+    It is the one that is named, else that of the framework before the file or, if it is one, in its imports; else the original's.
+    """
+    known = {framework.name: framework for framework in frameworks(adapter_folders(arguments.adapters))}
+    prefix, _, rest = arguments.theirs.partition(":")
+    file, function = _file_and_function(rest if prefix in known else arguments.theirs)
+    if any(text.startswith(f"{COLUMN.name}=") for text in arguments.interpreter):
+        return file, function, _interpreter(arguments, COLUMN)
+    whose = [prefix] if prefix in known else [name for name in known if name in imports(file)]
+    return file, function, _interpreter(arguments, known[whose[0]]) if len(whose) == 1 else argv
 
 
 def _door(arguments: argparse.Namespace) -> tuple[Framework, Path, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from client import interpreter
 from gradient_conformance.harness.cli import main
-from ports import BLOCK, NUMPY_BLOCK
+from ports import BLOCK, JAX_BLOCK, NUMPY_BLOCK
 
 pytestmark = pytest.mark.framework
 
@@ -74,3 +74,15 @@ def test_what_cannot_be_done_is_said_in_a_sentence(ported, original, theirs, wor
     code, _, err = ported(original, theirs)
     assert code == 2
     assert words in err
+
+
+@pytest.mark.parametrize("theirs", ["theirs.py:make", "jax:theirs.py:make"])
+def test_a_port_runs_in_the_interpreter_of_the_framework_that_it_is_written_in(
+    tmp_path, monkeypatch, capfd, theirs
+):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(BLOCK)
+    Path("theirs.py").write_text(JAX_BLOCK)
+    named = [f"--interpreter={name}={shlex.join(interpreter(name))}" for name in ("torch", "jax")]
+    assert main(["port", "mine.py:make", theirs, *named]) == 0
+    assert "nothing differs" in capfd.readouterr().out
