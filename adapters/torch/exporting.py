@@ -103,7 +103,7 @@ def prepared(
     if loss:
         add_loss(module, loss_of(sys.modules[Path(file).stem], loss, targeted=target is not None), target)
         kwargs |= {"target": target} if target is not None else {}
-    elif target is not None:
+    elif target is not None and not at:
         raise SystemExit(
             f"{function}() gives a target beside module and inputs: say which --loss compares the output with it, such as mse_loss"
         )

@@ -265,6 +265,13 @@ def far(y):
 """
 
 
+def test_a_submodule_has_nothing_to_do_with_the_target_of_the_whole(imported, tmp_path):
+    code, _, err = imported(OUTPUT, "--at=second", "--write=cases/own/mine.toml")
+    assert code == 0, err
+    [variant] = load(tmp_path / "cases/own/mine.toml", tmp_path / "cases").variants
+    assert [node.op for node in variant.program.nodes] == ["linear"]
+
+
 def test_a_loss_that_is_not_in_the_module_is_added_and_steps_of_an_optimizer(imported, tmp_path):
     train = ["--loss=cross_entropy", "--steps=4", "--optimizer=adamw(lr=0.01, weight_decay=0.1)"]
     code, _, err = imported(OUTPUT, *train, "--write=cases/own/mine.toml")
