@@ -10,7 +10,7 @@ CERTAIN = 30 * np.eye(3)[[[0, 1], [1, 1], [2, 0]]] + [[[0.0], [0.5]]]
 """The classes 0, 1, 2 are certain of the first example; of the second nothing leads to its labels but what is unlikely."""
 
 SAMPLES: list[dict[str, Any]] = [
-    {"framework": "mxnet", "op": "avg_pool1d", "inputs": {"x": IMAGE[0]}, "wrong": {"x"}, "reason": "divided by the whole window",
+    {"framework": "mxnet", "op": "avg_pool1d", "inputs": {"x": np.arange(14.0).reshape(1, 2, 7)}, "wrong": {"x"}, "reason": "divided by the whole window",
      "kw": {"size": 2, "ceil_mode": True}, "dtypes": ("float32",)},
     *(
         {"framework": "mxnet", "op": "pad", "inputs": {"x": IMAGE}, "wrong": {"out"}, "reason": "pads with 0",
