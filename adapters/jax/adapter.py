@@ -206,9 +206,16 @@ def load(place: Path) -> Callable[..., Any] | None:
     """What is compiled and kept there; None where nothing is, or nothing that can be loaded."""
     try:
         told = pickle.loads(zlib.decompress(place.read_bytes()))  # noqa: S301 - the folder is its owner's alone
+        look_for_lapack()
         return serialize_executable.deserialize_and_load(*told)
     except Exception:  # noqa: BLE001 - whatever it is, it is compiled anew
         return None
+
+
+@cache
+def look_for_lapack() -> None:
+    """JAX finds LAPACK where a call of it is lowered; what is compiled already would jump to nowhere."""
+    jax.jit(jax.lax.linalg.cholesky).lower(jnp.eye(1))
 
 
 def keep(place: Path, data: Callable[[], bytes]) -> None:

@@ -70,14 +70,14 @@ def test_what_was_compiled_is_bounded_like_the_references(tmp_path):
 JAX = shipped_adapters() / "jax" / "adapter.py"
 
 
-def answered(compiled, adapter=JAX):
+def answered(compiled, adapter=JAX, x=np.ones(2), shared=SHARED):
     """What JAX answers to one request, and the seconds that it compiled."""
     worker = Worker(interpreter("jax"))
     try:
         worker.hello(framework("jax", adapter), compiled)
-        x = [Sent("input", "x", np.ones(2))]
-        asked = Asked({("value", "y"): (), ("gradient", "x"): (2,)})
-        worker.send({**RUN, "id": 1}, x, shared_line(SHARED, x), asked)
+        sent = [Sent("input", "x", x)]
+        asked = Asked({("value", "y"): (), ("gradient", "x"): x.shape})
+        worker.send({**RUN, "id": 1}, sent, shared_line(shared, sent), asked)
         frame = worker.receive()
         assert frame.header["type"] == "done"
         return {key: array.tolist() for key, array in frame.arrays().items()}, frame.header["compiling"]
@@ -101,6 +101,17 @@ def test_jax_keeps_what_it_compiles_in_the_folder_unless_somebody_has_their_own(
     answered(tmp_path / "compiled")
     assert bool(kept(tmp_path / "compiled")) is not own
     assert any((tmp_path / "own").glob("*-cache")) is own
+
+
+@pytest.mark.framework
+def test_what_calls_lapack_is_loaded_by_a_process_that_has_compiled_nothing_of_it(tmp_path):
+    """JAX looks for LAPACK where such a call is lowered: without that it jumps to nowhere."""
+    shared = {**SHARED, "program": [{"out": ["y"], "op": "det", "args": ["x"], "kw": {}}]}
+    matrix = np.array([[2.0, 1.0], [0.5, 3.0]])
+    first, compiling = answered(tmp_path, x=matrix, shared=shared)
+    again, at_once = answered(tmp_path, x=matrix, shared=shared)
+    assert first == again
+    assert at_once < compiling
 
 
 @pytest.mark.framework
