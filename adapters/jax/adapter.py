@@ -31,6 +31,7 @@ import optax
 import worker
 from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
+from jaxlib import lapack
 from worker import Task
 
 jax.config.update("jax_enable_x64", True)  # otherwise float64 inputs silently become float32
@@ -215,7 +216,7 @@ def load(place: Path) -> Callable[..., Any] | None:
 @cache
 def look_for_lapack() -> None:
     """JAX finds LAPACK where a call of it is lowered; what is compiled already would jump to nowhere."""
-    jax.jit(jax.lax.linalg.cholesky).lower(jnp.eye(1))
+    lapack.prepare_lapack_call("potrf_ffi", np.float64)
 
 
 def keep(place: Path, data: Callable[[], bytes]) -> None:

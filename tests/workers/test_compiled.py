@@ -67,10 +67,11 @@ def test_what_was_compiled_is_bounded_like_the_references(tmp_path):
     assert 0 < len(left) <= 10
 
 
+X = np.ones(2)
 JAX = shipped_adapters() / "jax" / "adapter.py"
 
 
-def answered(compiled, adapter=JAX, x=np.ones(2), shared=SHARED):
+def answered(compiled, adapter=JAX, x=X, shared=SHARED):
     """What JAX answers to one request, and the seconds that it compiled."""
     worker = Worker(interpreter("jax"))
     try:
@@ -106,8 +107,11 @@ def test_jax_keeps_what_it_compiles_in_the_folder_unless_somebody_has_their_own(
 @pytest.mark.framework
 def test_what_calls_lapack_is_loaded_by_a_process_that_has_compiled_nothing_of_it(tmp_path):
     """JAX looks for LAPACK where such a call is lowered: without that it jumps to nowhere."""
-    shared = {**SHARED, "program": [{"out": ["y"], "op": "det", "args": ["x"], "kw": {}}]}
-    matrix = np.array([[2.0, 1.0], [0.5, 3.0]])
+    calls = [
+        {"out": ["c"], "op": "cholesky", "args": ["x"], "kw": {}},
+        {**SHARED["program"][0], "args": ["c"]},
+    ]
+    shared, matrix = {**SHARED, "program": calls}, np.array([[2.0, 1.0], [1.0, 3.0]])
     first, compiling = answered(tmp_path, x=matrix, shared=shared)
     again, at_once = answered(tmp_path, x=matrix, shared=shared)
     assert first == again
